@@ -1,0 +1,59 @@
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Named by the content of what it was installed from, so that a checkout of other locks installs again.
+INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runtime.in pyproject.toml | cksum | tr ' ' '-')
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types format bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+setup: $(INSTALLED) ## create .venv from the locks; PYTHON=python3.12 chooses the interpreter
+
+$(INSTALLED):
+	@fits='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; \
+	if ! $(BIN)/python -c "$$fits" 2>/dev/null; then \
+		for python in $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python none); do \
+			if "$$python" -c "$$fits" 2>/dev/null; then break; fi; \
+		done; \
+		if ! "$$python" -c "$$fits" 2>/dev/null; then \
+			echo 'Python 3.11 or newer with its venv module is needed and was not found$(PYTHON:%= in %); name one with `make setup PYTHON=...`.' >&2; \
+			exit 1; \
+		fi; \
+		"$$python" -m venv --clear .venv; \
+	fi
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@rm -f .venv/installed-* && touch $@
+
+run: setup ## start the service on an embedded database with the demonstration roster
+	$(BIN)/policy-engine serve --demo
+
+test: lint types ## run every check that CI runs
+	$(BIN)/pytest -n $(WORKERS)
+
+lint: setup ## check the style and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: setup ## check the types
+	$(BIN)/mypy
+
+format: setup ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## run the benchmarks
+	$(BIN)/python -m benchmarks
+
+lock: setup ## compile requirements/*.txt anew, with the newest versions that requirements/*.in allow
+	@for lock in build runtime dev; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+			--custom-compile-command 'make lock' requirements/$$lock.in --output-file requirements/$$lock.txt || exit 1; \
+	done
+
+clean: ## remove .venv and everything built or cached
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
