@@ -1,0 +1,408 @@
+"""Who is judged, and what is on file about each: derived once per request from the roster.
+
+A request is judged for its parties: the subject with each organisation that it may be acting for, the end user in the
+same way, and, for the rules that say so, the host of a copy. What the caller asserts fills what is unknown on file, for
+the properties that this caller may assert; a clash is kept as a conflict and the file stands. Nothing asserted creates
+a subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from policy_engine.domain.catalogue import Entry
+from policy_engine.domain.instants import earliest
+from policy_engine.domain.logic import Answer
+from policy_engine.domain.persons import status_at
+from policy_engine.domain.request import Assertion, Caller, Request, Subject, SubjectType
+from policy_engine.domain.roster import (
+    PERSON_PREFIX,
+    Account,
+    AccountKind,
+    Citizenship,
+    EmploymentKind,
+    Organisation,
+    PermanentResidency,
+    Person,
+    Roster,
+    Sector,
+    UsStatus,
+    UsStatusKind,
+)
+from policy_engine.domain.rules import Book, Row, Tables
+
+
+class Role(StrEnum):
+    """In which part of the request a party stands."""
+
+    SUBJECT = "subject"
+    END_USER = "end_user"
+    HOST = "host"
+
+
+class AssertedValueError(ValueError):
+    """A property that the caller may assert has a value that no file could hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """An assertion against the file: which property, what was asserted, what is on file."""
+
+    property: str
+    asserted: str
+    on_file: str
+
+
+@dataclass(slots=True)
+class Horizon:
+    """The first instant after `at` at which anything that was read changes."""
+
+    at: datetime
+    until: datetime | None = None
+
+    def note(self, change: datetime | None) -> None:
+        """Something that was read changes then."""
+        if change is not None and (self.until is None or change < self.until):
+            self.until = change
+
+
+@dataclass(slots=True, kw_only=True)
+class Question:
+    """A request with everything that is the same for all of its parties.
+
+    `reached` holds the ids of the enforced rows in force whose action and item do not fail, `enforced` those of all
+    enforced rows in force; `barred` collects, once the plain bars are judged, the regimes that bar each party.
+    """
+
+    request: Request
+    caller: Caller
+    at: datetime
+    entry: Entry | None
+    roster: Roster
+    book: Book
+    parties: tuple[Party, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    ignored: tuple[str, ...] = ()
+    horizon: Horizon
+    enforced: frozenset[str] = frozenset()
+    reached: tuple[Row, ...] = ()
+    matched_regimes: frozenset[str] = frozenset()
+    barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> Tables:
+        return self.book.tables
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Party:
+    """One combination that is judged alone: a natural person, if any, acting for an organisation, if any.
+
+    `person_unknown` is an account or service that stands for nobody on file; `organisation` is a record with every
+    attribute unknown when it is not on file for whom the person acts. `memo` keeps the answers already given.
+    """
+
+    question: Question
+    role: Role
+    on_file: bool
+    subject: Subject | None = None
+    person: Person | None = None
+    person_unknown: bool = False
+    organisation: Organisation | None = None
+    acting: Organisation | None = None
+    account: Account | None = None
+    employment: frozenset[EmploymentKind] = frozenset()
+    memo: dict[tuple[str, str], Answer] = field(default_factory=dict)
+
+    @property
+    def organisation_id(self) -> str | None:
+        return self.organisation.id if self.organisation is not None else None
+
+    @property
+    def listed_names(self) -> tuple[str, ...]:
+        """The names under which this party may be on a list."""
+        names = [] if self.organisation is None else [self.organisation.id]
+        if self.person is not None:
+            names.append(PERSON_PREFIX + self.person.id)
+        return tuple(names)
+
+
+UNFILED: Final = Organisation(id="")
+"""An organisation of which nothing is on file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claimed:
+    """A subject on file with what was asserted filled in."""
+
+    person: Person | None
+    person_unknown: bool
+    account: Account | None
+    organisations: tuple[Organisation, ...]
+    employment: tuple[frozenset[EmploymentKind], ...]
+
+
+def derive(request: Request, roster: Roster, book: Book, caller: Caller, at: datetime) -> Question:
+    """The question with its parties, as the roster has them at the instant.
+
+    Raises `AssertedValueError` for an assertable property whose value no file could hold.
+    """
+    question = Question(
+        request=request,
+        caller=caller,
+        at=at,
+        entry=book.tables.catalogue.find(request.model, caller.gateway),
+        roster=roster,
+        book=book,
+        horizon=Horizon(at),
+    )
+    conflicts: list[Conflict] = []
+    ignored: list[str] = []
+    parties: list[Party] = []
+    for role, subject in ((Role.SUBJECT, request.subject), (Role.END_USER, request.end_user)):
+        if subject is not None:
+            parties += _parties_of(question, role, subject, conflicts, ignored)
+    if parties[0].on_file:
+        parties += _hosts(question, parties)
+    else:
+        # For a subject that is not on file nothing else can be judged.
+        parties = [party for party in parties if not party.on_file]
+        conflicts.clear()
+    question.parties = tuple(parties)
+    question.conflicts = tuple(conflicts)
+    question.ignored = tuple(sorted(set(ignored)))
+    return question
+
+
+def _hosts(question: Question, parties: list[Party]) -> list[Party]:
+    """The host once for each organisation that the subject may be acting for, since both may hold a paper."""
+    host = question.request.destination.host
+    if host is None:
+        return []
+    organisation = question.roster.organisations.get(host, replace(UNFILED, id=host))
+    return [
+        Party(question=question, role=Role.HOST, on_file=True, organisation=organisation, acting=party.organisation)
+        for party in parties
+        if party.role is Role.SUBJECT
+    ]
+
+
+def _parties_of(
+    question: Question, role: Role, subject: Subject, conflicts: list[Conflict], ignored: list[str]
+) -> list[Party]:
+    allowed = [one for one in subject.properties if one.name in question.caller.assertable]
+    ignored += [one.name for one in subject.properties if one.name not in question.caller.assertable]
+    claimed = _on_file(question, subject)
+    if claimed is None:
+        return [Party(question=question, role=role, on_file=False, subject=subject)]
+    if role is Role.SUBJECT and question.request.acting_for is not None:
+        claimed = _acting_for(question.request.acting_for, claimed, conflicts)
+    for assertion in allowed:
+        claimed = _asserted(question, subject, assertion, claimed, conflicts, ignored)
+    if not claimed.organisations:
+        return [_party(question, role, subject, claimed, None, frozenset())]
+    return [
+        _party(question, role, subject, claimed, organisation, employment)
+        for organisation, employment in zip(claimed.organisations, claimed.employment, strict=True)
+    ]
+
+
+def _party(
+    question: Question,
+    role: Role,
+    subject: Subject,
+    claimed: _Claimed,
+    organisation: Organisation | None,
+    employment: frozenset[EmploymentKind],
+) -> Party:
+    return Party(
+        question=question,
+        role=role,
+        on_file=True,
+        subject=subject,
+        person=claimed.person,
+        person_unknown=claimed.person_unknown,
+        organisation=organisation,
+        acting=organisation,
+        account=claimed.account,
+        employment=employment,
+    )
+
+
+def _on_file(question: Question, subject: Subject) -> _Claimed | None:
+    roster = question.roster
+    match subject.type:
+        case SubjectType.PERSON:
+            person = roster.people.get(subject.id)
+            return None if person is None else _person_on_file(question, person)
+        case SubjectType.ORGANISATION:
+            organisation = roster.organisations.get(subject.id)
+            if organisation is None:
+                return None
+            return _Claimed(
+                person=None,
+                person_unknown=False,
+                account=None,
+                organisations=(organisation,),
+                employment=(frozenset(),),
+            )
+        case SubjectType.ACCOUNT | SubjectType.SERVICE:
+            account = roster.accounts.get(subject.id)
+            if account is None or account.kind is not AccountKind(subject.type.value):
+                return None
+            holder = roster.people.get(account.person) if account.person is not None else None
+            organisation = roster.organisations.get(account.organisation, replace(UNFILED, id=account.organisation))
+            employment = _employment(question, holder).get(organisation.id, frozenset()) if holder else frozenset()
+            return _Claimed(
+                person=holder,
+                person_unknown=holder is None,
+                account=account,
+                organisations=(organisation,),
+                employment=(employment,),
+            )
+
+
+def _employment(question: Question, person: Person) -> dict[str, frozenset[EmploymentKind]]:
+    rows = person.employments or ()
+    question.horizon.note(earliest((row.valid for row in rows), at=question.at))
+    held: dict[str, frozenset[EmploymentKind]] = {}
+    for row in rows:
+        if row.valid.holds(question.at):
+            held[row.organisation] = held.get(row.organisation, frozenset()) | {row.kind}
+    return held
+
+
+def _person_on_file(question: Question, person: Person) -> _Claimed:
+    if person.employments is None:
+        organisations: tuple[Organisation, ...] = (UNFILED,)
+        employment: tuple[frozenset[EmploymentKind], ...] = (frozenset(),)
+    else:
+        held = _employment(question, person)
+        organisations = tuple(
+            question.roster.organisations.get(name, replace(UNFILED, id=name)) for name in sorted(held)
+        )
+        employment = tuple(held[name] for name in sorted(held))
+    return _Claimed(
+        person=person, person_unknown=False, account=None, organisations=organisations, employment=employment
+    )
+
+
+def _acting_for(named: str, claimed: _Claimed, conflicts: list[Conflict]) -> _Claimed:
+    for organisation, employment in zip(claimed.organisations, claimed.employment, strict=True):
+        if organisation.id == named:
+            return replace(claimed, organisations=(organisation,), employment=(employment,))
+    on_file = ", ".join(organisation.id for organisation in claimed.organisations if organisation.id)
+    conflicts.append(Conflict(property="acting_for", asserted=named, on_file=on_file or "none"))
+    return claimed
+
+
+def _asserted(
+    question: Question,
+    subject: Subject,
+    assertion: Assertion,
+    claimed: _Claimed,
+    conflicts: list[Conflict],
+    ignored: list[str],
+) -> _Claimed:
+    if assertion.name in _PERSON_PROPERTIES and claimed.person is not None:
+        person, on_file = _PERSON_PROPERTIES[assertion.name](claimed.person, assertion, question.at)
+        if on_file is not None:
+            conflicts.append(_conflict(assertion, on_file))
+        return replace(claimed, person=person)
+    if assertion.name in _ORGANISATION_PROPERTIES and subject.type is SubjectType.ORGANISATION:
+        (organisation,) = claimed.organisations
+        filled, on_file = _fill_organisation(organisation, assertion)
+        if on_file is not None:
+            conflicts.append(_conflict(assertion, on_file))
+        return replace(claimed, organisations=(filled,))
+    ignored.append(assertion.name)
+    return claimed
+
+
+def _conflict(assertion: Assertion, on_file: str) -> Conflict:
+    return Conflict(property=assertion.name, asserted=", ".join(assertion.values), on_file=on_file)
+
+
+def _fill_us_status(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
+    try:
+        kind = UsStatusKind(_single(assertion))
+    except ValueError as error:
+        raise AssertedValueError(f"property `us_status` has no value `{', '.join(assertion.values)}`") from error
+    filed = status_at(person, at)
+    if filed is not None:
+        return person, None if filed is kind else filed.value
+    return replace(person, us_statuses=(UsStatus(person=person.id, kind=kind),)), None
+
+
+def _fill_citizenships(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
+    countries = _countries(assertion)
+    if person.citizenships is None:
+        rows = tuple(Citizenship(person=person.id, country=country) for country in countries)
+        return replace(person, citizenships=rows), None
+    filed = sorted({row.country for row in person.citizenships if row.valid.holds(at)})
+    return person, None if filed == sorted(set(countries)) else ", ".join(filed) or "none"
+
+
+def _fill_residencies(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
+    countries = _countries(assertion)
+    if person.permanent_residencies is None:
+        rows = tuple(PermanentResidency(person=person.id, country=country) for country in countries)
+        return replace(person, permanent_residencies=rows), None
+    filed = sorted({row.country for row in person.permanent_residencies if row.valid.holds(at)})
+    return person, None if filed == sorted(set(countries)) else ", ".join(filed) or "none"
+
+
+_PERSON_PROPERTIES: Final[dict[str, Callable[[Person, Assertion, datetime], tuple[Person, str | None]]]] = {
+    "us_status": _fill_us_status,
+    "citizenships": _fill_citizenships,
+    "permanent_residencies": _fill_residencies,
+}
+_ORGANISATION_PROPERTIES: Final = frozenset({"incorporated", "headquarters", "sector"})
+
+ASSERTABLE: Final = frozenset(_PERSON_PROPERTIES) | _ORGANISATION_PROPERTIES
+"""Every property that a caller can be allowed to assert."""
+
+
+def _fill_organisation(organisation: Organisation, assertion: Assertion) -> tuple[Organisation, str | None]:
+    value = _single(assertion)
+    match assertion.name:
+        case "sector":
+            try:
+                sector = Sector(value)
+            except ValueError as error:
+                raise AssertedValueError(f"property `sector` has no value `{value}`") from error
+            if organisation.sector is None:
+                return replace(organisation, sector=sector), None
+            return organisation, None if organisation.sector is sector else organisation.sector.value
+        case "incorporated":
+            country = _country(assertion.name, value)
+            if organisation.incorporated is None:
+                return replace(organisation, incorporated=country), None
+            return organisation, None if organisation.incorporated == country else organisation.incorporated
+        case _:
+            country = _country(assertion.name, value)
+            if organisation.headquarters is None:
+                return replace(organisation, headquarters=country), None
+            return organisation, None if organisation.headquarters == country else organisation.headquarters
+
+
+def _single(assertion: Assertion) -> str:
+    if assertion.is_list or len(assertion.values) != 1:
+        raise AssertedValueError(f"property `{assertion.name}` takes one text, not a list")
+    return assertion.values[0]
+
+
+def _countries(assertion: Assertion) -> tuple[str, ...]:
+    if not assertion.is_list:
+        raise AssertedValueError(f"property `{assertion.name}` takes a list of country codes")
+    return tuple(_country(assertion.name, value) for value in assertion.values)
+
+
+def _country(name: str, value: str) -> str:
+    if len(value) != 2 or not value.isascii() or not value.isupper():
+        raise AssertedValueError(f"property `{name}` takes ISO 3166-1 alpha-2 country codes, not `{value}`")
+    return value

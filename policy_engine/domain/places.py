@@ -1,0 +1,117 @@
+"""Country groups in force at an instant, territories read as part of another country, and parts of countries.
+
+A country is ISO 3166-1 alpha-2 and a part ISO 3166-2. Under the EAR and the ITAR Hong Kong is read as China (85 FR
+83788, E.O. 13936); in the vendors' and OFAC's groups it is a place of its own. An unknown country is never "in no
+group": who asks about it gets unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from policy_engine.domain.instants import ALWAYS, Validity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupMember:
+    """A country, or a part of it, in a group for a time."""
+
+    country: str
+    subdivision: str | None = None
+    valid: Validity = ALWAYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryGroup:
+    """A named list of places with its source; `checked` says that the members were compared with the source."""
+
+    name: str
+    label: str
+    source: str
+    checked: bool
+    members: tuple[GroupMember, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreatAs:
+    """A law (`law` is the first part of a group's name, such as EAR) reads one place as another."""
+
+    country: str
+    read_as: str
+    law: str
+    source: str
+    valid: Validity = ALWAYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostcodeRule:
+    """Postcodes of so many digits, written in one of these countries, lie in a part by their first digits."""
+
+    digits: int
+    countries: tuple[str, ...]
+    prefixes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartsTest:
+    """Parts of a country that are barred, and how to tell them from a postcode."""
+
+    name: str
+    country: str
+    subdivisions: tuple[str, ...]
+    postcodes: tuple[PostcodeRule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Whether a place is in a group now, and when that changes next."""
+
+    inside: bool
+    changes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The country groups of a book."""
+
+    groups: Mapping[str, CountryGroup]
+    treat_as: tuple[TreatAs, ...] = ()
+
+    def read_as(self, country: str, law: str, at: datetime) -> str:
+        """The country as that law reads it at the instant."""
+        for rule in self.treat_as:
+            if rule.law == law and rule.country == country and rule.valid.holds(at):
+                return rule.read_as
+        return country
+
+    def in_group(self, country: str, group: str, at: datetime) -> Membership:
+        """Whether a country as a whole is in the group at the instant. Raises `KeyError` for no such group."""
+        law = group.partition(":")[0]
+        changes = [rule.valid.next_change(at) for rule in self.treat_as if rule.law == law and rule.country == country]
+        place = self.read_as(country, law, at)
+        inside = False
+        for member in self.groups[group].members:
+            if member.country == place and member.subdivision is None:
+                inside = inside or member.valid.holds(at)
+                changes.append(member.valid.next_change(at))
+        return Membership(inside=inside, changes_at=min((one for one in changes if one is not None), default=None))
+
+
+def part_of_postcode(test: PartsTest, country: str | None, postcode: str) -> str | None:
+    """The barred part a postcode lies in, "" when it lies elsewhere, or `None` when it cannot be read.
+
+    Blanks and hyphens are passed over; a postcode with another number of digits than the tables know for the country
+    proves nothing.
+    """
+    digits = postcode.replace(" ", "").replace("-", "")
+    readable = False
+    for rule in test.postcodes:
+        if country not in rule.countries or len(digits) != rule.digits or not (digits.isascii() and digits.isdigit()):
+            continue
+        readable = True
+        for prefix, part in rule.prefixes:
+            if digits.startswith(prefix):
+                return part
+    return "" if readable else None

@@ -1,0 +1,94 @@
+"""What was asked: who wants to do what with which model, why and from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SubjectType(StrEnum):
+    """Under which kind of record a subject is on file."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+    ACCOUNT = "account"
+    SERVICE = "service"
+
+
+class Action(StrEnum):
+    """What may be asked for; `licence_determination` asks what the export rules say and gives no access."""
+
+    INFER = "infer"
+    LIST = "list"
+    EMBED = "embed"
+    FINE_TUNE = "fine_tune"
+    DISTILL = "distill"
+    DOWNLOAD_WEIGHTS = "download_weights"
+    REPLICATE_WEIGHTS = "replicate_weights"
+    RELEASE = "release"
+    ADMINISTER = "administer"
+    LICENCE_DETERMINATION = "licence_determination"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """A property that the caller states of a subject: one text, or several for a property that is a list."""
+
+    name: str
+    values: tuple[str, ...]
+    is_list: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A requester or an end user, by type and id; the membership database says the rest."""
+
+    type: SubjectType
+    id: str
+    properties: tuple[Assertion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Evidence of where the requester is. Countries are ISO 3166-1 alpha-2, subdivisions ISO 3166-2."""
+
+    country: str | None = None
+    subdivision: str | None = None
+    postcode: str | None = None
+    ip: str | None = None
+    ip_country: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where weights or technology would go, and the organisation that would host them."""
+
+    country: str | None = None
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One question. Every `None` is a fact that was not stated, never a no."""
+
+    subject: Subject
+    model: str
+    action: Action
+    acting_for: str | None = None
+    purpose: str | None = None
+    place: Place = Place()
+    end_user: Subject | None = None
+    destination: Destination = Destination()
+    exception: str | None = None
+    fallbacks: tuple[str, ...] | None = None
+    min_revision: int | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert."""
+
+    id: str
+    gateway: str | None = None
+    assertable: frozenset[str] = frozenset()

@@ -1,0 +1,474 @@
+"""The membership database as the engine sees it: dated rows about organisations, people, accounts and papers.
+
+Every row has two times: when it was true (`valid`, half-open) and when it was recorded (`recorded_at`; `None` counts as
+always known). Corrections add and never overwrite: among rows with the same `key` the one recorded last, as known at an
+instant, replaces the others. `Roster.as_known` draws that line once; what is left is indexed by what a decision asks.
+
+A person's list that is `None` was never filed and is unknown; an empty one is known to be empty.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from policy_engine.domain.instants import ALWAYS, Validity
+
+PERSON_PREFIX = "person:"
+
+
+class UsStatusKind(StrEnum):
+    """Standing under 8 USC 1324b(a)(3) and 15 CFR 772.1; `none` is known not to be any of the others."""
+
+    CITIZEN = "citizen"
+    NATIONAL = "national"
+    LAWFUL_PERMANENT_RESIDENT = "lawful_permanent_resident"
+    REFUGEE_ADMITTED = "refugee_admitted"
+    ASYLEE_GRANTED = "asylee_granted"
+    TEMPORARY_RESIDENT = "temporary_resident_1160_1255a"
+    NONE = "none"
+
+
+class EmploymentKind(StrEnum):
+    """An exemption for employees does not reach contractors."""
+
+    EMPLOYEE = "employee"
+    CONTRACTOR = "contractor"
+
+
+class AccountKind(StrEnum):
+    """Accounts and services belong to an organisation and may stand for a person."""
+
+    ACCOUNT = "account"
+    SERVICE = "service"
+
+
+class MembershipStatus(StrEnum):
+    """Standing of a member in its consortium."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class ListingStatus(StrEnum):
+    """What screening found: the party itself, perhaps the party, or somebody else."""
+
+    CONFIRMED = "confirmed"
+    POTENTIAL = "potential"
+    CLEARED = "cleared"
+
+
+class AuthorisationKind(StrEnum):
+    """Papers that lift or grant."""
+
+    LICENCE = "licence"
+    EXCEPTION = "exception"
+    EXEMPTION = "exemption"
+
+
+class StatementKind(StrEnum):
+    """Papers on file for an organisation."""
+
+    UVL = "uvl"
+    STA_CONSIGNEE = "sta_consignee"
+    SUPP8_740 = "supp8_740"
+    MOFCOM_ORDER = "mofcom_order"
+
+
+class Sector(StrEnum):
+    """Of an organisation, for procurement policy."""
+
+    GOVERNMENT = "government"
+    CRITICAL_INFRASTRUCTURE = "critical_infrastructure"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisation:
+    """A legal entity. Countries are ISO 3166-1 alpha-2; `None` is unknown."""
+
+    id: str
+    name: str | None = None
+    kind: str | None = None
+    incorporated: str | None = None
+    headquarters: str | None = None
+    contract_country: str | None = None
+    sector: Sector | None = None
+    reseller: bool | None = None
+    identifiers: tuple[tuple[str, str | None], ...] | None = None
+    aliases: tuple[str, ...] | None = None
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonEntry:
+    """That a person is on file, and which of the person's lists were ever filed (an unfiled list is unknown)."""
+
+    id: str
+    employments_filed: bool = False
+    us_status_filed: bool = False
+    citizenships_filed: bool = False
+    permanent_residencies_filed: bool = False
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Employment:
+    """A person works for an organisation."""
+
+    person: str
+    organisation: str
+    kind: EmploymentKind
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.person, self.organisation, self.kind, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsStatus:
+    """A person's standing in US law."""
+
+    person: str
+    kind: UsStatusKind
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.person, self.kind, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citizenship:
+    """A person is a citizen of a country."""
+
+    person: str
+    country: str
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.person, self.country, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermanentResidency:
+    """A person is a permanent resident of a country."""
+
+    person: str
+    country: str
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.person, self.country, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A key or a service of an organisation, perhaps of one person, perhaps in a cluster of accounts."""
+
+    id: str
+    kind: AccountKind
+    organisation: str
+    person: str | None = None
+    gateway: str | None = None
+    cluster: str | None = None
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consortium:
+    """A group of organisations with access to a model."""
+
+    id: str
+    name: str | None = None
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """An organisation is a member of a consortium."""
+
+    organisation: str
+    consortium: str
+    status: MembershipStatus
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.organisation, self.consortium, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stake:
+    """A share of an organisation or a person (`person:<id>`) in an organisation; percent `None` is an unknown share."""
+
+    owner: str
+    owned: str
+    percent: Decimal | None
+    evidence: str | None = None
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.owner, self.owned, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorisation:
+    """A licence, exception or exemption: who holds it, for which models and actions, to which countries (`None`: any).
+
+    `named_users` caps the number of different persons that may draw on it; `None` is no cap.
+    """
+
+    id: str
+    regime: str
+    kind: AuthorisationKind
+    holder: str
+    models: tuple[str, ...]
+    actions: tuple[str, ...]
+    countries: tuple[str, ...] | None = None
+    named_users: int | None = None
+    conditions: tuple[str, ...] = ()
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (
+            self.id,
+            self.regime,
+            self.kind,
+            self.holder,
+            self.models,
+            self.actions,
+            self.countries,
+            self.named_users,
+            self.conditions,
+            self.valid.start,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """A person took a place of an authorisation at an instant. What a cap has used is counted from these."""
+
+    authorisation: str
+    person: str
+    at: datetime
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.authorisation, self.person, self.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A screening result: a party (organisation id or `person:<id>`) against one entry of one list."""
+
+    party: str
+    list: str
+    entry: str | None
+    entry_version: str | None
+    reference: str | None
+    status: ListingStatus
+    cleared_version: str | None = None
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (
+            self.party,
+            self.list,
+            self.entry,
+            self.entry_version,
+            self.reference,
+            self.cleared_version,
+            self.valid.start,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A paper of an organisation on file."""
+
+    organisation: str
+    kind: StatementKind
+    valid: Validity = ALWAYS
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.organisation, self.kind, self.valid.start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterReading:
+    """What the detector said of a cluster of accounts at an instant."""
+
+    id: str
+    shared: tuple[str, ...] | None
+    accounts: int | None
+    exchanges_24h: int | None
+    as_of: datetime
+    recorded_at: datetime | None = None
+
+    @property
+    def key(self) -> Hashable:
+        return (self.id, self.shared, self.accounts, self.exchanges_24h, self.as_of)
+
+
+class Recorded(Protocol):
+    """A row with a key and the instant of its recording."""
+
+    @property
+    def key(self) -> Hashable: ...
+
+    @property
+    def recorded_at(self) -> datetime | None: ...
+
+
+R = TypeVar("R", bound=Recorded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterRows:
+    """Every row ever recorded, corrections and corrected alike, by kind. One operator, no order."""
+
+    organisations: tuple[Organisation, ...] = ()
+    people: tuple[PersonEntry, ...] = ()
+    employments: tuple[Employment, ...] = ()
+    us_statuses: tuple[UsStatus, ...] = ()
+    citizenships: tuple[Citizenship, ...] = ()
+    permanent_residencies: tuple[PermanentResidency, ...] = ()
+    accounts: tuple[Account, ...] = ()
+    consortia: tuple[Consortium, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    stakes: tuple[Stake, ...] = ()
+    authorisations: tuple[Authorisation, ...] = ()
+    draws: tuple[Draw, ...] = ()
+    listings: tuple[Listing, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    clusters: tuple[ClusterReading, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A natural person with the dated rows on file; a list that is `None` is unknown."""
+
+    id: str
+    employments: tuple[Employment, ...] | None
+    us_statuses: tuple[UsStatus, ...] | None
+    citizenships: tuple[Citizenship, ...] | None
+    permanent_residencies: tuple[PermanentResidency, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """The rows as known at one instant, indexed by what a decision asks. Valid time is still in the rows."""
+
+    organisations: Mapping[str, Organisation]
+    people: Mapping[str, Person]
+    accounts: Mapping[str, Account]
+    consortia: Mapping[str, Consortium]
+    memberships: Mapping[str, tuple[Membership, ...]]
+    owners: Mapping[str, tuple[Stake, ...]]
+    authorisations: Mapping[str, tuple[Authorisation, ...]]
+    draws: Mapping[str, tuple[Draw, ...]]
+    listings: Mapping[str, tuple[Listing, ...]]
+    statements: Mapping[str, tuple[Statement, ...]]
+    clusters: Mapping[str, tuple[ClusterReading, ...]]
+    revision: int = 0
+    memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
+    """Room for results that follow from this roster alone (ownership); bounded by whoever uses it."""
+
+    @staticmethod
+    def as_known(rows: RosterRows, known_at: datetime | None = None, revision: int = 0) -> Roster:
+        """The roster as it was known at `known_at`, or with everything that was ever recorded when `None`."""
+        people_entries = _latest(rows.people, known_at)
+        employments = _grouped(rows.employments, known_at, lambda row: row.person)
+        us_statuses = _grouped(rows.us_statuses, known_at, lambda row: row.person)
+        citizenships = _grouped(rows.citizenships, known_at, lambda row: row.person)
+        residencies = _grouped(rows.permanent_residencies, known_at, lambda row: row.person)
+        people = {
+            entry.id: Person(
+                id=entry.id,
+                employments=employments.get(entry.id, ()) if entry.employments_filed else None,
+                us_statuses=us_statuses.get(entry.id, ()) if entry.us_status_filed else None,
+                citizenships=citizenships.get(entry.id, ()) if entry.citizenships_filed else None,
+                permanent_residencies=residencies.get(entry.id, ()) if entry.permanent_residencies_filed else None,
+            )
+            for entry in people_entries
+        }
+        return Roster(
+            organisations={row.id: row for row in _latest(rows.organisations, known_at)},
+            people=people,
+            accounts={row.id: row for row in _latest(rows.accounts, known_at)},
+            consortia={row.id: row for row in _latest(rows.consortia, known_at)},
+            memberships=_grouped(rows.memberships, known_at, lambda row: row.organisation),
+            owners=_grouped(rows.stakes, known_at, lambda row: row.owned),
+            authorisations=_grouped(rows.authorisations, known_at, lambda row: row.holder),
+            draws=_grouped(rows.draws, known_at, lambda row: row.authorisation),
+            listings=_grouped(rows.listings, known_at, lambda row: row.party),
+            statements=_grouped(rows.statements, known_at, lambda row: row.organisation),
+            clusters=_grouped(rows.clusters, known_at, lambda row: row.id),
+            revision=revision,
+        )
+
+
+def _latest(rows: Iterable[R], known_at: datetime | None) -> list[R]:
+    """Of each key the row recorded last among those known at the instant; an undated row is the oldest."""
+    best: dict[Hashable, R] = {}
+    for row in rows:
+        recorded = row.recorded_at
+        if known_at is not None and recorded is not None and recorded > known_at:
+            continue
+        held = best.get(row.key)
+        if held is None or _later(recorded, held.recorded_at):
+            best[row.key] = row
+    return list(best.values())
+
+
+def _later(one: datetime | None, other: datetime | None) -> bool:
+    if one is None:
+        return False
+    return other is None or one > other
+
+
+def _grouped(rows: Iterable[R], known_at: datetime | None, of: Callable[[R], str]) -> dict[str, tuple[R, ...]]:
+    """The known rows by owner, in an order that does not depend on the order of the file."""
+    groups: defaultdict[str, list[R]] = defaultdict(list)
+    for row in _latest(rows, known_at):
+        groups[of(row)].append(row)
+    return {name: tuple(sorted(group, key=lambda row: repr(row.key))) for name, group in groups.items()}

@@ -1,0 +1,100 @@
+"""Words about lists and military end use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from policy_engine.domain import logic
+from policy_engine.domain.facts import Party
+from policy_engine.domain.instants import earliest
+from policy_engine.domain.logic import NO, Answer, Tri, yes
+from policy_engine.domain.roster import (
+    PERSON_PREFIX,
+    Listing,
+    ListingStatus,
+)
+from policy_engine.domain.words.items import classified_as
+from policy_engine.domain.words.memory import recall
+from policy_engine.domain.words.organisations import established_in, host_of
+from policy_engine.domain.words.places import no_place, received_in, receives_in
+
+
+def listings(party: Party, names: Iterable[str], lists: str) -> list[Listing]:
+    wanted = lists.split(",")
+    rows = [row for name in names for row in party.question.roster.listings.get(name, ()) if row.list in wanted]
+    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
+    return [row for row in rows if row.valid.holds(party.question.at)]
+
+
+def listing_answer(rows: Iterable[Listing]) -> Answer:
+    entries = tuple(
+        f"{row.list}: {row.entry or 'entry not recorded'} ({row.reference or 'no reference'})" for row in rows
+    )
+    return yes(("entries", entries)) if entries else NO
+
+
+def listed(party: Party, parameter: str) -> Answer:
+    rows = listings(party, party.listed_names, parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+
+
+def person_listed(party: Party, parameter: str) -> Answer:
+    names = [] if party.person is None else [PERSON_PREFIX + party.person.id]
+    rows = listings(party, names, parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+
+
+def any_listed(party: Party, parameter: str) -> Answer:
+    names = list(party.listed_names)
+    names += [one.id for one in (party.acting, host_of(party)) if one is not None]
+    rows = listings(party, dict.fromkeys(names), parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+
+
+def listing_potential(party: Party, parameter: str) -> Answer:
+    rows = listings(party, party.listed_names, parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.POTENTIAL)
+
+
+def clearance_current(row: Listing) -> bool:
+    return row.cleared_version is not None and row.cleared_version == row.entry_version
+
+
+def listing_outdated(party: Party, parameter: str) -> Answer:
+    rows = listings(party, party.listed_names, parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.CLEARED and not clearance_current(row))
+
+
+def listing_cleared(party: Party, parameter: str) -> Answer:
+    rows = listings(party, party.listed_names, parameter)
+    return listing_answer(row for row in rows if row.status is ListingStatus.CLEARED and clearance_current(row))
+
+
+def military(party: Party, parameter: str) -> Answer:
+    """15 CFR 744.21: a listed military end user, or a stated military end use, with the items and countries reached."""
+    question = party.question
+    test = question.tables.military[parameter]
+    on_list = recall(party, "listed", test.list, listed)
+    stated_use = question.request.purpose == test.purpose
+    if on_list.value is not Tri.YES and not stated_use:
+        return NO
+    in_supplement = classified_as(party, test.supplement_eccn)
+    any_item, supplement = ",".join(test.any_item_countries), ",".join(test.supplement_countries)
+    answers = []
+    if on_list.value is Tri.YES:
+        # A person has no establishment: only a listed organisation's own counts.
+        listed_person = recall(party, "person-listed", test.list, person_listed).value is Tri.YES
+        established = NO if listed_person else recall(party, "established-in", any_item, established_in)
+        reached = (in_supplement, military_country(party, any_item), established)
+        answers.append(logic.all_of((on_list, logic.any_of(reached))))
+    if stated_use:
+        in_both = logic.all_of((in_supplement, military_country(party, supplement)))
+        answers.append(logic.any_of((military_country(party, any_item), in_both)))
+    return logic.any_of(answers)
+
+
+def military_country(party: Party, parameter: str) -> Answer:
+    # With no place of any kind the embargo row bars whatever this row reaches; it is left to that.
+    if received_in(party) is None and no_place(party):
+        return NO
+    return recall(party, "receives-in", parameter, receives_in)

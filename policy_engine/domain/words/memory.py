@@ -1,0 +1,37 @@
+"""A word as such, and how an answer already given to a party is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policy_engine.domain.facts import Party
+from policy_engine.domain.logic import Answer
+
+Evaluate = Callable[[Party, str], Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordKind:
+    """A word: `parameter` says what follows the colon ("" for nothing), `reads` whether its facts are open or closed.
+
+    `derived` words look at what other rows said, and are answered after those.
+    """
+
+    name: str
+    facets: tuple[str, ...]
+    reads: str
+    meaning: str
+    example: str
+    evaluate: Evaluate
+    parameter: str = ""
+    derived: bool = False
+
+
+def recall(party: Party, word: str, parameter: str, evaluate: Evaluate) -> Answer:
+    """What the word says about the party; each question is answered once, and all that were asked are recorded."""
+    key = (word, parameter)
+    answer = party.memo.get(key)
+    if answer is None:
+        answer = party.memo[key] = evaluate(party, parameter)
+    return answer

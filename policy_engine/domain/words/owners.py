@@ -1,0 +1,247 @@
+"""Words about ownership: what the tests of parameters.yaml say of an organisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from policy_engine.domain import logic
+from policy_engine.domain.facts import Party
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.logic import NO, YES, Answer, Tri, unknown, yes
+from policy_engine.domain.ownership import Capture, Holding, Seed, capture, ultimate_parent
+from policy_engine.domain.roster import (
+    PERSON_PREFIX,
+    ListingStatus,
+    Organisation,
+)
+from policy_engine.domain.rules import OwnershipRule
+from policy_engine.domain.words.groups import places_in
+from policy_engine.domain.words.items import classified_as
+from policy_engine.domain.words.memory import recall
+from policy_engine.domain.words.organisations import established_in, host_of
+
+
+@dataclass(slots=True)
+class Window:
+    """The time around an instant in which nothing that was read changes: `[start, end)`."""
+
+    at: datetime
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def note(self, validity: Validity) -> bool:
+        """Whether the interval holds at the instant, with the window narrowed to where that stays so."""
+        for edge in (validity.start, validity.end):
+            if edge is None:
+                continue
+            if edge <= self.at:
+                self.start = edge if self.start is None else max(self.start, edge)
+            else:
+                self.end = edge if self.end is None else min(self.end, edge)
+        return validity.holds(self.at)
+
+    def holds(self, at: datetime) -> bool:
+        return Validity(start=self.start, end=self.end).holds(at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The ownership facts of one organisation under one test, and the lists of the owners that count."""
+
+    capture: Capture
+    lists: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+MEMO_LIMIT: Final = 200_000
+
+
+def measure(party: Party, name: str, organisation: Organisation) -> Measured:
+    question = party.question
+    key = ("ownership", question.book.fingerprint, name, organisation.id)
+    held = question.roster.memo.get(key)
+    if isinstance(held, tuple) and held[0].holds(question.at):
+        question.horizon.note(held[0].end)
+        measured: Measured = held[1]
+        return measured
+    window = Window(question.at)
+    rule = question.tables.ownership[name]
+    result = capture(
+        organisation.id,
+        lambda owned: holdings(party, owned, window),
+        lambda owner: seed(party, owner, rule, window),
+        rule.test,
+    )
+    lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
+    measured = Measured(capture=result, lists=lists)
+    if len(question.roster.memo) >= MEMO_LIMIT:
+        question.roster.memo.clear()
+    question.roster.memo[key] = (window, measured)
+    question.horizon.note(window.end)
+    return measured
+
+
+def holdings(party: Party, owned: str, window: Window) -> list[Holding]:
+    return [
+        Holding(owner=row.owner, percent=row.percent)
+        for row in party.question.roster.owners.get(owned, ())
+        if window.note(row.valid)
+    ]
+
+
+def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -> tuple[str, ...]:
+    rows = party.question.roster.listings.get(owner, ())
+    return tuple(
+        sorted(
+            {
+                row.list
+                for row in rows
+                if row.list in lists and window.note(row.valid) and row.status is ListingStatus.CONFIRMED
+            }
+        )
+    )
+
+
+def seed(party: Party, owner: str, rule: OwnershipRule, window: Window) -> Seed:
+    if rule.listed:
+        return Seed.YES if lists_of(party, owner, rule.listed, window) else Seed.NO
+    if owner.startswith(PERSON_PREFIX):
+        return Seed.NO
+    organisation = party.question.roster.organisations.get(owner)
+    if organisation is None or organisation.headquarters is None:
+        return Seed.UNKNOWN
+    group = rule.headquartered_in or rule.headquartered_outside or ""
+    inside = in_group(party, organisation.headquarters, group, window)
+    return Seed.YES if inside == (rule.headquartered_in is not None) else Seed.NO
+
+
+def in_group(party: Party, country: str, group: str, window: Window) -> bool:
+    for member in party.question.tables.places.groups[group].members:
+        if member.country == country and member.subdivision is None:
+            window.note(member.valid)
+    return party.question.tables.places.in_group(country, group, party.question.at).inside
+
+
+def reaches_item(party: Party, rule: OwnershipRule, measured: Measured) -> Answer:
+    """Owners that are on the supplement's lists alone reach the supplement's items only."""
+    beyond = any(not set(lists) <= set(rule.supplement_lists) for _, lists in measured.lists)
+    if beyond or not rule.supplement_lists:
+        return YES
+    return classified_as(party, rule.supplement_eccn)
+
+
+def own_establishment(party: Party, rule: OwnershipRule) -> Answer:
+    if not rule.own_establishment or rule.headquartered_in is None:
+        return NO
+    return recall(party, "established-in", rule.headquartered_in, established_in)
+
+
+def percent(value: Fraction) -> str:
+    """A percentage with at most six decimals, as it is told to people; the exact value decided."""
+    text = f"{float(value):.6f}".rstrip("0").rstrip(".")
+    return text or "0"
+
+
+def capture_detail(measured: Measured) -> logic.Detail:
+    capture = measured.capture
+    detail: list[tuple[str, str | tuple[str, ...]]] = [
+        ("owners", capture.owners),
+        ("methods", capture.methods),
+        ("direct_percent", format(capture.cascade_percent, "f")),
+    ]
+    if capture.look_through_percent:
+        detail.append(("look_through_percent", percent(capture.look_through_percent)))
+    detail.append(("path", tuple(f"{owner} > {owned}: {percent}" for owner, owned, percent in capture.steps)))
+    lists = tuple(f"{owner}: {', '.join(names)}" for owner, names in measured.lists if names)
+    if lists:
+        detail.append(("lists", lists))
+    return tuple(detail)
+
+
+def owned(party: Party, parameter: str) -> Answer:
+    if party.organisation is None:
+        return NO
+    rule = party.question.tables.ownership[parameter]
+    own = own_establishment(party, rule)
+    if own.value is Tri.YES:
+        return own
+    measured = measure(party, parameter, party.organisation)
+    if not measured.capture.surely:
+        return NO
+    return logic.all_of((Answer(value=Tri.YES, detail=capture_detail(measured)), reaches_item(party, rule, measured)))
+
+
+def owned_unresolved(party: Party, parameter: str) -> Answer:
+    """Not captured on what is known, and captured when what nobody knows is taken at its worst."""
+    if party.organisation is None or recall(party, "owned", parameter, owned).value is Tri.YES:
+        return NO
+    rule = party.question.tables.ownership[parameter]
+    own = own_establishment(party, rule)
+    missing = list(own.missing)
+    measured = measure(party, parameter, party.organisation)
+    capture = measured.capture
+    reached = reaches_item(party, rule, measured).value is not Tri.NO
+    possible = capture.possibly and not capture.surely and reached
+    if possible:
+        missing += [f"ownership.share:{owner}>{owned}" for owner, owned in capture.unknown_shares]
+        if capture.unknown_seeds:
+            missing.append("organisation.headquarters")
+    if not possible and own.value is not Tri.UNKNOWN:
+        return NO
+    return Answer(
+        value=Tri.UNKNOWN,
+        missing=tuple(missing) or ("ownership",),
+        detail=capture_detail(measured) if possible else (),
+    )
+
+
+def owned_minority(party: Party, parameter: str) -> Answer:
+    if party.organisation is None:
+        return NO
+    measured = measure(party, parameter, party.organisation)
+    if not measured.capture.minority:
+        return NO
+    return Answer(value=Tri.YES, detail=capture_detail(measured))
+
+
+def captured_under(party: Party, parameter: str) -> Answer:
+    """`parameter` is rule=test: captured by the test while the rule is enforced and in force, acting or as host."""
+    rule_id, _, test = parameter.partition("=")
+    row = party.question.book.row(rule_id)
+    if row is not None:
+        party.question.horizon.note(row.next_change(party.question.at))
+    if rule_id not in party.question.enforced:
+        return NO
+    captured = [
+        measure(party, test, organisation).capture
+        for organisation in (party.acting, host_of(party))
+        if organisation is not None and organisation.incorporated != "US"
+    ]
+    if any(one.surely for one in captured):
+        return YES
+    return unknown("ownership") if any(one.possibly for one in captured) else NO
+
+
+def parent_headquartered_in(party: Party, parameter: str) -> Answer:
+    """The receiving organisation (host, else the one acting) and its ultimate parent have headquarters there."""
+    receiver = host_of(party) or party.acting
+    if receiver is None:
+        return NO
+    window = Window(party.question.at)
+    parent = ultimate_parent(receiver.id, lambda owned: holdings(party, owned, window))
+    party.question.horizon.note(window.end)
+    if parent.organisation is None:
+        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
+    top = receiver
+    if parent.organisation != receiver.id:
+        filed = party.question.roster.organisations.get(parent.organisation)
+        if filed is None:
+            return unknown("organisation.headquarters")
+        top = filed
+    countries = [receiver.headquarters, top.headquarters]
+    if None in countries:
+        return unknown("organisation.headquarters")
+    inside = all(country is not None and places_in(party, (country,), parameter) for country in countries)
+    return yes(("ultimate_parent", top.id)) if inside else NO

@@ -1,0 +1,106 @@
+"""Words about authorisations, statements and claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from policy_engine.domain.facts import Party
+from policy_engine.domain.instants import earliest
+from policy_engine.domain.logic import NO, Answer, known, yes
+from policy_engine.domain.roster import (
+    Authorisation,
+)
+from policy_engine.domain.words.items import item_of
+from policy_engine.domain.words.organisations import host_of
+from policy_engine.domain.words.places import received_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """Authorisations that name holder, regime, kind, model, action and country, by what they are worth now."""
+
+    usable: tuple[Authorisation, ...]
+    ended: tuple[Authorisation, ...]
+    full: tuple[Authorisation, ...]
+
+
+def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
+    """The authorisations that fit the request; `parameter` is regime/kind, either of them `any` or a comma list."""
+    question = party.question
+    regime, _, kinds = parameter.partition("/")
+    wanted = kinds.split(",")
+    holders = [party.acting.id] if party.acting is not None else []
+    host = host_of(party)
+    if host_too and host is not None:
+        holders.append(host.id)
+    fitting = [
+        row
+        for holder in dict.fromkeys(holders)
+        for row in question.roster.authorisations.get(holder, ())
+        if regime in ("any", row.regime) and row.kind.value in wanted and fits(party, row)
+    ]
+    question.horizon.note(earliest((row.valid for row in fitting), at=question.at))
+    in_force = [row for row in fitting if row.valid.holds(question.at)]
+    usable = tuple(row for row in in_force if has_place(party, row))
+    return Papers(
+        usable=usable,
+        ended=tuple(row for row in fitting if row.valid.ended(question.at)),
+        full=tuple(row for row in in_force if row not in usable),
+    )
+
+
+def fits(party: Party, row: Authorisation) -> bool:
+    if item_of(party).id not in row.models or party.question.request.action.value not in row.actions:
+        return False
+    return row.countries is None or received_in(party) in row.countries
+
+
+def has_place(party: Party, row: Authorisation) -> bool:
+    """Whether the person has drawn on the cap already, or fewer different persons than the cap have."""
+    if row.named_users is None:
+        return True
+    drawn = {draw.person for draw in party.question.roster.draws.get(row.id, ()) if draw.at <= party.question.at}
+    return len(drawn) < row.named_users or (party.person is not None and party.person.id in drawn)
+
+
+def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
+    if not rows:
+        return NO
+    detail: list[tuple[str, str | tuple[str, ...]]] = [("authorisations", tuple(sorted(row.id for row in rows)))]
+    conditions = tuple(condition for row in rows for condition in row.conditions)
+    if conditions:
+        detail.append(("conditions", conditions))
+    return yes(*detail)
+
+
+def holds(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=False).usable)
+
+
+def holds_or_host(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=True).usable)
+
+
+def ended(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=False).ended)
+
+
+def ended_or_host(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=True).ended)
+
+
+def full_or_host(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=True).full)
+
+
+def statement(party: Party, parameter: str) -> Answer:
+    if party.organisation is None:
+        return NO
+    rows = [row for row in party.question.roster.statements.get(party.organisation.id, ()) if row.kind == parameter]
+    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
+    return known(any(row.valid.holds(party.question.at) for row in rows))
+
+
+def claims(party: Party, parameter: str) -> Answer:
+    claimed = party.question.request.exception
+    return known(claimed is not None and parameter in ("", claimed))
