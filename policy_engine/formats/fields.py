@@ -1,0 +1,263 @@
+"""One mapping of a document read field by field: every field is a typed value or a fault at its place.
+
+Absent and `null` are the same. A getter answers `None` for a field that is absent and, after noting a fault, for one
+that cannot be used: a document with a fault is refused as a whole, so neither can be taken for the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from policy_engine.domain.instants import InstantError, Validity, format_instant, parse_instant
+from policy_engine.formats.countries import is_country, suggest
+from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, is_null, kind_of
+from policy_engine.formats.faults import Findings, one_of, quoted
+from policy_engine.formats.identifiers import identifier_fault, text_fault
+
+MAX_TEXT: Final = 10_000
+"""Characters of a free text."""
+MAX_COUNT: Final = 2**63 - 1
+
+_JOINERS: Final = str.maketrans("", "", "\u200c\u200d")  # orthography of Persian and of the scripts of India
+_PERCENT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T", bound=Hashable)
+
+
+def name_fault(text: str) -> str | None:
+    """What is wrong with an id or another name that is compared byte for byte; `None` if nothing."""
+    if text != text.strip():
+        return "begins or ends with a blank"
+    return identifier_fault(text)
+
+
+def free_text_fault(text: str) -> str | None:
+    """What is wrong with a text for people to read; `None` if nothing."""
+    if text.isprintable() and 0 < len(text) <= MAX_TEXT:
+        return None
+    if not 0 < len(text) <= MAX_TEXT:
+        return f"must have 1 to {MAX_TEXT:,} characters"
+    return text_fault(text.translate(_JOINERS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """A mapping and what it is called in messages."""
+
+    node: Mapping
+    what: str
+    findings: Findings
+    values: dict[str, Node]
+
+    @staticmethod
+    def of(node: Node, what: str, known: tuple[str, ...], findings: Findings) -> Fields | None:
+        """The fields of the node, which must be a mapping; every field that is not known is a fault."""
+        if not isinstance(node, Mapping):
+            remedy = f"write it as {{{known[0]}: ...}}"
+            findings.add(node.line, node.column, f"{what} must be a mapping and here is {kind_of(node)}", remedy)
+            return None
+        values: dict[str, Node] = {}
+        for key, value in node.entries:
+            if key.text in known:
+                values[key.text] = value
+            else:
+                message = f"{quoted(key.text)} is no field of {what}"
+                findings.add(key.line, key.column, message, one_of(key.text, known))
+        return Fields(node=node, what=what, findings=findings, values=values)
+
+    def node_of(self, name: str) -> Node | None:
+        """The value as it stands in the document, when it is not null."""
+        node = self.values.get(name)
+        return None if node is None or is_null(node) else node
+
+    def fault(self, name: str, message: str, remedy: str = "") -> None:
+        """Note a fault at the field's value, or at the mapping when the field is absent."""
+        node = self.values.get(name, self.node)
+        self.findings.add(node.line, node.column, message, remedy)
+
+    def _present(self, name: str, *, required: bool) -> Node | None:
+        node = self.node_of(name)
+        if node is None and required:
+            self.fault(name, f"{self.what} needs {quoted(name)}", f"write {quoted(name)}; it may not be unknown")
+        return node
+
+    def _mistyped(self, name: str, node: Node, wanted: str, remedy: str) -> None:
+        text = kind_of(node)
+        if isinstance(node, Scalar) and node.value is not None:
+            text = f"{quoted(node.text)}, {text}"
+        self.findings.add(node.line, node.column, f"{quoted(name)} must be {wanted} and is {text}", remedy)
+
+    def _text_of(self, name: str, node: Node) -> str | None:
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return node.value
+        self._mistyped(name, node, "a text", "put quotes around it" if isinstance(node, Scalar) else "write one text")
+        return None
+
+    def text(self, name: str) -> str | None:
+        """A text for people to read."""
+        node = self.node_of(name)
+        return self._free_text_of(name, node) if node is not None else None
+
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        """A list of texts for people to read."""
+        return self._list(name, self._free_text_of, required=False)
+
+    def name(self, name: str, *, required: bool = False) -> str | None:
+        """An id or another name that is compared byte for byte."""
+        node = self._present(name, required=required)
+        return self.name_of(name, node) if node is not None else None
+
+    def names(self, name: str, *, required: bool = False) -> tuple[str, ...] | None:
+        """A list of names that are compared byte for byte."""
+        return self._list(name, self.name_of, required=required)
+
+    def choice(self, name: str, kind: type[E], *, required: bool = False) -> E | None:
+        """One of a closed list of words."""
+        node = self._present(name, required=required)
+        return self._choice_of(name, node, kind) if node is not None else None
+
+    def choices(self, name: str, kind: type[E], *, required: bool = False) -> tuple[E, ...] | None:
+        """A list of words of a closed list."""
+        return self._list(name, lambda field, node: self._choice_of(field, node, kind), required=required)
+
+    def country(self, name: str, *, required: bool = False) -> str | None:
+        """An ISO 3166-1 alpha-2 code."""
+        node = self._present(name, required=required)
+        return self._country_of(name, node) if node is not None else None
+
+    def countries(self, name: str) -> tuple[str, ...] | None:
+        """A list of ISO 3166-1 alpha-2 codes."""
+        return self._list(name, self._country_of, required=False)
+
+    def flag(self, name: str) -> bool | None:
+        """True or false."""
+        node = self.node_of(name)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self._mistyped(name, node, "true or false", "write true, false, or null if unknown")
+        return None
+
+    def count(self, name: str, *, required: bool = False) -> int | None:
+        """A whole number from 0."""
+        node = self._present(name, required=required)
+        if node is None:
+            return None
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+            return value
+        self._mistyped(name, node, "a whole number from 0", "write digits only, without quotes")
+        return None
+
+    def percent(self, name: str) -> Decimal | None:
+        """A percentage from 0 to 100, exact, quoted or not."""
+        node = self.node_of(name)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _PERCENT.fullmatch(node.text):
+            value = Decimal(node.text)
+            if value <= 100:
+                return value
+        remedy = 'write digits with a point, such as "12.5", or null for an unknown share'
+        self._mistyped(name, node, "a percentage from 0 to 100", remedy)
+        return None
+
+    def instant(self, name: str, *, required: bool = False) -> datetime | None:
+        """An RFC 3339 instant with a zone, or a bare date."""
+        node = self._present(name, required=required)
+        if node is None:
+            return None
+        remedy = "write 2026-06-12T21:21:00Z or 2026-06-12"
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            self._mistyped(name, node, "an instant", remedy)
+            return None
+        try:
+            return parse_instant(node.value)
+        except InstantError as error:
+            reason = str(error).removeprefix(f"`{node.value}` ").partition(":")[0]
+            self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(node.value)} {reason}", remedy)
+            return None
+
+    def validity(self) -> Validity | None:
+        """The half-open interval `[from, to)`; `None` only when a fault was noted."""
+        before = len(self.findings.faults)
+        start, end = self.instant("from"), self.instant("to")
+        if len(self.findings.faults) > before:
+            return None
+        if start is not None and end is not None and end <= start:
+            message = f"the interval ends at {format_instant(end)}, not after its begin at {format_instant(start)}"
+            self.fault("to", message, "write a `to` after `from`, or null for an open end")
+            return None
+        return Validity(start=start, end=end)
+
+    def items(self, name: str, *, required: bool = False) -> tuple[Node, ...] | None:
+        """The items of a list, not yet judged."""
+        node = self._present(name, required=required)
+        if node is None:
+            return None
+        if isinstance(node, Sequence):
+            return node.items
+        self._mistyped(name, node, "a list", "put brackets around it" if isinstance(node, Scalar) else "write a list")
+        return None
+
+    def _list(self, name: str, read: Callable[[str, Node], T | None], *, required: bool) -> tuple[T, ...] | None:
+        items = self.items(name, required=required)
+        if items is None:
+            return None
+        found: dict[T, None] = {}
+        for item in items:
+            value = read(name, item)
+            if value is None:
+                continue
+            if value in found:
+                message = f"{quoted(name)} has {quoted(str(value))} twice"
+                self.findings.add(item.line, item.column, message, "remove one of the two")
+            found[value] = None
+        return tuple(found)
+
+    def _free_text_of(self, name: str, node: Node) -> str | None:
+        text = self._text_of(name, node)
+        if text is None or (wrong := free_text_fault(text)) is None:
+            return text
+        remedy = "write it anew" if text else "write null if it is not known"
+        self.findings.add(node.line, node.column, f"{quoted(name)} {wrong}", remedy)
+        return None
+
+    def name_of(self, name: str, node: Node) -> str | None:
+        """A value of the field, or an item of it, as a name that is compared byte for byte."""
+        text = self._text_of(name, node)
+        if text is None or (wrong := name_fault(text)) is None:
+            return text
+        stripped = text.strip()
+        remedy = "write another" if name_fault(stripped) else f"write {quoted(stripped)}"
+        self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(text)} {wrong}", remedy)
+        return None
+
+    def _choice_of(self, name: str, node: Node, kind: type[E]) -> E | None:
+        text = self._text_of(name, node)
+        if text is None:
+            return None
+        try:
+            return kind(text)
+        except ValueError:
+            message = f"{quoted(name)} has no value {quoted(text)}"
+            self.findings.add(node.line, node.column, message, one_of(text, tuple(kind)))
+            return None
+
+    def _country_of(self, name: str, node: Node) -> str | None:
+        text = self._text_of(name, node)
+        if text is None or is_country(text):
+            return text
+        meant = suggest(text)
+        remedy = f"did you mean `{meant}`?" if meant else "write two capital letters such as DE"
+        message = f"{quoted(name)} {quoted(text)} is no ISO 3166-1 alpha-2 country"
+        self.findings.add(node.line, node.column, message, remedy)
+        return None

@@ -1,0 +1,729 @@
+"""The membership file: who is on file with what, from YAML or JSON to rows and back.
+
+A file is a mapping of lists, every one optional: organisations, ownership, people (each with employments, us_status,
+citizenships and permanent_residencies), accounts, consortia, memberships, authorisations, draws, listings, statements,
+clusters. Reading is all or nothing and reports every fault with its place.
+
+- `from` and `to` are instants or bare dates, null or absent for an open side; `recorded_at` may stand on every row, and
+  a row without it is for the importer to date (in a case file it counts as always known).
+- A person's list that is absent or null was never filed; `[]` is filed and empty.
+- An id that another row names must stand in the file or be on file already.
+- A correction repeats a row's key with a later `recorded_at`. Two rows with one key and one instant of recording are a
+  fault: equal ones as much as different ones, since two equal shares of 20 % might have been meant to be 40 %.
+- Contradictions are refused: a person with two US statuses at once, a member both active and suspended, two
+  authorisations under one id at once, an interval that ends before it begins, an owner that owns itself. What counts
+  is what is known in the end, with corrections applied.
+- The shares in one organisation may add up to more than 100 %: registers overlap, and the ownership measures cope.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final, Generic, TypeVar
+
+from policy_engine.domain.request import Action
+from policy_engine.domain.roster import (
+    PERSON_PREFIX,
+    Account,
+    AccountKind,
+    Authorisation,
+    AuthorisationKind,
+    Citizenship,
+    ClusterReading,
+    Consortium,
+    Draw,
+    Employment,
+    EmploymentKind,
+    Listing,
+    ListingStatus,
+    Membership,
+    MembershipStatus,
+    Organisation,
+    PermanentResidency,
+    PersonEntry,
+    Recorded,
+    Roster,
+    RosterRows,
+    Sector,
+    Stake,
+    Statement,
+    StatementKind,
+    UsStatus,
+    UsStatusKind,
+)
+from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
+from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, quoted
+from policy_engine.formats.fields import Fields
+from policy_engine.formats.membership_writer import write_members
+
+__all__ = ["NO_ROWS", "members_of", "read_members", "write_members"]
+
+NO_ROWS: Final = RosterRows()
+"""Nothing on file."""
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_MAX_SCHEME: Final = 100
+_MAX_SEARCHES: Final = 20
+"""Unknown ids for which a near one is looked for; each search looks at every id on file."""
+
+R = TypeVar("R", bound=Recorded)
+D = TypeVar("D", UsStatus, Membership, Authorisation)
+
+
+def read_members(data: bytes, source: str, existing: RosterRows = NO_ROWS) -> RosterRows:
+    """The rows of a file to be imported on top of the rows that are on file already.
+
+    Raises `FaultsError` with every fault. A row without `recorded_at` will be recorded by the import, so it counts as
+    later than whatever is on file.
+    """
+    faults: list[Fault] = []
+    node = parse_document(data, source, faults)
+    if node is None:
+        raise FaultsError(faults)
+    of_the_form = {(fault.line, fault.column) for fault in faults}
+    said: list[Fault] = []
+    rows = _Reading(findings=Findings(source=source, faults=said), existing=existing, undated_is_last=True).read(node)
+    # What is wrong with the form of a value is not told a second time as a wrong value.
+    faults.extend(fault for fault in said if (fault.line, fault.column) not in of_the_form)
+    if faults:
+        raise FaultsError(faults)
+    return rows
+
+
+def members_of(node: Node, source: str, faults: list[Fault], existing: RosterRows = NO_ROWS) -> RosterRows:
+    """The rows of a `members` mapping inside another document; faults are added to the list.
+
+    A row without `recorded_at` counts as always known, so it is earlier than any dated row with its key. When faults
+    were added, the rows are not to be used.
+    """
+    findings = Findings(source=source, faults=faults)
+    return _Reading(findings=findings, existing=existing, undated_is_last=False).read(node)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sheet(Generic[R]):
+    """The rows of one kind with their places.
+
+    A row in a person's list may be `repeatable`: a second row about the person repeats what was in the first.
+    """
+
+    what: str
+    repeatable: bool = False
+    rows: list[R] = field(default_factory=list)
+    places: list[Node] = field(default_factory=list)
+    held: set[R] = field(default_factory=set)
+
+    def add(self, row: R, place: Node) -> None:
+        if self.repeatable:
+            if row in self.held:
+                return
+            self.held.add(row)
+        self.rows.append(row)
+        self.places.append(place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reference:
+    """An id that must be on file: of which kind, and where it is named."""
+
+    kind: str
+    id: str
+    node: Node
+
+
+_ORGANISATION: Final = "organisation"
+_PERSON: Final = "person"
+_CONSORTIUM: Final = "consortium"
+_AUTHORISATION: Final = "authorisation"
+_CLUSTER: Final = "cluster"
+_SECTION_OF: Final = {
+    _ORGANISATION: "organisations",
+    _PERSON: "people",
+    _CONSORTIUM: "consortia",
+    _AUTHORISATION: "authorisations",
+    _CLUSTER: "clusters",
+}
+
+_INTERVAL: Final = ("from", "to")
+_ORGANISATION_FIELDS: Final = (
+    "id",
+    "name",
+    "kind",
+    "incorporated",
+    "headquarters",
+    "contract_country",
+    "sector",
+    "reseller",
+    "identifiers",
+    "aliases",
+)
+_AUTHORISATION_FIELDS: Final = (
+    "id",
+    "regime",
+    "kind",
+    "holder",
+    "models",
+    "actions",
+    "countries",
+    *_INTERVAL,
+    "cap",
+    "conditions",
+)
+_LISTING_FIELDS: Final = (
+    "party",
+    "list",
+    "entry",
+    "entry_version",
+    "reference",
+    "status",
+    "cleared_version",
+    *_INTERVAL,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """One pass over a `members` mapping: rows by kind, ids that stand in it, and ids that it names."""
+
+    findings: Findings
+    existing: RosterRows
+    undated_is_last: bool
+    organisations: _Sheet[Organisation] = field(default_factory=lambda: _Sheet(what="organisation"))
+    people: _Sheet[PersonEntry] = field(default_factory=lambda: _Sheet(what="person"))
+    employments: _Sheet[Employment] = field(default_factory=lambda: _Sheet(what="employment", repeatable=True))
+    us_statuses: _Sheet[UsStatus] = field(default_factory=lambda: _Sheet(what="US status", repeatable=True))
+    citizenships: _Sheet[Citizenship] = field(default_factory=lambda: _Sheet(what="citizenship", repeatable=True))
+    residencies: _Sheet[PermanentResidency] = field(
+        default_factory=lambda: _Sheet(what="permanent residency", repeatable=True)
+    )
+    accounts: _Sheet[Account] = field(default_factory=lambda: _Sheet(what="account"))
+    consortia: _Sheet[Consortium] = field(default_factory=lambda: _Sheet(what="consortium"))
+    memberships: _Sheet[Membership] = field(default_factory=lambda: _Sheet(what="membership"))
+    stakes: _Sheet[Stake] = field(default_factory=lambda: _Sheet(what="share"))
+    authorisations: _Sheet[Authorisation] = field(default_factory=lambda: _Sheet(what="authorisation"))
+    draws: _Sheet[Draw] = field(default_factory=lambda: _Sheet(what="draw"))
+    listings: _Sheet[Listing] = field(default_factory=lambda: _Sheet(what="listing"))
+    statements: _Sheet[Statement] = field(default_factory=lambda: _Sheet(what="statement"))
+    clusters: _Sheet[ClusterReading] = field(default_factory=lambda: _Sheet(what="cluster"))
+    ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    references: list[_Reference] = field(default_factory=list)
+
+    def read(self, node: Node) -> RosterRows:
+        """Everything in the mapping; faults are in the findings."""
+        sections: dict[str, Callable[[Node], None]] = {
+            "organisations": self._organisation,
+            "ownership": self._stake,
+            "people": self._person,
+            "accounts": self._account,
+            "consortia": self._consortium,
+            "memberships": self._membership,
+            "authorisations": self._authorisation,
+            "draws": self._draw,
+            "listings": self._listing,
+            "statements": self._statement,
+            "clusters": self._cluster,
+        }
+        if is_null(node):
+            self.findings.add(node.line, node.column, "the members are null", "write {} for a roster without rows")
+        elif (fields := Fields.of(node, "the members", tuple(sections), self.findings)) is not None:
+            for name, read in sections.items():
+                for item in fields.items(name) or ():
+                    read(item)
+        self._check()
+        return RosterRows(
+            organisations=tuple(self.organisations.rows),
+            people=tuple(self.people.rows),
+            employments=tuple(self.employments.rows),
+            us_statuses=tuple(self.us_statuses.rows),
+            citizenships=tuple(self.citizenships.rows),
+            permanent_residencies=tuple(self.residencies.rows),
+            accounts=tuple(self.accounts.rows),
+            consortia=tuple(self.consortia.rows),
+            memberships=tuple(self.memberships.rows),
+            stakes=tuple(self.stakes.rows),
+            authorisations=tuple(self.authorisations.rows),
+            draws=tuple(self.draws.rows),
+            listings=tuple(self.listings.rows),
+            statements=tuple(self.statements.rows),
+            clusters=tuple(self.clusters.rows),
+        )
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _fields(self, node: Node, what: str, *known: str) -> Fields | None:
+        return Fields.of(node, what, (*known, "recorded_at"), self.findings)
+
+    def _id(self, fields: Fields, kind: str) -> str | None:
+        """The row's own id. It is on file even when the rest of the row is not readable."""
+        value = self._unprefixed(fields, "id", fields.name("id", required=True))
+        if value is not None:
+            self.ids[kind].add(value)
+        return value
+
+    def _named(self, fields: Fields, name: str, kind: str, *, required: bool = True) -> str | None:
+        """The id of another row."""
+        return self._refer(fields, name, kind, self._unprefixed(fields, name, fields.name(name, required=required)))
+
+    def _party(self, fields: Fields, name: str) -> str | None:
+        """An organisation's id, or `person:` and a person's."""
+        value = fields.name(name, required=True)
+        if value is None or not value.startswith(PERSON_PREFIX):
+            return self._refer(fields, name, _ORGANISATION, value)
+        person = value.removeprefix(PERSON_PREFIX)
+        if not person or person != person.strip() or person.startswith(PERSON_PREFIX):
+            fields.fault(name, f"{quoted(name)} {quoted(value)} names nobody", "write person: and the person's id")
+            return None
+        self._refer(fields, name, _PERSON, person)
+        return value
+
+    def _unprefixed(self, fields: Fields, name: str, value: str | None) -> str | None:
+        if value is None or not value.startswith(PERSON_PREFIX):
+            return value
+        message = f"{quoted(name)} {quoted(value)} has the prefix `person:`"
+        fields.fault(name, message, "only `owner` and `party` have it, where the id of a person stands")
+        return None
+
+    def _refer(self, fields: Fields, name: str, kind: str, value: str | None) -> str | None:
+        if value is not None:
+            self.references.append(_Reference(kind=kind, id=value, node=fields.values[name]))
+        return value
+
+    def _organisation(self, node: Node) -> None:
+        fields = self._fields(node, "an organisation", *_ORGANISATION_FIELDS)
+        if fields is None:
+            return
+        id_ = self._id(fields, _ORGANISATION)
+        row = Organisation(
+            id=id_ or "",
+            name=fields.text("name"),
+            kind=fields.text("kind"),
+            incorporated=fields.country("incorporated"),
+            headquarters=fields.country("headquarters"),
+            contract_country=fields.country("contract_country"),
+            sector=fields.choice("sector", Sector),
+            reseller=fields.flag("reseller"),
+            identifiers=self._identifiers(fields),
+            aliases=fields.texts("aliases"),
+            recorded_at=fields.instant("recorded_at"),
+        )
+        if id_ is not None:
+            self.organisations.add(row, node)
+
+    def _identifiers(self, fields: Fields) -> tuple[tuple[str, str | None], ...] | None:
+        node = fields.node_of("identifiers")
+        if node is None:
+            return None
+        if not isinstance(node, Mapping):
+            message = f"`identifiers` must be a mapping and is {kind_of(node)}"
+            fields.fault("identifiers", message, "write {lei: null} or {}")
+            return None
+        found: list[tuple[str, str | None]] = []
+        for key, value in node.entries:
+            scheme = fields.name_of("identifiers", key)
+            if len(key.text) > _MAX_SCHEME:
+                message = f"the name of the identifier {quoted(key.text)} is longer than {_MAX_SCHEME} characters"
+                self.findings.add(key.line, key.column, message, "write a short name such as lei")
+            number = None if is_null(value) else fields.name_of(key.text, value)
+            if scheme is not None:
+                found.append((scheme, number))
+        return tuple(found)
+
+    def _stake(self, node: Node) -> None:
+        fields = self._fields(node, "an ownership row", "owner", "owned", "percent", *_INTERVAL, "evidence")
+        if fields is None:
+            return
+        owner, owned = self._party(fields, "owner"), self._named(fields, "owned", _ORGANISATION)
+        percent, evidence = fields.percent("percent"), fields.text("evidence")
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if owner is None or owned is None or valid is None:
+            return
+        if owner == owned:
+            message = f"the organisation {quoted(owner)} is written as its own owner"
+            fields.fault("owned", message, "write another owner, or remove the row: own shares have no owner")
+            return
+        self.stakes.add(
+            Stake(owner=owner, owned=owned, percent=percent, evidence=evidence, valid=valid, recorded_at=recorded_at),
+            node,
+        )
+
+    def _person(self, node: Node) -> None:
+        lists: dict[str, Callable[[Node, str], None]] = {
+            "employments": self._employment,
+            "us_status": self._us_status,
+            "citizenships": self._citizenship,
+            "permanent_residencies": self._residency,
+        }
+        fields = self._fields(node, "a person", "id", *lists)
+        if fields is None:
+            return
+        id_ = self._id(fields, _PERSON)
+        filed = {name: fields.items(name) for name in lists}
+        row = PersonEntry(
+            id=id_ or "",
+            employments_filed=filed["employments"] is not None,
+            us_status_filed=filed["us_status"] is not None,
+            citizenships_filed=filed["citizenships"] is not None,
+            permanent_residencies_filed=filed["permanent_residencies"] is not None,
+            recorded_at=fields.instant("recorded_at"),
+        )
+        for name, read in lists.items():
+            for item in filed[name] or ():
+                read(item, row.id)
+        if id_ is not None:
+            self.people.add(row, node)
+
+    def _employment(self, node: Node, person: str) -> None:
+        fields = self._fields(node, "an employment", "organisation", "kind", *_INTERVAL)
+        if fields is None:
+            return
+        organisation = self._named(fields, "organisation", _ORGANISATION)
+        kind = fields.choice("kind", EmploymentKind, required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if organisation is not None and kind is not None and valid is not None:
+            self.employments.add(
+                Employment(person=person, organisation=organisation, kind=kind, valid=valid, recorded_at=recorded_at),
+                node,
+            )
+
+    def _us_status(self, node: Node, person: str) -> None:
+        fields = self._fields(node, "a US status", "kind", *_INTERVAL)
+        if fields is None:
+            return
+        kind = fields.choice("kind", UsStatusKind, required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if kind is not None and valid is not None:
+            self.us_statuses.add(UsStatus(person=person, kind=kind, valid=valid, recorded_at=recorded_at), node)
+
+    def _citizenship(self, node: Node, person: str) -> None:
+        fields = self._fields(node, "a citizenship", "country", *_INTERVAL)
+        if fields is None:
+            return
+        country = fields.country("country", required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if country is not None and valid is not None:
+            self.citizenships.add(
+                Citizenship(person=person, country=country, valid=valid, recorded_at=recorded_at), node
+            )
+
+    def _residency(self, node: Node, person: str) -> None:
+        fields = self._fields(node, "a permanent residency", "country", *_INTERVAL)
+        if fields is None:
+            return
+        country = fields.country("country", required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if country is not None and valid is not None:
+            self.residencies.add(
+                PermanentResidency(person=person, country=country, valid=valid, recorded_at=recorded_at), node
+            )
+
+    def _account(self, node: Node) -> None:
+        fields = self._fields(node, "an account", "id", "kind", "organisation", "person", "gateway", "cluster")
+        if fields is None:
+            return
+        id_ = self._id(fields, "account")
+        kind = fields.choice("kind", AccountKind, required=True)
+        organisation = self._named(fields, "organisation", _ORGANISATION)
+        person = self._named(fields, "person", _PERSON, required=False)
+        gateway = fields.name("gateway")
+        cluster = self._named(fields, "cluster", _CLUSTER, required=False)
+        recorded_at = fields.instant("recorded_at")
+        if id_ is not None and kind is not None and organisation is not None:
+            self.accounts.add(
+                Account(
+                    id=id_,
+                    kind=kind,
+                    organisation=organisation,
+                    person=person,
+                    gateway=gateway,
+                    cluster=cluster,
+                    recorded_at=recorded_at,
+                ),
+                node,
+            )
+
+    def _consortium(self, node: Node) -> None:
+        fields = self._fields(node, "a consortium", "id", "name")
+        if fields is None:
+            return
+        id_, name, recorded_at = self._id(fields, _CONSORTIUM), fields.text("name"), fields.instant("recorded_at")
+        if id_ is not None:
+            self.consortia.add(Consortium(id=id_, name=name, recorded_at=recorded_at), node)
+
+    def _membership(self, node: Node) -> None:
+        fields = self._fields(node, "a membership", "organisation", "consortium", *_INTERVAL, "status")
+        if fields is None:
+            return
+        organisation = self._named(fields, "organisation", _ORGANISATION)
+        consortium = self._named(fields, "consortium", _CONSORTIUM)
+        valid, status = fields.validity(), fields.choice("status", MembershipStatus, required=True)
+        recorded_at = fields.instant("recorded_at")
+        if organisation is not None and consortium is not None and valid is not None and status is not None:
+            self.memberships.add(
+                Membership(
+                    organisation=organisation,
+                    consortium=consortium,
+                    status=status,
+                    valid=valid,
+                    recorded_at=recorded_at,
+                ),
+                node,
+            )
+
+    def _authorisation(self, node: Node) -> None:
+        fields = self._fields(node, "an authorisation", *_AUTHORISATION_FIELDS)
+        if fields is None:
+            return
+        id_ = self._id(fields, _AUTHORISATION)
+        regime = fields.name("regime", required=True)
+        kind = fields.choice("kind", AuthorisationKind, required=True)
+        holder = self._named(fields, "holder", _ORGANISATION)
+        models = fields.names("models", required=True)
+        actions = fields.choices("actions", Action, required=True)
+        countries, named_users = fields.countries("countries"), self._cap(fields)
+        conditions = fields.texts("conditions") or ()
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if id_ is None or regime is None or kind is None or holder is None or models is None:
+            return
+        if actions is None or valid is None:
+            return
+        self.authorisations.add(
+            Authorisation(
+                id=id_,
+                regime=regime,
+                kind=kind,
+                holder=holder,
+                models=models,
+                actions=tuple(action.value for action in actions),
+                countries=countries,
+                named_users=named_users,
+                conditions=conditions,
+                valid=valid,
+                recorded_at=recorded_at,
+            ),
+            node,
+        )
+
+    def _cap(self, fields: Fields) -> int | None:
+        """Null is no cap; a cap that is written says its number, so that an unreadable one cannot pass for none."""
+        node = fields.node_of("cap")
+        if node is None:
+            return None
+        cap = Fields.of(node, "a cap", ("named_users",), self.findings)
+        return cap.count("named_users", required=True) if cap is not None else None
+
+    def _draw(self, node: Node) -> None:
+        fields = self._fields(node, "a draw", "authorisation", "person", "at")
+        if fields is None:
+            return
+        authorisation = self._named(fields, "authorisation", _AUTHORISATION)
+        person = self._named(fields, "person", _PERSON)
+        at, recorded_at = fields.instant("at", required=True), fields.instant("recorded_at")
+        if authorisation is not None and person is not None and at is not None:
+            self.draws.add(Draw(authorisation=authorisation, person=person, at=at, recorded_at=recorded_at), node)
+
+    def _listing(self, node: Node) -> None:
+        fields = self._fields(node, "a listing", *_LISTING_FIELDS)
+        if fields is None:
+            return
+        party = self._party(fields, "party")
+        list_ = fields.name("list", required=True)
+        entry, entry_version = fields.text("entry"), fields.name("entry_version")
+        reference, cleared_version = fields.text("reference"), fields.name("cleared_version")
+        status = fields.choice("status", ListingStatus, required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if party is not None and list_ is not None and status is not None and valid is not None:
+            self.listings.add(
+                Listing(
+                    party=party,
+                    list=list_,
+                    entry=entry,
+                    entry_version=entry_version,
+                    reference=reference,
+                    status=status,
+                    cleared_version=cleared_version,
+                    valid=valid,
+                    recorded_at=recorded_at,
+                ),
+                node,
+            )
+
+    def _statement(self, node: Node) -> None:
+        fields = self._fields(node, "a statement", "organisation", "kind", *_INTERVAL)
+        if fields is None:
+            return
+        organisation = self._named(fields, "organisation", _ORGANISATION)
+        kind = fields.choice("kind", StatementKind, required=True)
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if organisation is not None and kind is not None and valid is not None:
+            self.statements.add(
+                Statement(organisation=organisation, kind=kind, valid=valid, recorded_at=recorded_at), node
+            )
+
+    def _cluster(self, node: Node) -> None:
+        fields = self._fields(node, "a cluster", "id", "shared", "accounts", "exchanges_24h", "as_of")
+        if fields is None:
+            return
+        id_, shared = self._id(fields, _CLUSTER), fields.names("shared")
+        accounts, exchanges = fields.count("accounts"), fields.count("exchanges_24h")
+        as_of, recorded_at = fields.instant("as_of", required=True), fields.instant("recorded_at")
+        if id_ is not None and as_of is not None:
+            self.clusters.add(
+                ClusterReading(
+                    id=id_,
+                    shared=shared,
+                    accounts=accounts,
+                    exchanges_24h=exchanges,
+                    as_of=as_of,
+                    recorded_at=recorded_at,
+                ),
+                node,
+            )
+
+    # --- what holds between rows --------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        self._check_references()
+        self._check_once(self.organisations, self.existing.organisations)
+        self._check_once(self.people, self.existing.people)
+        self._check_once(self.employments, self.existing.employments)
+        self._check_once(self.us_statuses, self.existing.us_statuses)
+        self._check_once(self.citizenships, self.existing.citizenships)
+        self._check_once(self.residencies, self.existing.permanent_residencies)
+        self._check_once(self.accounts, self.existing.accounts)
+        self._check_once(self.consortia, self.existing.consortia)
+        self._check_once(self.memberships, self.existing.memberships)
+        self._check_once(self.stakes, self.existing.stakes)
+        self._check_once(self.authorisations, self.existing.authorisations)
+        self._check_once(self.draws, self.existing.draws)
+        self._check_once(self.listings, self.existing.listings)
+        self._check_once(self.statements, self.existing.statements)
+        self._check_once(self.clusters, self.existing.clusters, _reading_of)
+        self._check_one_at_a_time()
+
+    def _check_references(self) -> None:
+        on_file: dict[str, set[str]] = {
+            _ORGANISATION: {row.id for row in self.existing.organisations},
+            _PERSON: {row.id for row in self.existing.people},
+            _CONSORTIUM: {row.id for row in self.existing.consortia},
+            _AUTHORISATION: {row.id for row in self.existing.authorisations},
+            _CLUSTER: {row.id for row in self.existing.clusters},
+        }
+        for kind, ids in self.ids.items():
+            on_file.setdefault(kind, set()).update(ids)
+        searched: dict[tuple[str, str], str | None] = {}
+        for reference in self.references:
+            if reference.id in on_file[reference.kind]:
+                continue
+            wanted = (reference.kind, reference.id)
+            if wanted not in searched and len(searched) < _MAX_SEARCHES:
+                searched[wanted] = _near_id(reference.id, on_file[reference.kind])
+            near = searched.get(wanted)
+            remedy = f"add it to {quoted(_SECTION_OF[reference.kind])}"
+            if near is not None:
+                remedy = f"did you mean {quoted(near)}? otherwise {remedy}"
+            elif reference.kind == _ORGANISATION and reference.id in on_file[_PERSON]:
+                remedy = f"a person has this id; where persons may stand, write {quoted(PERSON_PREFIX + reference.id)}"
+            message = f"the {reference.kind} {quoted(reference.id)} is not on file"
+            self.findings.add(reference.node.line, reference.node.column, message, remedy)
+
+    def _check_once(
+        self, sheet: _Sheet[R], existing: Iterable[R], identity: Callable[[R], Hashable] | None = None
+    ) -> None:
+        """No two rows of the file with one key and one instant of recording, and none that rewrites a row on file."""
+        of = identity or _key_of
+        first: dict[tuple[Hashable, datetime | None], int] = {}
+        dated: set[tuple[Hashable, datetime | None]] = set()
+        for index, row in enumerate(sheet.rows):
+            mark = (of(row), row.recorded_at)
+            if row.recorded_at is not None:
+                dated.add(mark)
+            held = first.setdefault(mark, index)
+            if held == index:
+                continue
+            place = sheet.places[index]
+            same = "again" if sheet.rows[held] == row else "with other values"
+            message = f"the {_called(sheet.what, row)} of line {sheet.places[held].line} stands here {same}"
+            remedy = "remove one of the two, or give the one that corrects the other a later `recorded_at`"
+            self.findings.add(place.line, place.column, message, remedy)
+        for row in existing if dated else ():
+            mark = (of(row), row.recorded_at)
+            if mark in dated and sheet.rows[first[mark]] != row:
+                place = sheet.places[first[mark]]
+                message = f"the {_called(sheet.what, row)} is on file with other values recorded at the same instant"
+                self.findings.add(place.line, place.column, message, "give the correction a later `recorded_at`")
+
+    def _check_one_at_a_time(self) -> None:
+        """No two US statuses of a person overlap, once every correction is applied.
+
+        Memberships and authorisations may: an active row beside a suspended one is active, and every paper counts.
+        """
+        places: dict[int, Node] = {}
+        statuses = self._with_existing(self.us_statuses, self.existing.us_statuses, places)
+        known = Roster.as_known(
+            RosterRows(
+                people=tuple(PersonEntry(id=id_, us_status_filed=True) for id_ in {row.person for row in statuses}),
+                us_statuses=statuses,
+            )
+        )
+        for person in known.people.values():
+            for status, clash in _clashes(person.us_statuses or (), lambda row: row.kind):
+                both = f"{quoted(status.kind)} and {quoted(clash.kind)}"
+                message = f"the person {quoted(person.id)} has two US statuses at once, {both}"
+                self._contradiction(places, status, clash, message)
+
+    def _with_existing(self, sheet: _Sheet[D], existing: tuple[D, ...], places: dict[int, Node]) -> tuple[D, ...]:
+        """The file's rows after those on file, undated ones dated; notes the place of each by the object's identity."""
+        rows: list[D] = []
+        for row, place in zip(sheet.rows, sheet.places, strict=True):
+            is_last = self.undated_is_last and row.recorded_at is None
+            rows.append(replace(row, recorded_at=_LAST) if is_last else row)
+            places[id(rows[-1])] = place
+        return existing + tuple(rows)
+
+    def _contradiction(self, places: dict[int, Node], one: D, other: D, message: str) -> None:
+        """A fault at the later of the two places; none when both rows are on file, which no file can answer for."""
+        found = sorted(
+            (place for place in (places.get(id(one)), places.get(id(other))) if place is not None),
+            key=lambda place: (place.line, place.column),
+        )
+        if found:
+            where = f"the row of line {found[0].line}" if len(found) > 1 else "the row on file"
+            remedy = f"end {where} with a `to` where this one begins, or remove this one"
+            self.findings.add(found[-1].line, found[-1].column, message, remedy)
+
+
+def _key_of(row: Recorded) -> Hashable:
+    return row.key
+
+
+def _reading_of(row: ClusterReading) -> Hashable:
+    return (row.id, row.as_of)
+
+
+def _called(what: str, row: Recorded) -> str:
+    if isinstance(row, Organisation | PersonEntry | Account | Consortium | Authorisation | ClusterReading):
+        return f"{what} {quoted(row.id)}"
+    return what
+
+
+def _near_id(unknown: str, on_file: set[str]) -> str | None:
+    """An id on file of nearly the same length that looks like the unknown one."""
+    length = len(unknown)
+    return near_miss(unknown, tuple(sorted(one for one in on_file if abs(len(one) - length) <= 2)))
+
+
+def _clashes(rows: Iterable[D], of: Callable[[D], Hashable]) -> Iterator[tuple[D, D]]:
+    """Rows that say different things of one instant: each with an earlier one that it overlaps."""
+    in_force: dict[Hashable, D] = {}
+    for row in sorted(rows, key=lambda row: row.valid.start or _FIRST):
+        start, said = row.valid.start or _FIRST, of(row)
+        in_force = {what: held for what, held in in_force.items() if (held.valid.end or _LAST) > start}
+        clash = next((held for what, held in in_force.items() if what != said), None)
+        if clash is not None:
+            yield clash, row
+        elif said not in in_force or (row.valid.end or _LAST) > (in_force[said].valid.end or _LAST):
+            in_force[said] = row

@@ -1,0 +1,309 @@
+"""The rows of the membership database as the text of a membership file.
+
+YAML 1.2 in the shape that `membership_file` reads: flow mappings, one row on a line, sorted by their text. A text that
+another reader might take for something else (`NO`, a date, a number, a colon inside) is quoted, what cannot be seen is
+escaped, and an instant is plain RFC 3339.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from policy_engine.domain.instants import Validity, format_instant
+from policy_engine.domain.roster import (
+    Account,
+    Authorisation,
+    Citizenship,
+    ClusterReading,
+    Consortium,
+    Draw,
+    Employment,
+    Listing,
+    Membership,
+    Organisation,
+    PermanentResidency,
+    PersonEntry,
+    Recorded,
+    Roster,
+    RosterRows,
+    Stake,
+    Statement,
+    UsStatus,
+)
+from policy_engine.formats.faults import quoted
+
+A = TypeVar(
+    "A",
+    Organisation,
+    Employment,
+    UsStatus,
+    Citizenship,
+    PermanentResidency,
+    Account,
+    Consortium,
+    Membership,
+    Stake,
+    Authorisation,
+    Draw,
+    Listing,
+    Statement,
+    ClusterReading,
+)
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def write_members(rows: RosterRows, *, recorded: bool = True) -> str:
+    """The rows as YAML 1.2 in the shape that `read_members` reads: one row on a line, in an order of their own.
+
+    With `recorded` every row ever recorded is written with its `recorded_at`, so that reading the file gives the same
+    rows; without it only what is known in the end, undated. Raises `ValueError` when rows belong to a person's list
+    that was never filed, since the file has no shape for them.
+    """
+    if not recorded:
+        rows = _in_the_end(rows)
+    sections = {
+        "organisations": [_organisation_line(row) for row in rows.organisations],
+        "ownership": [_stake_line(row) for row in rows.stakes],
+        "people": _people_lines(rows),
+        "accounts": [_account_line(row) for row in rows.accounts],
+        "consortia": [_line(row, ("id", _text(row.id)), ("name", _text(row.name))) for row in rows.consortia],
+        "memberships": [_membership_line(row) for row in rows.memberships],
+        "authorisations": [_authorisation_line(row) for row in rows.authorisations],
+        "draws": [_draw_line(row) for row in rows.draws],
+        "listings": [_listing_line(row) for row in rows.listings],
+        "statements": [_statement_line(row) for row in rows.statements],
+        "clusters": [_cluster_line(row) for row in rows.clusters],
+    }
+    written = [
+        f"{name}:\n" + "".join(f"  - {line}\n" for line in sorted(lines)) for name, lines in sections.items() if lines
+    ]
+    return "".join(written) or "{}\n"
+
+
+def _in_the_end(rows: RosterRows) -> RosterRows:
+    """What is known when every correction has been applied, without the instants of recording."""
+    known = Roster.as_known(rows)
+    people = tuple(known.people.values())
+    return RosterRows(
+        organisations=_undated(known.organisations.values()),
+        people=tuple(
+            PersonEntry(
+                id=person.id,
+                employments_filed=person.employments is not None,
+                us_status_filed=person.us_statuses is not None,
+                citizenships_filed=person.citizenships is not None,
+                permanent_residencies_filed=person.permanent_residencies is not None,
+            )
+            for person in people
+        ),
+        employments=_undated(row for person in people for row in person.employments or ()),
+        us_statuses=_undated(row for person in people for row in person.us_statuses or ()),
+        citizenships=_undated(row for person in people for row in person.citizenships or ()),
+        permanent_residencies=_undated(row for person in people for row in person.permanent_residencies or ()),
+        accounts=_undated(known.accounts.values()),
+        consortia=_undated(known.consortia.values()),
+        memberships=_undated(itertools.chain.from_iterable(known.memberships.values())),
+        stakes=_undated(itertools.chain.from_iterable(known.owners.values())),
+        authorisations=_undated(itertools.chain.from_iterable(known.authorisations.values())),
+        draws=_undated(itertools.chain.from_iterable(known.draws.values())),
+        listings=_undated(itertools.chain.from_iterable(known.listings.values())),
+        statements=_undated(itertools.chain.from_iterable(known.statements.values())),
+        clusters=_undated(itertools.chain.from_iterable(known.clusters.values())),
+    )
+
+
+def _undated(rows: Iterable[A]) -> tuple[A, ...]:
+    return tuple(replace(row, recorded_at=None) for row in rows)
+
+
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
+_READ_DIFFERENTLY: Final = frozenset("y n yes no on off true false null nan infinity".split())
+"""Plain words that are no text in YAML 1.1, in YAML 1.2 or in this project's documents."""
+
+
+def _text(text: str | None) -> str:
+    if text is None:
+        return "null"
+    if _PLAIN.fullmatch(text) is not None and text.lower() not in _READ_DIFFERENTLY:
+        return str(text)
+    return f'"{"".join(_escaped(character) for character in text)}"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _texts(texts: Iterable[str] | None) -> str:
+    return "null" if texts is None else f"[{', '.join(_text(text) for text in texts)}]"
+
+
+def _instant(instant: datetime | None) -> str:
+    return "null" if instant is None else format_instant(instant)
+
+
+def _count(count: int | None) -> str:
+    return "null" if count is None else str(count)
+
+
+def _interval(valid: Validity) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("from", _instant(valid.start)), ("to", _instant(valid.end))
+
+
+def _line(row: Recorded, *pairs: tuple[str, str]) -> str:
+    """A flow mapping; when it was recorded stands last."""
+    if row.recorded_at is not None:
+        pairs = (*pairs, ("recorded_at", format_instant(row.recorded_at)))
+    return f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
+
+
+def _organisation_line(row: Organisation) -> str:
+    identifiers, reseller = "null", "null"
+    if row.identifiers is not None:
+        identifiers = f"{{{', '.join(f'{_text(name)}: {_text(value)}' for name, value in row.identifiers)}}}"
+    if row.reseller is not None:
+        reseller = "true" if row.reseller else "false"
+    return _line(
+        row,
+        ("id", _text(row.id)),
+        ("name", _text(row.name)),
+        ("kind", _text(row.kind)),
+        ("incorporated", _text(row.incorporated)),
+        ("headquarters", _text(row.headquarters)),
+        ("contract_country", _text(row.contract_country)),
+        ("sector", _text(row.sector)),
+        ("reseller", reseller),
+        ("identifiers", identifiers),
+        ("aliases", _texts(row.aliases)),
+    )
+
+
+def _stake_line(row: Stake) -> str:
+    percent = "null" if row.percent is None else f'"{row.percent:f}"'
+    evidence = ("evidence", _text(row.evidence))
+    parties = ("owner", _text(row.owner)), ("owned", _text(row.owned))
+    return _line(row, *parties, ("percent", percent), *_interval(row.valid), evidence)
+
+
+def _people_lines(rows: RosterRows) -> list[str]:
+    """A line for each entry; a list's rows stand under the first entry of the person that files the list."""
+    entries = sorted(rows.people, key=lambda entry: (entry.id, entry.recorded_at or _FIRST))
+    employments = _by_person(
+        (
+            row.person,
+            _line(row, ("organisation", _text(row.organisation)), ("kind", _text(row.kind)), *_interval(row.valid)),
+        )
+        for row in rows.employments
+    )
+    us_statuses = _by_person(
+        (row.person, _line(row, ("kind", _text(row.kind)), *_interval(row.valid))) for row in rows.us_statuses
+    )
+    citizenships = _by_person(
+        (row.person, _line(row, ("country", _text(row.country)), *_interval(row.valid))) for row in rows.citizenships
+    )
+    residencies = _by_person(
+        (row.person, _line(row, ("country", _text(row.country)), *_interval(row.valid)))
+        for row in rows.permanent_residencies
+    )
+    written: list[str] = []
+    for entry in entries:
+        pairs = [("id", _text(entry.id))]
+        for name, filed, lines in (
+            ("employments", entry.employments_filed, employments),
+            ("us_status", entry.us_status_filed, us_statuses),
+            ("citizenships", entry.citizenships_filed, citizenships),
+            ("permanent_residencies", entry.permanent_residencies_filed, residencies),
+        ):
+            if filed:
+                pairs.append((name, f"[{', '.join(sorted(lines.pop(entry.id, ())))}]"))
+        written.append(_line(entry, *pairs))
+    unfiled = sorted({*employments, *us_statuses, *citizenships, *residencies})
+    if unfiled:
+        raise ValueError(f"rows of {', '.join(quoted(person) for person in unfiled)} stand in lists that nobody filed")
+    return written
+
+
+def _by_person(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for person, line in lines:
+        groups[person].append(line)
+    return dict(groups)
+
+
+def _account_line(row: Account) -> str:
+    return _line(
+        row,
+        ("id", _text(row.id)),
+        ("kind", _text(row.kind)),
+        ("organisation", _text(row.organisation)),
+        ("person", _text(row.person)),
+        ("gateway", _text(row.gateway)),
+        ("cluster", _text(row.cluster)),
+    )
+
+
+def _membership_line(row: Membership) -> str:
+    parties = ("organisation", _text(row.organisation)), ("consortium", _text(row.consortium))
+    return _line(row, *parties, *_interval(row.valid), ("status", _text(row.status)))
+
+
+def _authorisation_line(row: Authorisation) -> str:
+    return _line(
+        row,
+        ("id", _text(row.id)),
+        ("regime", _text(row.regime)),
+        ("kind", _text(row.kind)),
+        ("holder", _text(row.holder)),
+        ("models", _texts(row.models)),
+        ("actions", _texts(row.actions)),
+        ("countries", _texts(row.countries)),
+        *_interval(row.valid),
+        ("cap", "null" if row.named_users is None else f"{{named_users: {row.named_users}}}"),
+        ("conditions", _texts(row.conditions)),
+    )
+
+
+def _draw_line(row: Draw) -> str:
+    return _line(
+        row, ("authorisation", _text(row.authorisation)), ("person", _text(row.person)), ("at", _instant(row.at))
+    )
+
+
+def _listing_line(row: Listing) -> str:
+    return _line(
+        row,
+        ("party", _text(row.party)),
+        ("list", _text(row.list)),
+        ("entry", _text(row.entry)),
+        ("entry_version", _text(row.entry_version)),
+        ("reference", _text(row.reference)),
+        ("status", _text(row.status)),
+        ("cleared_version", _text(row.cleared_version)),
+        *_interval(row.valid),
+    )
+
+
+def _statement_line(row: Statement) -> str:
+    return _line(row, ("organisation", _text(row.organisation)), ("kind", _text(row.kind)), *_interval(row.valid))
+
+
+def _cluster_line(row: ClusterReading) -> str:
+    return _line(
+        row,
+        ("id", _text(row.id)),
+        ("shared", _texts(row.shared)),
+        ("accounts", _count(row.accounts)),
+        ("exchanges_24h", _count(row.exchanges_24h)),
+        ("as_of", _instant(row.as_of)),
+    )

@@ -1,0 +1,204 @@
+"""A decision as canonical bytes: the record that is stored, hashed and exported, and the answers drawn from it.
+
+Version 1, a JSON object in UTF-8, members sorted by name, no insignificant white space:
+
+    {
+      "answer":         the full answer of POST /decide, as a caller with `decisions:explain` reads it
+      "caller":         {"gateway", "id"}: the key that asked
+      "control_epoch":  the epoch under which it was decided, and again when it was committed
+      "engine":         the engine's version
+      "facts":          one object for each party judged: {"organisation", "role", "subject", "words"}, where `words`
+                        has every word that a rule in force looked at with "yes", "no" or "unknown"
+      "request":        what was asked, unstated members left out; {"sha256"} alone in a shortened record
+      "retry_of":       absent here; the log links decisions under one request id
+      "v":              1
+    }
+
+Instants are RFC 3339 in UTC with six digits of a second. A record has at most 65,535 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from policy_engine import ENGINE_VERSION
+from policy_engine.domain.decision import Decision
+from policy_engine.domain.facts import Party
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.logic import Tri
+from policy_engine.domain.request import Assertion, Request, Subject
+from policy_engine.domain.verdict import Finding
+
+RECORD_VERSION: Final = 1
+MAX_RECORD_BYTES: Final = 65_535
+
+Json = dict[str, object]
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+_decoder: Final = msgspec.json.Decoder()
+_TRI: Final = {Tri.YES: "yes", Tri.NO: "no", Tri.UNKNOWN: "unknown"}
+
+
+def encode_answer(decision: Decision) -> bytes:
+    """The full answer of `POST /decide`."""
+    verdict = decision.verdict
+    reason = verdict.reason
+    entry = decision.entry
+    return _encoder.encode(
+        {
+            "decision": "allow" if verdict.allowed else "deny",
+            "allowed": verdict.allowed,
+            "hold": verdict.hold,
+            "reason": {
+                "code": verdict.reason_code,
+                "rule": reason.rule,
+                "message": reason.message,
+                "public_code": reason.public_code,
+                "public_message": reason.public_message,
+            },
+            "findings": [_finding(finding) for finding in verdict.findings],
+            "missing": verdict.missing,
+            "remedies": [],
+            "obligations": [
+                {"id": obligation.id, "rule": obligation.rule, "message": obligation.message}
+                for obligation in verdict.obligations
+            ],
+            "alternatives": decision.alternatives,
+            "ignored_properties": decision.ignored_properties,
+            "decision_id": decision.id,
+            "decided_at": format_instant(decision.decided_at),
+            "valid_until": format_instant(decision.valid_until),
+            "policy_version": decision.policy_version,
+            "membership_revision": decision.membership_revision,
+            "model": {
+                "id": decision.request.model if entry is None else entry.id,
+                "tier": None if entry is None else entry.tier,
+            },
+        }
+    )
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "regime": finding.regime,
+        "effect": finding.effect,
+        "state": finding.state,
+        "hold": finding.hold,
+        "codes": finding.codes,
+        "citation": finding.citation,
+        "message": finding.message,
+        "detail": dict(finding.detail),
+        "lifted_by": finding.lifted_by,
+        "review": finding.review,
+    }
+
+
+def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes) -> bytes:
+    """The canonical bytes of the decision; `answer` is what `encode_answer` gave."""
+    return _record(decision, answer, _request(decision.request), [_party(party) for party in parties])
+
+
+def encode_shortened_record(decision: Decision, request_digest: str, answer: bytes) -> bytes:
+    """The record of a decision whose full record would be too long: the request by its digest, and no facts."""
+    return _record(decision, answer, {"sha256": request_digest}, [])
+
+
+def _record(decision: Decision, answer: bytes, request: Json, facts: list[Json]) -> bytes:
+    return _encoder.encode(
+        {
+            "v": RECORD_VERSION,
+            "answer": msgspec.Raw(answer),
+            "caller": {"id": decision.caller.id, "gateway": decision.caller.gateway},
+            "control_epoch": decision.control_epoch,
+            "engine": ENGINE_VERSION,
+            "facts": facts,
+            "request": request,
+        }
+    )
+
+
+def _request(request: Request) -> Json:
+    place, destination = request.place, request.destination
+    document: Json = {
+        "subject": _subject(request.subject),
+        "model": request.model,
+        "action": request.action,
+        "acting_for": request.acting_for,
+        "purpose": request.purpose,
+        "place": _stated(
+            {
+                "country": place.country,
+                "subdivision": place.subdivision,
+                "postcode": place.postcode,
+                "ip": place.ip,
+                "ip_country": place.ip_country,
+            }
+        ),
+        "end_user": None if request.end_user is None else _subject(request.end_user),
+        "destination": _stated({"country": destination.country, "host": destination.host}),
+        "claims": _stated({"exception": request.exception}),
+        "fallbacks": request.fallbacks,
+        "min_revision": request.min_revision,
+        "request_id": request.request_id,
+    }
+    return _stated(document)
+
+
+def _subject(subject: Subject) -> Json:
+    document: Json = {"type": subject.type, "id": subject.id}
+    if subject.properties:
+        document["properties"] = {one.name: _assertion(one) for one in subject.properties}
+    return document
+
+
+def _assertion(assertion: Assertion) -> object:
+    return list(assertion.values) if assertion.is_list else assertion.values[0]
+
+
+def _stated(document: Json) -> Json:
+    return {name: value for name, value in document.items() if value not in (None, {})}
+
+
+def _party(party: Party) -> Json:
+    return {
+        "role": party.role,
+        "subject": None if party.subject is None else f"{party.subject.type}:{party.subject.id}",
+        "organisation": party.organisation_id,
+        "words": {
+            f"{word}:{parameter}" if parameter else word: _TRI[answer.value]
+            for (word, parameter), answer in party.memo.items()
+        },
+    }
+
+
+def full_answer(record: bytes) -> bytes:
+    """The full answer in a record, byte for byte as it was given."""
+    document = msgspec.json.decode(record, type=dict[str, msgspec.Raw])
+    return bytes(document["answer"])
+
+
+_SHORT: Final = (
+    "decision",
+    "allowed",
+    "hold",
+    "alternatives",
+    "obligations",
+    "decision_id",
+    "decided_at",
+    "valid_until",
+    "policy_version",
+    "membership_revision",
+)
+
+
+def short_answer(answer: bytes) -> bytes:
+    """What a caller without `decisions:explain` gets of a full answer: no rule, no finding, no fact."""
+    document = _decoder.decode(answer)
+    reason = document["reason"]
+    short = {name: document[name] for name in _SHORT}
+    short["obligations"] = [{"id": one["id"], "message": one["message"]} for one in document["obligations"]]
+    short["reason"] = {"public_code": reason["public_code"], "public_message": reason["public_message"]}
+    return _encoder.encode(short)

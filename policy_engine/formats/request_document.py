@@ -1,0 +1,299 @@
+"""The body of a decision request: strict JSON to a `Request`, or every reason why not, by field.
+
+Refused: anything that is no JSON object, duplicate keys, NaN and infinities, nesting deeper than 32, unknown fields,
+wrong types, lone surrogates, control and invisible characters, ids that look like others, and country codes that are
+not two capital letters. An absent field and `null` are the same: not stated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final, NoReturn
+
+from policy_engine.domain.request import Action, Assertion, Destination, Place, Request, Subject, SubjectType
+from policy_engine.formats.identifiers import identifier_fault, shown, text_fault
+
+MAX_DEPTH: Final = 32
+_COUNTRY: Final = re.compile(r"[A-Z]{2}")
+_SUBDIVISION: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_MAX_REVISION: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFault:
+    """What is wrong with one field, by its path in the body ("" for the body itself)."""
+
+    field: str
+    message: str
+
+
+class MalformedRequest(ValueError):
+    """The body is no request; `faults` names every field that is wrong."""
+
+    def __init__(self, *faults: FieldFault) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{fault.field or 'body'} {fault.message}" for fault in faults))
+
+
+def parse_object(body: bytes) -> Mapping[str, object]:
+    """The JSON object in the body. Raises `MalformedRequest`."""
+    _refuse_depth(body)
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(FieldFault(field="", message=f"is not UTF-8 at byte {error.start}")) from error
+    except MalformedRequest:
+        raise
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedRequest(FieldFault(field="", message=f"is not JSON: {error.msg.lower()} at {place}")) from error
+    except ValueError as error:
+        raise MalformedRequest(FieldFault(field="", message="has a number that is too long")) from error
+    if not isinstance(value, dict):
+        raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
+    return value
+
+
+def _refuse_depth(body: bytes) -> None:
+    if body.count(b"{") + body.count(b"[") <= MAX_DEPTH:
+        return
+    depth = 0
+    for byte in _STRINGS.sub(b"", body):
+        if byte in b"{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedRequest(FieldFault(field="", message=f"is nested deeper than {MAX_DEPTH}"))
+        elif byte in b"}]":
+            depth -= 1
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise MalformedRequest(FieldFault(field=shown(name), message="stands twice in one object"))
+        found[name] = value
+    return found
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise MalformedRequest(FieldFault(field="", message=f"has `{text}`, which is no JSON number"))
+
+
+def request_digest(request: Mapping[str, object]) -> str:
+    """SHA-256 of the request's canonical JSON in hex; member order, white space and `null` members do not matter."""
+    stated = {name: value for name, value in request.items() if value is not None}
+    text = json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def request_of(document: Mapping[str, object]) -> Request:
+    """The request in a parsed document. Raises `MalformedRequest` with every fault that it finds."""
+    reader = _Reader(document)
+    subject = reader.subject("subject", required=True)
+    end_user = reader.subject("end_user")
+    place = reader.section("place", ("country", "subdivision", "postcode", "ip", "ip_country"))
+    destination = reader.section("destination", ("country", "host"))
+    claims = reader.section("claims", ("exception",))
+    action_name = reader.text("action", required=True)
+    action = None
+    if action_name is not None:
+        try:
+            action = Action(action_name)
+        except ValueError:
+            reader.fault("action", f"has no value `{shown(action_name)}`{_hint(action_name, list(Action))}")
+    model = reader.identifier("model", required=True)
+    request_id = reader.text("request_id")
+    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
+        reader.fault("request_id", "must be 1 to 128 printable ASCII characters without blanks")
+    values = (
+        reader.identifier("acting_for"),
+        reader.text("purpose"),
+        reader.texts("fallbacks"),
+        reader.integer("min_revision"),
+        place.country("country"),
+        place.pattern("subdivision", _SUBDIVISION, "an ISO 3166-2 code such as UA-43"),
+        place.text("postcode"),
+        place.text("ip"),
+        place.country("ip_country"),
+        destination.country("country"),
+        destination.identifier("host"),
+        claims.text("exception"),
+    )
+    acting_for, purpose, fallbacks, min_revision, country, subdivision, postcode, ip, ip_country = values[:9]
+    reader.refuse_unknown(_FIELDS)
+    if reader.faults or subject is None or model is None or action is None:
+        raise MalformedRequest(*reader.faults)
+    return Request(
+        subject=subject,
+        model=model,
+        action=action,
+        acting_for=acting_for,
+        purpose=purpose,
+        place=Place(country=country, subdivision=subdivision, postcode=postcode, ip=ip, ip_country=ip_country),
+        end_user=end_user,
+        destination=Destination(country=values[9], host=values[10]),
+        exception=values[11],
+        fallbacks=fallbacks,
+        min_revision=min_revision,
+        request_id=request_id,
+    )
+
+
+_FIELDS: Final = (
+    "subject",
+    "acting_for",
+    "model",
+    "action",
+    "purpose",
+    "place",
+    "end_user",
+    "destination",
+    "claims",
+    "fallbacks",
+    "min_revision",
+    "request_id",
+)
+_MAX_TEXT: Final = 1000
+_MAX_LIST: Final = 50
+
+
+def _hint(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(known)}"
+
+
+class _Reader:
+    """One object of the document, by path; every fault goes to one list."""
+
+    def __init__(self, document: Mapping[str, object], path: str = "", faults: list[FieldFault] | None = None) -> None:
+        self._document = document
+        self._path = path
+        self.faults: list[FieldFault] = [] if faults is None else faults
+
+    def fault(self, name: str, message: str) -> None:
+        self.faults.append(FieldFault(field=self._path + name, message=message))
+
+    def refuse_unknown(self, known: tuple[str, ...]) -> None:
+        for name in self._document:
+            if name not in known:
+                self.fault(shown(name), f"is not a field of this document{_hint(name, list(known))}")
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        return self._checked(name, text_fault, required=required)
+
+    def identifier(self, name: str, *, required: bool = False) -> str | None:
+        return self._checked(name, identifier_fault, required=required)
+
+    def _checked(self, name: str, check: Callable[[str], str | None], *, required: bool = False) -> str | None:
+        value = self._document.get(name)
+        if value is None:
+            if required:
+                self.fault(name, "is required")
+            return None
+        if not isinstance(value, str):
+            self.fault(name, "must be a text")
+            return None
+        wrong = f"is longer than {_MAX_TEXT} characters" if len(value) > _MAX_TEXT else check(value)
+        if wrong is not None:
+            self.fault(name, wrong)
+            return None
+        return value
+
+    def pattern(self, name: str, pattern: re.Pattern[str], expected: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not pattern.fullmatch(value):
+            self.fault(name, f"must be {expected}, not `{shown(value)}`")
+            return None
+        return value
+
+    def country(self, name: str) -> str | None:
+        return self.pattern(name, _COUNTRY, "an ISO 3166-1 alpha-2 code in capital letters such as DE")
+
+    def integer(self, name: str) -> int | None:
+        value = self._document.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_REVISION:
+            self.fault(name, "must be a whole number from 0")
+            return None
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...] | None:
+        value = self._document.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) > _MAX_LIST:
+            self.fault(name, f"must be a list of at most {_MAX_LIST} texts")
+            return None
+        found = []
+        for index, item in enumerate(value):
+            wrong = identifier_fault(item) if isinstance(item, str) else "must be a text"
+            if wrong is not None:
+                self.fault(f"{name}[{index}]", wrong)
+            else:
+                found.append(str(item))
+        return tuple(found)
+
+    def section(self, name: str, known: tuple[str, ...]) -> _Reader:
+        value = self._document.get(name)
+        if value is not None and not isinstance(value, dict):
+            self.fault(name, "must be an object")
+        reader = _Reader(value if isinstance(value, dict) else {}, f"{self._path}{name}.", self.faults)
+        reader.refuse_unknown(known)
+        return reader
+
+    def subject(self, name: str, *, required: bool = False) -> Subject | None:
+        if self._document.get(name) is None:
+            if required:
+                self.fault(name, "is required")
+            return None
+        section = self.section(name, ("type", "id", "properties"))
+        type_name = section.text("type", required=True)
+        subject_id = section.identifier("id", required=True)
+        properties = section.properties()
+        if type_name is None or subject_id is None:
+            return None
+        try:
+            return Subject(type=SubjectType(type_name), id=subject_id, properties=properties)
+        except ValueError:
+            section.fault("type", f"has no value `{shown(type_name)}`{_hint(type_name, list(SubjectType))}")
+            return None
+
+    def properties(self) -> tuple[Assertion, ...]:
+        value = self._document.get("properties")
+        if value is None:
+            return ()
+        if not isinstance(value, dict):
+            self.fault("properties", "must be an object")
+            return ()
+        section = _Reader(value, f"{self._path}properties.", self.faults)
+        found = []
+        for name in value:
+            wrong = identifier_fault(name)
+            if wrong is not None:
+                section.fault(shown(name), wrong)
+                continue
+            assertion = section.assertion(name)
+            if assertion is not None:
+                found.append(assertion)
+        return tuple(sorted(found, key=lambda one: one.name))
+
+    def assertion(self, name: str) -> Assertion | None:
+        value = self._document[name]
+        if value is None:
+            return None
+        if isinstance(value, list):
+            return Assertion(name=name, values=self.texts(name) or (), is_list=True)
+        if isinstance(value, str):
+            text = self.text(name)
+            return None if text is None else Assertion(name=name, values=(text,), is_list=False)
+        self.fault(name, "must be a text or a list of texts")
+        return None
