@@ -1,0 +1,1 @@
+"""The policy wing: rule files to a rule book, and a rule book to verdicts."""

@@ -1,0 +1,348 @@
+"""Worked examples that must hold: reads case files and runs each against a book.
+
+A case brings the only facts on file, an instant, a request and what is expected of the answer. Its catalogue entries
+replace or add to the book's, its settings override enforcement and say which properties the caller may assert. Codes
+and rules are compared among the deciding findings; `other` names rules of findings that did not decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from policy_engine.domain.facts import ASSERTABLE
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.rules import Book
+from policy_engine.domain.verdict import State
+from policy_engine.formats import documents
+from policy_engine.formats.documents import Node, plain, read_document
+from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.formats.membership_file import members_of
+from policy_engine.formats.request_document import MalformedRequest, request_of
+from policy_engine.policy.answer import Answered, answer
+from policy_engine.policy.judge import Judge
+
+CASE_CALLER: Final = "case"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a case expects; `None` is not asked."""
+
+    decision: str
+    hold: bool | None = None
+    codes: tuple[str, ...] = ()
+    only_rules: tuple[str, ...] | None = None
+    not_codes: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    reason: str | None = None
+    other: tuple[str, ...] = ()
+    missing: tuple[str, ...] | None = None
+    obligations: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] | None = None
+    remedies: tuple[str, ...] = ()
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One worked example. `enforcement` and `catalogue` change the book, `assertable` the caller."""
+
+    id: str
+    title: str
+    source: str
+    line: int
+    at: datetime
+    known_at: datetime
+    gateway: str | None
+    members: RosterRows
+    catalogue: Node | None
+    enforcement: tuple[tuple[str, str], ...]
+    assertable: frozenset[str]
+    document: Mapping[str, object]
+    request: Request
+    expect: Expectation
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(id=CASE_CALLER, gateway=self.gateway, assertable=self.assertable)
+
+    def roster(self) -> Roster:
+        """The case's facts as known at its second clock."""
+        return Roster.as_known(self.members, self.known_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What came of a case: empty `differences` means that it holds."""
+
+    case: Case
+    answered: Answered
+    differences: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+BookFor = Callable[[Mapping[str, str], Node | None], Book]
+"""Builds the book with enforcement overrides and extra catalogue entries."""
+
+
+def read_cases(folder: Path) -> list[Case]:
+    """Every case of every YAML file in the folder, in the order of file names. Raises `FaultsError`."""
+    faults: list[Fault] = []
+    cases: list[Case] = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            root = read_document(path.read_bytes(), path.name)
+        except FaultsError as error:
+            faults += error.faults
+            continue
+        if not isinstance(root, documents.Sequence):
+            faults.append(_fault(path.name, root, "a case file is a list of cases"))
+            continue
+        for item in root.items:
+            case = _case(item, path.name, faults)
+            if case is not None:
+                cases.append(case)
+    seen: dict[str, Case] = {}
+    for case in cases:
+        if case.id in seen:
+            message = f"case `{case.id}` stands in {seen[case.id].source} already"
+            faults.append(Fault(source=case.source, line=case.line, column=1, message=message))
+        seen[case.id] = case
+    if faults:
+        raise FaultsError(tuple(faults))
+    return cases
+
+
+def _fault(source: str, node: Node, message: str, remedy: str = "") -> Fault:
+    return Fault(source=source, line=node.line, column=node.column, message=message, remedy=remedy)
+
+
+_KEYS: Final = (
+    "id",
+    "title",
+    "note",
+    "at",
+    "known_at",
+    "gateway",
+    "members",
+    "catalogue",
+    "settings",
+    "request",
+    "expect",
+)
+
+
+def _case(node: Node, source: str, faults: list[Fault]) -> Case | None:
+    before = len(faults)
+    if not isinstance(node, documents.Mapping):
+        faults.append(_fault(source, node, "a case is a mapping"))
+        return None
+    for key, _ in node.entries:
+        if key.text not in _KEYS:
+            faults.append(_fault(source, key, f"`{key.text}` is no key of a case", f"known are {', '.join(_KEYS)}"))
+    at = _instant(node, "at", source, faults, required=True)
+    known_at = _instant(node, "known_at", source, faults)
+    members_node = node.get("members")
+    members = members_of(members_node, source, faults) if members_node is not None else RosterRows()
+    settings = _plain_mapping(node.get("settings"), source, faults)
+    document = _plain_mapping(node.get("request"), source, faults)
+    expect = _expectation(node.get("expect"), source, faults)
+    request = None
+    try:
+        request = request_of(document)
+    except MalformedRequest as error:
+        faults += [
+            _fault(source, node.get("request") or node, f"request: {one.field} {one.message}") for one in error.faults
+        ]
+    assertable = frozenset(_texts(settings.get("assertable")))
+    unknown = sorted(assertable - ASSERTABLE)
+    if unknown:
+        faults.append(_fault(source, node, f"`{unknown[0]}` is no assertable property"))
+    identifier = node.get("id")
+    if identifier is None:
+        faults.append(_fault(source, node, "a case needs an `id`"))
+    if len(faults) > before or at is None or request is None or expect is None or identifier is None:
+        return None
+    enforcement = settings.get("enforcement")
+    gateway = _plain(node.get("gateway"))
+    title = _plain(node.get("title"))
+    return Case(
+        id=str(plain(identifier)),
+        title=title if isinstance(title, str) else "",
+        source=source,
+        line=node.line,
+        at=at,
+        known_at=known_at or at,
+        gateway=gateway if isinstance(gateway, str) else None,
+        members=members,
+        catalogue=node.get("catalogue"),
+        enforcement=tuple((str(k), str(v)) for k, v in enforcement.items()) if isinstance(enforcement, dict) else (),
+        assertable=assertable,
+        document=document,
+        request=request,
+        expect=expect,
+    )
+
+
+def _instant(
+    node: documents.Mapping, key: str, source: str, faults: list[Fault], *, required: bool = False
+) -> datetime | None:
+    value = node.get(key)
+    if value is None or (isinstance(value, documents.Scalar) and value.value is None):
+        if required:
+            faults.append(_fault(source, node, f"a case needs `{key}`"))
+        return None
+    try:
+        return parse_instant(value.text if isinstance(value, documents.Scalar) else "")
+    except InstantError as error:
+        faults.append(_fault(source, value, f"`{key}`: {error}"))
+        return None
+
+
+def _plain(node: Node | None) -> object:
+    return None if node is None else plain(node)
+
+
+def _plain_mapping(node: Node | None, source: str, faults: list[Fault]) -> dict[str, object]:
+    if node is None:
+        return {}
+    value = plain(node)
+    if isinstance(value, dict):
+        return value
+    faults.append(_fault(source, node, "this must be a mapping"))
+    return {}
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(one) for one in value) if isinstance(value, list) else ()
+
+
+_EXPECTED: Final = (
+    "decision",
+    "hold",
+    "codes",
+    "only_rules",
+    "not_codes",
+    "rules",
+    "reason",
+    "other",
+    "missing",
+    "obligations",
+    "alternatives",
+    "remedies",
+    "valid_until",
+)
+
+
+def _expectation(node: Node | None, source: str, faults: list[Fault]) -> Expectation | None:
+    if not isinstance(node, documents.Mapping):
+        return None
+    for key, _ in node.entries:
+        if key.text not in _EXPECTED:
+            faults.append(_fault(source, key, f"`{key.text}` cannot be expected", f"known are {', '.join(_EXPECTED)}"))
+    values = _plain_mapping(node, source, faults)
+    if values.get("decision") not in ("allow", "deny"):
+        faults.append(_fault(source, node, "`expect.decision` must be `allow` or `deny`"))
+        return None
+    hold = values.get("hold")
+    reason = values.get("reason")
+    return Expectation(
+        decision=str(values["decision"]),
+        hold=hold if isinstance(hold, bool) else None,
+        codes=_texts(values.get("codes")),
+        only_rules=_optional_texts(values.get("only_rules")),
+        not_codes=_texts(values.get("not_codes")),
+        rules=_texts(values.get("rules")),
+        reason=str(reason) if reason is not None else None,
+        other=_texts(values.get("other")),
+        missing=_optional_texts(values.get("missing")),
+        obligations=_texts(values.get("obligations")),
+        alternatives=_optional_texts(values.get("alternatives")),
+        remedies=_texts(values.get("remedies")),
+        valid_until=_instant(node, "valid_until", source, faults),
+    )
+
+
+def _optional_texts(value: object) -> tuple[str, ...] | None:
+    return None if value is None else _texts(value)
+
+
+def run_cases(cases: Sequence[Case], book_for: BookFor) -> list[CaseResult]:
+    """Run the cases; books and judges are shared among cases that change the book in the same way."""
+    judges: dict[object, Judge] = {}
+    results = []
+    for case in cases:
+        key = (case.enforcement, case.catalogue)
+        judge = judges.get(key)
+        if judge is None:
+            judge = judges[key] = Judge(book_for(dict(case.enforcement), case.catalogue))
+        results.append(run_case(case, judge))
+    return results
+
+
+def run_case(case: Case, judge: Judge) -> CaseResult:
+    """Run one case with a judge of the case's book."""
+    answered = answer(judge, case.roster(), case.request, case.caller, case.at)
+    return CaseResult(case=case, answered=answered, differences=tuple(_differences(case.expect, answered)))
+
+
+def _differences(expect: Expectation, answered: Answered) -> list[str]:
+    verdict = answered.verdict
+    deciding = verdict.deciding
+    rules = {finding.rule for finding in deciding}
+    codes = {code for finding in deciding for code in finding.codes}
+    others = {finding.rule for finding in verdict.findings if finding.state is not State.DECIDING}
+    obligations = {obligation.id for obligation in verdict.obligations}
+    decision = "allow" if verdict.allowed else "deny"
+    checks: list[tuple[str, object, object, bool]] = [
+        ("decision", expect.decision, decision, expect.decision == decision),
+        ("hold", expect.hold, verdict.hold, expect.hold in (None, verdict.hold)),
+        ("codes", expect.codes, sorted(codes), set(expect.codes) <= codes),
+        (
+            "only_rules",
+            expect.only_rules,
+            sorted(rules),
+            expect.only_rules is None or set(expect.only_rules) == rules,
+        ),
+        ("not_codes", expect.not_codes, sorted(codes), codes.isdisjoint(expect.not_codes)),
+        ("rules", expect.rules, sorted(rules), set(expect.rules) <= rules),
+        ("reason", expect.reason, verdict.reason_code, expect.reason in (None, verdict.reason_code)),
+        ("other", expect.other, sorted(others), set(expect.other) <= others),
+        (
+            "missing",
+            expect.missing,
+            list(verdict.missing),
+            expect.missing is None or sorted(expect.missing) == sorted(verdict.missing),
+        ),
+        ("obligations", expect.obligations, sorted(obligations), set(expect.obligations) <= obligations),
+        (
+            "alternatives",
+            expect.alternatives,
+            list(answered.alternatives),
+            expect.alternatives is None or expect.alternatives == answered.alternatives,
+        ),
+        (
+            "valid_until",
+            expect.valid_until and format_instant(expect.valid_until),
+            format_instant(answered.valid_until),
+            expect.valid_until in (None, answered.valid_until),
+        ),
+    ]
+    return [
+        f"{name}: expected {_shown(wanted)}, came {_shown(came)}" for name, wanted, came, good in checks if not good
+    ]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(str(one) for one in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,152 @@
+"""The grammar of the cells of a rule that are not conditions: reason codes, obligations, suspensions.
+
+    codes       = code { ";" code }
+    code        = CODE [ "with" OTHER ] [ "if" [ "unknown" ] condition ]
+    obligations = [ obligation { ";" obligation } ]
+    obligation  = id [ "for" CODE { "," CODE } ] "=" sentence
+    suspended   = [ interval { ";" interval } ]
+    interval    = [ begin ] "/" [ end ]
+
+`with` names a code that stands before it, since codes are judged in their order. Words in the condition of a code may
+be of any column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Generic, TypeVar
+
+from policy_engine.domain.instants import InstantError, Validity, parse_instant
+from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligation
+from policy_engine.formats.faults import quoted
+from policy_engine.policy.conditions import Mistake, Reading, hint, read_condition
+
+T = TypeVar("T")
+
+_CODE: Final = re.compile(
+    r"(?P<code>[^\s;=,]+)(?:\s+with\s+(?P<beside>[^\s;=,]+))?(?:\s+if\s+(?P<unknown>unknown\s+)?(?P<condition>\S.*))?",
+    re.DOTALL,
+)
+_OBLIGATION: Final = re.compile(r"(?P<id>[^\s=]+)(?:\s+for\s+(?P<codes>[^=]+?))?\s*=\s*(?P<message>\S.*)", re.DOTALL)
+_INSTANT_REMEDY: Final = "write 2026-06-12T21:21:00Z or a bare date 2026-06-12"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed(Generic[T]):
+    """What a cell says as far as it could be read, its conditions with their places, and what is wrong."""
+
+    value: T
+    conditions: tuple[Reading, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+
+
+def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
+    """The reason codes of a row, at least one, in their order."""
+    rules: list[CodeRule] = []
+    readings: list[Reading] = []
+    mistakes: list[Mistake] = []
+    for offset, piece in _pieces(text):
+        matched = _CODE.fullmatch(piece)
+        if matched is None:
+            message = f"{quoted(piece)} is no reason code" if piece else "a reason code is missing"
+            remedy = "write `CODE`, `CODE if condition`, `CODE if unknown condition` or `CODE with OTHER if condition`"
+            mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
+            continue
+        code, beside = matched["code"], matched["beside"]
+        if code not in REASON_CODES:
+            message = f"there is no reason code {quoted(code)}"
+            mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, REASON_CODES)))
+        if beside is not None and beside not in {rule.code for rule in rules}:
+            message = f"{quoted(code)} stands with {quoted(beside)}, which does not stand before it"
+            mistakes.append(Mistake(offset=offset, message=message, remedy="write the other code first"))
+        condition = ANYTHING
+        if matched["condition"] is not None:
+            reading = _moved(read_condition(matched["condition"], None), offset + matched.start("condition"))
+            readings.append(reading)
+            mistakes += reading.mistakes
+            condition = reading.condition
+        rules.append(CodeRule(code=code, condition=condition, on_unknown=matched["unknown"] is not None, beside=beside))
+    return Parsed(value=tuple(rules), conditions=tuple(readings), mistakes=tuple(mistakes))
+
+
+def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
+    """The obligations of a row; an empty cell has none."""
+    if not text:
+        return Parsed(value=())
+    found: list[Obligation] = []
+    mistakes: list[Mistake] = []
+    for offset, piece in _pieces(text):
+        matched = _OBLIGATION.fullmatch(piece)
+        if matched is None:
+            message = f"{quoted(piece)} is no obligation" if piece else "an obligation is missing"
+            remedy = "write `id = sentence` or `id for CODE, CODE = sentence`, and no `;` in the sentence"
+            mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
+            continue
+        codes = tuple(code.strip() for code in matched["codes"].split(",")) if matched["codes"] else ()
+        for code in codes:
+            if code not in REASON_CODES:
+                message = f"there is no reason code {quoted(code)}"
+                mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, REASON_CODES)))
+        obligation = Obligation(id=matched["id"], message=matched["message"], codes=codes)
+        if any((one.id, one.codes) == (obligation.id, codes) for one in found):
+            message = f"the obligation {quoted(obligation.id)} stands here twice"
+            mistakes.append(Mistake(offset=offset, message=message, remedy="keep one of the two"))
+        found.append(obligation)
+    return Parsed(value=tuple(found), mistakes=tuple(mistakes))
+
+
+def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:
+    """The intervals in which a row does not decide."""
+    if not text:
+        return Parsed(value=())
+    found: list[Validity] = []
+    mistakes: list[Mistake] = []
+    for offset, piece in _pieces(text):
+        begin, slash, end = (part.strip() for part in piece.partition("/"))
+        if not slash or not (begin or end):
+            message = f"{quoted(piece)} is no interval" if piece else "an interval is missing"
+            mistakes.append(Mistake(offset=offset, message=message, remedy="write `begin/end`"))
+            continue
+        interval = parse_interval(begin, end)
+        mistakes += (replace(mistake, offset=offset) for mistake in interval.mistakes)
+        found.append(interval.value)
+    return Parsed(value=tuple(found), mistakes=tuple(mistakes))
+
+
+def parse_interval(begin: str, end: str) -> Parsed[Validity]:
+    """The interval between two instants; an empty text is open."""
+    mistakes: list[Mistake] = []
+    start, stop = _instant(begin, mistakes), _instant(end, mistakes)
+    if start is not None and stop is not None and stop <= start:
+        message = f"the end {quoted(end)} is not after the beginning {quoted(begin)}"
+        mistakes.append(
+            Mistake(offset=0, message=message, remedy="the interval holds from the first to before the second")
+        )
+    return Parsed(value=Validity(start=start, end=stop), mistakes=tuple(mistakes))
+
+
+def _instant(text: str, mistakes: list[Mistake]) -> datetime | None:
+    try:
+        return parse_instant(text) if text else None
+    except InstantError:
+        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is no instant", remedy=_INSTANT_REMEDY))
+        return None
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """What stands between semicolons, with the characters before it."""
+    at = 0
+    for piece in text.split(";"):
+        yield at + len(piece) - len(piece.lstrip()), piece.strip()
+        at += len(piece) + 1
+
+
+def _moved(reading: Reading, by: int) -> Reading:
+    return Reading(
+        condition=reading.condition,
+        terms=tuple((offset + by, term) for offset, term in reading.terms),
+        mistakes=tuple(replace(mistake, offset=mistake.offset + by) for mistake in reading.mistakes),
+    )

@@ -1,0 +1,265 @@
+"""The whole book: from the bytes of its files to a rule book, or every fault with file, line and column, sorted.
+
+A book is a folder with `model.conf`, `catalogue.yaml`, `country_groups.yaml`, `parameters.yaml`, `settings.yaml` and
+one `rules/<regime>.csv` for each regime. It is read whole or not at all: nothing of a book with a fault is used.
+
+The fingerprint is SHA-256 over the canonical content: the rows sorted by id without their lines, the matcher, the
+tables, the settings and the names of the vocabulary. Sorting a file, comments and white space between things leave it
+as it is; whatever can change an answer or a text that is shown changes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.rules import Book, Condition, Enforcement, Row, Settings, Tables
+from policy_engine.domain.words import VOCABULARY
+from policy_engine.formats.documents import Node, parse_document
+from policy_engine.formats.faults import Fault, FaultsError, Findings, one_of, quoted
+from policy_engine.policy.catalogue_file import CatalogueReader
+from policy_engine.policy.conditions import hint, parse_condition
+from policy_engine.policy.model import read_matcher
+from policy_engine.policy.names import Names, eccn_names, group_names
+from policy_engine.policy.rule_files import FOLDER, SUFFIX, read_rules
+from policy_engine.policy.tables import (
+    EnforcementSetting,
+    read_parameters,
+    read_places,
+    read_settings,
+)
+
+__all__ = ["fingerprint_of", "parse_condition", "read_book", "read_folder"]
+
+MODEL: Final = "model.conf"
+CATALOGUE: Final = "catalogue.yaml"
+COUNTRY_GROUPS: Final = "country_groups.yaml"
+PARAMETERS: Final = "parameters.yaml"
+SETTINGS: Final = "settings.yaml"
+SINGLE_FILES: Final = (MODEL, CATALOGUE, COUNTRY_GROUPS, PARAMETERS, SETTINGS)
+
+EXTRA_CATALOGUE: Final = "extra catalogue"
+OPERATOR: Final = "operator settings"
+
+_NO_CHANGES: Final[Mapping[str, str]] = MappingProxyType({})
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def read_book(
+    files: Mapping[str, bytes],
+    *,
+    enforcement: Mapping[str, str] = _NO_CHANGES,
+    extra_catalogue: Node | None = None,
+) -> Book:
+    """The book in files by their names relative to its folder.
+
+    `enforcement` overrides that of rows by id, and what the settings file says; `extra_catalogue` has entries that
+    replace or add to those of the catalogue file. Raises `FaultsError` with every fault of all the files.
+    """
+    faults: list[Fault] = []
+    rule_files = _sorted_out(files, faults)
+    matcher = read_matcher(files.get(MODEL, b""), _findings(MODEL, files, faults))
+    catalogue_document = _document(CATALOGUE, files, faults)
+    catalogues = CatalogueReader()
+    catalogues.add(catalogue_document, _findings(CATALOGUE, files, faults))
+    if extra_catalogue is not None:
+        catalogues.add(extra_catalogue, Findings(source=EXTRA_CATALOGUE, faults=faults))
+    catalogue = catalogues.catalogue()
+    places_document = _document(COUNTRY_GROUPS, files, faults)
+    places = read_places(places_document, _findings(COUNTRY_GROUPS, files, faults))
+    groups = None if places_document is None else group_names(places)
+    parameters_document = _document(PARAMETERS, files, faults)
+    tables = read_parameters(
+        parameters_document, _findings(PARAMETERS, files, faults), catalogue=catalogue, places=places, groups=groups
+    )
+    settings, filed = read_settings(_document(SETTINGS, files, faults), _findings(SETTINGS, files, faults))
+    names = _names(
+        tables,
+        catalogue_read=catalogue_document is not None,
+        parameters_read=parameters_document is not None,
+        groups=groups,
+    )
+    rules = read_rules(rule_files, names, faults)
+    rows = _enforced(rules.rows, rules.ids, filed, enforcement, faults)
+    if faults:
+        raise FaultsError(faults)
+    ordered = tuple(sorted(rows, key=lambda row: row.id))
+    return Book(
+        rows=ordered,
+        tables=tables,
+        settings=settings,
+        matcher=matcher,
+        fingerprint=fingerprint_of(ordered, tables, settings, matcher),
+    )
+
+
+def read_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a book by their names relative to its folder; other files are passed over.
+
+    Raises `FaultsError` when there is no such folder, a file cannot be read, or a link leads out of the folder.
+    """
+    findings = Findings(source=str(folder))
+    root = folder.resolve()
+    if not root.is_dir():
+        findings.add(1, 1, "there is no such folder", "name the folder of a rule book")
+        raise FaultsError(findings.faults)
+    rules = folder / FOLDER
+    # A rule file whose name is spelt another way is read too, so that it is refused and not passed over.
+    found = sorted(path for path in rules.iterdir() if _is_rule_file(path.name)) if rules.is_dir() else []
+    files: dict[str, bytes] = {}
+    for path in [*(folder / name for name in SINGLE_FILES if (folder / name).exists()), *found]:
+        name = path.relative_to(folder).as_posix()
+        place = Findings(source=name, faults=findings.faults)
+        if not path.resolve().is_relative_to(root):
+            place.add(1, 1, "the file is a link that leads out of the folder", "put the file itself there")
+            continue
+        try:
+            files[name] = path.read_bytes()
+        except OSError as error:
+            place.add(1, 1, f"the file cannot be read: {(error.strerror or 'unknown reason').lower()}")
+    if findings.faults:
+        raise FaultsError(findings.faults)
+    return files
+
+
+def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, matcher: str) -> str:
+    """`sha256:` and 64 hex digits over the canonical content."""
+    digest = hashlib.sha256()
+    texts: dict[int, str] = {}
+
+    def text(condition: Condition) -> str:
+        # Rows share the conditions that are spelt alike, and spelling them out costs more than all the rest.
+        held = texts.get(id(condition))
+        if held is None:
+            held = texts[id(condition)] = condition.text
+        return held
+
+    def take(*content: object) -> None:
+        digest.update(_ENCODER.encode(content))
+        digest.update(b"\n")
+
+    take("vocabulary", sorted(VOCABULARY))
+    take("matcher", matcher)
+    take("settings", settings)
+    take("places", tables.places.groups, tables.places.treat_as)
+    take("catalogue", tables.catalogue.entries)
+    take("ownership", tables.ownership)
+    take("operations", tables.operations)
+    take("columns", tables.columns)
+    take("eccn", tables.eccn_columns)
+    take("military", tables.military)
+    take("patterns", tables.patterns)
+    take("parts", tables.parts)
+    for row in sorted(rows, key=lambda one: one.id):
+        take(
+            row.id,
+            row.regime,
+            row.effect,
+            row.hold,
+            row.judges_host,
+            [text(condition) for condition in row.facets],
+            text(row.unless),
+            [(rule.code, text(rule.condition), rule.on_unknown, rule.beside) for rule in row.codes],
+            row.public_code,
+            row.obligations,
+            row.valid,
+            row.suspended,
+            row.enforcement,
+            row.citation,
+            row.message,
+            row.public_message,
+        )
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _is_rule_file(name: str) -> bool:
+    return name.lower().endswith(SUFFIX) and not name.startswith(".")
+
+
+def _sorted_out(files: Mapping[str, bytes], faults: list[Fault]) -> dict[str, bytes]:
+    """The rule files among the files, once it is clear that nothing is missing and nothing is there for no purpose."""
+    rule_files = {}
+    for name, data in files.items():
+        stem = name.removeprefix(FOLDER).removesuffix(SUFFIX)
+        if name == f"{FOLDER}{stem}{SUFFIX}" and "/" not in stem:
+            rule_files[name] = data
+        elif name not in SINGLE_FILES:
+            message = f"{quoted(name)} is no file of a rule book"
+            remedy = one_of(name, (*SINGLE_FILES, f"{FOLDER}<regime>{SUFFIX}"))
+            Findings(source=name, faults=faults).add(1, 1, message, remedy)
+    for name in SINGLE_FILES:
+        if name not in files:
+            Findings(source=name, faults=faults).add(1, 1, "the file is missing", "a book has one")
+    if not rule_files:
+        remedy = f"write {FOLDER}<regime>{SUFFIX}"
+        Findings(source=FOLDER, faults=faults).add(1, 1, "there is no rule file, so nothing is granted", remedy)
+    return rule_files
+
+
+def _findings(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Findings:
+    """Where faults of a file go; those that follow from its absence go nowhere, since that is one fault already."""
+    return Findings(source=name, faults=faults if name in files else [])
+
+
+def _document(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Node | None:
+    data = files.get(name)
+    return None if data is None else parse_document(data, name, faults)
+
+
+def _names(tables: Tables, *, catalogue_read: bool, parameters_read: bool, groups: Mapping[str, bool] | None) -> Names:
+    entries = tables.catalogue.entries
+    names = Names(groups=groups)
+    if catalogue_read:
+        names = replace(
+            names,
+            models=frozenset(entries),
+            vendors=frozenset(entry.vendor for entry in entries.values() if entry.vendor is not None),
+            consortia=frozenset(entry.consortium for entry in entries.values() if entry.consortium is not None),
+        )
+    if parameters_read:
+        names = replace(
+            names,
+            ownership=frozenset(tables.ownership),
+            operations=frozenset(tables.operations),
+            military=frozenset(tables.military),
+            patterns=frozenset(tables.patterns),
+            parts=frozenset(tables.parts),
+        )
+    if catalogue_read and parameters_read:
+        names = replace(names, eccn=eccn_names(tables))
+    return names
+
+
+def _enforced(
+    rows: tuple[Row, ...],
+    ids: frozenset[str] | None,
+    filed: tuple[EnforcementSetting, ...],
+    chosen: Mapping[str, str],
+    faults: list[Fault],
+) -> list[Row]:
+    """The rows with the enforcement of the settings file, and over that the operator's."""
+    changes: dict[str, Enforcement] = {}
+    for setting in filed:
+        changes[setting.rule] = setting.enforcement
+        if ids is not None and setting.rule not in ids:
+            message = f"there is no rule {quoted(setting.rule)}"
+            Findings(source=SETTINGS, faults=faults).add(
+                setting.node.line, setting.node.column, message, hint(setting.rule, ids)
+            )
+    operator = Findings(source=OPERATOR, faults=faults)
+    kinds = {kind.value: kind for kind in Enforcement}
+    for rule, enforcement in sorted(chosen.items()):
+        if ids is not None and rule not in ids:
+            operator.add(1, 1, f"there is no rule {quoted(rule)}", hint(rule, ids))
+        if enforcement not in kinds:
+            message = f"{quoted(enforcement)} is no enforcement of {quoted(rule)}"
+            operator.add(1, 1, message, one_of(enforcement, tuple(kinds)))
+        else:
+            changes[rule] = kinds[enforcement]
+    return [replace(row, enforcement=changes[row.id]) if row.id in changes else row for row in rows]

@@ -1,0 +1,385 @@
+"""Rule files: one sheet for each regime, named after it, one rule for each row.
+
+The columns are those of `COLUMNS`, each once and in any order. A row says which regime it is of, and its file has to
+agree; an id stands once in all the files, and those that begin with `ENGINE-` are the engine's own. Effects, codes and
+yes and no are spelt exactly: a near miss is a fault with a suggestion, never a reading.
+
+A row that could not be explained (no citation, no message) does not load, and neither does one that could not do what
+it seems to do:
+
+- a grant that asks nothing, since it would grant everything;
+- a parameter that names nothing, since the row would never match;
+- `unless` on anything but a bar; something in it that is no note, a note that is itself lifted, or one that reads which
+  bars stand, since that is known only afterwards;
+- a bar that reads whether its own regime bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from policy_engine.domain.instants import ALWAYS, Validity
+from policy_engine.domain.rules import (
+    ANYTHING,
+    FACETS,
+    ROW_WORD,
+    CodeRule,
+    Effect,
+    Enforcement,
+    Obligation,
+    PublicCode,
+    Row,
+)
+from policy_engine.formats.faults import Fault, Findings, one_of, quoted
+from policy_engine.policy.cells import Parsed, parse_codes, parse_interval, parse_obligations, parse_suspensions
+from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
+from policy_engine.policy.names import RULED, Names, parameter_problem
+from policy_engine.policy.sheets import Record, Sheet, read_sheet
+
+COLUMNS: Final = (
+    "id",
+    "regime",
+    "effect",
+    "hold",
+    "judges",
+    *FACETS,
+    "unless",
+    "codes",
+    "public_code",
+    "obligations",
+    "from",
+    "to",
+    "suspended",
+    "enforcement",
+    "citation",
+    "message",
+    "public_message",
+)
+"""The columns of a rule file, in the order in which the project writes them."""
+
+FOLDER: Final = "rules/"
+SUFFIX: Final = ".csv"
+RESERVED: Final = "ENGINE-"
+READS_BARS: Final = frozenset({"barred-by", "unbarred-by"})
+
+_MEANT: Final = {"allow": "permit", "grant": "permit", "forbid": "deny", "block": "deny", "bar": "deny"}
+_HOLD: Final = {"": False, "no": False, "yes": True}
+_JUDGES: Final = {"": False, "parties": False, "parties and host": True}
+_ENFORCEMENT: Final = {"": Enforcement.ENFORCED, **{kind.value: kind for kind in Enforcement}}
+_EFFECTS: Final = {kind.value: kind for kind in Effect}
+_PUBLIC_CODES: Final = {kind.value: kind for kind in PublicCode}
+_NOTHING: Final = Reading(condition=ANYTHING, terms=(), mistakes=())
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRows:
+    """The rows of every file; `ids` is `None` when there are rows of which not even the id could be read."""
+
+    rows: tuple[Row, ...]
+    ids: frozenset[str] | None
+
+
+def read_rules(files: Mapping[str, bytes], names: Names, faults: list[Fault]) -> RuleRows:
+    """The rows of the rule files, by name of the file; what is wrong is added to `faults`."""
+    rule_files = [_open(name, files[name], faults) for name in sorted(files)]
+    opened = [one for one in rule_files if one is not None]
+    held: dict[str, str] = {}
+    ids = set()
+    for one in opened:
+        for record in one.sheet.records:
+            rule_id = record.cells[one.columns["id"]]
+            ids.add(rule_id)
+            first = held.setdefault(rule_id.upper(), f"{one.findings.source}, line {record.line}")
+            if first != f"{one.findings.source}, line {record.line}":
+                message = f"the id {quoted(rule_id)} stands in {first} already"
+                one.add(record, "id", message, "a rule has one id for life: give the new one another")
+    complete = len(opened) == len(rule_files) and all(one.sheet.complete for one in opened)
+    known = frozenset(ids) if complete else None
+    readers = _Cells(replace(names, rules=known))
+    found = [one.read(record, readers) for one in opened for record in one.sheet.records]
+    drafts = [draft for draft in found if draft is not None]
+    by_id = {draft.row.id: draft for draft in drafts}
+    for draft in drafts:
+        _check_lifting(draft, by_id)
+    return RuleRows(rows=tuple(draft.row for draft in drafts), ids=known)
+
+
+def _open(name: str, data: bytes, faults: list[Fault]) -> _RuleFile | None:
+    findings = Findings(source=name, faults=faults)
+    regime = name.removeprefix(FOLDER).removesuffix(SUFFIX)
+    if regime not in RULED:
+        findings.add(1, 1, f"{quoted(regime)} is no regime", f"name the file after one: {one_of(regime, RULED)}")
+    sheet = read_sheet(data, findings)
+    if sheet is None:
+        return None
+    columns = _columns(sheet, findings)
+    if columns is None:
+        return None
+    if not sheet.records and not any(fault.source == name for fault in faults):
+        findings.add(sheet.header.line, 1, "the file has no rules", "write rules, or take the file away")
+    return _RuleFile(regime=regime, sheet=sheet, columns=columns, findings=findings)
+
+
+def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
+    """Where each column stands, or `None` when the header is not that of a rule file."""
+    header = sheet.header
+    missing = [name for name in COLUMNS if name not in header.cells]
+    if len(missing) > len(COLUMNS) // 2:
+        message = "the first line does not name the columns of a rule file"
+        findings.add(header.line, 1, message, f"write {sheet.separator.join(COLUMNS)}")
+        return None
+    columns: dict[str, int] = {}
+    for index, name in enumerate(header.cells):
+        if name in columns:
+            findings.add(
+                *sheet.place(header, index), f"the column {quoted(name)} stands here again", "keep one of them"
+            )
+        elif name in COLUMNS:
+            columns[name] = index
+        else:
+            findings.add(*sheet.place(header, index), f"there is no column {quoted(name)}", one_of(name, COLUMNS))
+    for name in missing:
+        findings.add(header.line, 1, f"the column `{name}` is missing", "add it to the header and a cell to each row")
+    return columns if len(columns) == len(header.cells) == len(COLUMNS) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """A row with the place that it comes from."""
+
+    row: Row
+    file: _RuleFile
+    record: Record
+    unless: Reading
+    reads_bars: bool
+
+
+class _Cells:
+    """Reads cells, each text once: files have few different ones."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._conditions: dict[tuple[str, str], Reading] = {}
+        self._codes: dict[str, Parsed[tuple[CodeRule, ...]]] = {}
+        self._obligations: dict[str, Parsed[tuple[Obligation, ...]]] = {}
+        self._suspensions: dict[str, Parsed[tuple[Validity, ...]]] = {}
+        self._intervals: dict[str, Parsed[Validity]] = {}
+
+    def condition(self, text: str, column: str) -> Reading:
+        """A condition whose parameters name something, or with the mistakes that say which do not."""
+        key = (column, text)
+        held = self._conditions.get(key)
+        if held is None:
+            reading = read_condition(text, column)
+            held = replace(reading, mistakes=(*reading.mistakes, *self._unnamed(reading)))
+            self._conditions[key] = held
+        return held
+
+    def codes(self, text: str) -> Parsed[tuple[CodeRule, ...]]:
+        held = self._codes.get(text)
+        if held is None:
+            parsed = parse_codes(text)
+            unnamed = [mistake for reading in parsed.conditions for mistake in self._unnamed(reading)]
+            held = replace(parsed, mistakes=(*parsed.mistakes, *unnamed))
+            self._codes[text] = held
+        return held
+
+    def obligations(self, text: str) -> Parsed[tuple[Obligation, ...]]:
+        return _kept(self._obligations, text, parse_obligations)
+
+    def suspensions(self, text: str) -> Parsed[tuple[Validity, ...]]:
+        return _kept(self._suspensions, text, parse_suspensions)
+
+    def instant(self, text: str) -> Parsed[Validity]:
+        """An instant as the beginning of an interval."""
+        return _kept(self._intervals, text, lambda begin: parse_interval(begin, ""))
+
+    def _unnamed(self, reading: Reading) -> Iterator[Mistake]:
+        if reading.mistakes:
+            return
+        for offset, term in reading.terms:
+            problem = parameter_problem(term, self._names)
+            if problem is not None:
+                yield Mistake(offset=offset, message=problem.message, remedy=problem.remedy)
+
+
+def _kept(held: dict[str, V], text: str, parse: Callable[[str], V]) -> V:
+    value = held.get(text)
+    if value is None:
+        value = parse(text)
+        held[text] = value
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RuleFile:
+    """An open rule file."""
+
+    regime: str
+    sheet: Sheet
+    columns: dict[str, int]
+    findings: Findings
+
+    def add(self, record: Record, column: str, message: str, remedy: str, offset: int = 0) -> None:
+        """Note a fault at a cell."""
+        place = self.sheet.place(record, self.columns[column], offset)
+        self.findings.add(*place, f"in `{column}`: {message}", remedy)
+
+    def read(self, record: Record, cells: _Cells) -> _Draft | None:
+        """The row in a record; what is wrong is noted, and the row is `None` when it is not even clear what it does."""
+        if record.cells == self.sheet.header.cells:
+            self.add(record, "id", "the header line stands here again", "take it out")
+            return None
+        text = {column: record.cells[index] for column, index in self.columns.items()}
+        self._check_identity(record, text)
+        effect = self._one_of(record, text, "effect", _EFFECTS)
+        hold = self._one_of(record, text, "hold", _HOLD) is True
+        facets = [self._condition(record, text, facet, cells) for facet in FACETS]
+        unless = self._condition(record, text, UNLESS, cells)
+        codes = self._parsed(record, "codes", cells.codes(text["codes"]))
+        obligations = self._parsed(record, "obligations", cells.obligations(text["obligations"]))
+        suspended = self._parsed(record, "suspended", cells.suspensions(text["suspended"]))
+        public_code = self._one_of(record, text, "public_code", _PUBLIC_CODES)
+        for column in ("citation", "message", "public_message"):
+            if not text[column]:
+                self.add(record, column, "the cell is empty", "a rule that cannot be explained does not load")
+        self._check_obligations(record, obligations, codes)
+        judges_host = self._one_of(record, text, "judges", _JUDGES) is True
+        enforcement = self._one_of(record, text, "enforcement", _ENFORCEMENT) or Enforcement.ENFORCED
+        valid = self._validity(record, text, cells)
+        if effect is None:
+            return None
+        row = Row(
+            id=text["id"],
+            regime=text["regime"],
+            effect=effect,
+            hold=hold,
+            judges_host=judges_host,
+            facets=tuple(reading.condition for reading in facets),
+            unless=unless.condition,
+            codes=codes,
+            public_code=public_code or PublicCode.UNDER_REVIEW,
+            obligations=obligations,
+            valid=valid,
+            suspended=suspended,
+            enforcement=enforcement,
+            citation=text["citation"],
+            message=text["message"],
+            public_message=text["public_message"],
+            line=record.line,
+        )
+        self._check_effect(record, row, public_code)
+        code_conditions = cells.codes(text["codes"]).conditions
+        columns = [
+            *zip((*FACETS, UNLESS), (*facets, unless), strict=True),
+            *(("codes", one) for one in code_conditions),
+        ]
+        reads_bars = self._check_reading(record, row, columns)
+        return _Draft(row=row, file=self, record=record, unless=unless, reads_bars=reads_bars)
+
+    def _check_identity(self, record: Record, text: Mapping[str, str]) -> None:
+        rule_id = text["id"]
+        if not RULE_ID.fullmatch(rule_id):
+            message = f"{quoted(rule_id)} is no id" if rule_id else "the cell is empty"
+            self.add(record, "id", message, "write capital letters, digits, dots and hyphens")
+        elif rule_id.startswith(RESERVED):
+            self.add(record, "id", f"{quoted(rule_id)} is one of the engine's own ids", "choose another beginning")
+        if text["regime"] != self.regime and self.regime in RULED:
+            message = f"{quoted(text['regime'])} is not the regime of this file"
+            self.add(record, "regime", message, f"write `{self.regime}`, or move the row to the file of its regime")
+
+    def _one_of(self, record: Record, text: Mapping[str, str], column: str, kinds: Mapping[str, T]) -> T | None:
+        written = text[column]
+        if written in kinds:
+            return kinds[written]
+        choices = tuple(kind for kind in kinds if kind)
+        meant = _MEANT.get(written.lower()) if column == "effect" else None
+        remedy = (
+            one_of(written, choices) if meant is None else f"did you mean `{meant}`? write one of {', '.join(choices)}"
+        )
+        self.add(record, column, f"{quoted(written)} is not known" if written else "the cell is empty", remedy)
+        return None
+
+    def _condition(self, record: Record, text: Mapping[str, str], column: str, cells: _Cells) -> Reading:
+        if not text[column]:
+            return _NOTHING
+        reading = cells.condition(text[column], column)
+        for mistake in reading.mistakes:
+            self.add(record, column, mistake.message, mistake.remedy, mistake.offset)
+        return reading
+
+    def _parsed(self, record: Record, column: str, parsed: Parsed[T]) -> T:
+        for mistake in parsed.mistakes:
+            self.add(record, column, mistake.message, mistake.remedy, mistake.offset)
+        return parsed.value
+
+    def _validity(self, record: Record, text: Mapping[str, str], cells: _Cells) -> Validity:
+        if not text["from"] and not text["to"]:
+            return ALWAYS
+        start = self._parsed(record, "from", cells.instant(text["from"])).start
+        end = self._parsed(record, "to", cells.instant(text["to"])).start
+        if start is not None and end is not None and end <= start:
+            message = f"the end {quoted(text['to'])} is not after the beginning {quoted(text['from'])}"
+            self.add(record, "to", message, "a rule is in force from the one until just before the other")
+        return Validity(start=start, end=end)
+
+    def _check_obligations(
+        self, record: Record, obligations: tuple[Obligation, ...], codes: tuple[CodeRule, ...]
+    ) -> None:
+        given = {rule.code for rule in codes}
+        for obligation in obligations:
+            for code in obligation.codes:
+                if code not in given:
+                    message = f"the obligation {quoted(obligation.id)} is for {quoted(code)}, which the row never gives"
+                    self.add(record, "obligations", message, "name codes of the column `codes`")
+
+    def _check_effect(self, record: Record, row: Row, public_code: PublicCode | None) -> None:
+        is_bar = row.effect is Effect.DENY
+        if public_code is not None and is_bar == (public_code is PublicCode.ALLOWED):
+            remedy = "write another code" if is_bar else "write `ALLOWED`"
+            self.add(record, "public_code", f"`{public_code}` does not go with `{row.effect}`", remedy)
+        if not is_bar and row.unless.alternatives:
+            self.add(
+                record, "unless", f"a `{row.effect}` cannot be lifted", "only a `deny` has `unless`: empty the cell"
+            )
+        if not is_bar and row.hold:
+            self.add(record, "hold", f"a `{row.effect}` opens no review", "only a `deny` holds: write `no`")
+        if row.effect is Effect.PERMIT and not any(facet.alternatives for facet in row.facets):
+            self.add(
+                record, "effect", "the row asks nothing, so it grants everything", "say what it grants, and to whom"
+            )
+
+    def _check_reading(self, record: Record, row: Row, columns: list[tuple[str, Reading]]) -> bool:
+        """Whether the row reads which bars stand; a bar that reads those of its own regime is a fault."""
+        reads_bars = False
+        for column, reading in columns:
+            for offset, term in reading.terms:
+                if term.word not in READS_BARS:
+                    continue
+                reads_bars = True
+                if row.effect is Effect.DENY and row.regime in term.parameter.split(","):
+                    message = f"a bar of `{row.regime}` asks whether `{row.regime}` bars"
+                    self.add(record, column, message, "name other regimes", offset)
+        return reads_bars
+
+
+def _check_lifting(draft: _Draft, by_id: Mapping[str, _Draft]) -> None:
+    for offset, term in draft.unless.terms:
+        lifter = by_id.get(term.parameter) if term.word == ROW_WORD else None
+        if lifter is None:
+            continue
+        name = quoted(term.parameter)
+        if lifter.row.effect is not Effect.NOTE:
+            message, remedy = f"{name} is a `{lifter.row.effect}`", "what lifts is a row of effect `note`"
+        elif lifter.row.unless.alternatives:
+            message, remedy = f"{name} has an `unless` of its own", "what lifts is never lifted itself"
+        elif lifter.reads_bars:
+            message, remedy = f"{name} reads which bars stand", "what lifts is judged before the bars"
+        else:
+            continue
+        draft.file.add(draft.record, "unless", message, remedy, offset)

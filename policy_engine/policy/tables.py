@@ -1,0 +1,421 @@
+"""The tables of a book but the catalogue: country groups, parameters of law and settings, from documents to values.
+
+Every field has one type and one place; an unknown field is refused, since a field that nobody reads is a rule that does
+not hold. What one table says about another (a group, a column, a part) has to exist. Classifications and postcodes
+are texts: `4E091` without quotation marks is the number 4e91.
+
+A reader gives values even where it has noted faults, so that faults elsewhere are found in the same go; a book with a
+fault is never made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final
+
+from policy_engine.domain.catalogue import (
+    Catalogue,
+    OperationsTest,
+)
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.ownership import OwnershipTest
+from policy_engine.domain.places import CountryGroup, GroupMember, PartsTest, Places, PostcodeRule, TreatAs
+from policy_engine.domain.rules import (
+    ControlColumn,
+    Enforcement,
+    MilitaryTest,
+    OwnershipRule,
+    PatternTest,
+    Settings,
+    Tables,
+)
+from policy_engine.formats.countries import is_subdivision
+from policy_engine.formats.documents import Node, Scalar
+from policy_engine.formats.faults import Findings, one_of, quoted
+from policy_engine.policy.fields import Fields, Values
+from policy_engine.policy.names import (
+    UNNAMEABLE,
+    Problem,
+    eccn_problem,
+    known_in,
+    list_problem,
+    place_problem,
+    purpose_problem,
+)
+
+_METHODS: Final = ("cascade", "look_through")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnforcementSetting:
+    """A row's enforcement as the settings file has it, with the place."""
+
+    rule: str
+    enforcement: Enforcement
+    node: Scalar
+
+
+# --- country groups ---------------------------------------------------------------------------------------------------
+
+
+def read_places(document: Node | None, findings: Findings) -> Places:
+    """The country groups, and the places that a law reads as others."""
+    values = Values(findings)
+    fields = Fields(values, document, "the file of country groups")
+    treat_as_node = fields.required("treat_as")
+    groups: dict[str, CountryGroup] = {}
+    for item in values.items(fields.required("groups"), "`groups`"):
+        group = _read_group(item, values)
+        if group is None:
+            continue
+        if group.name in groups:
+            values.add(item, f"the group {quoted(group.name)} stands here again", "keep one of the two")
+        groups[group.name] = group
+    laws = {name.partition(":")[0] for name in groups}
+    treat_as: list[TreatAs] = []
+    for item in values.items(treat_as_node, "`treat_as`"):
+        rule = _read_treat_as(item, values, laws)
+        if rule is None:
+            continue
+        for other in treat_as:
+            # Of two readings of one place at one time the order of the file would decide.
+            if (rule.law, rule.country) == (other.law, other.country) and _overlap(rule.valid, other.valid):
+                message = f"{rule.law} reads {rule.country} as {other.read_as} at that time"
+                values.add(item, message, "end the one before the other begins")
+        treat_as.append(rule)
+    fields.finish()
+    return Places(groups=groups, treat_as=tuple(treat_as))
+
+
+def _overlap(one: Validity, other: Validity) -> bool:
+    begins_before = other.end is None or one.start is None or one.start < other.end
+    ends_after = one.end is None or other.start is None or other.start < one.end
+    return begins_before and ends_after
+
+
+def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> TreatAs | None:
+    fields = Fields(values, item, "a reading")
+    country, read_as = values.country(fields.required("country")), values.country(fields.required("as"))
+    law = values.checked(fields.required("in"), known_in("law with a group", laws))
+    source = values.text(fields.required("source"))
+    valid = values.validity(fields)
+    fields.finish()
+    if country is None or read_as is None or law is None or source is None:
+        return None
+    return TreatAs(country=country, read_as=read_as, law=law, source=source, valid=valid)
+
+
+def _read_group(item: Node, values: Values) -> CountryGroup | None:
+    fields = Fields(values, item, "a country group")
+    name_node, members_node = fields.required("group"), fields.required("members")
+    name = values.checked(name_node, _group_problem)
+    label, source = values.text(fields.required("label")), values.text(fields.required("source"))
+    checked = values.boolean(fields.required("checked"))
+    members: dict[GroupMember, None] = {}
+    for one in values.items(members_node, "`members`"):
+        member = _read_member(one, values)
+        if member in members:
+            values.add(one, f"{member.subdivision or member.country} stands here again", "keep one of the two")
+        elif member is not None:
+            members[member] = None
+    if name_node is not None and members_node is not None and not members:
+        values.add(
+            name_node, f"the group {quoted(name or '')} has no members", "a place is never in it: list its members"
+        )
+    fields.finish()
+    if name is None:
+        return None
+    return CountryGroup(
+        name=name, label=label or "", source=source or "", checked=checked is True, members=tuple(members)
+    )
+
+
+def _group_problem(text: str) -> Problem | None:
+    law, colon, name = text.partition(":")
+    if law and colon and name and UNNAMEABLE.isdisjoint(text):
+        return None
+    return Problem(
+        message=f"{quoted(text)} is no name of a group", remedy="write the law, a colon and a name, such as EAR:D:5"
+    )
+
+
+def _read_member(item: Node, values: Values) -> GroupMember | None:
+    fields = Fields(values, item, "a member")
+    country, part_node = values.country(fields.required("country")), fields.optional("subdivision")
+    part = values.text(part_node)
+    valid = values.validity(fields)
+    fields.finish()
+    if country is None:
+        return None
+    if part_node is not None and part is not None:
+        _check_part(part, country, part_node, values)
+    return GroupMember(country=country, subdivision=part, valid=valid)
+
+
+def _check_part(part: str, country: str, node: Node, values: Values) -> None:
+    if not is_subdivision(part) or not part.startswith(f"{country}-"):
+        values.add(node, f"{quoted(part)} is no part of {country}", f"write an ISO 3166-2 code such as {country}-01")
+
+
+# --- parameters of law ------------------------------------------------------------------------------------------------
+
+
+def read_parameters(
+    document: Node | None, findings: Findings, catalogue: Catalogue, places: Places, groups: Mapping[str, bool] | None
+) -> Tables:
+    """Every table, with the parameters of law; `groups` is `None` where the file of groups could not be read."""
+    reader = _ParametersReader(values=Values(findings), groups=groups)
+    return reader.read(document, catalogue, places)
+
+
+@dataclass(slots=True, kw_only=True)
+class _ParametersReader:
+    values: Values
+    groups: Mapping[str, bool] | None
+
+    def read(self, document: Node | None, catalogue: Catalogue, places: Places) -> Tables:
+        values = self.values
+        fields = Fields(values, document, "the file of parameters")
+        columns = {
+            key.text: self._column(key, node) for key, node in values.entries(fields.optional("columns"), "`columns`")
+        }
+        tables = Tables(
+            places=places,
+            catalogue=catalogue,
+            ownership={
+                key.text: self._ownership(key, node)
+                for key, node in values.entries(fields.optional("ownership"), "`ownership`")
+            },
+            operations={
+                key.text: self._operations(key, node)
+                for key, node in values.entries(fields.optional("operations"), "`operations`")
+            },
+            columns=columns,
+            eccn_columns={
+                key.text: self._eccn_columns(key, node, columns)
+                for key, node in values.entries(fields.optional("eccn"), "`eccn`")
+            },
+            military={
+                key.text: self._military(key, node)
+                for key, node in values.entries(fields.optional("military"), "`military`")
+            },
+            patterns={
+                key.text: self._pattern(key, node)
+                for key, node in values.entries(fields.optional("patterns"), "`patterns`")
+            },
+            parts={
+                key.text: self._parts(key, node) for key, node in values.entries(fields.optional("parts"), "`parts`")
+            },
+        )
+        fields.finish()
+        return tables
+
+    def _group(self, node: Node | None) -> str | None:
+        return self.values.checked(node, self._group_problem)
+
+    def _group_problem(self, text: str) -> Problem | None:
+        if ":" not in text:
+            return Problem(message=f"{quoted(text)} is no country group", remedy="write one such as EAR:D:5")
+        return place_problem(text, self.groups)
+
+    def _places(self, node: Node | None, what: str) -> tuple[str, ...]:
+        return self.values.each(
+            node, what, lambda item: self.values.checked(item, lambda text: place_problem(text, self.groups))
+        )
+
+    def _eccns(self, node: Node | None, what: str) -> tuple[str, ...]:
+        return self.values.each(node, what, lambda item: self.values.checked(item, eccn_problem))
+
+    def _lists(self, node: Node | None, what: str) -> tuple[str, ...]:
+        return self.values.each(node, what, lambda item: self.values.checked(item, list_problem))
+
+    def _ownership(self, key: Scalar, node: Node) -> OwnershipRule:
+        values, what = self.values, f"the ownership test {quoted(key.text)}"
+        fields = Fields(values, node, what)
+        threshold_node, methods_node = fields.required("threshold"), fields.required("methods")
+        threshold, strict = values.exact(threshold_node, 100), values.boolean(fields.required("strict"))
+        if threshold_node is not None and threshold == 0 and not strict:
+            values.add(
+                threshold_node, "a threshold of 0 that need not be passed captures everything", "write strict: true"
+            )
+            threshold = None
+        methods = values.each(methods_node, "`methods`", self._method)
+        if methods_node is not None and not methods:
+            values.add(methods_node, f"{what} has no method", one_of("", _METHODS))
+        owners_node = fields.required("owners")
+        owners = Fields(values, owners_node, f"`owners` of {what}")
+        ways = [owners.optional(name) for name in ("headquartered_in", "headquartered_outside", "listed")]
+        inside, outside, listed = self._group(ways[0]), self._group(ways[1]), self._lists(ways[2], "`listed`")
+        if ways[2] is not None and not listed:
+            values.add(ways[2], "`listed` names no list", "name the lists whose parties count")
+        owners.finish()
+        if owners_node is not None and sum(node is not None for node in ways) != 1:
+            remedy = "write one of headquartered_in, headquartered_outside and listed"
+            values.add(owners_node, f"{what} has to say in one way whose shares count", remedy)
+        own_node = fields.optional("own_establishment")
+        own = values.boolean(own_node)
+        if own_node is not None and own and ways[0] is None:
+            values.add(
+                own_node, "an own establishment is looked for in `headquartered_in`", "write that group, or false"
+            )
+        supplement = Fields(values, fields.optional("supplement"), f"`supplement` of {what}")
+        lists_node, eccn_node = supplement.required("lists"), supplement.required("eccn")
+        lists = self._lists(lists_node, "`lists`")
+        if lists_node is not None and not (lists and set(lists) <= set(listed)):
+            values.add(lists_node, "the supplement has to name lists that count", "name some of those in `owners`")
+        supplement.finish()
+        fields.finish()
+        return OwnershipRule(
+            test=OwnershipTest(
+                name=key.text,
+                threshold=Decimal(50) if threshold is None else threshold,
+                strict=strict is True,
+                cascade="cascade" in methods or not methods,
+                look_through="look_through" in methods,
+            ),
+            listed=listed,
+            headquartered_in=inside,
+            headquartered_outside=outside,
+            own_establishment=own is True,
+            supplement_lists=lists,
+            supplement_eccn=self._eccns(eccn_node, "`eccn`"),
+        )
+
+    def _method(self, node: Node) -> str | None:
+        text = self.values.text(node)
+        if text is not None and text not in _METHODS:
+            self.values.add(node, f"there is no method {quoted(text)}", one_of(text, _METHODS))
+            return None
+        return text
+
+    def _operations(self, key: Scalar, node: Node) -> OperationsTest:
+        values = self.values
+        fields = Fields(values, node, f"the operations test {quoted(key.text)}")
+        test = OperationsTest(
+            name=key.text,
+            threshold=values.number(fields.required("threshold")) or Decimal(0),
+            generator_share_more_than=values.exact(fields.required("generator_share_more_than"), 1) or Decimal(0),
+            derivative_added_max=values.number(fields.required("derivative_added_max")) or Decimal(0),
+            derivative_added_share=values.exact(fields.required("derivative_added_share"), 1) or Decimal(0),
+        )
+        fields.finish()
+        return test
+
+    def _column(self, key: Scalar, node: Node) -> ControlColumn:
+        values, what = self.values, f"the column {quoted(key.text)}"
+        fields = Fields(values, node, what)
+        except_node, covers_node = fields.optional("everywhere_except"), fields.optional("covers")
+        if (except_node is None) == (covers_node is None):
+            values.add(
+                key, f"{what} has to say in one way which countries it covers", "write everywhere_except or covers"
+            )
+        everywhere_except = values.each(except_node, "`everywhere_except`", values.country)
+        covers = self._places(covers_node, "`covers`")
+        if covers_node is not None and not covers:
+            values.add(covers_node, f"{what} covers nothing", "name countries or groups")
+        fields.finish()
+        return ControlColumn(
+            name=key.text, everywhere_except=None if except_node is None else everywhere_except, covers=covers
+        )
+
+    def _eccn_columns(self, key: Scalar, node: Node, columns: Mapping[str, ControlColumn]) -> tuple[str, ...]:
+        self.values.checked(key, eccn_problem)
+        names = self.values.each(
+            node,
+            f"the columns of {quoted(key.text)}",
+            lambda item: self.values.checked(item, known_in("column", columns)),
+        )
+        if not names:
+            self.values.add(key, f"the ECCN {quoted(key.text)} has no columns", "list them, or take the ECCN out")
+        return names
+
+    def _military(self, key: Scalar, node: Node) -> MilitaryTest:
+        values, what = self.values, f"the military test {quoted(key.text)}"
+        fields = Fields(values, node, what)
+        test = MilitaryTest(
+            name=key.text,
+            list=values.checked(fields.required("list"), list_problem) or "",
+            purpose=values.checked(fields.required("purpose"), purpose_problem) or "",
+            any_item_countries=self._places(fields.required("any_item"), "`any_item`"),
+            supplement_countries=self._places(fields.required("supplement_countries"), "`supplement_countries`"),
+            supplement_eccn=self._eccns(fields.required("supplement_eccn"), "`supplement_eccn`"),
+        )
+        fields.finish()
+        return test
+
+    def _pattern(self, key: Scalar, node: Node) -> PatternTest:
+        values = self.values
+        fields = Fields(values, node, f"the pattern {quoted(key.text)}")
+        test = PatternTest(
+            name=key.text,
+            min_shared=values.whole(fields.required("min_shared")) or 1,
+            min_accounts=values.whole(fields.required("min_accounts")) or 1,
+            min_exchanges_24h=values.whole(fields.required("min_exchanges_24h")) or 1,
+            max_age_hours=values.whole(fields.required("max_age_hours")) or 1,
+        )
+        fields.finish()
+        return test
+
+    def _parts(self, key: Scalar, node: Node) -> PartsTest:
+        values, what = self.values, f"the parts test {quoted(key.text)}"
+        fields = Fields(values, node, what)
+        country, parts_node = values.country(fields.required("country")) or "", fields.required("subdivisions")
+        parts = values.each(parts_node, "`subdivisions`", values.text)
+        for item in values.items(parts_node, "`subdivisions`") if country else ():
+            if isinstance(item, Scalar) and item.text in parts:
+                _check_part(item.text, country, item, values)
+        postcodes = [
+            self._postcodes(item, parts)
+            for item in values.items(fields.optional("postcodes"), f"`postcodes` of {what}")
+        ]
+        if parts_node is not None and not parts:
+            values.add(parts_node, f"{what} bars no part", "list the parts")
+        fields.finish()
+        return PartsTest(name=key.text, country=country, subdivisions=parts, postcodes=tuple(postcodes))
+
+    def _postcodes(self, item: Node, parts: Collection[str]) -> PostcodeRule:
+        values = self.values
+        fields = Fields(values, item, "a rule of postcodes")
+        digits = values.whole(fields.required("digits")) or 1
+        countries = values.each(fields.required("countries"), "`countries`", values.country)
+        prefixes: dict[str, str] = {}
+        keys: dict[str, Scalar] = {}
+        for key, node in values.entries(fields.required("prefixes"), "`prefixes`"):
+            part = values.checked(node, known_in("part", parts))
+            if not (key.text.isascii() and key.text.isdigit() and len(key.text) <= digits):
+                message = f"{quoted(key.text)} is no beginning of {digits} digits"
+                values.add(key, message, 'write digits in quotation marks: "95"')
+            prefixes[key.text], keys[key.text] = part or "", key
+        for shorter, longer in pairwise(sorted(prefixes)):
+            # The first that fits would count, and the order of a mapping has no meaning.
+            if longer.startswith(shorter):
+                message = f"{quoted(longer)} begins with {quoted(shorter)}"
+                values.add(keys[longer], message, "write prefixes of which none begins with another")
+        fields.finish()
+        return PostcodeRule(digits=digits, countries=countries, prefixes=tuple(prefixes.items()))
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def read_settings(document: Node | None, findings: Findings) -> tuple[Settings, tuple[EnforcementSetting, ...]]:
+    """The settings, and which rows have another enforcement than their own."""
+    values = Values(findings)
+    fields = Fields(values, document, "the file of settings")
+    ages = Fields(values, fields.required("max_age_seconds"), "`max_age_seconds`")
+    classified, other = values.number(ages.required("classified")), values.number(ages.required("other"))
+    ages.finish()
+    enforcement = []
+    for key, node in values.entries(fields.required("enforcement"), "`enforcement`"):
+        chosen = values.choice(node, Enforcement)
+        if chosen is not None:
+            enforcement.append(EnforcementSetting(rule=key.text, enforcement=chosen, node=key))
+    fields.finish()
+    settings = Settings(
+        max_age_classified=Decimal(0) if classified is None else classified,
+        max_age_other=Decimal(0) if other is None else other,
+    )
+    return settings, tuple(enforcement)

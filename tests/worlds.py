@@ -1,0 +1,380 @@
+"""Generated worlds: small rosters, requests and instants, dense with what the rules look at.
+
+A world is a case document without expectations, so that the engine reads it as it reads any other file and the
+reference evaluator takes it as it is. Nothing in it contradicts itself.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.roster import Roster
+from policy_engine.formats.documents import Mapping, Node, read_document
+from policy_engine.formats.faults import Fault
+from policy_engine.formats.membership_file import members_of
+from policy_engine.formats.request_document import request_of
+
+World = dict[str, Any]
+
+COUNTRIES = ["US", "US", "US", "JP", "DE", "CN", "HK", "MO", "IR", "SY", "RU", "BY", "AE", "UA", "KR", "CA", None]
+INSTANTS = [
+    "2025-05-01T10:00:00Z",
+    "2025-10-15T12:00:00Z",
+    "2026-03-10T10:05:00Z",
+    "2026-05-15T15:00:00Z",
+    "2026-06-12T21:20:59.999999Z",
+    "2026-06-12T21:21:00Z",
+    "2026-06-12T22:00:00Z",
+    "2026-06-13T15:00:00Z",
+    "2026-06-27T15:00:00Z",
+    "2026-06-30T22:00:00Z",
+    "2026-07-23T00:00:00Z",
+    "2026-11-10T04:59:59.999999Z",
+    "2026-11-10T05:00:00Z",
+    "2026-11-20T12:00:00Z",
+]
+MODELS = [
+    "mythos-5",
+    "mythos-5",
+    "fable-5",
+    "fable-5",
+    "opus-4.6",
+    "opus-4.6",
+    "gpt-5.4",
+    "gemini-3.1-pro",
+    "gemini-4",
+    "llama-4",
+    "glm-5.2",
+    "minimax-m2",
+    "technology:4E001.a",
+    "technology:4E001.c",
+    "techdata:usml",
+    "weights:4E091",
+    "student",
+    "derived",
+    "nothing",
+]
+ACTIONS = [
+    "infer",
+    "infer",
+    "infer",
+    "list",
+    "embed",
+    "fine_tune",
+    "distill",
+    "download_weights",
+    "replicate_weights",
+    "release",
+    "release",
+    "administer",
+    "licence_determination",
+]
+STATUSES = [
+    "citizen",
+    "national",
+    "lawful_permanent_resident",
+    "refugee_admitted",
+    "asylee_granted",
+    "temporary_resident_1160_1255a",
+    "none",
+    "none",
+    "none",
+]
+SPANS = [
+    (None, None),
+    ("2020-01-01", None),
+    ("2020-01-01", "2026-06-13"),
+    ("2020-01-01", "2026-05-15T15:00:00Z"),
+    ("2026-05-15T15:00:00Z", None),
+    ("2026-06-12T22:00:00Z", None),
+    ("2026-12-01", None),
+]
+PERCENTS = ["0.5", "10", "20", "25", "30", "40", "49", "49.99", "50", "50.01", "51", "60", "80", "100", None]
+
+
+def _span(random: Random) -> dict[str, Any]:
+    start, end = random.choice(SPANS)
+    return {"from": start, "to": end}
+
+
+def _some(random: Random, items: list[Any], most: int) -> list[Any]:
+    return [random.choice(items) for _ in range(random.randint(0, most))]
+
+
+def _unique(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        found.setdefault(tuple(str(row[name]) for name in names), row)
+    return list(found.values())
+
+
+def world(random: Random) -> World:
+    """A world drawn from the generator."""
+    organisations = ["anthropic"] + [f"o{index}" for index in range(random.randint(1, 5))]
+    people = [f"p{index}" for index in range(random.randint(1, 3))]
+    focus = random.choice(organisations)
+    parties = [*organisations, *(f"person:{person}" for person in people)]
+    clusters = ["c1", "c2"]
+    stakes = [
+        {"owner": owner, "owned": owned, "percent": random.choice(PERCENTS), **_span(random), "evidence": None}
+        for owned in organisations
+        for owner in _some(random, parties, 3)
+        if owner != owned
+    ]
+    return {
+        "at": random.choice(INSTANTS),
+        "known_at": None,
+        "gateway": random.choice(["main", None]),
+        "members": {
+            "organisations": [_organisation(random, name) for name in organisations],
+            "ownership": _unique(stakes, "owner", "owned", "from"),
+            "people": [_person(random, name, organisations, focus) for name in people],
+            "accounts": [
+                {
+                    "id": f"a{index}",
+                    "kind": random.choice(["account", "service"]),
+                    "organisation": random.choice([focus, random.choice(organisations)]),
+                    "person": random.choice([None, random.choice(people)]),
+                    "gateway": "main",
+                    "cluster": random.choice([None, *clusters]),
+                }
+                for index in range(2)
+            ],
+            "consortia": [{"id": "glasswing", "name": "Project Glasswing"}],
+            "memberships": _unique(
+                [
+                    {
+                        "organisation": random.choice([focus, random.choice(organisations)]),
+                        "consortium": "glasswing",
+                        **_span(random),
+                        "status": random.choice(["active", "active", "active", "suspended"]),
+                    }
+                    for _ in range(random.randint(0, 4))
+                ],
+                "organisation",
+                "from",
+            ),
+            "authorisations": [_paper(random, index, focus, organisations) for index in range(random.randint(0, 4))],
+            "draws": [],
+            "listings": _unique(
+                [_listing(random, parties, focus) for _ in range(random.randint(0, 3))],
+                "party",
+                "list",
+                "from",
+                "cleared_version",
+            ),
+            "statements": _unique(
+                [
+                    {
+                        "organisation": random.choice([focus, random.choice(organisations)]),
+                        "kind": random.choice(["uvl", "sta_consignee", "sta_consignee", "supp8_740", "mofcom_order"]),
+                        **_span(random),
+                    }
+                    for _ in range(random.randint(0, 3))
+                ],
+                "organisation",
+                "kind",
+                "from",
+            ),
+            "clusters": [
+                {
+                    "id": name,
+                    "shared": random.choice([["payment"], ["payment", "proxy_asn"]]),
+                    "accounts": random.choice([3, 99, 100, 600]),
+                    "exchanges_24h": random.choice([20, 100000, 410000]),
+                    "as_of": random.choice(["2026-03-10T10:00:00Z", "2026-05-15T14:00:00Z", "2026-06-12T21:00:00Z"]),
+                }
+                for name in clusters
+            ],
+        },
+        "catalogue": _catalogue(random),
+        "settings": {
+            "enforcement": {"AI-DIFFUSION-4E091": random.choice(["enforced", "advisory"])},
+            "assertable": random.choice([[], ["us_status"], ["us_status", "citizenships", "headquarters"]]),
+        },
+        "request": _request(random, organisations, people, focus),
+    }
+
+
+def _organisation(random: Random, name: str) -> dict[str, Any]:
+    home = random.choice(COUNTRIES)
+    return {
+        "id": name,
+        "name": name,
+        "kind": "company",
+        "incorporated": home,
+        "headquarters": random.choice([home, home, home, random.choice(COUNTRIES)]),
+        "contract_country": None,
+        "sector": random.choice(["government", "critical_infrastructure", "other", "other", "other", None]),
+        "reseller": random.choice([False, False, False, True, None]),
+        "identifiers": {"lei": None},
+        "aliases": [],
+    }
+
+
+def _person(random: Random, name: str, organisations: list[str], focus: str) -> dict[str, Any]:
+    countries = [country for country in COUNTRIES if country is not None]
+    person: dict[str, Any] = {"id": name}
+    employments = [
+        {
+            "organisation": random.choice([focus, random.choice(organisations)]),
+            "kind": random.choice(["employee", "employee", "contractor"]),
+            **_span(random),
+        }
+        for _ in range(random.randint(0, 2))
+    ]
+    if random.random() < 0.95:
+        person["employments"] = _unique(employments, "organisation", "kind", "from")
+    if random.random() < 0.8:
+        person["us_status"] = [{"kind": random.choice(STATUSES), **_span(random)}]
+    if random.random() < 0.85:
+        rows = [{"country": random.choice(countries), **_span(random)} for _ in range(random.randint(0, 3))]
+        person["citizenships"] = _unique(rows, "country", "from")
+    if random.random() < 0.85:
+        rows = [{"country": random.choice(countries), **_span(random)} for _ in range(random.randint(0, 2))]
+        person["permanent_residencies"] = _unique(rows, "country", "from")
+    return person
+
+
+def _paper(random: Random, index: int, focus: str, organisations: list[str]) -> dict[str, Any]:
+    return {
+        "id": f"L{index}",
+        "regime": random.choice(["us-order", "us-itar", "us-ear", "us-ear", "vendor"]),
+        "kind": random.choice(["licence", "licence", "licence", "exception", "exemption"]),
+        "holder": random.choice([focus, random.choice(organisations)]),
+        "models": sorted({*MODELS[:1], *_some(random, MODELS, 6)}),
+        "actions": sorted({*ACTIONS[:1], *_some(random, ACTIONS, 6)}),
+        "countries": random.choice([None, None, ["US", "JP"]]),
+        **_span(random),
+        "cap": random.choice([None, None, {"named_users": 0}, {"named_users": 1}]),
+        "conditions": [],
+    }
+
+
+def _listing(random: Random, parties: list[str], focus: str) -> dict[str, Any]:
+    status = random.choice(["confirmed", "confirmed", "potential", "cleared"])
+    return {
+        "party": random.choice([focus, random.choice(parties)]),
+        "list": random.choice(["EL", "MEU", "UVL", "SDN", "SDN", "DPL"]),
+        "entry": "an entry",
+        "entry_version": "2025-01-16",
+        "reference": None,
+        "status": status,
+        "cleared_version": random.choice(["2025-01-16", "2024-01-01"]) if status == "cleared" else None,
+        **_span(random),
+    }
+
+
+def _catalogue(random: Random) -> dict[str, Any]:
+    base: dict[str, Any] = {
+        "kind": "model",
+        "tier": "distilled",
+        "vendor": None,
+        "developer_country": "US",
+        "weights": "unpublished",
+        "training_operations": random.choice([2.0e25, 9.0e25, 1.0e26, None]),
+        "eccn": None,
+        "purposes": [],
+        "purposes_needing_review": [],
+        "consortium": None,
+        "lineage": [],
+        "fallbacks": ["llama-4"],
+        "aliases": {},
+        "requires_end_user": random.choice([True, False]),
+    }
+    shares = [random.choice(["0.05", "0.10", "0.11", "0.30"]), random.choice(["0.08", "0.20"])]
+    return {
+        "teacher": {
+            **base,
+            "weights": random.choice(["published", "unpublished", "unpublished"]),
+            "training_operations": random.choice([5.0e25, 9.0e25, None]),
+        },
+        "tutor": {**base, "training_operations": random.choice([1.0e25, 1.2e26])},
+        "student": {
+            **base,
+            "weights": random.choice(["unpublished", "undetermined", "published", None]),
+            "lineage": [
+                {"teacher": "teacher", "synthetic_share": shares[0]},
+                {"teacher": "tutor", "synthetic_share": shares[1]},
+            ],
+        },
+        "derived": {
+            **base,
+            "lineage": [{"base": "teacher", "added_operations": random.choice([1.0e25, 2.5e25, 2.6e25, None])}],
+        },
+    }
+
+
+def _request(random: Random, organisations: list[str], people: list[str], focus: str) -> dict[str, Any]:
+    def subject() -> dict[str, Any]:
+        kind = random.choice(["person", "person", "person", "organisation", "account", "service"])
+        ids = {
+            "person": people,
+            "organisation": [focus, *organisations],
+            "account": ["a0", "a1"],
+            "service": ["a0", "a1"],
+        }[kind]
+        found: dict[str, Any] = {"type": kind, "id": random.choice([*ids, *ids, *ids, "ghost"])}
+        if random.random() < 0.2:
+            found["properties"] = {
+                "us_status": random.choice(STATUSES),
+                "citizenships": [random.choice(["US", "CN"])],
+                "headquarters": random.choice(["US", "CN"]),
+            }
+        return found
+
+    country = random.choice([*COUNTRIES, "US", "US"])
+    place: dict[str, Any] = {"country": country, "ip_country": random.choice([None, country, random.choice(COUNTRIES)])}
+    if country in ("UA", "RU"):
+        place["subdivision"] = random.choice([None, "UA-43", "UA-14", "UA-65"])
+        place["postcode"] = random.choice([None, "95000", "01001", "295000", "101000"])
+    request: dict[str, Any] = {
+        "subject": subject(),
+        "model": random.choice(MODELS),
+        "action": random.choice(ACTIONS),
+        "purpose": random.choice(
+            ["defensive_cybersecurity", "defensive_cybersecurity", "pentest_own_product", "military_end_use", None]
+        ),
+        "place": place,
+        "claims": {"exception": random.choice([None, None, "STA", "AIA", "TSR"])},
+    }
+    if random.random() < 0.25:
+        request["acting_for"] = random.choice([focus, random.choice(organisations)])
+    if random.random() < 0.25:
+        request["end_user"] = subject()
+        # What is asserted of an organisation holds for the subject alone; an end user may work for the same one.
+        request["subject"].get("properties", {}).pop("headquarters", None)
+        request["end_user"].get("properties", {}).pop("headquarters", None)
+    if random.random() < 0.3:
+        request["destination"] = {
+            "country": random.choice(COUNTRIES),
+            "host": random.choice([None, random.choice(organisations), "ghost"]),
+        }
+    if random.random() < 0.3:
+        request["fallbacks"] = sorted(set(_some(random, MODELS, 3)))
+    return request
+
+
+class Read:
+    """A world as the engine reads it."""
+
+    def __init__(self, document: World) -> None:
+        node = read_document(json.dumps(document).encode(), "world")
+        assert isinstance(node, Mapping)
+        faults: list[Fault] = []
+        members = node.get("members")
+        assert members is not None
+        self.rows = members_of(members, "world", faults)
+        assert not faults, faults
+        self.at = parse_instant(document["at"])
+        self.roster = Roster.as_known(self.rows, self.at)
+        self.catalogue: Node | None = node.get("catalogue")
+        self.enforcement: dict[str, str] = document["settings"]["enforcement"]
+        self.caller = Caller(
+            id="world", gateway=document["gateway"], assertable=frozenset(document["settings"]["assertable"])
+        )
+        self.request: Request = request_of(document["request"])
