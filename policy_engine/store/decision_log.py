@@ -1,0 +1,375 @@
+"""The log of decisions: a record is answered for only after it is on the disk.
+
+One thread of the process writes. It takes what waits, up to `GROUP` records, into one transaction, and the future of a
+record is done once that transaction has returned from its commit. In the transaction, record by record in the order in
+which they were handed over:
+
+1. The control epoch is held still. A record that was decided under another is STALE.
+2. A record with a request id is compared with the latest decision of its caller under that id. Another digest is a
+   CONFLICT. The same digest is REPLAYED, and nothing is written, while the earlier decision was made under this epoch,
+   lies within an hour and has not run out; otherwise the record is a new attempt, linked to the one before.
+3. Places of capped authorisations are counted again. A record that needs a place which is gone is STALE; a place taken
+   is a draw, a membership revision, and a new epoch when the group is done.
+4. The record gets the next log index: dense from 0, over all processes.
+
+Whatever goes wrong up to the return of the commit fails the whole group with `LogUnavailable`. A commit of which
+nothing was heard may have happened; who asks again under the same request id is told of the decision that was made. The
+next group begins on another connection. Should the thread itself come to an end, everything that waits fails, and so
+does every later record.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from policy_engine.domain.decision import Record
+from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
+from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
+from policy_engine.store.control import Lock, move, take
+from policy_engine.store.database import NotDurable, Writer, reading, reason_of, verify_durable, writing
+from policy_engine.store.members import KINDS, add_revision, add_rows, read_rows
+from policy_engine.store.tables import controls, decisions
+
+GROUP: Final = 512
+"""The most records that one commit carries."""
+
+REPLAY_WINDOW: Final = timedelta(hours=1)
+"""How far from an earlier decision under the same request id a repetition still gets that decision."""
+
+_AUTHORISATIONS: Final = next(kind for kind in KINDS if kind.row is Authorisation)
+_DRAWS: Final = next(kind for kind in KINDS if kind.row is Draw)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    record: Record
+    future: Future[Appended]
+
+
+class DecisionLog:
+    """The log in the database, with its writer thread. `close` it."""
+
+    def __init__(self, engine: Engine, *, size: int = 10_000) -> None:
+        """Start the writer; at most `size` records wait for it.
+
+        Raises `NotDurable` for a database that could lose what it committed, `LogUnavailable` for one out of reach.
+        """
+        try:
+            verify_durable(engine)
+        except SQLAlchemyError as error:
+            raise LogUnavailable(reason_of(error)) from error
+        self._engine = engine
+        self._size = size
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
+        self._waiting: deque[_Waiting] = deque()
+        self._closed = False
+        self._writer = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._writer.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether records are still taken."""
+        return not self._closed and self._writer.is_alive()
+
+    def append(self, record: Record) -> Future[Appended]:
+        """Hand over a record. Raises `ValueError` for one with text that no database takes."""
+        for text in (record.id, record.caller, record.request_id or ""):
+            if "\0" in text or (not text.isascii() and _has_surrogate(text)):
+                raise ValueError("an id with a null character or half a character cannot be recorded")
+        future: Future[Appended] = Future()
+        with self._lock:
+            if self._closed:
+                future.set_exception(LogUnavailable("the log is closed"))
+            elif len(self._waiting) >= self._size:
+                future.set_exception(LogUnavailable(f"{self._size} records wait for the log already"))
+            else:
+                self._waiting.append(_Waiting(record, future))
+                if len(self._waiting) == 1:
+                    self._arrived.notify()
+        return future
+
+    def read(self, decision_id: str) -> bytes | None:
+        """The bytes that stand in the log under the id. Raises `LogUnavailable`."""
+        try:
+            with reading(self._engine) as reader:
+                return reader.scalar(select(decisions.c.body).where(decisions.c.id == decision_id))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    def close(self, *, seconds: float = 10.0) -> None:
+        """Take no more records, write what waits, and fail what is not written after so many seconds."""
+        with self._lock:
+            self._closed = True
+            self._arrived.notify()
+        self._writer.join(seconds)
+        self._give_up("the log was closed")
+
+    def _run(self) -> None:
+        try:
+            while group := self._next_group():
+                self._serve(group)
+        finally:
+            self._give_up("the writer of the log has ended")
+
+    def _next_group(self) -> list[_Waiting]:
+        """What waits now; empty once the log is closed and nothing waits."""
+        with self._lock:
+            while not self._waiting and not self._closed:
+                self._arrived.wait()
+            return [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+
+    def _serve(self, waiting: list[_Waiting]) -> None:
+        # Nobody waits for a future that was cancelled, and one that is running can no longer be.
+        group = [one for one in waiting if one.future.set_running_or_notify_cancel()]
+        if not group:
+            return
+        failure = "the writer of the log has ended"
+        answers: list[Appended] = []
+        cause: SQLAlchemyError | NotDurable | None = None
+        try:
+            answers = self._commit([one.record for one in group])
+        except (SQLAlchemyError, NotDurable) as error:
+            failure, cause = reason_of(error), error
+        finally:
+            for one, answer in zip(group, answers, strict=False):
+                one.future.set_result(answer)
+            for one in group[len(answers) :]:
+                unavailable = LogUnavailable(failure)
+                unavailable.__cause__ = cause
+                one.future.set_exception(unavailable)
+
+    def _commit(self, records: Sequence[Record]) -> list[Appended]:
+        try:
+            return self._transact(records)
+        except IntegrityError:
+            # Whoever wrote the same attempt at the same time without the log's lock has committed by now.
+            return self._transact(records)
+
+    def _transact(self, records: Sequence[Record]) -> list[Appended]:
+        with writing(self._engine) as writer:
+            return _write(writer, records)
+
+    def _give_up(self, why: str) -> None:
+        with self._lock:
+            self._closed = True
+            left = list(self._waiting)
+            self._waiting.clear()
+        for one in left:
+            if one.future.set_running_or_notify_cancel():
+                one.future.set_exception(LogUnavailable(why))
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Earlier:
+    """The latest decision under a request id."""
+
+    id: str
+    digest: str
+    decided_at: datetime
+    valid_until: datetime
+    epoch: int
+    attempt: int
+    body: bytes
+
+    def still_holds(self, record: Record) -> bool:
+        """Whether the record only repeats this decision. Two that were asked at once may come in either order."""
+        return (
+            self.epoch == record.control_epoch
+            and abs(record.decided_at - self.decided_at) < REPLAY_WINDOW
+            and record.decided_at < self.valid_until
+        )
+
+
+def _write(writer: Writer, records: Sequence[Record]) -> list[Appended]:
+    """One group in its transaction, which is still to be committed."""
+    drawing = any(record.draws for record in records)
+    take(writer, Lock.LOG)
+    if drawing:
+        take(writer, Lock.MEMBERS)
+    counters = writer.execute(_COUNTERS_ALONE if drawing else _COUNTERS_SHARED).one()
+    earlier = _earlier(writer, records)
+    places = _Places(writer, counters.membership_revision)
+    index = counters.next_index
+    answers: list[Appended] = []
+    rows: list[dict[str, object]] = []
+    for record in records:
+        if record.control_epoch != counters.epoch:
+            answers.append(_STALE)
+            continue
+        before = None if record.request_id is None else earlier.get((record.caller, record.request_id))
+        if before is not None and before.digest != record.request_digest:
+            answers.append(_CONFLICT)
+            continue
+        if before is not None and before.still_holds(record):
+            answers.append(Appended(outcome=Outcome.REPLAYED, body=before.body))
+            continue
+        if record.draws and not places.taken_for(record):
+            answers.append(_STALE)
+            continue
+        attempt = 1 if before is None else before.attempt + 1
+        rows.append(
+            {
+                "log_index": index,
+                "id": record.id,
+                "body": record.body,
+                "decided_at": record.decided_at,
+                "valid_until": record.valid_until,
+                "allowed": record.allowed,
+                "hold": record.hold,
+                "caller": record.caller,
+                "request_id": record.request_id,
+                "request_digest": record.request_digest,
+                "control_epoch": record.control_epoch,
+                "attempt": attempt,
+                "retry_of": None if before is None else before.id,
+            }
+        )
+        index += 1
+        answers.append(Appended(outcome=Outcome.COMMITTED, body=record.body))
+        if record.request_id is not None:
+            earlier[record.caller, record.request_id] = _Earlier(
+                id=record.id,
+                digest=record.request_digest,
+                decided_at=record.decided_at,
+                valid_until=record.valid_until,
+                epoch=record.control_epoch,
+                attempt=attempt,
+                body=record.body,
+            )
+    if rows:
+        writer.execute(_INSERT, rows)
+    places.write()
+    return answers
+
+
+def _earlier(writer: Writer, records: Sequence[Record]) -> dict[tuple[str, str], _Earlier]:
+    """The latest decision under each request id of the records."""
+    asked = {(record.caller, record.request_id) for record in records if record.request_id is not None}
+    if not asked:
+        return {}
+    latest = decisions.alias("latest")
+    query = select(decisions).where(
+        decisions.c.request_id.in_(sorted({request_id for _, request_id in asked})),
+        decisions.c.caller.in_(sorted({caller for caller, _ in asked})),
+        decisions.c.attempt
+        == select(func.max(latest.c.attempt))
+        .where(latest.c.caller == decisions.c.caller, latest.c.request_id == decisions.c.request_id)
+        .scalar_subquery(),
+    )
+    return {
+        (row.caller, row.request_id): _Earlier(
+            id=row.id,
+            digest=row.request_digest,
+            decided_at=row.decided_at,
+            valid_until=row.valid_until,
+            epoch=row.control_epoch,
+            attempt=row.attempt,
+            body=row.body,
+        )
+        for row in writer.execute(query)
+    }
+
+
+class _Places:
+    """The places of capped authorisations, counted and taken in one transaction."""
+
+    def __init__(self, writer: Writer, revision: int) -> None:
+        self._writer = writer
+        self._revision = revision
+        self._papers: dict[str, tuple[Authorisation, ...]] = {}
+        self._drawn: dict[str, list[Draw]] = {}
+        self._new: list[tuple[Record, list[Draw]]] = []
+
+    def taken_for(self, record: Record) -> bool:
+        """Whether every place that the record needs is its own: drawn before, or free and taken by this."""
+        new: list[Draw] = []
+        for draw in record.draws:
+            self._load(draw.authorisation)
+            persons = self._persons(draw.authorisation, record.decided_at)
+            persons |= {taken.person for taken in new if taken.authorisation == draw.authorisation}
+            if draw.person in persons:
+                continue
+            paper = _in_force(self._papers[draw.authorisation], record.decided_at)
+            if paper is None or (paper.named_users is not None and len(persons) >= paper.named_users):
+                return False
+            new.append(
+                Draw(
+                    authorisation=draw.authorisation,
+                    person=draw.person,
+                    at=record.decided_at,
+                    recorded_at=record.decided_at,
+                )
+            )
+        if new:
+            for taken in new:
+                self._drawn[taken.authorisation].append(taken)
+            self._new.append((record, new))
+        return True
+
+    def write(self) -> None:
+        """Record the draws, one revision for each decision that took any, and move the epoch for all of them."""
+        for number, (record, new) in enumerate(self._new, start=self._revision + 1):
+            add_revision(
+                self._writer,
+                number,
+                actor=f"decision:{record.id}",
+                reason="a place of a capped authorisation",
+                at=record.decided_at,
+                added=len(new),
+            )
+            add_rows(self._writer, _DRAWS, new, number)
+        if self._new:
+            move(self._writer, revisions=len(self._new))
+
+    def _load(self, authorisation: str) -> None:
+        if authorisation not in self._papers:
+            papers = read_rows(self._writer, _AUTHORISATIONS, [authorisation])
+            self._papers[authorisation] = tuple(row for row in papers if isinstance(row, Authorisation))
+            draws = read_rows(self._writer, _DRAWS, [authorisation])
+            self._drawn[authorisation] = [row for row in draws if isinstance(row, Draw)]
+
+    def _persons(self, authorisation: str, at: datetime) -> set[str]:
+        """Who has drawn. A draw whose time had come when it was recorded counts, even where the clock of the process
+        that recorded it runs ahead of this one; a draw that was recorded for a time to come does not count yet."""
+        return {
+            draw.person
+            for draw in self._drawn[authorisation]
+            if draw.at <= at or (draw.recorded_at is not None and draw.at <= draw.recorded_at)
+        }
+
+
+def _in_force(papers: tuple[Authorisation, ...], at: datetime) -> Authorisation | None:
+    """Of the rows in force under one id the one recorded last, among several the one with the lowest cap."""
+    known = Roster.as_known(RosterRows(authorisations=papers)).authorisations.values()
+    return max(
+        (row for rows in known for row in rows if row.valid.holds(at)),
+        key=lambda row: (row.recorded_at or _FIRST, row.named_users is not None, -(row.named_users or 0)),
+        default=None,
+    )
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_STALE: Final = Appended(outcome=Outcome.STALE)
+_CONFLICT: Final = Appended(outcome=Outcome.CONFLICT)
+_INSERT: Final = insert(decisions)
+_COUNTERS: Final = select(
+    controls.c.epoch,
+    controls.c.membership_revision,
+    select(func.coalesce(func.max(decisions.c.log_index) + 1, 0)).scalar_subquery().label("next_index"),
+)
+_COUNTERS_SHARED: Final = _COUNTERS.with_for_update(read=True, of=controls)
+_COUNTERS_ALONE: Final = _COUNTERS.with_for_update(of=controls)

@@ -1,0 +1,83 @@
+"""API keys, by their hash. A key is never forgotten: it is revoked, once, and stays on file.
+
+Any change moves the control epoch, so that every process reads the keys anew and no decision that was asked for with a
+key which is revoked by now is committed after `revoke` has returned.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from policy_engine.domain.ports import Key, MembersUnavailable
+from policy_engine.store.control import move
+from policy_engine.store.database import NotDurable, reading, reason_of, writing
+from policy_engine.store.tables import keys
+
+
+class Keys:
+    """The keys in the database; methods raise `MembersUnavailable` when it cannot be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(self, key: Key) -> None:
+        """Put a new key on file. Raises `ValueError` when its id or its secret is on file already."""
+        try:
+            with writing(self._engine) as writer:
+                writer.execute(
+                    insert(keys).values(
+                        id=key.id,
+                        name=key.name,
+                        secret_hash=key.secret_hash,
+                        rights=key.rights,
+                        gateway=key.gateway,
+                        person=key.person,
+                        assertable=key.assertable,
+                        created_at=key.created_at,
+                        revoked_at=key.revoked_at,
+                    )
+                )
+                move(writer)
+        except IntegrityError as error:
+            raise ValueError(f"key `{key.id}`, or another with its secret, is on file already") from error
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+
+    def all(self) -> tuple[Key, ...]:
+        """Every key ever made, the revoked ones too, oldest first."""
+        try:
+            with reading(self._engine) as reader:
+                rows = reader.execute(select(keys).order_by(keys.c.created_at, keys.c.id)).all()
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+        return tuple(
+            Key(
+                id=row.id,
+                name=row.name,
+                secret_hash=row.secret_hash,
+                rights=row.rights,
+                gateway=row.gateway,
+                person=row.person,
+                assertable=row.assertable,
+                created_at=row.created_at,
+                revoked_at=row.revoked_at,
+            )
+            for row in rows
+        )
+
+    def revoke(self, key_id: str, at: datetime) -> bool:
+        """Whether a key was revoked by this call: one that is unknown or was revoked before is left as it is."""
+        try:
+            with writing(self._engine) as writer:
+                revoked = writer.execute(
+                    update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=at)
+                )
+                if revoked.rowcount == 0:
+                    return False
+                move(writer)
+                return True
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error

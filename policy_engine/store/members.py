@@ -1,0 +1,289 @@
+"""The membership database: every row ever recorded, corrections and corrected alike.
+
+- A row is there already when, among the rows under its key, the one recorded last as of the row's own `recorded_at`
+  says the same. A row without `recorded_at` is recorded by the import and compared with the one recorded last of all.
+- A recorded row becomes the latest under its key: should a clock have gone back, so that a later one is on file, the
+  new row is recorded a microsecond after it, since otherwise it would never count.
+- No two rows under one key are recorded at one instant; which of them holds could not be told.
+- An import is one transaction. One that adds anything is one revision; revisions are dense.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import Connection, Engine, Table, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy_engine.domain.instants import Validity, format_instant
+from policy_engine.domain.ports import Change, Control, MembersUnavailable, Snapshot
+from policy_engine.domain.roster import (
+    Account,
+    Authorisation,
+    Citizenship,
+    ClusterReading,
+    Consortium,
+    Draw,
+    Employment,
+    Listing,
+    Membership,
+    Organisation,
+    PermanentResidency,
+    PersonEntry,
+    RosterRows,
+    Stake,
+    Statement,
+    UsStatus,
+)
+from policy_engine.store.control import Lock, move, read_control, take
+from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
+from policy_engine.store.tables import ROSTER, revisions
+
+RosterRow: TypeAlias = (
+    Organisation
+    | PersonEntry
+    | Employment
+    | UsStatus
+    | Citizenship
+    | PermanentResidency
+    | Account
+    | Consortium
+    | Membership
+    | Stake
+    | Authorisation
+    | Draw
+    | Listing
+    | Statement
+    | ClusterReading
+)
+
+_ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {
+    "organisations": Organisation,
+    "people": PersonEntry,
+    "employments": Employment,
+    "us_statuses": UsStatus,
+    "citizenships": Citizenship,
+    "permanent_residencies": PermanentResidency,
+    "accounts": Account,
+    "consortia": Consortium,
+    "memberships": Membership,
+    "stakes": Stake,
+    "authorisations": Authorisation,
+    "draws": Draw,
+    "listings": Listing,
+    "statements": Statement,
+    "clusters": ClusterReading,
+}
+
+_LOOKED_UP_AT_ONCE: Final = 500
+_MICROSECOND: Final = timedelta(microseconds=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of membership row: its name in `RosterRows`, its type, its table, and the column it is found by.
+
+    A column has the name of the row's field; `valid` is the two columns `valid_from` and `valid_to`.
+    """
+
+    name: str
+    row: type[RosterRow]
+    table: Table
+    columns: tuple[str, ...]
+    dated: bool
+    found_by: str
+
+    def read(self, values: Sequence[Any]) -> RosterRow:
+        """The row that a query over `columns` (and the interval, when dated) gave."""
+        given = dict(zip(self.columns, values, strict=False))
+        if self.dated:
+            given["valid"] = Validity(start=values[-2], end=values[-1])
+        return self.row(**given)
+
+    def write(self, row: RosterRow, revision: int) -> dict[str, object]:
+        """The row as the values of an insert."""
+        values: dict[str, object] = {name: getattr(row, name) for name in self.columns}
+        if self.dated:
+            validity: Validity = getattr(row, "valid")  # noqa: B009  only the dated kinds have it
+            values["valid_from"], values["valid_to"] = validity.start, validity.end
+        values["revision"] = revision
+        return values
+
+
+def _kind(name: str, row: type[RosterRow]) -> Kind:
+    table = ROSTER[name]
+    names = [field.name for field in fields(row)]
+    (index,) = table.indexes
+    return Kind(
+        name=name,
+        row=row,
+        table=table,
+        columns=tuple(name for name in names if name != "valid"),
+        dated="valid" in names,
+        found_by=index.columns[0].name,
+    )
+
+
+KINDS: Final[tuple[Kind, ...]] = tuple(_kind(name, row) for name, row in _ROW_TYPES.items())
+
+
+class Members:
+    """The members in the database; methods raise `MembersUnavailable` when it cannot be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def snapshot(self) -> Snapshot:
+        """Every row, and the counters, as of one instant."""
+        try:
+            with reading(self._engine) as reader:
+                control = read_control(reader)
+                rows: dict[str, Any] = {kind.name: tuple(read_rows(reader, kind)) for kind in KINDS}
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+        return Snapshot(rows=RosterRows(**rows), revision=control.revision, epoch=control.epoch)
+
+    def control(self) -> Control:
+        """The counters alone."""
+        try:
+            with reading(self._engine) as reader:
+                return read_control(reader)
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+
+    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Change:
+        """Add what is new among the rows, all or nothing, and say which revision is in force afterwards.
+
+        `at` is the instant of the import. Raises `ValueError` naming by kind and key every row that is recorded later
+        than that, or against another one under the same key at the same instant.
+        """
+        try:
+            with writing(self._engine) as writer:
+                _take_turns(writer)
+                news: list[tuple[Kind, Sequence[RosterRow]]] = []
+                faults: list[str] = []
+                for kind in KINDS:
+                    given: tuple[RosterRow, ...] = getattr(rows, kind.name)
+                    sorting = sort_out(given, _versions(writer, kind, given), at)
+                    news.append((kind, sorting.new))
+                    faults += (f"{kind.name} {fault}" for fault in sorting.faults)
+                if faults:
+                    raise ValueError("; ".join(sorted(faults)))
+                revision = read_control(writer).revision
+                added = sum(len(new) for _, new in news)
+                if added:
+                    revision += 1
+                    add_revision(writer, revision, actor=actor, reason=reason, at=at, added=added)
+                    for kind, new in news:
+                        add_rows(writer, kind, new, revision)
+                    move(writer, revisions=1)
+                return Change(revision=revision, added=added)
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+
+
+def read_rows(connection: Connection, kind: Kind, found_by: Iterable[str] | None = None) -> Iterator[RosterRow]:
+    """Every row of a kind in the order of recording, or those alone whose `found_by` column has one of the values."""
+    table = kind.table
+    names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
+    query = select(*(table.c[name] for name in names)).order_by(table.c.row_id)
+    if found_by is not None:
+        query = query.where(table.c[kind.found_by].in_(list(found_by)))
+    for values in connection.execute(query):
+        yield kind.read(values)
+
+
+def add_revision(writer: Writer, number: int, *, actor: str, reason: str, at: datetime, added: int) -> None:
+    """Say who added rows and why. The rows refer to it, so it comes first."""
+    writer.execute(insert(revisions).values(number=number, recorded_at=at, actor=actor, reason=reason, added=added))
+
+
+def add_rows(writer: Writer, kind: Kind, rows: Sequence[RosterRow], revision: int) -> None:
+    """Add rows that all have a `recorded_at`."""
+    if rows:
+        writer.execute(insert(kind.table), [kind.write(row, revision) for row in rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sorting:
+    """Of the rows of an import those that are new, each with its `recorded_at`, and what is wrong with the others."""
+
+    new: tuple[RosterRow, ...]
+    faults: tuple[str, ...]
+
+
+def sort_out(rows: Sequence[RosterRow], versions: Mapping[Hashable, Sequence[RosterRow]], at: datetime) -> Sorting:
+    """What an import at `at` adds to the versions on file, by their key."""
+    known = defaultdict(list, {key: [(_recorded(row), _content(row)) for row in on] for key, on in versions.items()})
+    new: list[RosterRow] = []
+    faults: list[str] = []
+    told, contradicted = _told(rows)
+    faults += (f"`{_shown(key)}`: different rows for one instant of recording" for key, _ in contradicted)
+    for row in told:
+        content = _content(row)
+        if row.recorded_at is not None and row.recorded_at > at:
+            recorded_at = format_instant(row.recorded_at)
+            faults.append(f"`{_shown(row.key)}`: recorded_at {recorded_at} is later than this import")
+            continue
+        held = [version for version in known[row.key] if row.recorded_at is None or version[0] <= row.recorded_at]
+        latest = max(held, key=lambda version: version[0], default=None)
+        if latest is not None and latest[1] == content:
+            continue
+        recorded = row.recorded_at
+        if recorded is None:
+            recorded = at if latest is None else max(at, latest[0] + _MICROSECOND)
+        elif latest is not None and latest[0] == recorded:
+            faults.append(f"`{_shown(row.key)}`: another row is on file for recorded_at {format_instant(recorded)}")
+            continue
+        known[row.key].append((recorded, content))
+        new.append(replace(row, recorded_at=recorded))
+    return Sorting(new=tuple(new), faults=tuple(faults))
+
+
+def _told(rows: Sequence[RosterRow]) -> tuple[list[RosterRow], set[tuple[Hashable, datetime | None]]]:
+    """The rows, once each, in the order of recording, without those that another contradicts, and where that is so."""
+    told: dict[tuple[Hashable, datetime | None], RosterRow] = {}
+    contradicted: set[tuple[Hashable, datetime | None]] = set()
+    for row in rows:
+        place = (row.key, row.recorded_at)
+        if told.setdefault(place, row) != row:
+            contradicted.add(place)
+    agreed = [row for place, row in told.items() if place not in contradicted]
+    return sorted(agreed, key=lambda row: (row.recorded_at is None, row.recorded_at or _LAST)), contradicted
+
+
+def _recorded(row: RosterRow) -> datetime:
+    if row.recorded_at is None:
+        raise ValueError(f"`{_shown(row.key)}` is on file without recorded_at")
+    return row.recorded_at
+
+
+def _content(row: RosterRow) -> RosterRow:
+    return replace(row, recorded_at=None)
+
+
+def _shown(key: Hashable) -> str:
+    parts = key if isinstance(key, tuple) else (key,)
+    return ", ".join(format_instant(part) if isinstance(part, datetime) else str(part) for part in parts)
+
+
+def _versions(connection: Connection, kind: Kind, rows: Sequence[RosterRow]) -> dict[Hashable, list[RosterRow]]:
+    """What is on file under the keys of the rows, and perhaps beside them."""
+    wanted = sorted({getattr(row, kind.found_by) for row in rows})
+    versions: defaultdict[Hashable, list[RosterRow]] = defaultdict(list)
+    for start in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
+        for row in read_rows(connection, kind, wanted[start : start + _LOOKED_UP_AT_ONCE]):
+            versions[row.key].append(row)
+    return versions
+
+
+def _take_turns(writer: Writer) -> None:
+    """Wait for another import to end; it may be long."""
+    if is_postgresql(writer):
+        writer.execute(text("SELECT set_config('lock_timeout', '60s', true)"))
+    take(writer, Lock.MEMBERS)

@@ -1,0 +1,392 @@
+"""The tables. What is recorded is never changed: every table but `controls` and `keys` only grows.
+
+Instants are whole microseconds since 1970-01-01T00:00:00Z, percentages exact decimal text, lists JSON text, and a
+closed word is stored as it is written in files. A null is unknown, `[]` is known to be empty.
+
+`info["service"]` of a table is what the service's role may do with it, in the words of SQL's GRANT.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+from policy_engine.domain.roster import (
+    AccountKind,
+    AuthorisationKind,
+    EmploymentKind,
+    ListingStatus,
+    MembershipStatus,
+    Sector,
+    StatementKind,
+    UsStatusKind,
+)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, exact to the microsecond. Raises `TypeError` for one without a zone."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Percent(TypeDecorator[Decimal]):
+    """An exact decimal, as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, _dialect: Dialect) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class Word(TypeDecorator[E], Generic[E]):
+    """A word of a closed list. Raises `ValueError` for one that is not on it."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[E]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: E | None, _dialect: Dialect) -> str | None:
+        return None if value is None else self.words(value).value
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> E | None:
+        return None if value is None else self.words(value)
+
+
+class Texts(TypeDecorator[tuple[str, ...]]):
+    """A list in its own order."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, _dialect: Dialect) -> str | None:
+        return None if value is None else _json(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[str, ...] | None:
+        return None if value is None else tuple(json.loads(value))
+
+
+class TextSet(TypeDecorator[frozenset[str]]):
+    """A set, written in the order of its code points."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: frozenset[str] | None, _dialect: Dialect) -> str | None:
+        return None if value is None else _json(sorted(value))
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> frozenset[str] | None:
+        return None if value is None else frozenset(json.loads(value))
+
+
+class Pairs(TypeDecorator[tuple[tuple[str, str | None], ...]]):
+    """Names with their values, as a list of pairs in its own order."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[tuple[str, str | None], ...] | None, _dialect: Dialect) -> str | None:
+        return None if value is None else _json(value)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[tuple[str, str | None], ...] | None:
+        return None if value is None else tuple((name, held) for name, held in json.loads(value))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+# In SQLite an INTEGER primary key is the row's own number, and needs no index beside the table.
+_ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+_ONLY_GROWS: Final = {"service": "SELECT, INSERT"}
+
+controls: Final = Table(
+    "controls",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("membership_revision", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+    info={"service": "SELECT, UPDATE"},
+)
+
+revisions: Final = Table(
+    "revisions",
+    metadata,
+    Column("number", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    info=_ONLY_GROWS,
+)
+
+
+def _roster_table(name: str, *columns: Column[object], found_by: tuple[str, ...], dated: bool = True) -> Table:
+    """One kind of membership row. `dated` rows have the interval in which they are true."""
+    validity = (Column("valid_from", Instant), Column("valid_to", Instant)) if dated else ()
+    table = Table(
+        name,
+        metadata,
+        Column("row_id", _ROW_NUMBER, Identity(always=True), primary_key=True),
+        *columns,
+        *validity,
+        Column("recorded_at", Instant, nullable=False),
+        Column("revision", BigInteger, ForeignKey(revisions.c.number), nullable=False),
+        info=_ONLY_GROWS,
+    )
+    Index(None, *(table.c[column] for column in found_by))
+    return table
+
+
+organisations: Final = _roster_table(
+    "organisations",
+    Column("id", Text, nullable=False),
+    Column("name", Text),
+    Column("kind", Text),
+    Column("incorporated", Text),
+    Column("headquarters", Text),
+    Column("contract_country", Text),
+    Column("sector", Word(Sector)),
+    Column("reseller", Boolean),
+    Column("identifiers", Pairs),
+    Column("aliases", Texts),
+    found_by=("id",),
+    dated=False,
+)
+
+people: Final = _roster_table(
+    "people",
+    Column("id", Text, nullable=False),
+    Column("employments_filed", Boolean, nullable=False),
+    Column("us_status_filed", Boolean, nullable=False),
+    Column("citizenships_filed", Boolean, nullable=False),
+    Column("permanent_residencies_filed", Boolean, nullable=False),
+    found_by=("id",),
+    dated=False,
+)
+
+employments: Final = _roster_table(
+    "employments",
+    Column("person", Text, nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("kind", Word(EmploymentKind), nullable=False),
+    found_by=("person",),
+)
+
+us_statuses: Final = _roster_table(
+    "us_statuses",
+    Column("person", Text, nullable=False),
+    Column("kind", Word(UsStatusKind), nullable=False),
+    found_by=("person",),
+)
+
+citizenships: Final = _roster_table(
+    "citizenships",
+    Column("person", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    found_by=("person",),
+)
+
+permanent_residencies: Final = _roster_table(
+    "permanent_residencies",
+    Column("person", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    found_by=("person",),
+)
+
+accounts: Final = _roster_table(
+    "accounts",
+    Column("id", Text, nullable=False),
+    Column("kind", Word(AccountKind), nullable=False),
+    Column("organisation", Text, nullable=False),
+    Column("person", Text),
+    Column("gateway", Text),
+    Column("cluster", Text),
+    found_by=("id",),
+    dated=False,
+)
+
+consortia: Final = _roster_table(
+    "consortia",
+    Column("id", Text, nullable=False),
+    Column("name", Text),
+    found_by=("id",),
+    dated=False,
+)
+
+memberships: Final = _roster_table(
+    "memberships",
+    Column("organisation", Text, nullable=False),
+    Column("consortium", Text, nullable=False),
+    Column("status", Word(MembershipStatus), nullable=False),
+    found_by=("organisation",),
+)
+
+stakes: Final = _roster_table(
+    "stakes",
+    Column("owner", Text, nullable=False),
+    Column("owned", Text, nullable=False),
+    Column("percent", Percent),
+    Column("evidence", Text),
+    found_by=("owned",),
+)
+
+authorisations: Final = _roster_table(
+    "authorisations",
+    Column("id", Text, nullable=False),
+    Column("regime", Text, nullable=False),
+    Column("kind", Word(AuthorisationKind), nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("models", Texts, nullable=False),
+    Column("actions", Texts, nullable=False),
+    Column("countries", Texts),
+    Column("named_users", BigInteger),
+    Column("conditions", Texts, nullable=False),
+    found_by=("id",),
+)
+
+draws: Final = _roster_table(
+    "draws",
+    Column("authorisation", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    found_by=("authorisation", "person"),
+    dated=False,
+)
+
+listings: Final = _roster_table(
+    "listings",
+    Column("party", Text, nullable=False),
+    Column("list", Text, nullable=False),
+    Column("entry", Text),
+    Column("entry_version", Text),
+    Column("reference", Text),
+    Column("status", Word(ListingStatus), nullable=False),
+    Column("cleared_version", Text),
+    found_by=("party",),
+)
+
+statements: Final = _roster_table(
+    "statements",
+    Column("organisation", Text, nullable=False),
+    Column("kind", Word(StatementKind), nullable=False),
+    found_by=("organisation",),
+)
+
+cluster_readings: Final = _roster_table(
+    "cluster_readings",
+    Column("id", Text, nullable=False),
+    Column("shared", Texts),
+    Column("accounts", BigInteger),
+    Column("exchanges_24h", BigInteger),
+    Column("as_of", Instant, nullable=False),
+    found_by=("id",),
+    dated=False,
+)
+
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    # Dense from 0, taken under the log's lock in the transaction that commits the record.
+    Column("log_index", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("valid_until", Instant, nullable=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("hold", Boolean, nullable=False),
+    Column("caller", Text, nullable=False),
+    Column("request_id", Text),
+    Column("request_digest", Text, nullable=False),
+    Column("control_epoch", BigInteger, nullable=False),
+    # 1 for the first decision under a request id, one more each time it was decided anew; `retry_of` is the one before.
+    Column("attempt", Integer, nullable=False),
+    Column("retry_of", Text),
+    UniqueConstraint("request_id", "caller", "attempt"),
+    info=_ONLY_GROWS,
+)
+
+keys: Final = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False, unique=True),
+    Column("rights", TextSet, nullable=False),
+    Column("gateway", Text),
+    Column("person", Text),
+    Column("assertable", TextSet, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    info={"service": "SELECT, INSERT, UPDATE (revoked_at)"},
+)
+
+ROSTER: Final[Mapping[str, Table]] = {
+    "organisations": organisations,
+    "people": people,
+    "employments": employments,
+    "us_statuses": us_statuses,
+    "citizenships": citizenships,
+    "permanent_residencies": permanent_residencies,
+    "accounts": accounts,
+    "consortia": consortia,
+    "memberships": memberships,
+    "stakes": stakes,
+    "authorisations": authorisations,
+    "draws": draws,
+    "listings": listings,
+    "statements": statements,
+    "clusters": cluster_readings,
+}
+"""The table of each kind of row, by the name that the kind has in `RosterRows`."""
