@@ -1,0 +1,64 @@
+"""The application: routes, errors, and the request id that is echoed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from policy_engine.api import auditor, errors, gateway, health
+from policy_engine.wiring import Parts, Settings, build
+
+
+class EchoRequestId:
+    """Gives `X-Request-ID` back as it came, on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = next((value for name, value in scope.get("headers", ()) if name == b"x-request-id"), None)
+        if given is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def echo(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
+            await send(message)
+
+        await self._app(scope, receive, echo)
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application over parts that are built; it closes them when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        parts.close()
+
+    app = FastAPI(
+        title="policy engine",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    # The hot path first: routes are tried in order.
+    app.router.routes[:0] = [
+        *gateway.routes(parts.decider, parts.ring),
+        *health.routes(parts.shelf, parts.members),
+        *auditor.routes(parts.log, parts.ring),
+    ]
+    errors.install(app)
+    app.add_middleware(EchoRequestId)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application as the environment's settings say, for an ASGI server's factory mode."""
+    return create_app(build(Settings()))

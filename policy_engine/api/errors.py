@@ -1,0 +1,141 @@
+"""The one table from what went wrong to what is said of it over HTTP (RFC 9457).
+
+A denial is never here, and nothing here is an allow. Problem types are relative references that end in their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.service.decide import NotFresh, RequestIdConflict
+
+
+class Unauthenticated(Exception):
+    """No key, or none that is in force."""
+
+
+class Forbidden(Exception):
+    """The key does not carry the right."""
+
+
+class NotFound(Exception):
+    """Nothing is stored under that id."""
+
+
+class BodyTooLarge(Exception):
+    """The body is larger than this route takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    status: HTTPStatus
+    name: str
+    title: str
+    headers: Mapping[str, str] | None = None
+
+
+_RETRY: Final = {"Retry-After": "1"}
+_TABLE: Final[dict[type[Exception], _Problem]] = {
+    MalformedRequest: _Problem(status=HTTPStatus.BAD_REQUEST, name="malformed", title="The request is malformed"),
+    Unauthenticated: _Problem(
+        status=HTTPStatus.UNAUTHORIZED,
+        name="unauthenticated",
+        title="A valid key is needed",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    Forbidden: _Problem(status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not carry this right"),
+    NotFound: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
+    RequestIdConflict: _Problem(
+        status=HTTPStatus.CONFLICT, name="request-id-conflict", title="The request id was used for another request"
+    ),
+    BodyTooLarge: _Problem(
+        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large"
+    ),
+    LogUnavailable: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="log-unavailable",
+        title="No record could be made, so nothing is allowed",
+        headers=_RETRY,
+    ),
+    MembersUnavailable: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="members-unavailable",
+        title="The membership database cannot be read, so nothing is allowed",
+        headers=_RETRY,
+    ),
+    NotFresh: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="not-fresh",
+        title="The membership revision asked for is not here yet",
+        headers=_RETRY,
+    ),
+}
+_SAYS_MORE: Final = (MalformedRequest, RequestIdConflict, NotFresh, Forbidden, NotFound, BodyTooLarge)
+"""Errors whose text was written for the caller; of the others the text may name things that are not the caller's."""
+
+_log: Final = structlog.get_logger("policy_engine.api")
+
+
+def problem_response(
+    status: int,
+    name: str,
+    title: str,
+    *,
+    detail: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> Response:
+    """An `application/problem+json` answer."""
+    document: dict[str, object] = {"type": f"/problems/{name}", "title": title, "status": int(status), **more}
+    if detail is not None:
+        document["detail"] = detail
+    return Response(
+        msgspec.json.encode(document),
+        status_code=int(status),
+        media_type="application/problem+json",
+        headers=dict(headers or {}),
+    )
+
+
+def error_response(error: Exception) -> Response:
+    """The answer to an error of the table. Raises `KeyError` for one that is not in it."""
+    problem = _TABLE[type(error)]
+    detail = str(error) or None if isinstance(error, _SAYS_MORE) else None
+    more: dict[str, object] = {}
+    if isinstance(error, MalformedRequest):
+        more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    return problem_response(problem.status, problem.name, problem.title, detail=detail, headers=problem.headers, **more)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the table, the framework's own 404 and 405, and whatever else went wrong."""
+
+    async def known(_: Request, error: Exception) -> Response:
+        return error_response(error)
+
+    async def framework(_: Request, error: Exception) -> Response:
+        status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.BAD_REQUEST
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return problem_response(status, status.phrase.lower().replace(" ", "-"), status.phrase, headers=headers)
+
+    async def unforeseen(_: Request, error: Exception) -> Response:
+        # The class alone: the text of an error may carry facts about a person.
+        _log.error("unforeseen error", error=type(error).__name__)
+        return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed; nothing is allowed")
+
+    for kind in _TABLE:
+        app.add_exception_handler(kind, known)
+    app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(Exception, unforeseen)

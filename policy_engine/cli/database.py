@@ -1,0 +1,27 @@
+"""`policy-engine db`: the schema of the database."""
+
+from __future__ import annotations
+
+import typer
+
+from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.wiring import Settings, schema, upgrade
+
+app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
+
+
+@app.command("upgrade")
+def bring_up() -> None:
+    """Bring the database to the newest schema. Safe to run again."""
+    out.print(f"the database is at {upgrade(Settings()).current}")
+
+
+@app.command()
+def current(*, as_json: JsonFlag = False) -> None:
+    """Say at which schema the database is; exit 1 when it is not the newest."""
+    found = schema(Settings())
+    if as_json:
+        print_json({"current": found.current, "newest": found.newest})
+    else:
+        out.print(f"the database is at {found.current or 'no schema'}; the newest is {found.newest}")
+    raise typer.Exit(Exit.DONE if found.current == found.newest else Exit.FAILED)

@@ -1,0 +1,135 @@
+"""`policy-engine decide`: one decision from a file or standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.request import Caller
+from policy_engine.formats.request_document import parse_object
+from policy_engine.service.decide import Decider, Finished
+from policy_engine.service.simulate import simulate
+from policy_engine.wiring import Settings, build, system_clock
+
+
+def decide(
+    file: Annotated[Path, typer.Argument(help="A request as for POST /decide; `-` is standard input.")] = Path("-"),
+    *,
+    at: Annotated[str | None, typer.Option("--at", help="Judge as of this instant. Not recorded.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="With what was on file at this instant. Not recorded.")
+    ] = None,
+    gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases count.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Decide a request: exit 0 for allow, 3 for deny.
+
+    Without --at and --known-at it is decided now and recorded. With them nothing is recorded.
+
+    Example: echo '{"subject": {"type": "person", "id": "carol"}, "model": "opus-4.6", "action": "infer",
+    "place": {"country": "US"}}' | policy-engine decide -
+    """
+    body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    document = parse_object(body)
+    caller = Caller(id="cli", gateway=gateway)
+    parts = build(Settings())
+    try:
+        if at is None and known_at is None:
+            answer = decide_now(parts.decider, document, caller)
+        else:
+            instant = parse_instant(at) if at is not None else system_clock()
+            known = parse_instant(known_at) if known_at is not None else instant
+            answer = simulate(parts.shelf, parts.members, document, caller, at=instant, known_at=known)
+    finally:
+        parts.close()
+    if as_json:
+        told = json.loads(answer)
+        print_json(told)
+        allowed = told["allowed"] is True
+    else:
+        allowed = tell(answer, recorded=at is None and known_at is None)
+    raise typer.Exit(Exit.DONE if allowed else Exit.DENY)
+
+
+def decide_now(decider: Decider, document: Mapping[str, object], caller: Caller) -> bytes:
+    """A recorded decision, made again as long as the members move in between."""
+    begun = decider.begin(document, caller)
+    while True:
+        outcome = decider.finish(begun, begun.handle.result())
+        if isinstance(outcome, Finished):
+            return outcome.answer
+        decider.view.refresh()
+        begun = decider.again(outcome)
+
+
+_STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
+
+
+class _Reason(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Finding(msgspec.Struct):
+    rule: str
+    state: str
+    codes: list[str]
+    detail: dict[str, str | list[str]]
+
+
+class _Obligation(msgspec.Struct):
+    id: str
+    message: str
+
+
+class _Answer(msgspec.Struct):
+    """What is told of an answer; the rest of it is for programs."""
+
+    decision: str
+    allowed: bool
+    hold: bool
+    reason: _Reason
+    findings: list[_Finding]
+    missing: list[str]
+    alternatives: list[str]
+    obligations: list[_Obligation]
+    decision_id: str
+    decided_at: str
+    policy_version: str
+
+
+def tell(answer: bytes, *, recorded: bool) -> bool:
+    """Print an answer for a person: the decision, why, and every rule that had something to say; whether it allows."""
+    told = msgspec.json.decode(answer, type=_Answer)
+    held = " and held for a review" if told.hold else ""
+    decision = Text(f"{told.decision.upper()}{held}", style="bold green" if told.allowed else "bold red")
+    out.print(decision, Text(f"  {told.reason.code}"))
+    out.print(Text(told.reason.message))
+    table = Table("rule", "state", "codes", "detail", box=None, pad_edge=False, header_style="dim")
+    for finding in told.findings:
+        detail = "; ".join(f"{name}: {_flat(value)}" for name, value in finding.detail.items())
+        cells = (Text(cell) for cell in (finding.rule, finding.state, " ".join(finding.codes), detail))
+        table.add_row(*cells, style=_STYLES[finding.state])
+    out.print(table)
+    for name, facts in (("missing", told.missing), ("alternatives", told.alternatives)):
+        if facts:
+            out.print(Text(f"{name}: {', '.join(facts)}"))
+    for obligation in told.obligations:
+        out.print(Text(f"obligation {obligation.id}: {obligation.message}"))
+    kept = f"recorded as {told.decision_id}" if recorded else "simulated, not recorded"
+    out.print(Text(f"{kept}; decided at {told.decided_at}; policy {told.policy_version}", style="dim"))
+    return told.allowed
+
+
+def _flat(value: str | list[str]) -> str:
+    return ", ".join(value) if isinstance(value, list) else value

@@ -1,0 +1,107 @@
+"""`policy-engine demo`: June 2026 as six people lived it, from real decisions."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from policy_engine.cli.decide import decide_now
+from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.domain.instants import format_instant, parse_instant
+from policy_engine.domain.request import Caller
+from policy_engine.service.roster import import_members
+from policy_engine.wiring import Settings, build, open_members, upgrade
+
+_INSTANTS: Final = (
+    ("before the order", "2026-06-10T15:00:00Z"),
+    ("the order is out, the suspension not yet", "2026-06-12T22:00:00Z"),
+    ("during the order and the suspension", "2026-06-13T15:00:00Z"),
+    ("after the second letter exempted some", "2026-06-27T15:00:00Z"),
+    ("after both were lifted", "2026-07-01T15:00:00Z"),
+)
+_PEOPLE: Final = (
+    ("carol", "US citizen at a US member", "US"),
+    ("alice", "Chinese citizen at a US member", "US"),
+    ("mei", "Chinese citizen at an exempted US member", "US"),
+    ("kim", "status unknown, at an exempted US member", "US"),
+    ("hans", "German at a German member", "DE"),
+    ("rosa", "Peruvian employee of the vendor", "US"),
+)
+_MODELS: Final = ("mythos-5", "fable-5")
+
+
+def demo(*, as_json: JsonFlag = False) -> None:
+    """Walk June 2026: who may use Mythos 5 and Fable 5, and why, for six requesters at five instants.
+
+    Every cell is a real decision, recorded in a database that is thrown away at the end.
+    """
+    settings = Settings()
+    roster = settings.policies / "demo" / "roster.yaml"
+    told = []
+    with TemporaryDirectory() as folder:
+        trial = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
+        upgrade(trial)
+        start = parse_instant(_INSTANTS[0][1])
+        with open_members(trial) as members:
+            import_members(members, roster.read_bytes(), str(roster), actor="demo", reason="demo", at=start)
+        now = [start]
+        parts = build(trial, clock=lambda: now[0])
+        try:
+            for label, text in _INSTANTS:
+                now[0] = parse_instant(text)
+                rows = []
+                for person, who, country in _PEOPLE:
+                    answers = []
+                    for model in _MODELS:
+                        document = {
+                            "subject": {"type": "person", "id": person},
+                            "model": model,
+                            "action": "infer",
+                            "purpose": "defensive_cybersecurity",
+                            "place": {"country": country},
+                        }
+                        answers.append(json.loads(decide_now(parts.decider, document, Caller(id="demo"))))
+                    rows.append((person, who, answers))
+                told.append((label, now[0], rows))
+        finally:
+            parts.close()
+    if as_json:
+        print_json(
+            [
+                {
+                    "instant": format_instant(at),
+                    "label": label,
+                    "answers": [{"person": person, "answers": answers} for person, _, answers in rows],
+                }
+                for label, at, rows in told
+            ]
+        )
+        return
+    for label, at, rows in told:
+        _table(label, at, rows)
+    out.print(f"{len(_INSTANTS) * len(_PEOPLE) * len(_MODELS)} decisions were made and recorded for these tables.")
+
+
+def _table(label: str, at: datetime, rows: list[tuple[str, str, list[dict[str, object]]]]) -> None:
+    table = Table("who", *_MODELS, title=f"{format_instant(at)[:16]}Z, {label}", title_justify="left")
+    for person, who, answers in rows:
+        table.add_row(f"{person}, {who}", *(_cell(answer) for answer in answers))
+    out.print(table)
+
+
+def _cell(answer: dict[str, object]) -> Text:
+    allowed = answer["allowed"] is True
+    findings = answer["findings"]
+    deciding: list[str] = []
+    if isinstance(findings, list):
+        for finding in findings:
+            if finding["state"] == "deciding":
+                deciding += finding["codes"]
+    style = "green" if allowed else "red"
+    return Text.assemble((f"{answer['decision']} ", f"bold {style}"), (" ".join(dict.fromkeys(deciding)), style))

@@ -1,0 +1,58 @@
+"""`policy-engine`: every command, and the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from policy_engine.cli import database, decide, demo, keys, members, policy, serve
+from policy_engine.cli.output import Exit, err
+from policy_engine.domain.facts import AssertedValueError
+from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.formats.faults import FaultsError
+from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.service.keyring import KeyFault
+from policy_engine.store.database import NotDurable
+
+app = typer.Typer(
+    name="policy-engine",
+    help="Decides who may use which AI model under export control, sanctions and vendor rules, and says why.",
+    epilog="Exit codes: 0 done (decide: allow), 1 a check failed, 2 wrong usage, 3 deny (decide only), 4 unavailable.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("serve")(serve.serve)
+app.command("decide")(decide.decide)
+app.command("demo")(demo.demo)
+app.add_typer(policy.app, name="policy")
+app.add_typer(members.app, name="members")
+app.add_typer(keys.app, name="keys")
+app.add_typer(database.app, name="db")
+
+_EXITS: dict[type[Exception], Exit] = {
+    FaultsError: Exit.FAILED,
+    MalformedRequest: Exit.USAGE,
+    AssertedValueError: Exit.USAGE,
+    KeyFault: Exit.USAGE,
+    FileNotFoundError: Exit.USAGE,
+    MembersUnavailable: Exit.UNAVAILABLE,
+    LogUnavailable: Exit.UNAVAILABLE,
+    NotDurable: Exit.UNAVAILABLE,
+}
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except tuple(_EXITS) as error:
+        if isinstance(error, FaultsError):
+            for fault in error.faults:
+                err.print(str(fault), markup=False)
+            count = len(error.faults)
+            err.print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was changed", markup=False)
+        else:
+            err.print(str(error) or type(error).__name__, markup=False)
+        sys.exit(_EXITS[type(error)])

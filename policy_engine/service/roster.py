@@ -1,0 +1,50 @@
+"""Import, export and show the membership database in the shape of the membership file."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Final
+
+from policy_engine.domain.ports import Change, Members
+from policy_engine.domain.roster import PERSON_PREFIX
+from policy_engine.formats.membership_file import read_members, write_members
+
+
+def import_members(members: Members, data: bytes, source: str, *, actor: str, reason: str, at: datetime) -> Change:
+    """Read a membership file and record what is new in it, all or nothing.
+
+    Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
+    """
+    rows = read_members(data, source, existing=members.snapshot().rows)
+    return members.record(rows, actor=actor, reason=reason, at=at)
+
+
+def export_members(members: Members) -> str:
+    """Everything ever recorded, corrections and corrected alike. Raises `MembersUnavailable`."""
+    return write_members(members.snapshot().rows)
+
+
+def rows_about(members: Members, name: str) -> str:
+    """Every row that is about one id or points at it, and the people whom those rows name, as a membership file.
+
+    "" when there is none.
+    """
+    rows = members.snapshot().rows
+    names = {name, PERSON_PREFIX + name}
+    chosen = {
+        column.name: tuple(row for row in getattr(rows, column.name) if not names.isdisjoint(_names(row)))
+        for column in fields(rows)
+    }
+    if not any(chosen.values()):
+        return ""
+    named = {person for kept in chosen.values() for row in kept if (person := getattr(row, "person", None)) is not None}
+    chosen["people"] = tuple(row for row in rows.people if row.id == name or row.id in named)
+    return write_members(replace(rows, **chosen))
+
+
+_NAMING: Final = ("id", "person", "organisation", "owner", "owned", "party", "holder")
+
+
+def _names(row: object) -> set[str]:
+    return {value for name in _NAMING if isinstance(value := getattr(row, name, None), str)}

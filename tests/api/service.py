@@ -1,0 +1,102 @@
+"""A service for a test: a real application over a real database, with a clock and ids that the test holds."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from policy_engine.api.app import create_app
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.roster import RosterRows
+from policy_engine.policy.judge import Judge
+from policy_engine.policy.shelf import Shelf
+from policy_engine.service.keyring import RIGHTS
+from policy_engine.wiring import Parts, Settings, build
+from tests.conftest import POLICIES, judge_for
+
+NOBODY = RosterRows()
+NOON = parse_instant("2026-11-20T12:00:00Z")
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """The client, the parts behind it, and the hands of its clock."""
+
+    client: TestClient
+    parts: Parts
+    now: list[datetime]
+
+    def key(
+        self,
+        *rights: str,
+        gateway: str | None = "main",
+        assertable: frozenset[str] = frozenset(),
+    ) -> dict[str, str]:
+        """Headers of a fresh key; without rights, one that has them all."""
+        made = self.parts.ring.create(
+            name="test",
+            rights=rights or RIGHTS,
+            at=self.now[0],
+            random_hex=secrets.token_hex,
+            gateway=gateway,
+            assertable=assertable,
+        )
+        self.parts.decider.view.refresh()
+        return {"Authorization": f"Bearer {made.token}"}
+
+    def decide(self, document: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+        """POST /decide."""
+        return self.client.post("/decide", json=document, headers=headers or self.key())
+
+
+@contextmanager
+def serving(
+    url: str,
+    rows: RosterRows = NOBODY,
+    *,
+    judge: Judge | None = None,
+    at: datetime = NOON,
+    recorded: datetime | None = None,
+) -> Iterator[Service]:
+    """A service on a database that is at the newest schema, with these members on file."""
+    shelf = Shelf()
+    shelf.put(judge or judge_for({}, None))
+    now = [at]
+    counter = iter(range(10**9))
+    parts = build(
+        Settings(database_url=url, policies=POLICIES),
+        clock=lambda: now[0],
+        new_id=lambda _: f"01TEST{next(counter):020d}",
+        shelf=shelf,
+    )
+    if rows != NOBODY:
+        parts.members.record(rows, actor="test", reason="test", at=recorded or at)
+        parts.decider.view.refresh()
+    with TestClient(create_app(parts), raise_server_exceptions=False) as client:
+        yield Service(client=client, parts=parts, now=now)
+
+
+def copied(migrated: Path, folder: Path) -> str:
+    """A database of the test's own."""
+    path = folder / "service.db"
+    shutil.copyfile(migrated, path)
+    return f"sqlite:///{path}"
+
+
+def known_by(rows: RosterRows, instant: datetime) -> RosterRows:
+    """The rows that were recorded by an instant."""
+    kept = {
+        column.name: tuple(
+            row for row in getattr(rows, column.name) if row.recorded_at is None or row.recorded_at <= instant
+        )
+        for column in fields(rows)
+    }
+    return replace(rows, **kept)

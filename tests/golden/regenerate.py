@@ -1,0 +1,94 @@
+"""Golden files: whole answers of ten worked examples, and the words of `policies/README.md`.
+
+`python -m tests.golden.regenerate` writes them anew; `--verify` only says which differ, with exit code 1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from policy_engine.domain.decision import Decision
+from policy_engine.domain.words import VOCABULARY
+from policy_engine.formats.record import encode_answer
+from policy_engine.policy.answer import answer
+from policy_engine.policy.cases import Case
+from policy_engine.service.simulate import SIMULATED_ID
+from tests.conftest import CASES, POLICIES, judge_of
+
+FOLDER: Final = Path(__file__).parent
+GOLDEN_CASES: Final = ("S02", "S05a", "S05b", "S06a", "S07b", "S11", "S12b", "S16b", "S25b", "V70")
+START: Final = "<!-- words: written by `python -m tests.golden.regenerate` from policy_engine/domain/words -->"
+END: Final = "<!-- end of words -->"
+
+
+def golden_answer(case: Case) -> str:
+    """The whole answer, and every row in force at the instant with what it did; a row that did not match is silent."""
+    judge = judge_of(case)
+    answered = answer(judge, case.roster(), case.request, case.caller, case.at)
+    decision = Decision(
+        id=SIMULATED_ID,
+        decided_at=case.at,
+        valid_until=answered.valid_until,
+        request=case.request,
+        caller=case.caller,
+        entry=answered.question.entry,
+        verdict=answered.verdict,
+        alternatives=answered.alternatives,
+        ignored_properties=answered.question.ignored,
+        policy_version="golden files do not follow the version",
+        membership_revision=0,
+        control_epoch=0,
+    )
+    states = {finding.rule: finding.state.value for finding in answered.verdict.findings}
+    rows = {row.id: states.get(row.id, "silent") for row in judge.book.rows if row.valid.holds(case.at)}
+    document = {"case": case.id, "rows_in_force": rows, "answer": json.loads(encode_answer(decision))}
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def words_table() -> str:
+    """The vocabulary as a table of Markdown, by column."""
+    lines = ["| word | columns | reads | meaning | example |", "|---|---|---|---|---|"]
+    for word in sorted(VOCABULARY.values(), key=lambda one: (one.facets, one.name)):
+        name = f"{word.name}:…" if word.parameter else word.name
+        meaning = f"{word.meaning} The parameter: {word.parameter}." if word.parameter else word.meaning
+        cells = (f"`{name}`", ", ".join(word.facets), word.reads, meaning, f"`{word.example}`")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def handbook() -> str:
+    """`policies/README.md` with the table of words between its marks."""
+    text = (POLICIES / "README.md").read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n\n{words_table()}\n\n{END}{after}"
+
+
+def files() -> dict[Path, str]:
+    """Every golden file with what it should hold."""
+    by_id = {case.id: case for case in CASES}
+    found = {FOLDER / f"{name}.json": golden_answer(by_id[name]) for name in GOLDEN_CASES}
+    return {**found, POLICIES / "README.md": handbook()}
+
+
+def differing() -> list[Path]:
+    """The golden files that are not what they should be."""
+    return [path for path, text in files().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+
+
+def main() -> None:
+    """Write or verify."""
+    if "--verify" in sys.argv[1:]:
+        wrong = differing()
+        for path in wrong:
+            sys.stdout.write(f"{path} differs\n")
+        sys.exit(bool(wrong))
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
