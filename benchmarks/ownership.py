@@ -15,6 +15,7 @@ import argparse
 import gc
 import random
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -110,14 +111,14 @@ def measure(targets: Sequence[str], ask: Callable[[str], Capture]) -> tuple[list
     return sorted(times), captured
 
 
-def main() -> None:
+def main(arguments_given: Sequence[str]) -> None:
     """Print the growth table."""
     parser = argparse.ArgumentParser(description="Time of one ownership question as the register grows.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000], help="organisations")
     parser.add_argument("--questions", type=int, default=1_000, help="organisations asked about, for each size")
     parser.add_argument("--people", type=float, default=0.5, help="share of natural persons among owners; less tangles")
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments_given)
     print("organisations    edges  cone mean    max  test     captured   p50 ms   p99 ms   max ms")
     for size in arguments.sizes:
         register = draw(size, seed=arguments.seed, people_share=arguments.people)
@@ -147,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

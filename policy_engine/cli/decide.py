@@ -115,7 +115,9 @@ def tell(answer: bytes, *, recorded: bool) -> bool:
     decision = Text(f"{told.decision.upper()}{held}", style="bold green" if told.allowed else "bold red")
     out.print(decision, Text(f"  {told.reason.code}"))
     out.print(Text(told.reason.message))
-    table = Table("rule", "state", "codes", "detail", box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("rule", "state", "codes", "detail"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("rule", "state"))
     for finding in told.findings:
         detail = "; ".join(f"{name}: {_flat(value)}" for name, value in finding.detail.items())
         cells = (Text(cell) for cell in (finding.rule, finding.state, " ".join(finding.codes), detail))

@@ -56,3 +56,7 @@ def main() -> None:
         else:
             err.print(str(error) or type(error).__name__, markup=False)
         sys.exit(_EXITS[type(error)])
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from policy_engine.domain.instants import ALWAYS, Validity
 
@@ -72,12 +73,25 @@ class Membership:
     changes_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Places:
     """The country groups of a book."""
 
     groups: Mapping[str, CountryGroup]
     treat_as: tuple[TreatAs, ...] = ()
+
+    @cached_property
+    def _wholes(self) -> Mapping[str, Mapping[str, tuple[Validity, ...]]]:
+        """By group and country, when the country as a whole is in the group."""
+        return {
+            name: {
+                country: tuple(
+                    member.valid for member in group.members if member.country == country and member.subdivision is None
+                )
+                for country in {member.country for member in group.members}
+            }
+            for name, group in self.groups.items()
+        }
 
     def read_as(self, country: str, law: str, at: datetime) -> str:
         """The country as that law reads it at the instant."""
@@ -90,13 +104,12 @@ class Places:
         """Whether a country as a whole is in the group at the instant. Raises `KeyError` for no such group."""
         law = group.partition(":")[0]
         changes = [rule.valid.next_change(at) for rule in self.treat_as if rule.law == law and rule.country == country]
-        place = self.read_as(country, law, at)
-        inside = False
-        for member in self.groups[group].members:
-            if member.country == place and member.subdivision is None:
-                inside = inside or member.valid.holds(at)
-                changes.append(member.valid.next_change(at))
-        return Membership(inside=inside, changes_at=min((one for one in changes if one is not None), default=None))
+        times = self._wholes[group].get(self.read_as(country, law, at), ())
+        changes += [valid.next_change(at) for valid in times]
+        return Membership(
+            inside=any(valid.holds(at) for valid in times),
+            changes_at=min((change for change in changes if change is not None), default=None),
+        )
 
 
 def part_of_postcode(test: PartsTest, country: str | None, postcode: str) -> str | None:
