@@ -28,6 +28,7 @@ from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
+from policy_engine.domain.remedies import Change, Remedy
 from policy_engine.domain.request import Assertion, Request, Subject
 from policy_engine.domain.verdict import Finding
 
@@ -60,7 +61,7 @@ def encode_answer(decision: Decision) -> bytes:
             },
             "findings": [_finding(finding) for finding in verdict.findings],
             "missing": verdict.missing,
-            "remedies": [],
+            "remedies": [_remedy(remedy) for remedy in decision.remedies],
             "obligations": [
                 {"id": obligation.id, "rule": obligation.rule, "message": obligation.message}
                 for obligation in verdict.obligations
@@ -94,6 +95,17 @@ def _finding(finding: Finding) -> Json:
         "lifted_by": finding.lifted_by,
         "review": finding.review,
     }
+
+
+def _remedy(remedy: Remedy) -> Json:
+    document: Json = {**_change(remedy.change), "message": remedy.message, "then": "allow"}
+    if remedy.also:
+        document["also"] = [_change(change) for change in remedy.also]
+    return document
+
+
+def _change(change: Change) -> Json:
+    return {"change": change.kind, **dict(change.needs)}
 
 
 def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes) -> bytes:

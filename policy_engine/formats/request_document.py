@@ -89,9 +89,14 @@ def _refuse_constant(text: str) -> NoReturn:
 
 def request_digest(request: Mapping[str, object]) -> str:
     """SHA-256 of the request's canonical JSON in hex; member order, white space and `null` members do not matter."""
-    stated = {name: value for name, value in request.items() if value is not None}
-    text = json.dumps(stated, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(_without_nulls(request), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return value
 
 
 def request_of(document: Mapping[str, object]) -> Request:

@@ -44,6 +44,7 @@ def _assert_expected(case: Case, answer: dict[str, Any]) -> None:
     assert set(expect.other) <= others
     assert expect.missing is None or sorted(expect.missing) == answer["missing"]
     assert expect.alternatives is None or list(expect.alternatives) == answer["alternatives"]
+    assert set(expect.remedies) <= {one["change"] for one in answer["remedies"]}
     assert set(expect.obligations) <= {one["id"] for one in answer["obligations"]}
     assert expect.valid_until is None or format_instant(expect.valid_until) == answer["valid_until"]
     assert answer["decided_at"] == format_instant(case.at)

@@ -1,0 +1,115 @@
+"""Caps on named users: a place is drawn once for a person, in the transaction of the record."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.synchronize import Barrier
+from queue import Empty
+from typing import Any
+
+import pytest
+
+from policy_engine.cli.decide import decide_now
+from policy_engine.domain.request import Caller
+from policy_engine.domain.roster import RosterRows
+from policy_engine.formats.membership_file import read_members
+from policy_engine.store.database import open_database
+from policy_engine.store.members import Members
+from policy_engine.wiring import Settings, build
+from tests.api.service import NOON, Service, serving
+from tests.conftest import POLICIES
+from tests.store.conftest import Store
+
+ROUNDS = 100
+
+
+def _seats(rounds: int, named_users: int) -> RosterRows:
+    """Organisations with two employees each and one licence to distil a commodity model."""
+    lines: dict[str, list[str]] = {"organisations": [], "people": [], "authorisations": []}
+    for index in range(rounds):
+        lines["organisations"].append(
+            f"- {{id: o{index}, name: O, kind: company, incorporated: US, headquarters: US, contract_country: US, "
+            "sector: other, reseller: false, identifiers: {lei: null}, aliases: []}"
+        )
+        lines["people"] += [
+            f"- {{id: {name}{index}, employments: [{{organisation: o{index}, kind: employee, from: 2020-01-01}}], "
+            "us_status: [{kind: citizen, from: 2020-01-01}]}"
+            for name in "ab"
+        ]
+        lines["authorisations"].append(
+            f"- {{id: L{index}, regime: vendor, kind: licence, holder: o{index}, models: [opus-4.6], "
+            f"actions: [distill], countries: null, from: 2026-01-01, to: null, cap: {{named_users: {named_users}}}, "
+            "conditions: []}"
+        )
+    text = "\n".join(line for name, rows in lines.items() for line in (f"{name}:", *rows))
+    return read_members(text.encode(), "seats.yaml")
+
+
+def _asking(person: str) -> dict[str, Any]:
+    return {
+        "subject": {"type": "person", "id": person},
+        "model": "opus-4.6",
+        "action": "distill",
+        "place": {"country": "US"},
+    }
+
+
+def _race(url: str, name: str, start: Barrier, outcomes: multiprocessing.Queue[tuple[str, list[str]]]) -> None:
+    parts = build(Settings(database_url=url, policies=POLICIES))
+    answers = []
+    try:
+        for index in range(ROUNDS):
+            start.wait(timeout=60)
+            answer = json.loads(decide_now(parts.decider, _asking(f"{name}{index}"), Caller(id=name)))
+            answers.append(answer["reason"]["code"])
+    finally:
+        parts.close()
+    outcomes.put((name, answers))
+
+
+def test_two_processes_racing_for_the_last_place_never_both_win(store: Store) -> None:
+    Members(open_database(store.url)).record(_seats(ROUNDS, 1), actor="test", reason="test", at=NOON)
+    context = multiprocessing.get_context("spawn")
+    start, outcomes = context.Barrier(2), context.Queue()
+    racers = [context.Process(target=_race, args=(store.url, name, start, outcomes)) for name in "ab"]
+    for racer in racers:
+        racer.start()
+    try:
+        told = dict(outcomes.get(timeout=240) for _ in racers)
+    except Empty:
+        pytest.fail("a racer did not come back")
+    for racer in racers:
+        racer.join(timeout=30)
+    for first, second in zip(told["a"], told["b"], strict=True):
+        assert sorted((first, second)) == ["ACTION_NOT_PERMITTED", "LICENCE_APPLIED"]
+
+
+@pytest.fixture
+def service(store: Store) -> Iterator[Service]:
+    with serving(store.url, _seats(1, 1)) as running:
+        yield running
+
+
+def test_a_person_who_has_drawn_keeps_the_place_and_draws_no_second_one(service: Service) -> None:
+    headers = service.key()
+    for _ in range(3):
+        assert service.decide(_asking("a0"), headers).json()["decision"] == "allow"
+    assert service.decide(_asking("b0"), headers).json()["decision"] == "deny"
+    rows = service.parts.members.snapshot().rows
+    assert [(draw.authorisation, draw.person) for draw in rows.draws] == [("L0", "a0")]
+
+
+def test_a_deny_draws_no_place(service: Service) -> None:
+    headers = service.key()
+    from_iran = {**_asking("a0"), "place": {"country": "IR"}}
+    assert service.decide(from_iran, headers).json()["decision"] == "deny"
+    assert service.decide(_asking("b0"), headers).json()["decision"] == "allow"
+
+
+def test_alternatives_draw_no_place(service: Service) -> None:
+    headers = service.key()
+    asked = {**_asking("a0"), "model": "llama-4", "fallbacks": ["opus-4.6"]}
+    assert service.decide(asked, headers).json()["alternatives"] == ["opus-4.6"]
+    assert service.parts.members.snapshot().rows.draws == ()
