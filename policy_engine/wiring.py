@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,10 +58,27 @@ def system_clock() -> datetime:
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def new_decision_id(at: datetime) -> str:
-    """A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so that ids sort by time."""
-    number = (max(0, int(at.timestamp() * 1000)) << 80 | secrets.randbits(80)) & (2**128 - 1)
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+class DecisionIds:
+    """ULIDs: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so that ids sort by time.
+
+    Randomness is fetched for many ids at once: one call of the system for each costs more than a judgement.
+    """
+
+    _LENGTH: Final = 10
+    _AT_ONCE: Final = 512
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stock = b""
+
+    def __call__(self, at: datetime) -> str:
+        with self._lock:
+            if not self._stock:
+                self._stock = secrets.token_bytes(self._LENGTH * self._AT_ONCE)
+            drawn, self._stock = self._stock[: self._LENGTH], self._stock[self._LENGTH :]
+        milliseconds = max(0, int(at.timestamp() * 1000)) & (2**48 - 1)
+        number = milliseconds << 80 | int.from_bytes(drawn, "big")
+        return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +113,7 @@ def build(
     settings: Settings,
     *,
     clock: Clock = system_clock,
-    new_id: Callable[[datetime], str] = new_decision_id,
+    new_id: Callable[[datetime], str] | None = None,
     shelf: Shelf | None = None,
 ) -> Parts:
     """The parts over the settings' database and rule book.
@@ -119,7 +137,7 @@ def build(
         view=view,
         log=log,
         clock=clock,
-        new_id=new_id,
+        new_id=new_id or DecisionIds(),
         report_fault=lambda name: logger.error("engine fault", fault=name),
     )
 

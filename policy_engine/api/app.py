@@ -55,7 +55,7 @@ def create_app(parts: Parts) -> FastAPI:
     # The hot path first: routes are tried in order.
     app.router.routes[:0] = [
         *gateway.routes(parts.decider, parts.ring),
-        *health.routes(parts.shelf, parts.members),
+        *health.routes(parts.shelf, parts.members, parts.log),
         *auditor.routes(parts.log, parts.ring),
     ]
     errors.install(app)

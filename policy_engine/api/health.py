@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from policy_engine.api.errors import problem_response
-from policy_engine.domain.ports import Members, MembersUnavailable
+from policy_engine.domain.ports import DecisionLog, Members, MembersUnavailable
 from policy_engine.policy.shelf import Shelf
 
 
-def routes(shelf: Shelf, members: Members) -> list[Route]:
-    """`/livez` says that the process serves; `/readyz` that it has a book and its database answers."""
+def routes(shelf: Shelf, members: Members, log: DecisionLog) -> list[Route]:
+    """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -24,6 +24,8 @@ def routes(shelf: Shelf, members: Members) -> list[Route]:
         missing = []
         if shelf.current() is None:
             missing.append("no rule book is in force")
+        if not log.alive:
+            missing.append("the log takes no records")
         try:
             await asyncio.to_thread(members.control)
         except MembersUnavailable:

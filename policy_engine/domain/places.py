@@ -100,11 +100,15 @@ class Places:
                 return rule.read_as
         return country
 
+    def times_in(self, country: str, group: str, at: datetime) -> tuple[Validity, ...]:
+        """When a country, read as the group's law reads it at the instant, is in the group as a whole."""
+        return self._wholes[group].get(self.read_as(country, group.partition(":")[0], at), ())
+
     def in_group(self, country: str, group: str, at: datetime) -> Membership:
         """Whether a country as a whole is in the group at the instant. Raises `KeyError` for no such group."""
         law = group.partition(":")[0]
         changes = [rule.valid.next_change(at) for rule in self.treat_as if rule.law == law and rule.country == country]
-        times = self._wholes[group].get(self.read_as(country, law, at), ())
+        times = self.times_in(country, group, at)
         changes += [valid.next_change(at) for valid in times]
         return Membership(
             inside=any(valid.holds(at) for valid in times),

@@ -90,6 +90,11 @@ class DecisionLog(Protocol):
     when there are none, and raises `LogUnavailable`.
     """
 
+    @property
+    def alive(self) -> bool:
+        """Whether records are still taken."""
+        ...
+
     def append(self, record: Record) -> Future[Appended]: ...
 
     def read(self, decision_id: str) -> bytes | None: ...

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, Engine, Table, insert, select, text
@@ -81,7 +81,6 @@ _ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {
 
 _LOOKED_UP_AT_ONCE: Final = 500
 _MICROSECOND: Final = timedelta(microseconds=1)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,15 +220,15 @@ def sort_out(rows: Sequence[RosterRow], versions: Mapping[Hashable, Sequence[Ros
     """What an import at `at` adds to the versions on file, by their key."""
     known = defaultdict(list, {key: [(_recorded(row), _content(row)) for row in on] for key, on in versions.items()})
     new: list[RosterRow] = []
-    faults: list[str] = []
-    told, contradicted = _told(rows)
-    faults += (f"`{_shown(key)}`: different rows for one instant of recording" for key, _ in contradicted)
-    for row in told:
-        content = _content(row)
-        if row.recorded_at is not None and row.recorded_at > at:
-            recorded_at = format_instant(row.recorded_at)
-            faults.append(f"`{_shown(row.key)}`: recorded_at {recorded_at} is later than this import")
+    contradicted = _contradicted(rows, at)
+    faults = {f"`{_shown(key)}`: different rows for one instant of recording" for key, _ in contradicted}
+    for row in sorted(rows, key=lambda row: (row.recorded_at is None, row.recorded_at or at)):
+        if (row.key, row.recorded_at or at) in contradicted:
             continue
+        if row.recorded_at is not None and row.recorded_at > at:
+            faults.add(f"`{_shown(row.key)}`: recorded_at {format_instant(row.recorded_at)} is later than this import")
+            continue
+        content = _content(row)
         held = [version for version in known[row.key] if row.recorded_at is None or version[0] <= row.recorded_at]
         latest = max(held, key=lambda version: version[0], default=None)
         if latest is not None and latest[1] == content:
@@ -238,23 +237,22 @@ def sort_out(rows: Sequence[RosterRow], versions: Mapping[Hashable, Sequence[Ros
         if recorded is None:
             recorded = at if latest is None else max(at, latest[0] + _MICROSECOND)
         elif latest is not None and latest[0] == recorded:
-            faults.append(f"`{_shown(row.key)}`: another row is on file for recorded_at {format_instant(recorded)}")
+            faults.add(f"`{_shown(row.key)}`: another row is on file for recorded_at {format_instant(recorded)}")
             continue
         known[row.key].append((recorded, content))
         new.append(replace(row, recorded_at=recorded))
-    return Sorting(new=tuple(new), faults=tuple(faults))
+    return Sorting(new=tuple(new), faults=tuple(sorted(faults)))
 
 
-def _told(rows: Sequence[RosterRow]) -> tuple[list[RosterRow], set[tuple[Hashable, datetime | None]]]:
-    """The rows, once each, in the order of recording, without those that another contradicts, and where that is so."""
-    told: dict[tuple[Hashable, datetime | None], RosterRow] = {}
-    contradicted: set[tuple[Hashable, datetime | None]] = set()
+def _contradicted(rows: Sequence[RosterRow], at: datetime) -> set[tuple[Hashable, datetime]]:
+    """The keys and instants for which the rows of one import say different things."""
+    told: dict[tuple[Hashable, datetime], RosterRow] = {}
+    places: set[tuple[Hashable, datetime]] = set()
     for row in rows:
-        place = (row.key, row.recorded_at)
-        if told.setdefault(place, row) != row:
-            contradicted.add(place)
-    agreed = [row for place, row in told.items() if place not in contradicted]
-    return sorted(agreed, key=lambda row: (row.recorded_at is None, row.recorded_at or _LAST)), contradicted
+        place, content = (row.key, row.recorded_at or at), _content(row)
+        if told.setdefault(place, content) != content:
+            places.add(place)
+    return places
 
 
 def _recorded(row: RosterRow) -> datetime:

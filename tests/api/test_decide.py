@@ -338,6 +338,8 @@ def test_a_change_of_the_members_counts_for_the_next_decision(service: Service) 
 class _Unavailable:
     """A log that cannot be written."""
 
+    alive = False
+
     def append(self, _record: object) -> Future[Appended]:
         failed: Future[Appended] = Future()
         failed.set_exception(LogUnavailable("disk full"))
@@ -380,6 +382,15 @@ def test_a_record_that_would_be_too_long_is_a_recorded_deny(service: Service) ->
     record = service.client.get(f"/decisions/{answer['decision_id']}", headers=service.key())
     assert len(record.content) <= 65_535
     assert set(record.json()["request"]) == {"sha256"}
+
+
+def test_a_service_whose_log_takes_no_records_is_not_ready(service: Service) -> None:
+    assert service.client.get("/readyz").json() == {"status": "ready"}
+    service.parts.log.close()  # type: ignore[attr-defined]  # as when its writer has ended
+    response = service.client.get("/readyz")
+    assert response.status_code == 503
+    assert "the log takes no records" in response.json()["detail"]
+    assert service.decide(ALLOWED).status_code == 503
 
 
 def test_without_a_book_everything_is_denied(service: Service) -> None:

@@ -83,6 +83,8 @@ def test_a_database_that_breaks_at_the_insert_allows_nothing_and_recovers(servic
 class _LostAnswer:
     """A log whose word is lost on the way back, once the record is committed."""
 
+    alive = True
+
     def __init__(self, log: DecisionLog) -> None:
         self._log = log
         self.bodies: list[bytes] = []

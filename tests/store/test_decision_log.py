@@ -462,16 +462,24 @@ def test_a_draw_of_a_process_whose_clock_runs_ahead_counts_at_once(store: Store,
     assert said(log.append(record("02", epoch=2, at=AT, draws=(("D-1", "bob"),)))) == [Outcome.STALE]
 
 
-def test_the_cap_is_that_of_the_row_in_force_that_was_recorded_last(store: Store, log: DecisionLog) -> None:
+def test_the_cap_is_that_of_the_row_in_force_that_was_recorded_last(log: DecisionLog, store: Store) -> None:
     members = seats(store, 1)
-    members.record(capped(2), actor="officer", reason="one more", at=AT + HOUR)
+    members.record(capped(3), actor="officer", reason="two more", at=AT + HOUR)
     assert said(log.append(record("01", epoch=2, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [Outcome.COMMITTED]
 
-    ended = replace(capped(2).authorisations[0], valid=replace(capped(2).authorisations[0].valid, end=AT))
+    (three,) = capped(3).authorisations
+    ended = replace(three, valid=replace(three.valid, end=AT))
     members.record(RosterRows(authorisations=(ended,)), actor="officer", reason="ended", at=AT + HOUR * 2)
 
     # What is left in force is the older row with its one place.
     assert said(log.append(record("02", epoch=4, draws=(("D-1", "carol"),)))) == [Outcome.STALE]
+
+
+def test_of_rows_recorded_at_once_the_lowest_cap_counts(log: DecisionLog, store: Store) -> None:
+    both = tuple(row for count in (2, 1, None) for row in capped(count).authorisations)
+    Members(store.open()).record(RosterRows(authorisations=both), actor="officer", reason="test", at=AT)
+
+    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [Outcome.STALE]
 
 
 def test_there_is_no_place_on_an_authorisation_that_is_not_on_file(log: DecisionLog) -> None:
@@ -607,6 +615,15 @@ def test_a_database_that_is_gone_fails_the_group_and_the_next_one_is_written_whe
 
         assert said(log.append(record("03"))) == [Outcome.COMMITTED]
     assert [(row["log_index"], row["id"]) for row in rows(postgres_store)] == [(0, "01"), (1, "03")]
+
+
+def test_a_connection_that_the_server_ended_while_nothing_was_written_costs_no_record(postgres_store: Store) -> None:
+    assert postgres_store.postgres is not None
+    with logging(postgres_store.open()) as log:
+        assert said(log.append(record("01"))) == [Outcome.COMMITTED]
+        postgres_store.postgres.terminate(postgres_store.name)
+
+        assert said(log.append(record("02"))) == [Outcome.COMMITTED]
 
 
 def test_a_server_process_that_is_killed_in_the_middle_of_a_group_fails_it_and_the_next_one_is_written(

@@ -182,6 +182,7 @@ def said_of(rows: Iterable[RosterRow], key: Hashable, known_at: datetime | None)
     return found.percent
 
 
+@settings(max_examples=400)
 @given(before=_stakes, rows=_stakes, order=st.randoms(use_true_random=False))
 def test_sorting_out_an_import_obeys_its_laws(before: list[Stake], rows: list[Stake], order: random.Random) -> None:
     first = sort_out(before, {}, AT)

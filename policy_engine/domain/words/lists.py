@@ -44,6 +44,11 @@ def person_listed(party: Party, parameter: str) -> Answer:
     return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
 
 
+def organisation_listed(party: Party, parameter: str) -> bool:
+    names = [] if party.organisation is None else [party.organisation.id]
+    return any(row.status is ListingStatus.CONFIRMED for row in listings(party, names, parameter))
+
+
 def any_listed(party: Party, parameter: str) -> Answer:
     names = list(party.listed_names)
     names += [one.id for one in (party.acting, host_of(party)) if one is not None]
@@ -83,8 +88,9 @@ def military(party: Party, parameter: str) -> Answer:
     answers = []
     if on_list.value is Tri.YES:
         # A person has no establishment: only a listed organisation's own counts.
-        listed_person = recall(party, "person-listed", test.list, person_listed).value is Tri.YES
-        established = NO if listed_person else recall(party, "established-in", any_item, established_in)
+        established = NO
+        if organisation_listed(party, test.list):
+            established = recall(party, "established-in", any_item, established_in)
         reached = (in_supplement, military_country(party, any_item), established)
         answers.append(logic.all_of((on_list, logic.any_of(reached))))
     if stated_use:

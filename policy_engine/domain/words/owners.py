@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -16,6 +17,7 @@ from policy_engine.domain.roster import (
     PERSON_PREFIX,
     ListingStatus,
     Organisation,
+    Roster,
 )
 from policy_engine.domain.rules import OwnershipRule
 from policy_engine.domain.words.groups import places_in
@@ -43,8 +45,15 @@ class Window:
                 self.end = edge if self.end is None else min(self.end, edge)
         return validity.holds(self.at)
 
+    def narrow(self, other: Window) -> None:
+        """Stay within another window around the same instant."""
+        if other.start is not None and (self.start is None or self.start < other.start):
+            self.start = other.start
+        if other.end is not None and (self.end is None or other.end < self.end):
+            self.end = other.end
+
     def holds(self, at: datetime) -> bool:
-        return Validity(start=self.start, end=self.end).holds(at)
+        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +77,49 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
         return measured
     window = Window(question.at)
     rule = question.tables.ownership[name]
+    inside: dict[str, bool] = {}
     result = capture(
         organisation.id,
         lambda owned: holdings(party, owned, window),
-        lambda owner: seed(party, owner, rule, window),
+        lambda owner: seed(party, owner, rule, window, inside),
         rule.test,
     )
     lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
     measured = Measured(capture=result, lists=lists)
-    if len(question.roster.memo) >= MEMO_LIMIT:
-        question.roster.memo.clear()
-    question.roster.memo[key] = (window, measured)
+    remember(question.roster, key, (window, measured))
     question.horizon.note(window.end)
     return measured
 
 
-def holdings(party: Party, owned: str, window: Window) -> list[Holding]:
-    return [
-        Holding(owner=row.owner, percent=row.percent)
-        for row in party.question.roster.owners.get(owned, ())
-        if window.note(row.valid)
-    ]
+def remember(roster: Roster, key: Hashable, value: object) -> None:
+    if len(roster.memo) >= MEMO_LIMIT:
+        roster.memo.clear()
+    roster.memo[key] = value
+
+
+def holdings(party: Party, owned: str, window: Window) -> tuple[Holding, ...]:
+    """The shares in force in an organisation; what was made of its rows serves every test and every question."""
+    roster = party.question.roster
+    rows = roster.owners.get(owned)
+    if rows is None:
+        return ()
+    key = ("holdings", owned)
+    held = roster.memo.get(key)
+    if isinstance(held, tuple) and held[0].holds(window.at):
+        window.narrow(held[0])
+        known: tuple[Holding, ...] = held[1]
+        return known
+    own = Window(window.at)
+    shares = tuple(Holding(owner=row.owner, percent=row.percent) for row in rows if own.note(row.valid))
+    remember(roster, key, (own, shares))
+    window.narrow(own)
+    return shares
 
 
 def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -> tuple[str, ...]:
-    rows = party.question.roster.listings.get(owner, ())
+    rows = party.question.roster.listings.get(owner)
+    if rows is None:
+        return ()
     return tuple(
         sorted(
             {
@@ -104,7 +131,8 @@ def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -
     )
 
 
-def seed(party: Party, owner: str, rule: OwnershipRule, window: Window) -> Seed:
+def seed(party: Party, owner: str, rule: OwnershipRule, window: Window, inside: dict[str, bool]) -> Seed:
+    """Whether the owner's shares count; `inside` remembers which headquarters are in the rule's group."""
     if rule.listed:
         return Seed.YES if lists_of(party, owner, rule.listed, window) else Seed.NO
     if owner.startswith(PERSON_PREFIX):
@@ -112,16 +140,14 @@ def seed(party: Party, owner: str, rule: OwnershipRule, window: Window) -> Seed:
     organisation = party.question.roster.organisations.get(owner)
     if organisation is None or organisation.headquarters is None:
         return Seed.UNKNOWN
-    group = rule.headquartered_in or rule.headquartered_outside or ""
-    inside = in_group(party, organisation.headquarters, group, window)
-    return Seed.YES if inside == (rule.headquartered_in is not None) else Seed.NO
-
-
-def in_group(party: Party, country: str, group: str, window: Window) -> bool:
-    for member in party.question.tables.places.groups[group].members:
-        if member.country == country and member.subdivision is None:
-            window.note(member.valid)
-    return party.question.tables.places.in_group(country, group, party.question.at).inside
+    country = organisation.headquarters
+    found = inside.get(country)
+    if found is None:
+        group = rule.headquartered_in or rule.headquartered_outside or ""
+        times = party.question.tables.places.times_in(country, group, party.question.at)
+        in_force = [window.note(valid) for valid in times]
+        found = inside[country] = any(in_force)
+    return Seed.YES if found == (rule.headquartered_in is not None) else Seed.NO
 
 
 def reaches_item(party: Party, rule: OwnershipRule, measured: Measured) -> Answer:

@@ -59,7 +59,10 @@ def has_place(party: Party, row: Authorisation) -> bool:
     """Whether the person has drawn on the cap already, or fewer different persons than the cap have."""
     if row.named_users is None:
         return True
-    drawn = {draw.person for draw in party.question.roster.draws.get(row.id, ()) if draw.at <= party.question.at}
+    question = party.question
+    draws = question.roster.draws.get(row.id, ())
+    question.horizon.note(min((draw.at for draw in draws if draw.at > question.at), default=None))
+    drawn = {draw.person for draw in draws if draw.at <= question.at}
     return len(drawn) < row.named_users or (party.person is not None and party.person.id in drawn)
 
 

@@ -50,10 +50,12 @@ def located_in(party: Party, parameter: str) -> Answer:
 
 
 def vendor_supports(party: Party, country: str) -> bool:
-    vendor = item_of(party).vendor
-    if f"VENDOR:{vendor}:supported" in party.question.tables.places.groups:
-        return bool(places_in(party, (country,), f"VENDOR:{vendor}:supported"))
-    return not places_in(party, (country,), f"VENDOR:{vendor}:unsupported")
+    """A vendor without a list of places leaves none out."""
+    supported, unsupported = (f"VENDOR:{item_of(party).vendor}:{name}" for name in ("supported", "unsupported"))
+    groups = party.question.tables.places.groups
+    if supported in groups:
+        return bool(places_in(party, (country,), supported))
+    return unsupported not in groups or not places_in(party, (country,), unsupported)
 
 
 def excluded_part(party: Party, test: str) -> Answer:
