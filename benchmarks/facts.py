@@ -1,6 +1,6 @@
 """The ownership facts of one organisation as a decision asks them: every ownership word of every test of the book.
 
-`python -m benchmarks.facts [--sizes 1000 10000 100000] [--questions 500]`. The registers are those of `benchmarks.ownership`,
+`python -m benchmarks.facts [--sizes 1000 10000] [--questions 500]`. The registers are those of `benchmarks.ownership`,
 read as a roster with organisations, dated stakes and listings; every organisation is asked for the first time, so that
 nothing is remembered from before.
 """

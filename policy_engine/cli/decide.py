@@ -41,7 +41,7 @@ def decide(
     """
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     document = parse_object(body)
-    caller = Caller(id="cli", gateway=gateway)
+    caller = Caller(id="cli", gateway=gateway, explain=True)
     parts = build(Settings())
     try:
         if at is None and known_at is None:
@@ -92,6 +92,11 @@ class _Obligation(msgspec.Struct):
     message: str
 
 
+class _Remedy(msgspec.Struct):
+    change: str
+    message: str
+
+
 class _Answer(msgspec.Struct):
     """What is told of an answer; the rest of it is for programs."""
 
@@ -101,6 +106,7 @@ class _Answer(msgspec.Struct):
     reason: _Reason
     findings: list[_Finding]
     missing: list[str]
+    remedies: list[_Remedy]
     alternatives: list[str]
     obligations: list[_Obligation]
     decision_id: str
@@ -126,6 +132,8 @@ def tell(answer: bytes, *, recorded: bool) -> bool:
     for name, facts in (("missing", told.missing), ("alternatives", told.alternatives)):
         if facts:
             out.print(Text(f"{name}: {', '.join(facts)}"))
+    for remedy in told.remedies:
+        out.print(Text(f"remedy {remedy.change}: {remedy.message}"))
     for obligation in told.obligations:
         out.print(Text(f"obligation {obligation.id}: {obligation.message}"))
     kept = f"recorded as {told.decision_id}" if recorded else "simulated, not recorded"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policy_engine.domain.catalogue import Entry
+from policy_engine.domain.remedies import Remedy
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.verdict import Draw, Verdict
 
@@ -14,7 +15,8 @@ from policy_engine.domain.verdict import Draw, Verdict
 class Decision:
     """Everything that is answered and recorded.
 
-    `alternatives` are models that the same requester may use for the same action and purpose at this instant.
+    `alternatives` are models that the same requester may use for the same action and purpose at this instant;
+    `remedies` are what could lawfully change a deny, for a caller that may see explanations.
     `valid_until` is the instant up to which an allow may be reused; for a deny it is `decided_at`. `retry_of` is the
     earlier decision under the same request id, when this one was made anew.
     """
@@ -31,6 +33,7 @@ class Decision:
     policy_version: str
     membership_revision: int
     control_epoch: int
+    remedies: tuple[Remedy, ...] = ()
     retry_of: str | None = None
 
 

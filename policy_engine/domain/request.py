@@ -87,8 +87,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert."""
+    """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert.
+
+    `explain`: may see explanations. What could change a deny is looked for on behalf of such a caller alone.
+    """
 
     id: str
     gateway: str | None = None
     assertable: frozenset[str] = frozenset()
+    explain: bool = False

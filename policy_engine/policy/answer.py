@@ -1,4 +1,4 @@
-"""From a request to its whole answer: verdict, alternatives, and how long an allow may be reused.
+"""From a request to its whole answer: verdict, alternatives, remedies, and how long an allow may be reused.
 
 Pure: the same request, roster, book and instant give the same answer.
 """
@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from policy_engine.domain.catalogue import Tier
-from policy_engine.domain.facts import Question, derive
+from policy_engine.domain.facts import AssertedValueError, Question, derive
+from policy_engine.domain.hypotheses import Inputs
 from policy_engine.domain.persons import ContradictionError
+from policy_engine.domain.remedies import Judged, Remedy, find_remedies, to_model
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.domain.verdict import Verdict, denied_by_engine
-from policy_engine.policy.judge import Judge
+from policy_engine.policy.judge import Judge, JudgingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +25,13 @@ class Answered:
     """A verdict with what depends on more than one judgement.
 
     `valid_until` is the instant up to which an allow may be reused, and the instant of the answer for a deny.
+    `remedies` are looked for on a deny alone, and for a caller that may see explanations.
     """
 
     question: Question
     verdict: Verdict
     alternatives: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
     valid_until: datetime
 
 
@@ -39,10 +43,13 @@ def answer(judge: Judge, roster: Roster, request: Request, caller: Caller, at: d
     """
     question = derive(request, roster, judge.book, caller, at)
     verdict = _judged(judge, question)
+    alternatives = _alternatives(judge, roster, request, caller, at, question)
+    explained = caller.explain and not verdict.allowed and verdict.reason.rule != FAULT_RULE
     return Answered(
         question=question,
         verdict=verdict,
-        alternatives=_alternatives(judge, roster, request, caller, at, question),
+        alternatives=alternatives,
+        remedies=_remedies(judge, question, alternatives) if explained else (),
         valid_until=_valid_until(judge, question, verdict),
     )
 
@@ -70,6 +77,19 @@ def _alternatives(
         if _judged(judge, other).allowed:
             allowed.append(name)
     return tuple(allowed)
+
+
+def _remedies(judge: Judge, question: Question, alternatives: tuple[str, ...]) -> tuple[Remedy, ...]:
+    def judged(inputs: Inputs) -> Judged | None:
+        one = judge if inputs.book is judge.book else Judge(inputs.book)
+        try:
+            other = derive(inputs.request, inputs.roster, inputs.book, question.caller, question.at)
+            return other, one.verdict(other)
+        except (AssertedValueError, ContradictionError, JudgingError):
+            return None
+
+    inputs = Inputs(request=question.request, roster=question.roster, book=judge.book)
+    return (*find_remedies(inputs, judged), *map(to_model, sorted(alternatives)))
 
 
 def _valid_until(judge: Judge, question: Question, verdict: Verdict) -> datetime:

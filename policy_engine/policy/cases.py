@@ -70,7 +70,7 @@ class Case:
 
     @property
     def caller(self) -> Caller:
-        return Caller(id=CASE_CALLER, gateway=self.gateway, assertable=self.assertable)
+        return Caller(id=CASE_CALLER, gateway=self.gateway, assertable=self.assertable, explain=True)
 
     def roster(self) -> Roster:
         """The case's facts as known at its second clock."""
@@ -302,6 +302,7 @@ def _differences(expect: Expectation, answered: Answered) -> list[str]:
     codes = {code for finding in deciding for code in finding.codes}
     others = {finding.rule for finding in verdict.findings if finding.state is not State.DECIDING}
     obligations = {obligation.id for obligation in verdict.obligations}
+    remedies = {remedy.change.kind for remedy in answered.remedies}
     decision = "allow" if verdict.allowed else "deny"
     checks: list[tuple[str, object, object, bool]] = [
         ("decision", expect.decision, decision, expect.decision == decision),
@@ -330,6 +331,7 @@ def _differences(expect: Expectation, answered: Answered) -> list[str]:
             list(answered.alternatives),
             expect.alternatives is None or expect.alternatives == answered.alternatives,
         ),
+        ("remedies", expect.remedies, sorted(remedies), set(expect.remedies) <= remedies),
         (
             "valid_until",
             expect.valid_until and format_instant(expect.valid_until),

@@ -161,6 +161,7 @@ class Decider:
                 verdict=denied_by_engine(FAULT_RULE, detail),
                 valid_until=at,
                 alternatives=(),
+                remedies=(),
                 ignored_properties=(),
             )
             reply = encode_answer(decision)
@@ -215,6 +216,7 @@ class Decider:
             entry=question.entry,
             verdict=answered.verdict,
             alternatives=answered.alternatives,
+            remedies=answered.remedies,
             ignored_properties=question.ignored,
         ), question.parties
 

@@ -134,4 +134,4 @@ def _hash(secret: str) -> str:
 
 def caller_of(key: Key) -> Caller:
     """The key as the one who asks."""
-    return Caller(id=key.id, gateway=key.gateway, assertable=key.assertable)
+    return Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain="decisions:explain" in key.rights)

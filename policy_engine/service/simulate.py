@@ -54,6 +54,7 @@ def simulate(
             entry=answered.question.entry,
             verdict=answered.verdict,
             alternatives=answered.alternatives,
+            remedies=answered.remedies,
             ignored_properties=answered.question.ignored,
             policy_version=judge.book.fingerprint,
         )
