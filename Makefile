@@ -5,10 +5,10 @@ INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runti
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types format bench lock clean
+.PHONY: help setup run test lint types format bench mutation lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED) ## create .venv from the locks; PYTHON=python3.12 chooses the interpreter
 
@@ -48,6 +48,9 @@ format: setup ## rewrite the code in the house style
 
 bench: setup ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+mutation: setup ## change the rules one thing at a time, and say which change no worked example notices
+	$(BIN)/policy-engine policy test --policies policies --coverage --mutation
 
 lock: setup ## compile requirements/*.txt anew, with the newest versions that requirements/*.in allow
 	@for lock in build runtime dev; do \

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from policy_engine.cli.case_report import (
+    cases_document,
+    coverage_document,
+    score_document,
+    tell_cases,
+    tell_coverage,
+    tell_score,
+    try_mutants,
+)
+from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.domain.rules import Book
+from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.cases import CaseResult, read_cases, run_cases
+from policy_engine.policy.coverage import cover
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.wiring import Settings
 
@@ -63,43 +77,60 @@ def run_case_files(
     *,
     cases: Annotated[Path | None, typer.Option(help="Folder of case files; the book's own when absent.")] = None,
     policies: PoliciesOption = None,
+    junit: Annotated[Path | None, typer.Option(help="File to write the outcome to as JUnit XML.")] = None,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Say which rows no case exercises.")] = False,
+    mutation: Annotated[
+        bool,
+        typer.Option("--mutation", help="Change the rows one thing at a time, and say which change no case notices."),
+    ] = False,
+    least: Annotated[
+        float, typer.Option(min=0, max=100, help="Percentage of the changes that have to make a case fail.")
+    ] = 95,
     as_json: JsonFlag = False,
 ) -> None:
     """Run the worked examples and say what came instead of what was expected.
 
-    Example: policy-engine policy test --cases policies/cases
+    Exits with 1 when a case fails or there is none, and with --mutation also when the score is under --least.
+
+    Example: policy-engine policy test --cases policies/cases --coverage
     """
     folder = policies or Settings().policies
     files = read_folder(folder)
+
+    def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
+        return read_book(files, enforcement=enforcement, extra_catalogue=catalogue)
+
     started = time.perf_counter()
-    found = read_cases(cases or folder / "cases")
-    results = run_cases(
-        found, lambda enforcement, catalogue: read_book(files, enforcement=enforcement, extra_catalogue=catalogue)
-    )
+    results = run_cases(read_cases(cases or folder / "cases"), book_for)
     seconds = time.perf_counter() - started
-    failed = [result for result in results if not result.holds]
+    good = bool(results) and all(result.holds for result in results)
+    if junit is not None:
+        _write_junit(junit, results, seconds)
+    book = read_book(files)
+    rows = cover(book, results) if coverage else None
+    score = try_mutants(book, results) if mutation and good else None
     if as_json:
-        print_json(
-            {
-                "cases": len(results),
-                "failed": [
-                    {"id": one.case.id, "title": one.case.title, "differences": one.differences} for one in failed
-                ],
-            }
-        )
+        document = cases_document(results)
+        if rows is not None:
+            document["coverage"] = coverage_document(rows)
+        if mutation:
+            document["mutation"] = None if score is None else score_document(score, least)
+        print_json(document)
     else:
-        _tell(results, failed, seconds)
-    raise typer.Exit(Exit.FAILED if failed or not results else Exit.DONE)
+        tell_cases(results, seconds)
+        if rows is not None:
+            tell_coverage(rows)
+        if score is not None:
+            tell_score(score, least)
+    if mutation and score is None:
+        err.print("no mutant was tried: cases that do not all hold tell nothing of a change", markup=False)
+    enough = score is None or score.percent >= least
+    raise typer.Exit(Exit.DONE if good and enough else Exit.FAILED)
 
 
-def _tell(results: list[CaseResult], failed: list[CaseResult], seconds: float) -> None:
-    for result in failed:
-        place = f"{result.case.source}:{result.case.line}"
-        err.print(f"{result.case.id} fails ({place}): {result.case.title}", markup=False)
-        for difference in result.differences:
-            err.print(f"    {difference}", markup=False)
-    if not results:
-        err.print("there is no case in this folder", markup=False)
-        return
-    held = len(results) - len(failed)
-    out.print(f"{held} of {len(results)} cases hold ({seconds * 1000 / len(results):.1f} ms a case)")
+def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
+    try:
+        write_junit(file, results, seconds)
+    except OSError as error:
+        err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
+        raise typer.Exit(Exit.USAGE) from error

@@ -1,0 +1,108 @@
+"""What `policy test` tells: the cases that fail, the rows that none exercises, the mutants that survive."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
+from rich.table import Table
+
+from policy_engine.cli.output import err, out
+from policy_engine.domain.rules import Book
+from policy_engine.policy.cases import CaseResult
+from policy_engine.policy.coverage import RowCoverage
+from policy_engine.policy.mutation import Bench, Score, Trial, mutants_of
+
+_PATIENCE: Final = 5.0
+"""Seconds between two words about how far the mutants are."""
+
+
+def tell_cases(results: Sequence[CaseResult], seconds: float) -> None:
+    """How many cases hold, and for each that does not what came instead."""
+    failed = [result for result in results if not result.holds]
+    for result in failed:
+        place = f"{result.case.source}:{result.case.line}"
+        err.print(f"{result.case.id} fails ({place}): {result.case.title}", markup=False)
+        for difference in result.differences:
+            err.print(f"    {difference}", markup=False)
+    if not results:
+        err.print("there is no case in this folder", markup=False)
+        return
+    held = len(results) - len(failed)
+    out.print(f"{held} of {len(results)} cases hold ({seconds * 1000 / len(results):.1f} ms a case)")
+
+
+def cases_document(results: Sequence[CaseResult]) -> dict[str, object]:
+    failed = (result for result in results if not result.holds)
+    return {
+        "cases": len(results),
+        "failed": [{"id": one.case.id, "title": one.case.title, "differences": one.differences} for one in failed],
+    }
+
+
+def tell_coverage(rows: Sequence[RowCoverage]) -> None:
+    """How many rows some case exercises, and those that none does."""
+    missed = [row for row in rows if not row.exercised]
+    out.print(f"{len(rows) - len(missed)} of {len(rows)} rows are exercised by a case")
+    if missed:
+        table = Table("regime", "row", title="exercised by no case", title_justify="left")
+        for row in missed:
+            table.add_row(row.regime, row.rule)
+        out.print(table)
+
+
+def coverage_document(rows: Sequence[RowCoverage]) -> dict[str, object]:
+    return {
+        "rows": [
+            {"rule": row.rule, "regime": row.regime, "deciding": row.deciding, "otherwise": row.otherwise}
+            for row in rows
+        ],
+        "unexercised": [row.rule for row in rows if not row.exercised],
+    }
+
+
+def try_mutants(book: Book, results: Sequence[CaseResult]) -> Score:
+    """Try every mutant of the book on the cases, with a word on standard error every few seconds."""
+    bench = Bench(results)
+    mutants = mutants_of(book)
+    trials: list[Trial] = []
+    told = time.perf_counter()
+    for mutant in mutants:
+        if time.perf_counter() - told >= _PATIENCE:
+            err.print(f"{len(trials)} of {len(mutants)} mutants tried", markup=False)
+            told = time.perf_counter()
+        trials.append(bench.trial(mutant))
+    return Score.of(trials)
+
+
+def tell_score(score: Score, least: float) -> None:
+    """The score, and the survivors by rule."""
+    for rule, survivors in groupby(score.survivors, key=lambda mutant: mutant.rule):
+        out.print(f"{rule} survives", markup=False)
+        for mutant in survivors:
+            out.print(f"    {mutant.kind}: {mutant.description}", markup=False)
+    shown = f"{score.killed} of {score.mutants} mutants are killed, {shown_percent(score)} %"
+    if score.percent < least:
+        err.print(f"{shown}, where at least {least:g} % are asked for", markup=False)
+    else:
+        out.print(shown, markup=False)
+
+
+def score_document(score: Score, least: float) -> dict[str, object]:
+    return {
+        "mutants": score.mutants,
+        "killed": score.killed,
+        "score": shown_percent(score),
+        "least": least,
+        "survivors": [
+            {"rule": mutant.rule, "kind": mutant.kind, "description": mutant.description} for mutant in score.survivors
+        ],
+    }
+
+
+def shown_percent(score: Score) -> float:
+    """The score to a tenth, never rounded up: what is not reached must not look so."""
+    return math.floor(score.percent * 10) / 10

@@ -1,0 +1,257 @@
+"""The command line as its users meet it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.cli.main import main
+from policy_engine.domain.instants import parse_instant
+from policy_engine.formats.membership_file import read_members
+from tests.conftest import POLICIES
+
+ALLOWED = {
+    "subject": {"type": "person", "id": "carol"},
+    "model": "mythos-5",
+    "action": "infer",
+    "purpose": "defensive_cybersecurity",
+    "place": {"country": "US"},
+}
+DENIED = {
+    "subject": {"type": "person", "id": "ken"},
+    "model": "opus-4.6",
+    "action": "infer",
+    "place": {"country": "JP"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """Runs commands in this process, with a database of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Told:
+        self._monkeypatch.setattr(sys, "argv", ["policy-engine", *arguments])
+        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        self._capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        told = self._capsys.readouterr()
+        return Told(code=code, out=told.out, err=told.err)
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated: Path, tmp_path: Path) -> Shell:
+    shutil.copyfile(migrated, tmp_path / "cli.db")
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'cli.db'}")
+    monkeypatch.setenv("POLICY_ENGINE_POLICIES", str(POLICIES))
+    monkeypatch.setenv("COLUMNS", "200")
+    return Shell(monkeypatch, capsys)
+
+
+@pytest.fixture
+def filled(shell: Shell) -> Shell:
+    assert shell("members", "import", str(POLICIES / "demo" / "roster.yaml")).code == 0
+    return shell
+
+
+COMMANDS = [
+    (),
+    ("serve",),
+    ("decide",),
+    ("demo",),
+    ("policy",),
+    ("policy", "check"),
+    ("policy", "test"),
+    ("members",),
+    ("members", "import"),
+    ("members", "export"),
+    ("members", "show"),
+    ("keys",),
+    ("keys", "create"),
+    ("keys", "list"),
+    ("keys", "revoke"),
+    ("db",),
+    ("db", "upgrade"),
+    ("db", "current"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(shell: Shell, command: tuple[str, ...]) -> None:
+    told = shell(*command, "--help")
+    assert told.code == 0
+    assert len(told.out.splitlines()) > 4
+
+
+def test_serve_lists_every_setting(shell: Shell) -> None:
+    told = shell("serve", "--help").out
+    for name in ("DATABASE_URL", "POLICIES", "HOST", "PORT"):
+        assert f"POLICY_ENGINE_{name}" in told
+
+
+def test_wrong_usage_exits_with_2(shell: Shell) -> None:
+    for arguments in (
+        ("nonsense",),
+        ("decide", "--nonsense"),
+        ("keys", "create", "x"),
+        ("keys", "create", "x", "--role", "y"),
+    ):
+        assert shell(*arguments).code == 2
+    told = shell("decide", "-", stdin='{"model": 7}')
+    assert told.code == 2
+    assert "model must be a text" in told.err
+
+
+def test_a_decision_is_told_with_its_reason_and_recorded(filled: Shell) -> None:
+    told = filled("decide", "-", stdin=json.dumps(ALLOWED))
+    assert told.code == 0
+    assert "ALLOW" in told.out
+    assert "recorded as" in told.out
+    told = filled("decide", "-", "--json", stdin=json.dumps(DENIED))
+    assert told.code == 3
+    assert told.json["reason"]["code"] == "OWNERSHIP_CONTROL"
+
+
+def test_a_decision_at_another_instant_is_simulated(filled: Shell) -> None:
+    told = filled(
+        "decide", "-", "--at", "2026-06-13T15:00:00Z", "--known-at", "2030-01-01", "--json", stdin=json.dumps(ALLOWED)
+    )
+    assert told.code == 3
+    assert told.json["reason"]["code"] == "OPERATOR_SUSPENSION"
+    assert told.json["decision_id"] == "simulated"
+    unknown = filled("decide", "-", "--at", "2026-05-13", "--json", stdin=json.dumps(ALLOWED)).json
+    assert unknown["reason"]["code"] == "SUBJECT_UNKNOWN"
+
+
+def test_a_database_out_of_reach_exits_with_4(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}")
+    assert shell("decide", "-", stdin=json.dumps(ALLOWED)).code == 4
+    assert shell("members", "export").code == 4
+
+
+def test_the_shipped_book_passes_its_check_and_its_cases(shell: Shell) -> None:
+    told = shell("policy", "check", "--json")
+    assert told.code == 0
+    assert told.json["good"] is True
+    told = shell("policy", "test")
+    assert told.code == 0
+    assert "cases hold" in told.out
+
+
+def test_a_book_with_faults_names_them_and_exits_with_1(shell: Shell, tmp_path: Path) -> None:
+    shutil.copytree(POLICIES, tmp_path / "policies")
+    file = tmp_path / "policies" / "rules" / "vendor.csv"
+    file.write_text(file.read_text().replace("VENDOR-REGION,vendor,deny", "VENDOR-REGION,vendor,Deny"))
+    told = shell("policy", "check", "--policies", str(tmp_path / "policies"))
+    assert told.code == 1
+    assert "rules/vendor.csv:" in told.err
+    assert "`Deny`" in told.err
+    told = shell("policy", "check", "--policies", str(tmp_path / "policies"), "--json")
+    assert told.code == 1
+    assert told.json["faults"][0]["file"] == "rules/vendor.csv"
+
+
+def test_a_folder_without_a_case_fails(shell: Shell, tmp_path: Path) -> None:
+    told = shell("policy", "test", "--cases", str(tmp_path))
+    assert told.code == 1
+    assert "no case" in told.err
+
+
+def test_a_case_that_fails_is_told_with_what_came(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(
+        "- id: X1\n  title: nobody may\n  at: 2026-11-20T12:00:00Z\n"
+        "  request: {subject: {type: person, id: nobody}, model: opus-4.6, action: infer}\n"
+        "  expect: {decision: allow}\n"
+    )
+    told = shell("policy", "test", "--cases", str(tmp_path))
+    assert told.code == 1
+    assert "decision: expected allow, came deny" in told.err
+
+
+def test_what_is_exported_is_what_was_imported(filled: Shell, tmp_path: Path) -> None:
+    exported = filled("members", "export").out
+    rows = read_members(exported.encode(), "export")
+    assert len(rows.organisations) == 27
+    again = tmp_path / "again.yaml"
+    again.write_text(exported)
+    told = filled("members", "import", str(again), "--json")
+    assert (told.code, told.json["added"]) == (0, 0)
+    shown = filled("members", "show", "harbor-cyber")
+    assert shown.code == 0
+    assert "key-harbor" in shown.out
+    assert filled("members", "show", "nobody").code == 1
+
+
+def test_a_broken_membership_file_exits_with_1_and_names_the_place(filled: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text("organisations:\n- {id: x, incorporated: UK}\n")
+    told = filled("members", "import", str(file))
+    assert told.code == 1
+    assert ":2:" in told.err
+    assert "`UK`" in told.err
+    assert "nothing was changed" in told.err
+
+
+def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
+    made = shell("keys", "create", "main gateway", "--role", "gateway", "--gateway", "main", "--json").json
+    assert made["token"].startswith(f"pe_{made['id']}_")
+    listed = shell("keys", "list", "--json").json
+    assert [key["id"] for key in listed] == [made["id"]]
+    assert made["token"].rpartition("_")[2] not in json.dumps(listed)
+    assert "main gateway" in shell("keys", "list").out
+    assert shell("keys", "revoke", made["id"]).code == 0
+    assert shell("keys", "revoke", made["id"]).code == 1
+    assert shell("keys", "list", "--json").json[0]["revoked_at"] is not None
+
+
+def test_the_schema_is_brought_up_once(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert shell("db", "current").code == 0
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'new' / 'fresh.db'}")
+    assert shell("db", "upgrade").code == 0
+    assert shell("db", "upgrade").code == 0
+    told = shell("db", "current", "--json").json
+    assert told["current"] == told["newest"]
+
+
+def test_the_demonstration_walks_june_2026(shell: Shell) -> None:
+    told = shell("demo", "--json")
+    assert told.code == 0
+    walk = {
+        (parse_instant(step["instant"]), one["person"]): [answer["decision"] for answer in one["answers"]]
+        for step in told.json
+        for one in step["answers"]
+    }
+    june = [
+        parse_instant(f"2026-{day}")
+        for day in ("06-10T15:00:00Z", "06-13T15:00:00Z", "06-27T15:00:00Z", "07-01T15:00:00Z")
+    ]
+    assert [walk[instant, "alice"] for instant in june] == [["allow"] * 2, ["deny"] * 2, ["deny"] * 2, ["allow"] * 2]
+    assert [walk[instant, "mei"] for instant in june] == [["allow"] * 2, ["deny"] * 2, ["allow", "deny"], ["allow"] * 2]
+    assert [walk[instant, "carol"] for instant in june] == [["allow"] * 2, ["deny"] * 2, ["deny"] * 2, ["allow"] * 2]
+    text = shell("demo").out
+    assert "60 decisions were made and recorded" in text
