@@ -2,13 +2,16 @@
 
 A world is a case document without expectations, so that the engine reads it as it reads any other file and the
 reference evaluator takes it as it is. Nothing in it contradicts itself.
+
+In the others anything goes; in the friendly ones nearly everything is as an allow needs it, so that one fact or two
+decide.
 """
 
 from __future__ import annotations
 
 import json
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller, Request
@@ -93,7 +96,14 @@ SPANS = [
     ("2026-06-12T22:00:00Z", None),
     ("2026-12-01", None),
 ]
+DRAWN = ["2025-05-01", "2026-05-01", "2026-05-15T15:00:10Z", "2026-06-12T21:21:00Z", "2026-06-13"]
 PERCENTS = ["0.5", "10", "20", "25", "30", "40", "49", "49.99", "50", "50.01", "51", "60", "80", "100", None]
+
+
+FRIENDLY_COUNTRIES: Final = ["US", "US", "US", "JP", "DE", "KR", "CA"]
+FRIENDLY_CALLS: Final = [*(model for model in MODELS[:6] for _ in range(3)), "gpt-5.4", "llama-4", "student", "derived"]
+FRIENDLY_CUSTODY: Final = ["mythos-5", "opus-4.6", "gemini-4", "glm-5.2", "student", "derived", *MODELS[12:16]]
+FRIENDLY_REGIMES: Final = {"mythos-5": "us-order", "fable-5": "us-order", "techdata:usml": "us-itar"}
 
 
 def _span(random: Random) -> dict[str, Any]:
@@ -113,7 +123,15 @@ def _unique(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
 
 
 def world(random: Random) -> World:
-    """A world drawn from the generator."""
+    """A world drawn from the generator; half of them are friendly, and about a third allow."""
+    document, focus = _anything(random)
+    if random.random() < 0.5:
+        _befriend(random, document, focus)
+    return document
+
+
+def _anything(random: Random) -> tuple[World, str]:
+    """A world in which anything goes, and the organisation that most of it is about."""
     organisations = ["anthropic"] + [f"o{index}" for index in range(random.randint(1, 5))]
     people = [f"p{index}" for index in range(random.randint(1, 3))]
     focus = random.choice(organisations)
@@ -125,6 +143,7 @@ def world(random: Random) -> World:
         for owner in _some(random, parties, 3)
         if owner != owned
     ]
+    papers = [_paper(random, index, focus, organisations) for index in range(random.randint(0, 4))]
     return {
         "at": random.choice(INSTANTS),
         "known_at": None,
@@ -158,8 +177,12 @@ def world(random: Random) -> World:
                 "organisation",
                 "from",
             ),
-            "authorisations": [_paper(random, index, focus, organisations) for index in range(random.randint(0, 4))],
-            "draws": [],
+            "authorisations": papers,
+            "draws": [
+                {"authorisation": paper["id"], "person": random.choice(people), "at": random.choice(DRAWN)}
+                for paper in papers
+                if random.random() < 0.5
+            ],
             "listings": _unique(
                 [_listing(random, parties, focus) for _ in range(random.randint(0, 3))],
                 "party",
@@ -197,7 +220,68 @@ def world(random: Random) -> World:
             "assertable": random.choice([[], ["us_status"], ["us_status", "citizenships", "headquarters"]]),
         },
         "request": _request(random, organisations, people, focus),
-    }
+    }, focus
+
+
+def _befriend(random: Random, document: World, focus: str) -> None:  # noqa: PLR0912  a die for each fact
+    """Make nearly everything as an allow needs it."""
+
+    def mostly() -> bool:
+        return random.random() < 0.93
+
+    members, request = document["members"], document["request"]
+    for organisation in members["organisations"]:
+        if mostly():
+            home = random.choice(FRIENDLY_COUNTRIES)
+            organisation |= {"incorporated": home, "headquarters": random.choice([home, "US"])}
+        if mostly():
+            organisation |= {"sector": "other", "reseller": False}
+    for person in members["people"]:
+        if mostly():
+            employers = [focus] if random.random() < 0.8 else sorted({focus, members["organisations"][-1]["id"]})
+            person["employments"] = [
+                {"organisation": name, "kind": "employee", "from": "2020-01-01", "to": None} for name in employers
+            ]
+        if mostly():
+            person["us_status"] = [{"kind": random.choice(STATUSES[:-2]), "from": "2020-01-01", "to": None}]
+        if mostly():
+            person["citizenships"] = [{"country": random.choice(FRIENDLY_COUNTRIES), "from": None, "to": None}]
+            person["permanent_residencies"] = []
+    for account in members["accounts"]:
+        if mostly():
+            account |= {"person": random.choice(members["people"])["id"], "cluster": None}
+    if mostly():
+        joined = {"organisation": focus, "consortium": "glasswing", "from": None, "to": None, "status": "active"}
+        members["memberships"] = [row for row in members["memberships"] if row["organisation"] != focus] + [joined]
+    members["listings"] = [row for row in members["listings"] if random.random() < 0.2]
+    members["ownership"] = [row for row in members["ownership"] if row["percent"] is not None or not mostly()]
+    if mostly():
+        request["action"] = random.choice(ACTIONS)
+        calls = request["action"] in ACTIONS[:6] or request["action"] == "administer"
+        request["model"] = random.choice(FRIENDLY_CALLS if calls else FRIENDLY_CUSTODY)
+    for paper in members["authorisations"]:
+        if mostly():
+            paper |= {"holder": focus, "from": None, "to": None, "cap": random.choice([None, {"named_users": 1}])}
+            paper["regime"] = FRIENDLY_REGIMES.get(request["model"], "us-ear")
+            paper["models"] = sorted({request["model"], *paper["models"]})
+            paper["actions"] = sorted({request["action"], *paper["actions"]})
+    if mostly():
+        consignee = {"organisation": focus, "kind": "sta_consignee", "from": None, "to": None}
+        members["statements"] = [row for row in members["statements"] if row["organisation"] != focus] + [consignee]
+    if mostly():
+        country = random.choice(FRIENDLY_COUNTRIES)
+        request["place"] = {"country": country, "ip_country": random.choice([country, country, "US", None])}
+    if mostly():
+        request["purpose"] = "defensive_cybersecurity"
+    if mostly():
+        known = {"person": members["people"], "organisation": [{"id": focus}], "account": members["accounts"]}
+        kind = random.choice(["person", "person", "person", "organisation", "account"])
+        subject = random.choice(known[kind])
+        request["subject"] = {"type": subject.get("kind", kind), "id": subject["id"]}
+        request.pop("end_user", None)
+    if mostly() and request["subject"]["id"] != "ghost":
+        request.pop("acting_for", None)
+        request.pop("destination", None)
 
 
 def _organisation(random: Random, name: str) -> dict[str, Any]:
@@ -260,7 +344,7 @@ def _listing(random: Random, parties: list[str], focus: str) -> dict[str, Any]:
     return {
         "party": random.choice([focus, random.choice(parties)]),
         "list": random.choice(["EL", "MEU", "UVL", "SDN", "SDN", "DPL"]),
-        "entry": "an entry",
+        "entry": random.choice(["an entry", "another entry"]),
         "entry_version": "2025-01-16",
         "reference": None,
         "status": status,

@@ -17,7 +17,7 @@ from typing import Final
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import Answer
-from policy_engine.domain.persons import status_at
+from policy_engine.domain.persons import ContradictionError, status_at
 from policy_engine.domain.request import Assertion, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
@@ -332,7 +332,11 @@ def _fill_us_status(person: Person, assertion: Assertion, at: datetime) -> tuple
         kind = UsStatusKind(_single(assertion))
     except ValueError as error:
         raise AssertedValueError(f"property `us_status` has no value `{', '.join(assertion.values)}`") from error
-    filed = status_at(person, at)
+    try:
+        filed = status_at(person, at)
+    except ContradictionError:
+        # The file stands as it is; whichever row reads the status meets the contradiction and denies.
+        return person, None
     if filed is not None:
         return person, None if filed is kind else filed.value
     return replace(person, us_statuses=(UsStatus(person=person.id, kind=kind),)), None
