@@ -100,9 +100,10 @@ def bytes_of(asked: Asked, told: Answered) -> bytes:
     return encode_answer(_decision(asked, told))
 
 
-def record_of(asked: Asked, told: Answered) -> bytes:
-    """The record, with every word that was looked at for each party."""
-    return encode_record(_decision(asked, told), told.question.parties, bytes_of(asked, told))
+def both(asked: Asked, told: Answered) -> tuple[bytes, bytes]:
+    """The answer, and the record with every word that was looked at for each party."""
+    reply = bytes_of(asked, told)
+    return reply, encode_record(_decision(asked, told), told.question.parties, reply)
 
 
 def _decision(asked: Asked, told: Answered) -> Decision:
@@ -153,17 +154,22 @@ class OpenFact:
 
 
 def open_facts(random: Random, asked: Asked) -> Iterator[OpenFact]:
-    """Every open fact of a question.
+    """Every open fact of those who ask or host, and of those who own them.
 
     Left out is what the rules say is no fact of its own: a military end use (an unstated purpose is none), one of
     stated country and address while the other is known, the part of a country other than Ukraine, and a share in an
     organisation of which more than all is held, since the known shares bound an unknown one.
     """
+    near = names_near(asked)
     for entry in asked.rows.people:
-        yield from _facts_of_person(random, asked, entry)
+        if f"person:{entry.id}" in near:
+            yield from _facts_of_person(random, asked, entry)
     for organisation in asked.rows.organisations:
-        yield from _facts_of_organisation(organisation)
+        if organisation.id in near:
+            yield from _facts_of_organisation(organisation)
     for stake in asked.rows.stakes:
+        if stake.owned not in near:
+            continue
         rest = 100 - _held(asked, stake)
         if stake.percent is not None and stake.percent <= rest:
             yield OpenFact(
@@ -282,6 +288,15 @@ def _facts_of_entry(entry: Entry) -> Iterator[OpenFact]:
             forget=partial(_with_entry, added(None)),
             learn=tuple(partial(_with_entry, added(count)) for count in counts),
         )
+
+
+def names_near(asked: Asked) -> set[str]:
+    """Those who ask or host, and those who ever own them, as a listing names them."""
+    question = derive(asked.request, asked.roster, asked.book, asked.caller, asked.at)
+    near = [name for party in question.parties for name in party.listed_names]
+    for name in near:
+        near += [stake.owner for stake in asked.rows.stakes if stake.owned == name and stake.owner not in near]
+    return set(near)
 
 
 def _held(asked: Asked, stake: Stake) -> Decimal:

@@ -124,9 +124,13 @@ def _unique(rows: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
 
 def world(random: Random) -> World:
     """A world drawn from the generator; half of them are friendly, and about a third allow."""
+    return friendly_world(random) if random.random() < 0.5 else _anything(random)[0]
+
+
+def friendly_world(random: Random) -> World:
+    """A world in which nearly everything is as an allow needs it; more than half allow."""
     document, focus = _anything(random)
-    if random.random() < 0.5:
-        _befriend(random, document, focus)
+    _befriend(random, document, focus)
     return document
 
 
@@ -223,63 +227,73 @@ def _anything(random: Random) -> tuple[World, str]:
     }, focus
 
 
-def _befriend(random: Random, document: World, focus: str) -> None:  # noqa: PLR0912  a die for each fact
+def _befriend(random: Random, document: World, focus: str) -> None:
     """Make nearly everything as an allow needs it."""
-
-    def mostly() -> bool:
-        return random.random() < 0.93
-
     members, request = document["members"], document["request"]
+    _befriend_request(random, request, members, focus)
     for organisation in members["organisations"]:
-        if mostly():
+        if _mostly(random):
             home = random.choice(FRIENDLY_COUNTRIES)
             organisation |= {"incorporated": home, "headquarters": random.choice([home, "US"])}
-        if mostly():
+        if _mostly(random):
             organisation |= {"sector": "other", "reseller": False}
     for person in members["people"]:
-        if mostly():
-            employers = [focus] if random.random() < 0.8 else sorted({focus, members["organisations"][-1]["id"]})
-            person["employments"] = [
-                {"organisation": name, "kind": "employee", "from": "2020-01-01", "to": None} for name in employers
-            ]
-        if mostly():
-            person["us_status"] = [{"kind": random.choice(STATUSES[:-2]), "from": "2020-01-01", "to": None}]
-        if mostly():
-            person["citizenships"] = [{"country": random.choice(FRIENDLY_COUNTRIES), "from": None, "to": None}]
-            person["permanent_residencies"] = []
+        _befriend_person(random, person, [focus, members["organisations"][-1]["id"]])
     for account in members["accounts"]:
-        if mostly():
-            account |= {"person": random.choice(members["people"])["id"], "cluster": None}
-    if mostly():
+        if _mostly(random):
+            account["person"] = random.choice(members["people"])["id"]
+        if random.random() < 0.7:
+            account["cluster"] = None
+    if _mostly(random):
         joined = {"organisation": focus, "consortium": "glasswing", "from": None, "to": None, "status": "active"}
         members["memberships"] = [row for row in members["memberships"] if row["organisation"] != focus] + [joined]
-    members["listings"] = [row for row in members["listings"] if random.random() < 0.2]
-    members["ownership"] = [row for row in members["ownership"] if row["percent"] is not None or not mostly()]
-    if mostly():
-        request["action"] = random.choice(ACTIONS)
-        calls = request["action"] in ACTIONS[:6] or request["action"] == "administer"
-        request["model"] = random.choice(FRIENDLY_CALLS if calls else FRIENDLY_CUSTODY)
     for paper in members["authorisations"]:
-        if mostly():
+        if _mostly(random):
             paper |= {"holder": focus, "from": None, "to": None, "cap": random.choice([None, {"named_users": 1}])}
             paper["regime"] = FRIENDLY_REGIMES.get(request["model"], "us-ear")
             paper["models"] = sorted({request["model"], *paper["models"]})
             paper["actions"] = sorted({request["action"], *paper["actions"]})
-    if mostly():
+    if _mostly(random):
         consignee = {"organisation": focus, "kind": "sta_consignee", "from": None, "to": None}
         members["statements"] = [row for row in members["statements"] if row["organisation"] != focus] + [consignee]
-    if mostly():
+    members["listings"] = [row for row in members["listings"] if random.random() < 0.2]
+    members["ownership"] = [row for row in members["ownership"] if row["percent"] is not None or not _mostly(random)]
+
+
+def _mostly(random: Random) -> bool:
+    return random.random() < 0.93
+
+
+def _befriend_person(random: Random, person: dict[str, Any], organisations: list[str]) -> None:
+    if _mostly(random):
+        employers = organisations[:1] if random.random() < 0.8 else sorted(set(organisations))
+        person["employments"] = [
+            {"organisation": name, "kind": "employee", "from": "2020-01-01", "to": None} for name in employers
+        ]
+    if _mostly(random):
+        person["us_status"] = [{"kind": random.choice(STATUSES[:-2]), "from": "2020-01-01", "to": None}]
+    if _mostly(random):
+        person["citizenships"] = [{"country": random.choice(FRIENDLY_COUNTRIES), "from": None, "to": None}]
+        person["permanent_residencies"] = []
+
+
+def _befriend_request(random: Random, request: dict[str, Any], members: dict[str, Any], focus: str) -> None:
+    if _mostly(random):
+        request["action"] = random.choice(ACTIONS)
+        calls = request["action"] in ACTIONS[:6] or request["action"] == "administer"
+        request["model"] = random.choice(FRIENDLY_CALLS if calls else FRIENDLY_CUSTODY)
+    if _mostly(random):
         country = random.choice(FRIENDLY_COUNTRIES)
         request["place"] = {"country": country, "ip_country": random.choice([country, country, "US", None])}
-    if mostly():
+    if _mostly(random):
         request["purpose"] = "defensive_cybersecurity"
-    if mostly():
+    if _mostly(random):
         known = {"person": members["people"], "organisation": [{"id": focus}], "account": members["accounts"]}
         kind = random.choice(["person", "person", "person", "organisation", "account"])
         subject = random.choice(known[kind])
         request["subject"] = {"type": subject.get("kind", kind), "id": subject["id"]}
         request.pop("end_user", None)
-    if mostly() and request["subject"]["id"] != "ghost":
+    if _mostly(random):
         request.pop("acting_for", None)
         request.pop("destination", None)
 

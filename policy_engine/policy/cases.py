@@ -70,7 +70,9 @@ class Case:
 
     @property
     def caller(self) -> Caller:
-        return Caller(id=CASE_CALLER, gateway=self.gateway, assertable=self.assertable, explain=True)
+        return Caller(
+            id=CASE_CALLER, gateway=self.gateway, assertable=self.assertable, explain=bool(self.expect.remedies)
+        )
 
     def roster(self) -> Roster:
         """The case's facts as known at its second clock."""

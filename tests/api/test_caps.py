@@ -15,7 +15,6 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.membership_file import read_members
-from policy_engine.store.database import open_database
 from policy_engine.store.members import Members
 from policy_engine.wiring import Settings, build
 from tests.api.service import NOON, Service, serving
@@ -70,7 +69,7 @@ def _race(url: str, name: str, start: Barrier, outcomes: multiprocessing.Queue[t
 
 
 def test_two_processes_racing_for_the_last_place_never_both_win(store: Store) -> None:
-    Members(open_database(store.url)).record(_seats(ROUNDS, 1), actor="test", reason="test", at=NOON)
+    Members(store.open()).record(_seats(ROUNDS, 1), actor="test", reason="test", at=NOON)
     context = multiprocessing.get_context("spawn")
     start, outcomes = context.Barrier(2), context.Queue()
     racers = [context.Process(target=_race, args=(store.url, name, start, outcomes)) for name in "ab"]

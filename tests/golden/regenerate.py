@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -38,13 +39,14 @@ END: Final = "<!-- end of words -->"
 def golden_answer(case: Case) -> str:
     """The whole answer, and every row in force at the instant with what it did; a row that did not match is silent."""
     judge = judge_of(case)
-    answered = answer(judge, case.roster(), case.request, case.caller, case.at)
+    caller = replace(case.caller, explain=True)
+    answered = answer(judge, case.roster(), case.request, caller, case.at)
     decision = Decision(
         id=SIMULATED_ID,
         decided_at=case.at,
         valid_until=answered.valid_until,
         request=case.request,
-        caller=case.caller,
+        caller=caller,
         entry=answered.question.entry,
         verdict=answered.verdict,
         alternatives=answered.alternatives,
