@@ -90,6 +90,7 @@ class Question:
     horizon: Horizon
     enforced: frozenset[str] = frozenset()
     reached: tuple[Row, ...] = ()
+    fault: str | None = None
     matched_regimes: frozenset[str] = frozenset()
     barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -147,7 +148,7 @@ class _Claimed:
 
 
 def derive(request: Request, roster: Roster, book: Book, caller: Caller, at: datetime) -> Question:
-    """The question with its parties, as the roster has them at the instant.
+    """The question with its parties, as the roster has them at the instant; a contradiction on file is its `fault`.
 
     Raises `AssertedValueError` for an assertable property whose value no file could hold.
     """
@@ -163,9 +164,14 @@ def derive(request: Request, roster: Roster, book: Book, caller: Caller, at: dat
     conflicts: list[Conflict] = []
     ignored: list[str] = []
     parties: list[Party] = []
-    for role, subject in ((Role.SUBJECT, request.subject), (Role.END_USER, request.end_user)):
-        if subject is not None:
-            parties += _parties_of(question, role, subject, conflicts, ignored)
+    try:
+        for role, subject in ((Role.SUBJECT, request.subject), (Role.END_USER, request.end_user)):
+            if subject is not None:
+                parties += _parties_of(question, role, subject, conflicts, ignored)
+    except ContradictionError as error:
+        # Met while comparing an assertion with the file: there are no facts to judge by.
+        question.fault = str(error)
+        return question
     if parties[0].on_file:
         parties += _hosts(question, parties)
     else:
@@ -332,11 +338,7 @@ def _fill_us_status(person: Person, assertion: Assertion, at: datetime) -> tuple
         kind = UsStatusKind(_single(assertion))
     except ValueError as error:
         raise AssertedValueError(f"property `us_status` has no value `{', '.join(assertion.values)}`") from error
-    try:
-        filed = status_at(person, at)
-    except ContradictionError:
-        # The file stands as it is; whichever row reads the status meets the contradiction and denies.
-        return person, None
+    filed = status_at(person, at)
     if filed is not None:
         return person, None if filed is kind else filed.value
     return replace(person, us_statuses=(UsStatus(person=person.id, kind=kind),)), None

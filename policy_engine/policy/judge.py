@@ -27,6 +27,7 @@ import casbin
 from policy_engine.domain import logic
 from policy_engine.domain.facts import Party, Question, Role
 from policy_engine.domain.logic import YES, Answer, Detail, Tri
+from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
@@ -188,7 +189,12 @@ class Judge:
         self._enforced: dict[int, frozenset[str]] = {}
 
     def verdict(self, question: Question) -> Verdict:
-        """The verdict on a question whose parties are derived. Pure, apart from the question's own memory."""
+        """The verdict on a question whose parties are derived. Pure, apart from the question's own memory.
+
+        Raises `ContradictionError` when the file says two things at once of what has to be read.
+        """
+        if question.fault is not None:
+            raise ContradictionError(question.fault)
         stretch = bisect_right(self._edges, question.at)
         candidates = self._reaching(stretch, question)
         question.enforced = self._enforced_in(stretch, question.at)
