@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policy_engine.domain.instants import format_instant
-from policy_engine.policy.cases import Case, run_case
+from policy_engine.policy.cases import Case
 from tests.api.service import copied, known_by, serving
 from tests.conftest import CASES, judge_of
 
@@ -46,7 +46,6 @@ def _assert_expected(case: Case, answer: dict[str, Any]) -> None:
     assert expect.alternatives is None or list(expect.alternatives) == answer["alternatives"]
     remedies = [one["change"] for one in answer["remedies"]]
     assert set(expect.remedies) <= set(remedies)
-    assert remedies == [one.change.kind.value for one in run_case(case, judge_of(case)).answered.remedies]
     assert set(expect.obligations) <= {one["id"] for one in answer["obligations"]}
     assert expect.valid_until is None or format_instant(expect.valid_until) == answer["valid_until"]
     assert answer["decided_at"] == format_instant(case.at)
