@@ -15,8 +15,10 @@ from typing import Final
 from policy_engine.domain.catalogue import Entry, Weights
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import derive
-from policy_engine.domain.request import Caller, Place, Request
+from policy_engine.domain.request import Action, Caller, Place, Request
 from policy_engine.domain.roster import (
+    Authorisation,
+    AuthorisationKind,
     Citizenship,
     Employment,
     EmploymentKind,
@@ -137,11 +139,40 @@ def with_request(asked: Asked, request: Request) -> Asked:
     return replace(asked, request=request)
 
 
+def explained(asked: Asked) -> Asked:
+    """The same question by a caller that is told what could lawfully change the answer."""
+    return replace(asked, caller=replace(asked.caller, explain=True))
+
+
 def without_assertions(asked: Asked) -> Asked:
     """The same question with nothing asserted, so that a fact taken from the file is known from nowhere else."""
     request = asked.request
     end_user = None if request.end_user is None else replace(request.end_user, properties=())
     return with_request(asked, replace(request, subject=replace(request.subject, properties=()), end_user=end_user))
+
+
+def at_the_desk(random: Random, asked: Asked) -> Asked:
+    """A release to the same ones instead, where status, citizenships and papers are read."""
+    model = random.choice(["technology:4E001.a", "technology:4E001.c", "techdata:usml", "weights:4E091"])
+    statuses = tuple(
+        replace(row, kind=random.choice([row.kind, row.kind, UsStatusKind.NONE])) for row in asked.rows.us_statuses
+    )
+    licences = tuple(
+        Authorisation(
+            id=f"D of {row.id}",
+            regime="us-itar" if model == "techdata:usml" else "us-ear",
+            kind=AuthorisationKind.LICENCE,
+            holder=row.id,
+            models=(model,),
+            actions=("release",),
+            named_users=random.choice([None, 1]),
+        )
+        for row in asked.rows.organisations
+        if some(random, 0.4)
+    )
+    request = replace(asked.request, model=model, action=Action.RELEASE)
+    rows = replace(asked.rows, us_statuses=statuses, authorisations=(*asked.rows.authorisations, *licences))
+    return with_request(with_rows(asked, rows), request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,7 +242,7 @@ def _befriend(random: Random, document: World, focus: str) -> None:
     for account in members["accounts"]:
         if _mostly(random):
             account["person"] = random.choice(members["people"])["id"]
-        if random.random() < 0.7:
+        if random.random() < 0.5:
             account["cluster"] = None
     if _mostly(random):
         joined = {"organisation": focus, "consortium": "glasswing", "from": None, "to": None, "status": "active"}
