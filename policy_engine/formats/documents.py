@@ -45,6 +45,16 @@ MAX_EXPONENT: Final = 999
 _MAX_UNREADABLE: Final = 100
 
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
+_OTHER_BEGINNINGS: Final = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"PK\x03\x04", "a spreadsheet or another archive"),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet of an old Excel"),
+    (b"\x1f\x8b", "compressed"),
+)
+_LOOKED_AT: Final = 400
 _UNREADABLE: Final = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINE_BREAK: Final = re.compile("\r\n|\r|\n")
@@ -172,7 +182,14 @@ def parse_document(data: bytes, source: str, faults: list[Fault], *, max_bytes: 
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line, column = _place_in(data[: error.start].decode("utf-8"))
-        findings.add(line, column, f"byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        byte = data[error.start]
+        other = other_encoding(data)
+        what = in_windows_1252(byte) if other is None else f": it is {other}"
+        findings.add(line, column, f"byte 0x{byte:02x} is not UTF-8{what}", "save the file as UTF-8")
+        return None
+    other = other_encoding(data)
+    if other is not None:
+        findings.add(1, 1, f"the file is no UTF-8: it is {other}", "save the file as UTF-8")
         return None
     if _refuse_unreadable(text, findings):
         return None
@@ -180,6 +197,36 @@ def parse_document(data: bytes, source: str, faults: list[Fault], *, max_bytes: 
     if joined is None:
         return _Builder(findings=findings).build(data)
     return _Builder(findings=findings, shifts=joined.shifts).build(joined.text.encode("utf-8"))
+
+
+def other_encoding(data: bytes) -> str | None:
+    """What a file is that is not UTF-8, by its first bytes: the end of a sentence that begins with "it is"."""
+    for beginning, name in _OTHER_BEGINNINGS:
+        if data.startswith(beginning):
+            return name
+    start = data[:_LOOKED_AT]
+    for first, name in (
+        (1, "UTF-16 (little-endian) without a byte-order mark"),
+        (0, "UTF-16 (big-endian) without a byte-order mark"),
+    ):
+        # In a text that is mostly Latin letters every other byte of UTF-16 is a NUL.
+        if (
+            len(start) > 1
+            and 2 * start[first::2].count(0) > len(start[first::2])
+            and not start[1 - first :: 2].count(0)
+        ):
+            return name
+    return None
+
+
+def in_windows_1252(byte: int) -> str:
+    """The character that a byte is in Windows-1252, as the end of a sentence; empty where it is none."""
+    character = bytes([byte]).decode("cp1252", "ignore")
+    return (
+        f", as if it were Windows-1252 or Latin-1, where it is `{character}`"
+        if character.isprintable() and character
+        else ""
+    )
 
 
 def _place_in(before: str) -> tuple[int, int]:

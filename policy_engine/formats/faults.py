@@ -11,22 +11,55 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 from policy_engine.formats.identifiers import shown
+
+MOST_FAULTS: Final = 200_000
+"""Faults that one reading collects; whoever has more mends these first."""
+
+_SHOWN: Final = 80
+_LIKE_ENOUGH: Final = 0.6
+"""The least ratio of `difflib` at which one word may have been meant for another."""
 
 
 def quoted(text: str) -> str:
     """An author's input as a message repeats it: in backticks, visible, at most 80 characters."""
-    return f"`{shown(text)}`"
+    return f"`{text}`" if len(text) <= _SHOWN and text.isprintable() else f"`{shown(text, limit=_SHOWN)}`"
 
 
 def near_miss(word: str, choices: tuple[str, ...]) -> str | None:
     """The choice that the author most likely meant, or `None` when none is near."""
-    folded = _folded(word)
-    for choice in choices:
-        if _folded(choice) == folded:
-            return choice
-    return next(iter(difflib.get_close_matches(word[:80], choices, n=1)), None)
+    return _near_miss(word[:80], choices)
+
+
+@lru_cache(maxsize=4096)  # one slip of a spreadsheet is in every row
+def _near_miss(word: str, choices: tuple[str, ...]) -> str | None:
+    return _by_folding(choices).get(_folded(word)) or _most_like(word, choices)
+
+
+@lru_cache(maxsize=64)
+def _by_folding(choices: tuple[str, ...]) -> dict[str, str]:
+    return {_folded(choice): choice for choice in reversed(choices)}
+
+
+def _most_like(word: str, choices: tuple[str, ...]) -> str | None:
+    """What `difflib.get_close_matches` gives, without comparing what cannot be like the word."""
+    matcher = difflib.SequenceMatcher(b=word)
+    size, beginning = len(word), word[:3]
+    others = dict.fromkeys(map(ord, word))
+    least, best = _LIKE_ENOUGH, ""
+    # The likely ones first, so that most others need no comparison.
+    likely = [choice for choice in choices if choice.startswith(beginning)]
+    for choice in (*likely, *choices):
+        length = len(choice)
+        needed = least * (length + size) / 2
+        if length < needed or size < needed or length - len(choice.translate(others)) < needed:
+            continue
+        matcher.set_seq1(choice)
+        if matcher.quick_ratio() >= least:
+            least, best = max((least, best), (matcher.ratio(), choice))
+    return best or None
 
 
 def _folded(word: str) -> str:
@@ -61,11 +94,15 @@ class Fault:
         return text if text.isprintable() else shown(text, limit=10 * len(text))
 
 
+def _place(fault: Fault) -> tuple[str, int, int, str, str]:
+    return fault.source, fault.line, fault.column, fault.message, fault.remedy
+
+
 class FaultsError(ValueError):
     """A file that cannot be used, with every fault found in it, sorted; nothing of the file counts."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults: tuple[Fault, ...] = tuple(sorted(set(faults)))
+        self.faults: tuple[Fault, ...] = tuple(sorted(set(faults), key=_place))
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
@@ -77,5 +114,16 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
 
     def add(self, line: int, column: int, message: str, remedy: str = "") -> None:
-        """Note a fault and read on."""
-        self.faults.append(Fault(source=self.source, line=line, column=column, message=message, remedy=remedy))
+        """Note a fault and read on; beyond `MOST_FAULTS` only that there are more."""
+        if len(self.faults) < MOST_FAULTS - 1:
+            self.faults.append(Fault(source=self.source, line=line, column=column, message=message, remedy=remedy))
+        elif not self.full:
+            message = f"there are more than {MOST_FAULTS:,} faults, and no more of them are told"
+            self.faults.append(
+                Fault(source=self.source, line=line, column=column, message=message, remedy="mend those told first")
+            )
+
+    @property
+    def full(self) -> bool:
+        """Whether so many faults are noted that nothing more is worth reading."""
+        return len(self.faults) >= MOST_FAULTS

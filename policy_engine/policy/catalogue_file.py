@@ -6,8 +6,10 @@ all documents are read. An alias is one entry's for each gateway and never anoth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeAlias
 
 from policy_engine.domain.catalogue import Catalogue, DerivedFrom, Entry, ItemKind, TaughtBy, Tier, Weights
 from policy_engine.formats.documents import Node, Scalar
@@ -79,17 +81,41 @@ class CatalogueReader:
             filed.values.add(naming.node, "an entry is its own fallback", "take it out")
 
     def _circular(self) -> list[_Filed]:
-        """The entries that are among their own ancestors: what is left once all without ancestors are taken away."""
-        ancestors = {
+        """The entries that are among their own ancestors."""
+        above = {
             name: {one.target for one in filed.names if one.how != "fallback" and one.target in self._filed}
             for name, filed in self._filed.items()
         }
-        while rootless := {name for name, above in ancestors.items() if not above}:
-            ancestors = {name: above - rootless for name, above in ancestors.items() if above}
-        # Descendants of a circle are left over too; those have nobody below them.
-        while leaves := ancestors.keys() - set().union(*ancestors.values()):
-            ancestors = {name: above for name, above in ancestors.items() if name not in leaves}
-        return [self._filed[name] for name in ancestors]
+        below: dict[str, set[str]] = {name: set() for name in above}
+        for name, ancestors in above.items():
+            for ancestor in ancestors:
+                below[ancestor].add(name)
+        # Without ancestors, or without descendants, that are themselves in question, an entry is in no circle.
+        with_ancestors = _left(above, below)
+        circular = _left(_within(below, with_ancestors), _within(above, with_ancestors))
+        return [filed for name, filed in self._filed.items() if name in circular]
+
+
+_Kin: TypeAlias = Mapping[str, set[str]]
+
+
+def _within(kin: _Kin, names: set[str]) -> dict[str, set[str]]:
+    return {name: others & names for name, others in kin.items() if name in names}
+
+
+def _left(kin: _Kin, back: _Kin) -> set[str]:
+    """What is left when all that have no kin are taken away, again and again."""
+    counts = {name: len(others) for name, others in kin.items()}
+    pending = [name for name, count in counts.items() if not count]
+    left = set(kin)
+    while pending:
+        name = pending.pop()
+        left.discard(name)
+        for other in back[name]:
+            counts[other] -= 1
+            if not counts[other]:
+                pending.append(other)
+    return left
 
 
 def _read_entry(key: Scalar, node: Node, values: Values) -> _Filed:

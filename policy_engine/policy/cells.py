@@ -16,13 +16,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 from policy_engine.domain.instants import InstantError, Validity, parse_instant
 from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligation
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import Mistake, Reading, hint, read_condition
+from policy_engine.policy.sheets import like_number
 
 T = TypeVar("T")
 
@@ -32,6 +33,12 @@ _CODE: Final = re.compile(
 )
 _OBLIGATION: Final = re.compile(r"(?P<id>[^\s=]+)(?:\s+for\s+(?P<codes>[^=]+?))?\s*=\s*(?P<message>\S.*)", re.DOTALL)
 _INSTANT_REMEDY: Final = "write 2026-06-12T21:21:00Z or a bare date 2026-06-12"
+_DAYS: Final = re.compile(r"([2-9][0-9]{4})(?:[.,][0-9]+)?")
+_DAY_ZERO: Final = date(1899, 12, 30)
+"""From which spreadsheets count days, so that 45123 is 2023-07-16."""
+_LOCAL_DATE: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]((?:[0-9]{2})?[0-9]{2})(?:[ T].*)?")
+_PARTS: Final = 500
+"""Codes, obligations or suspensions of one row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +55,7 @@ def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
     rules: list[CodeRule] = []
     readings: list[Reading] = []
     mistakes: list[Mistake] = []
-    for offset, piece in _pieces(text):
+    for offset, piece in _pieces(text, mistakes):
         matched = _CODE.fullmatch(piece)
         if matched is None:
             message = f"{quoted(piece)} is no reason code" if piece else "a reason code is missing"
@@ -78,7 +85,7 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
         return Parsed(value=())
     found: list[Obligation] = []
     mistakes: list[Mistake] = []
-    for offset, piece in _pieces(text):
+    for offset, piece in _pieces(text, mistakes):
         matched = _OBLIGATION.fullmatch(piece)
         if matched is None:
             message = f"{quoted(piece)} is no obligation" if piece else "an obligation is missing"
@@ -104,7 +111,7 @@ def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:
         return Parsed(value=())
     found: list[Validity] = []
     mistakes: list[Mistake] = []
-    for offset, piece in _pieces(text):
+    for offset, piece in _pieces(text, mistakes):
         begin, slash, end = (part.strip() for part in piece.partition("/"))
         if not slash or not (begin or end):
             message = f"{quoted(piece)} is no interval" if piece else "an interval is missing"
@@ -132,12 +139,46 @@ def _instant(text: str, mistakes: list[Mistake]) -> datetime | None:
     try:
         return parse_instant(text) if text else None
     except InstantError:
-        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is no instant", remedy=_INSTANT_REMEDY))
+        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is no instant", remedy=instant_remedy(text)))
         return None
 
 
-def _pieces(text: str) -> Iterator[tuple[int, str]]:
+def instant_remedy(text: str, otherwise: str = _INSTANT_REMEDY) -> str:
+    """What to write instead of a text that is no instant; what a spreadsheet made of a date is read back."""
+    days = _DAYS.fullmatch(text)
+    if days is not None:
+        meant = _DAY_ZERO + timedelta(days=int(days[1]))
+        return f"a spreadsheet wrote the date as a number: make its column text and write {meant}"
+    if like_number(text):
+        return f"a spreadsheet wrote the date as a number: make its column text and {otherwise}"
+    local = _LOCAL_DATE.fullmatch(text)
+    if local is None:
+        return otherwise
+    first, second, year = int(local[1]), int(local[2]), int(local[3]) + (2000 if len(local[3]) == 2 else 0)
+    # In which order day and month stand depends on the country of the spreadsheet.
+    meanings = [_date(year, month, day) for day, month in ((first, second), (second, first))]
+    told = " or ".join(dict.fromkeys(str(meaning) for meaning in meanings if meaning is not None))
+    return f"if it is {told}, write that; {otherwise}" if told else otherwise
+
+
+def counts_days(text: str) -> bool:
+    """Whether the text is a day as spreadsheets count them, from 1954 on."""
+    return _DAYS.fullmatch(text) is not None
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _pieces(text: str, mistakes: list[Mistake]) -> Iterator[tuple[int, str]]:
     """What stands between semicolons, with the characters before it."""
+    if text.count(";") >= _PARTS:
+        message = f"the cell has more than {_PARTS} parts"
+        mistakes.append(Mistake(offset=0, message=message, remedy="write several rules"))
+        return
     at = 0
     for piece in text.split(";"):
         yield at + len(piece) - len(piece.lstrip()), piece.strip()

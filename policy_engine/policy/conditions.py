@@ -15,15 +15,18 @@ Whether the things that parameters name exist is not asked here but in `names`.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ANYTHING, FACETS, ROW_WORD, Condition, Term
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import near_miss, quoted
+from policy_engine.policy.sheets import like_number
 
 UNLESS: Final = "unless"
 """The name, beside those of the facets, of the column that says what lifts a bar."""
@@ -39,6 +42,10 @@ _ACTIONS: Final = frozenset(action.value for action in Action)
 _MOST_NAMED: Final = 12
 _MOST_COMPARED: Final = 2_000
 """Names that a misspelt one is compared with: each costs as much as reading a cell."""
+_NEIGHBOURS: Final = 50
+"""Of more names than that those are compared which stand so near to the misspelt one in the alphabet."""
+MOST_TERMS: Final = 500
+_NUMBER_OF_ECCN: Final = re.compile(r"([0-9])(?:[.,]0+)?[eE]\+?([0-9]{1,3})")
 _WITHOUT_PARAMETER_TOO: Final = frozenset({"claims"})
 
 
@@ -86,6 +93,10 @@ def read_condition(text: str, facet: str | None) -> Reading:
         raise ValueError(f"there is no column of conditions `{facet}`")
     if not text.strip(_WHITE):
         return Reading(condition=ANYTHING, terms=(), mistakes=())
+    if text.count("|") + text.count("&") >= MOST_TERMS:
+        message = f"the condition has more than {MOST_TERMS} terms"
+        mistake = Mistake(offset=0, message=message, remedy="name a country group, or write several rules")
+        return Reading(condition=ANYTHING, terms=(), mistakes=(mistake,))
     mistakes: list[Mistake] = []
     located: list[tuple[int, Term]] = []
     alternatives: list[tuple[Term, ...]] = []
@@ -109,13 +120,36 @@ def hint(name: str, known: Collection[str]) -> str:
     """The remedy for a name that is none of the known ones."""
     if not known:
         return "there are none"
+    meant = spoilt_eccn(name)
+    if meant is not None and meant != name:
+        rest = f"write `{meant}`" if meant in known else "write the ECCN"
+        return f"a spreadsheet takes `{meant}` for a number: make its column text and {rest}"
     if len(known) > _MOST_COMPARED:
-        return f"it is none of {len(known):,} names; look for it in the files"
-    names = tuple(sorted(known))
+        near = near_miss(name, _neighbours(name, known)) if isinstance(known, frozenset) else None
+        none = f"it is none of {len(known):,} names; look for it in the files"
+        return none if near is None else f"did you mean {quoted(near)}?"
+    names = _in_order(known) if isinstance(known, frozenset) else tuple(sorted(known))
     near = near_miss(name, names)
     if near is not None:
         return f"did you mean {quoted(near)}?"
     return f"known are {', '.join(names[:_MOST_NAMED])}{' and others' if len(names) > _MOST_NAMED else ''}"
+
+
+def spoilt_eccn(text: str) -> str | None:
+    """The ECCN of which a spreadsheet made this number: 4E091 becomes 4E91, 4E+91 or 4.00E+91; `None` if it is none."""
+    matched = _NUMBER_OF_ECCN.fullmatch(text)
+    return None if matched is None else f"{matched[1]}E{int(matched[2]):03d}"
+
+
+def _neighbours(name: str, known: frozenset[str]) -> tuple[str, ...]:
+    names = _in_order(known)
+    at = bisect.bisect(names, name)
+    return names[max(0, at - _NEIGHBOURS) : at + _NEIGHBOURS]
+
+
+@lru_cache(maxsize=4)
+def _in_order(known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(known))
 
 
 def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) -> Term | None:
@@ -146,6 +180,8 @@ def _misused(name: str, parameter: str | None, facet: str | None) -> tuple[str, 
     """Why the vocabulary does not allow the word here, and what to do about it."""
     kind = VOCABULARY.get(name)
     if kind is None:
+        if like_number(name):
+            return f"{quoted(name)} is a number", "write words; a spreadsheet may have changed it: make the column text"
         return f"there is no word {quoted(name)}", hint(name, _words_for(facet))
     if facet in FACETS and facet not in kind.facets:
         return f"the word `{name}` does not stand in this column", f"its column is `{'` or `'.join(kind.facets)}`"

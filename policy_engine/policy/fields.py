@@ -16,6 +16,7 @@ from policy_engine.domain.instants import ALWAYS, InstantError, Validity, parse_
 from policy_engine.formats.documents import Mapping, Node, Scalar, Sequence, is_null, kind_of
 from policy_engine.formats.faults import Findings, one_of, quoted
 from policy_engine.formats.identifiers import identifier_fault, text_fault
+from policy_engine.policy.cells import counts_days, instant_remedy
 from policy_engine.policy.names import Problem, country_problem
 
 E = TypeVar("E", bound=StrEnum)
@@ -196,13 +197,16 @@ class Values:
 
     def instant(self, node: Node | None) -> datetime | None:
         """An RFC 3339 instant, or a bare date."""
+        if isinstance(node, Scalar) and counts_days(node.text):
+            self.add(node, f"{quoted(node.text)} is not an instant", instant_remedy(node.text))
+            return None
         text = self.text(node)
         if node is None or text is None:
             return None
         try:
             return parse_instant(text)
-        except InstantError as error:
-            self.add(node, str(error), "write an instant with a zone, or a date")
+        except InstantError:
+            self.add(node, f"{quoted(text)} is not an instant", instant_remedy(text))
             return None
 
     def validity(self, fields: Fields) -> Validity:

@@ -19,7 +19,7 @@ from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
 from policy_engine.domain.rules import REGIMES, Tables, Term
 from policy_engine.formats.countries import is_country, suggest
 from policy_engine.formats.faults import quoted
-from policy_engine.policy.conditions import hint
+from policy_engine.policy.conditions import hint, spoilt_eccn
 
 Known = Collection[str] | None
 
@@ -27,10 +27,12 @@ RULED: Final = tuple(regime for regime in REGIMES if regime != "engine")
 """The regimes that rows can have; the engine's own row stands in no file."""
 
 ECCN: Final = re.compile(r"[0-9][A-E][0-9]{3}(\.[a-z0-9]+)*|EAR99")
+_ECCN_OUT_OF_SHAPE: Final = re.compile(r"([0-9])([A-Ea-e])([0-9]{3})((?:\.[A-Za-z0-9]+)*)")
 LIST_CODE: Final = re.compile(r"[A-Z][A-Z0-9-]*")
 PURPOSE: Final = re.compile(r"[a-z][a-z0-9_]*")
 UNNAMEABLE: Final = frozenset(" |&!;,'\"`")
 """Characters that a condition could not repeat in the parameter of a word, or that mean something there."""
+_ID: Final = re.compile(r"[^\s|&!;,'\"`]+")
 _EXCEPTION: Final = re.compile(r"[A-Z][A-Z0-9]*")
 
 
@@ -111,7 +113,13 @@ def eccn_problem(text: str) -> Problem | None:
     """What is wrong with a classification."""
     if ECCN.fullmatch(text):
         return None
-    return Problem(message=f"{quoted(text)} is no ECCN", remedy='write one such as "4E001.a" or "EAR99"')
+    meant, near = spoilt_eccn(text), _ECCN_OUT_OF_SHAPE.fullmatch(text)
+    remedy = 'write one such as "4E001.a" or "EAR99"'
+    if meant is not None and ECCN.fullmatch(meant):
+        remedy = f"if a spreadsheet took `{meant}` for a number, make its column text; {remedy}"
+    elif near is not None:
+        remedy = f"did you mean `{near[1]}{near[2].upper()}{near[3]}{near[4].lower()}`? {remedy}"
+    return Problem(message=f"{quoted(text)} is no ECCN", remedy=remedy)
 
 
 def list_problem(text: str) -> Problem | None:
@@ -157,7 +165,9 @@ def _shaped(what: str, pattern: re.Pattern[str], example: str) -> Check:
     def check(parameter: str, _: Names) -> Problem | None:
         if pattern.fullmatch(parameter):
             return None
-        return Problem(message=f"{quoted(parameter)} is no {what}", remedy=f"write one such as `{example}`")
+        near = next((one for one in (parameter.upper(), parameter.lower()) if pattern.fullmatch(one)), None)
+        remedy = f"write one such as `{example}`" if near is None else f"did you mean {quoted(near)}?"
+        return Problem(message=f"{quoted(parameter)} is no {what}", remedy=remedy)
 
     return check
 
@@ -221,6 +231,8 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "established-in": _each(_place),
     "deemed-within": _each(_place),
     "sector": _of("sector", _values(Sector)),
+    "organisation": _shaped("organisation id", _ID, "alder-bank"),
+    "gateway": _shaped("gateway id", _ID, "main"),
     "member": _CONSORTIUM,
     "membership-never": _CONSORTIUM,
     "membership-ended": _CONSORTIUM,

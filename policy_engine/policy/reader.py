@@ -1,11 +1,15 @@
 """The whole book: from the bytes of its files to a rule book, or every fault with file, line and column, sorted.
 
 A book is a folder with `model.conf`, `catalogue.yaml`, `country_groups.yaml`, `parameters.yaml`, `settings.yaml` and
-one `rules/<regime>.csv` for each regime. It is read whole or not at all: nothing of a book with a fault is used.
+one `rules/<regime>.csv` for each regime, and beside them it may have a `CHANGELOG.csv`. It is read whole or not at all:
+nothing of a book with a fault is used.
 
 The fingerprint is SHA-256 over the canonical content: the rows sorted by id without their lines, the matcher, the
-tables, the settings and the names of the vocabulary. Sorting a file, comments and white space between things leave it
-as it is; whatever can change an answer or a text that is shown changes it.
+tables, the settings and the names of the words used. Sorting a file, comments and white space between things leave it
+as it is, and so does the changelog; whatever can change an answer or a text that is shown changes it.
+
+Limits: `LARGEST_FILE` bytes for a rule file, `LARGEST_DOCUMENT` for one of the others, `LARGEST_BOOK` for all of them,
+and `MOST_ROWS` rules in all the files.
 """
 
 from __future__ import annotations
@@ -20,14 +24,15 @@ from typing import Final
 import msgspec
 
 from policy_engine.domain.rules import Book, Condition, Enforcement, Row, Settings, Tables
-from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.documents import Node, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, one_of, quoted
 from policy_engine.policy.catalogue_file import CatalogueReader
+from policy_engine.policy.changelog import CHANGELOG, read_changelog
 from policy_engine.policy.conditions import hint, parse_condition
 from policy_engine.policy.model import read_matcher
 from policy_engine.policy.names import Names, eccn_names, group_names
-from policy_engine.policy.rule_files import FOLDER, SUFFIX, read_rules
+from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, read_rules
+from policy_engine.policy.sheets import LARGEST_FILE
 from policy_engine.policy.tables import (
     EnforcementSetting,
     read_parameters,
@@ -35,7 +40,7 @@ from policy_engine.policy.tables import (
     read_settings,
 )
 
-__all__ = ["fingerprint_of", "parse_condition", "read_book", "read_folder"]
+__all__ = ["CHANGELOG", "fingerprint_of", "gather", "parse_condition", "read_book", "read_folder"]
 
 MODEL: Final = "model.conf"
 CATALOGUE: Final = "catalogue.yaml"
@@ -43,6 +48,9 @@ COUNTRY_GROUPS: Final = "country_groups.yaml"
 PARAMETERS: Final = "parameters.yaml"
 SETTINGS: Final = "settings.yaml"
 SINGLE_FILES: Final = (MODEL, CATALOGUE, COUNTRY_GROUPS, PARAMETERS, SETTINGS)
+
+LARGEST_DOCUMENT: Final = 4 * 1024 * 1024
+LARGEST_BOOK: Final = 128 * 1024 * 1024
 
 EXTRA_CATALOGUE: Final = "extra catalogue"
 OPERATOR: Final = "operator settings"
@@ -56,13 +64,16 @@ def read_book(
     *,
     enforcement: Mapping[str, str] = _NO_CHANGES,
     extra_catalogue: Node | None = None,
+    progress: Progress | None = None,
 ) -> Book:
     """The book in files by their names relative to its folder.
 
     `enforcement` overrides that of rows by id, and what the settings file says; `extra_catalogue` has entries that
-    replace or add to those of the catalogue file. Raises `FaultsError` with every fault of all the files.
+    replace or add to those of the catalogue file; `progress` is told how many rows of how many are read. Raises
+    `FaultsError` with every fault of all the files, the changelog included.
     """
     faults: list[Fault] = []
+    read_changelog(files.get(CHANGELOG), faults)
     rule_files = _sorted_out(files, faults)
     matcher = read_matcher(files.get(MODEL, b""), _findings(MODEL, files, faults))
     catalogue_document = _document(CATALOGUE, files, faults)
@@ -85,7 +96,7 @@ def read_book(
         parameters_read=parameters_document is not None,
         groups=groups,
     )
-    rules = read_rules(rule_files, names, faults)
+    rules = read_rules(rule_files, names, faults, progress)
     rows = _enforced(rules.rows, rules.ids, filed, enforcement, faults)
     if faults:
         raise FaultsError(faults)
@@ -102,30 +113,54 @@ def read_book(
 def read_folder(folder: Path) -> dict[str, bytes]:
     """The files of a book by their names relative to its folder; other files are passed over.
 
-    Raises `FaultsError` when there is no such folder, a file cannot be read, or a link leads out of the folder.
+    Raises `FaultsError` when there is no such folder, a file cannot be read or is too large, or a link leads out of the
+    folder.
     """
-    findings = Findings(source=str(folder))
+    faults: list[Fault] = []
+    files = gather(folder, faults)
+    if faults:
+        raise FaultsError(faults)
+    return files
+
+
+def gather(folder: Path, faults: list[Fault]) -> dict[str, bytes]:
+    """As `read_folder`, with the faults added to a list; a file that cannot be read stands there without content."""
     root = folder.resolve()
     if not root.is_dir():
-        findings.add(1, 1, "there is no such folder", "name the folder of a rule book")
-        raise FaultsError(findings.faults)
+        message = "there is no such folder"
+        Findings(source=str(folder), faults=faults).add(1, 1, message, "name the folder of a rule book")
+        return {}
     rules = folder / FOLDER
     # A rule file whose name is spelt another way is read too, so that it is refused and not passed over.
     found = sorted(path for path in rules.iterdir() if _is_rule_file(path.name)) if rules.is_dir() else []
     files: dict[str, bytes] = {}
-    for path in [*(folder / name for name in SINGLE_FILES if (folder / name).exists()), *found]:
+    single = [folder / name for name in (*SINGLE_FILES, CHANGELOG) if (folder / name).exists()]
+    room = LARGEST_BOOK
+    for path in [*single, *found]:
         name = path.relative_to(folder).as_posix()
-        place = Findings(source=name, faults=findings.faults)
+        place = Findings(source=name, faults=faults)
+        files[name] = b""
         if not path.resolve().is_relative_to(root):
             place.add(1, 1, "the file is a link that leads out of the folder", "put the file itself there")
             continue
         try:
+            size = path.stat().st_size
+            most = min(room, LARGEST_FILE if name.endswith(SUFFIX) else LARGEST_DOCUMENT)
+            if size > most:
+                message = f"the file has {size:,} bytes and there is room for {most:,}"
+                place.add(1, 1, message, f"a book has at most {LARGEST_BOOK:,} bytes, a rule file {LARGEST_FILE:,}")
+                continue
+            room -= size
             files[name] = path.read_bytes()
         except OSError as error:
-            place.add(1, 1, f"the file cannot be read: {(error.strerror or 'unknown reason').lower()}")
-    if findings.faults:
-        raise FaultsError(findings.faults)
+            reason = (error.strerror or "unknown reason").lower()
+            place.add(1, 1, f"the file cannot be read: {reason}", "put a file there that the engine may read")
     return files
+
+
+def book_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Of the files of a folder those that make up the book; worked examples and notes are kept beside it."""
+    return {name: data for name, data in files.items() if name in SINGLE_FILES or name.startswith(FOLDER)}
 
 
 def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, matcher: str) -> str:
@@ -144,7 +179,8 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, ma
         digest.update(_ENCODER.encode(content))
         digest.update(b"\n")
 
-    take("vocabulary", sorted(VOCABULARY))
+    # Only the words that are used: a release with more of them reads the books of before under their own fingerprints.
+    take("vocabulary", sorted({word for row in rows for word in row.words}))
     take("matcher", matcher)
     take("settings", settings)
     take("places", tables.places.groups, tables.places.treat_as)
@@ -189,9 +225,9 @@ def _sorted_out(files: Mapping[str, bytes], faults: list[Fault]) -> dict[str, by
         stem = name.removeprefix(FOLDER).removesuffix(SUFFIX)
         if name == f"{FOLDER}{stem}{SUFFIX}" and "/" not in stem:
             rule_files[name] = data
-        elif name not in SINGLE_FILES:
+        elif name not in (*SINGLE_FILES, CHANGELOG):
             message = f"{quoted(name)} is no file of a rule book"
-            remedy = one_of(name, (*SINGLE_FILES, f"{FOLDER}<regime>{SUFFIX}"))
+            remedy = one_of(name, (*SINGLE_FILES, CHANGELOG, f"{FOLDER}<regime>{SUFFIX}"))
             Findings(source=name, faults=faults).add(1, 1, message, remedy)
     for name in SINGLE_FILES:
         if name not in files:
@@ -209,7 +245,7 @@ def _findings(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Fin
 
 def _document(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Node | None:
     data = files.get(name)
-    return None if data is None else parse_document(data, name, faults)
+    return None if data is None else parse_document(data, name, faults, max_bytes=LARGEST_DOCUMENT)
 
 
 def _names(tables: Tables, *, catalogue_read: bool, parameters_read: bool, groups: Mapping[str, bool] | None) -> Names:

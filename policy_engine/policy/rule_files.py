@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from policy_engine.domain.instants import ALWAYS, Validity
 from policy_engine.domain.rules import (
@@ -36,7 +36,7 @@ from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import Parsed, parse_codes, parse_interval, parse_obligations, parse_suspensions
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
 from policy_engine.policy.names import RULED, Names, parameter_problem
-from policy_engine.policy.sheets import Record, Sheet, read_sheet
+from policy_engine.policy.sheets import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
 
 COLUMNS: Final = (
     "id",
@@ -64,13 +64,28 @@ SUFFIX: Final = ".csv"
 RESERVED: Final = "ENGINE-"
 READS_BARS: Final = frozenset({"barred-by", "unbarred-by"})
 
-_MEANT: Final = {"allow": "permit", "grant": "permit", "forbid": "deny", "block": "deny", "bar": "deny"}
+_MEANT: Final[Mapping[str, Mapping[str, str]]] = {
+    "effect": {
+        "allow": "permit",
+        "grant": "permit",
+        "forbid": "deny",
+        "block": "deny",
+        "bar": "deny",
+        "remark": "note",
+        "flag": "note",
+    },
+    "hold": {"true": "yes", "y": "yes", "1": "yes", "false": "no", "n": "no", "0": "no"},
+}
 _HOLD: Final = {"": False, "no": False, "yes": True}
 _JUDGES: Final = {"": False, "parties": False, "parties and host": True}
 _ENFORCEMENT: Final = {"": Enforcement.ENFORCED, **{kind.value: kind for kind in Enforcement}}
 _EFFECTS: Final = {kind.value: kind for kind in Effect}
 _PUBLIC_CODES: Final = {kind.value: kind for kind in PublicCode}
+_TOLD_EVERY: Final = 1_000
 _NOTHING: Final = Reading(condition=ANYTHING, terms=(), mistakes=())
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how much of how much is done."""
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -84,9 +99,18 @@ class RuleRows:
     ids: frozenset[str] | None
 
 
-def read_rules(files: Mapping[str, bytes], names: Names, faults: list[Fault]) -> RuleRows:
-    """The rows of the rule files, by name of the file; what is wrong is added to `faults`."""
-    rule_files = [_open(name, files[name], faults) for name in sorted(files)]
+def read_rules(
+    files: Mapping[str, bytes], names: Names, faults: list[Fault], progress: Progress | None = None
+) -> RuleRows:
+    """The rows of the rule files, by name of the file; what is wrong is added to `faults`.
+
+    `progress` is told now and then how many rows of how many are read. Raises nothing of its own.
+    """
+    rule_files: list[_RuleFile | None] = []
+    room = MOST_ROWS
+    for name in sorted(files):
+        rule_files.append(_open(name, files[name], faults, room))
+        room -= sum(len(one.sheet.records) for one in rule_files[-1:] if one is not None)
     opened = [one for one in rule_files if one is not None]
     held: dict[str, str] = {}
     ids = set()
@@ -101,20 +125,35 @@ def read_rules(files: Mapping[str, bytes], names: Names, faults: list[Fault]) ->
     complete = len(opened) == len(rule_files) and all(one.sheet.complete for one in opened)
     known = frozenset(ids) if complete else None
     readers = _Cells(replace(names, rules=known))
-    found = [one.read(record, readers) for one in opened for record in one.sheet.records]
-    drafts = [draft for draft in found if draft is not None]
+    drafts = list(_drafts(opened, readers, progress))
     by_id = {draft.row.id: draft for draft in drafts}
     for draft in drafts:
         _check_lifting(draft, by_id)
     return RuleRows(rows=tuple(draft.row for draft in drafts), ids=known)
 
 
-def _open(name: str, data: bytes, faults: list[Fault]) -> _RuleFile | None:
+def _drafts(opened: list[_RuleFile], readers: _Cells, progress: Progress | None) -> Iterator[_Draft]:
+    """The rows as far as they can be read, up to the row at which there are too many faults to go on."""
+    total = sum(len(one.sheet.records) for one in opened)
+    done = 0
+    for one in opened:
+        for record in one.sheet.records:
+            draft = one.read(record, readers)
+            if draft is not None:
+                yield draft
+            done += 1
+            if progress is not None and (done % _TOLD_EVERY == 0 or done == total):
+                progress(done, total)
+            if one.findings.full:
+                return
+
+
+def _open(name: str, data: bytes, faults: list[Fault], room: int) -> _RuleFile | None:
     findings = Findings(source=name, faults=faults)
     regime = name.removeprefix(FOLDER).removesuffix(SUFFIX)
     if regime not in RULED:
         findings.add(1, 1, f"{quoted(regime)} is no regime", f"name the file after one: {one_of(regime, RULED)}")
-    sheet = read_sheet(data, findings)
+    sheet = read_sheet(data, findings, most_rows=room)
     if sheet is None:
         return None
     columns = _columns(sheet, findings)
@@ -135,10 +174,13 @@ def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
         return None
     columns: dict[str, int] = {}
     for index, name in enumerate(header.cells):
-        if name in columns:
-            findings.add(
-                *sheet.place(header, index), f"the column {quoted(name)} stands here again", "keep one of them"
-            )
+        if not name:
+            message = f"the {_nth(index + 1)} column has no name"
+            findings.add(*sheet.place(header, index), message, "name it, or take the column out of every row")
+        elif name in columns:
+            first = columns[name] + 1
+            message = f"the column {quoted(name)} stands here again, first as the {_nth(first)}"
+            findings.add(*sheet.place(header, index), message, "keep one of them")
         elif name in COLUMNS:
             columns[name] = index
         else:
@@ -146,6 +188,11 @@ def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
     for name in missing:
         findings.add(header.line, 1, f"the column `{name}` is missing", "add it to the header and a cell to each row")
     return columns if len(columns) == len(header.cells) == len(COLUMNS) else None
+
+
+def _nth(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +265,7 @@ def _kept(held: dict[str, V], text: str, parse: Callable[[str], V]) -> V:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RuleFile:
-    """An open rule file."""
+    """An open rule file, with its columns in the order of the header."""
 
     regime: str
     sheet: Sheet
@@ -235,7 +282,7 @@ class _RuleFile:
         if record.cells == self.sheet.header.cells:
             self.add(record, "id", "the header line stands here again", "take it out")
             return None
-        text = {column: record.cells[index] for column, index in self.columns.items()}
+        text = dict(zip(self.columns, record.cells, strict=True))
         self._check_identity(record, text)
         effect = self._one_of(record, text, "effect", _EFFECTS)
         hold = self._one_of(record, text, "hold", _HOLD) is True
@@ -248,6 +295,9 @@ class _RuleFile:
         for column in ("citation", "message", "public_message"):
             if not text[column]:
                 self.add(record, column, "the cell is empty", "a rule that cannot be explained does not load")
+            elif like_number(text[column]) or like_date(text[column]):
+                message = f"{quoted(text[column])} is a number or a date, and explains nothing"
+                self.add(record, column, message, "write the sentence; a spreadsheet may have replaced it")
         self._check_obligations(record, obligations, codes)
         judges_host = self._one_of(record, text, "judges", _JUDGES) is True
         enforcement = self._one_of(record, text, "enforcement", _ENFORCEMENT) or Enforcement.ENFORCED
@@ -284,9 +334,15 @@ class _RuleFile:
 
     def _check_identity(self, record: Record, text: Mapping[str, str]) -> None:
         rule_id = text["id"]
-        if not RULE_ID.fullmatch(rule_id):
+        if like_number(rule_id) or like_date(rule_id):
+            message = f"{quoted(rule_id)} is a number or a date to a spreadsheet, which spells it anew"
+            self.add(record, "id", message, "write an id that has a word in it")
+        elif not RULE_ID.fullmatch(rule_id):
             message = f"{quoted(rule_id)} is no id" if rule_id else "the cell is empty"
-            self.add(record, "id", message, "write capital letters, digits, dots and hyphens")
+            remedy = "write capital letters, digits, dots and hyphens"
+            meant = "-".join(rule_id.upper().replace("_", " ").split())
+            near = RULE_ID.fullmatch(meant)
+            self.add(record, "id", message, remedy if near is None else f"did you mean {quoted(meant)}? {remedy}")
         elif rule_id.startswith(RESERVED):
             self.add(record, "id", f"{quoted(rule_id)} is one of the engine's own ids", "choose another beginning")
         if text["regime"] != self.regime and self.regime in RULED:
@@ -298,7 +354,7 @@ class _RuleFile:
         if written in kinds:
             return kinds[written]
         choices = tuple(kind for kind in kinds if kind)
-        meant = _MEANT.get(written.lower()) if column == "effect" else None
+        meant = _MEANT.get(column, {}).get(written.lower())
         remedy = (
             one_of(written, choices) if meant is None else f"did you mean `{meant}`? write one of {', '.join(choices)}"
         )

@@ -5,25 +5,38 @@ quoted cell may hold the separator, doubled quotation marks and line breaks, and
 lines that end in LF or CRLF. A line that is blank, or whose first character is an unquoted `#`, says nothing, and
 neither does a row of empty cells, which spreadsheets write for a blank line.
 
+Columns at the right that are empty in the header too, which spreadsheets write for cells that were once filled, are cut
+off.
+
 Refused: other encodings, control, invisible and bidirectional characters (comments included), a cell that a spreadsheet
-would run as a formula, cells over `LONGEST_CELL` characters, and a row that has more or fewer cells than the header.
+would run as a formula or in which it failed, cells over `LONGEST_CELL` characters, a row that has more or fewer cells
+than the header, and a file over `LARGEST_FILE` bytes. Of a file with more than `MOST_ROWS` rows the rest is not read.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from policy_engine.formats.documents import in_windows_1252, other_encoding
 from policy_engine.formats.faults import Findings, quoted
 
+LARGEST_FILE: Final = 64 * 1024 * 1024
 LONGEST_CELL: Final = 10_000
+MOST_ROWS: Final = 200_000
 BLANK: Final = " \n"
 """What is cut off at both ends of a cell."""
 
-_BYTE_ORDER_MARKS: Final = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"), (b"\x00\x00\xfe\xff", "UTF-32"))
+_MOST_UNREADABLE: Final = 100
+"""Places told of characters and bytes that no text has; a file of another kind has them all over."""
+
+_NUMBER: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]+)?")
+_DATE: Final = re.compile(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}")
+_FAILED: Final = re.compile(r"#(?:NAME\?|REF!|VALUE!|N/A|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BEGINNINGS: Final = (*_FORMULA, "#")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _QUOTED: Final = re.compile(r'"(?:[^"]++|"")*+"')
 _CELL: Final = {
@@ -67,33 +80,82 @@ class Sheet:
         return record.line + record.text.count("\n", 0, at), at - record.text.rfind("\n", 0, at)
 
 
+def like_number(text: str) -> bool:
+    """Whether a spreadsheet takes the text for a number, and so may have spelt it anew: `1.2E+05`, `4,00E+91`."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def like_date(text: str) -> bool:
+    """Whether a spreadsheet takes the text for a day, and so may have spelt it anew."""
+    return _DATE.fullmatch(text) is not None
+
+
 def decoded(data: bytes, findings: Findings) -> str | None:
     """The text of a file without its byte-order mark, or `None` when it is not UTF-8. Refuses unseen characters."""
-    for mark, name in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            findings.add(1, 1, f"the file is {name}", "save it as UTF-8")
-            return None
+    if len(data) > LARGEST_FILE:
+        findings.add(
+            1, 1, f"the file has {len(data):,} bytes and the limit is {LARGEST_FILE:,}", "split it or take rows out"
+        )
+        return None
+    other = other_encoding(data)
+    if other is not None:
+        findings.add(1, 1, f"the file is {other}", "save it as UTF-8 text, from a spreadsheet as `CSV UTF-8`")
+        return None
     try:
         text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line, start = before.count(b"\n") + 1, before.rfind(b"\n") + 1
-        column = len(before[start:].decode("utf-8-sig" if line == 1 else "utf-8")) + 1
-        findings.add(line, column, f"byte 0x{data[error.start]:02x} is not UTF-8", "save the whole file as UTF-8")
+    except UnicodeDecodeError:
+        _refuse_bytes(data, findings)
         return None
-    for number, written in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+    if "\r" in text and "\n" not in text:
+        column = text.index("\r") + 1
+        findings.add(1, column, "a carriage return stands alone, here and further on", "end lines with LF or CRLF")
+        return None
+    first = text[: text.find("\n")]
+    if "\t" in first and "," not in first and ";" not in first:
+        findings.add(1, first.index("\t") + 1, "cells are parted by tabs", "part them with commas or semicolons")
+        return None
+    _refuse_unseen(text, findings)
+    return text
+
+
+def _refuse_bytes(data: bytes, findings: Findings) -> None:
+    """Note the first byte of each line that is not UTF-8."""
+    told = 0
+    for number, written in enumerate(data.split(b"\n"), 1):
+        try:
+            written.decode("utf-8")
+        except UnicodeDecodeError as error:
+            before, byte = written[: error.start], written[error.start]
+            column = len(before.decode("utf-8-sig" if number == 1 else "utf-8")) + 1
+            message = f"byte 0x{byte:02x} is not UTF-8{in_windows_1252(byte)}"
+            findings.add(number, column, message, "save the whole file as UTF-8, from a spreadsheet as `CSV UTF-8`")
+            told += 1
+            if told == _MOST_UNREADABLE:
+                break
+
+
+def _refuse_unseen(text: str, findings: Findings) -> None:
+    told = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        written = line.removesuffix("\r")
         if written.isprintable():
             continue
         for column, character in enumerate(written, 1):
             if character == "\r":
                 findings.add(number, column, "a carriage return stands alone", "end lines with LF or CRLF")
+            elif character == "\t":
+                message = "there is the unseen character U+0009, a tab"
+                findings.add(number, column, message, "part cells with commas, and write blanks inside of them")
             elif unicodedata.category(character) in _UNSEEN:
-                message = f"there is the unseen character U+{ord(character):04X}"
-                findings.add(number, column, message, "take it out")
-    return text
+                findings.add(number, column, f"there is the unseen character U+{ord(character):04X}", "take it out")
+            else:
+                continue
+            told += 1
+            if told == _MOST_UNREADABLE:
+                return
 
 
-def read_sheet(data: bytes, findings: Findings) -> Sheet | None:
+def read_sheet(data: bytes, findings: Findings, *, most_rows: int = MOST_ROWS) -> Sheet | None:
     """The sheet, or `None` when there is no header to read it by. Rows that cannot be read are left out as faults."""
     text = decoded(data, findings)
     if text is None:
@@ -105,14 +167,22 @@ def read_sheet(data: bytes, findings: Findings) -> Sheet | None:
     header = scanner.header()
     if header is None:
         return None
-    records = []
+    written, header = len(header.cells), _trimmed(header, 1)
+    width = len(header.cells)
+    records: list[Record] = []
     while (record := scanner.next()) is not None:
-        cells = record.cells
-        if len(cells) != len(header.cells):
+        if len(record.cells) == written > width:
+            record = _trimmed(record, width)
+        if len(record.cells) != width:
             findings.add(record.line, 1, *_miscounted(record, header, scanner.separator))
             scanner.complete = False
-            continue
-        records.append(record)
+        elif len(records) == most_rows:
+            message = f"here is one row more than the {most_rows:,} that may still stand; the rest was not read"
+            findings.add(record.line, 1, message, f"a book has at most {MOST_ROWS:,} rows: take some out")
+            scanner.complete = False
+            break
+        else:
+            records.append(record)
     return Sheet(separator=scanner.separator, header=header, records=tuple(records), complete=scanner.complete)
 
 
@@ -127,6 +197,39 @@ def _miscounted(record: Record, header: Record, separator: str) -> tuple[str, st
     if record.cells[0].lstrip(BLANK).startswith("#"):
         return message, "a comment begins with `#` as the very first character of its line, unquoted"
     return message, f"part cells with `{separator}`, and put a cell that has one in quotation marks"
+
+
+def _failure(cell: str) -> tuple[str, str]:
+    return f"{quoted(cell)} is what a spreadsheet writes where it fails", "write what the cell should say"
+
+
+def _trimmed(record: Record, width: int) -> Record:
+    """The record without the empty cells at its right, but at least so many cells."""
+    count = len(record.cells)
+    while count > width and not record.cells[count - 1]:
+        count -= 1
+    return replace(record, cells=record.cells[:count]) if count < len(record.cells) else record
+
+
+def _joined(pieces: list[str], separator: str) -> list[str]:
+    """The cells of a line from what stands between its separators, or none when it is not so simple."""
+    cells: list[str] = []
+    opened: list[str] = []
+    for piece in pieces:
+        if opened:
+            opened.append(piece)
+        elif '"' not in piece:
+            cells.append(piece)
+            continue
+        else:
+            opened = [piece]
+        if piece.count('"') % 2 == (len(opened) > 1):
+            whole = separator.join(opened)
+            if _QUOTED.fullmatch(whole) is None:
+                return []
+            cells.append(whole[1:-1].replace('""', '"'))
+            opened = []
+    return [] if opened else cells
 
 
 class _Scanner:
@@ -172,8 +275,11 @@ class _Scanner:
             if at >= len(self._text):
                 return None
             record = self._record(at)
-            if record is not None and any(cell for cell in record.cells):
+            if record is None or not any(record.cells):
+                continue
+            if self._check(record):
                 return record
+            self.complete = False
 
     def _end_of_line(self, at: int) -> int:
         end = self._text.find("\n", at)
@@ -183,8 +289,15 @@ class _Scanner:
         """Where the next line begins that is neither blank nor a comment."""
         while self._at < len(self._text):
             end = self._end_of_line(self._at)
-            if not self._text.startswith("#", self._at) and self._text[self._at : end].strip():
-                break
+            if not self._text.startswith("#", self._at):
+                if self._text[self._at : end].strip():
+                    break
+            elif (failed := _FAILED.match(self._text, self._at, end)) is not None and self._text.startswith(
+                self.separator, failed.end()
+            ):
+                # Taken for a comment the rule would be gone without a word.
+                self._findings.add(self._line, 1, *_failure(failed[0]))
+                self.complete = False
             self._at = end + 1
             self._line += 1
         return self._at
@@ -192,10 +305,10 @@ class _Scanner:
     def _record(self, at: int) -> Record | None:
         text, line, cells = self._text, self._line, []
         end = self._end_of_line(at)
-        if text.find('"', at, end) < 0:
+        row = text[at:end].removesuffix("\r")
+        cells = row.split(self.separator) if '"' not in row else _joined(row.split(self.separator), self.separator)
+        if cells:
             # The row ends with the line, and splitting is an order of magnitude faster than matching.
-            row = text[at:end].removesuffix("\r")
-            cells = row.split(self.separator)
             self._at, self._line = end + 1, line + 1
         else:
             cell, start = _CELL[self.separator], at
@@ -211,21 +324,29 @@ class _Scanner:
                     break
             row = text[start:at].removesuffix("\n").removesuffix("\r")
             self._at, self._line = at, line + row.count("\n") + 1
-        cells = [one.strip(BLANK) for one in cells]
-        record = Record(line=line, text=row, cells=tuple(cells))
-        self._check(record)
-        return record
+        return Record(line=line, text=row, cells=tuple([one.strip(BLANK) for one in cells]))
 
-    def _check(self, record: Record) -> None:
+    def _check(self, record: Record) -> bool:
+        """Note the cells that a spreadsheet would run or has spoilt; `False` when one is too long to be read."""
         for index, cell in enumerate(record.cells):
-            if cell.startswith(_FORMULA):
-                place = self._place(record, index)
-                self._findings.add(*place, f"{quoted(cell)} begins like a formula", "begin the cell with a letter")
-        if len(record.text) > LONGEST_CELL:
-            for index, cell in enumerate(record.cells):
-                if len(cell) > LONGEST_CELL:
-                    place = self._place(record, index)
-                    self._findings.add(*place, f"the cell is longer than {LONGEST_CELL:,} characters", "shorten it")
+            if cell.startswith(_BEGINNINGS):
+                if cell.startswith(_FORMULA):
+                    message, remedy = f"{quoted(cell)} begins like a formula", "begin the cell with a letter"
+                elif _FAILED.fullmatch(cell) is not None:
+                    message, remedy = _failure(cell)
+                else:
+                    continue
+                self._findings.add(*self._place(record, index), message, remedy)
+        if len(record.text) <= LONGEST_CELL:
+            return True
+        short = True
+        for index, cell in enumerate(record.cells):
+            if len(cell) > LONGEST_CELL:
+                short = False
+                message = f"the cell has {len(cell):,} characters, and its row was not read"
+                remedy = f"shorten it to at most {LONGEST_CELL:,}"
+                self._findings.add(*self._place(record, index), message, remedy)
+        return short
 
     def _place(self, record: Record, index: int) -> tuple[int, int]:
         return Sheet(separator=self.separator, header=record, records=(), complete=True).place(record, index)

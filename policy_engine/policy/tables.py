@@ -76,15 +76,18 @@ def read_places(document: Node | None, findings: Findings) -> Places:
         groups[group.name] = group
     laws = {name.partition(":")[0] for name in groups}
     treat_as: list[TreatAs] = []
+    of_place: dict[tuple[str, str], list[TreatAs]] = {}
     for item in values.items(treat_as_node, "`treat_as`"):
         rule = _read_treat_as(item, values, laws)
         if rule is None:
             continue
-        for other in treat_as:
+        earlier = of_place.setdefault((rule.law, rule.country), [])
+        for other in earlier:
             # Of two readings of one place at one time the order of the file would decide.
-            if (rule.law, rule.country) == (other.law, other.country) and _overlap(rule.valid, other.valid):
+            if _overlap(rule.valid, other.valid):
                 message = f"{rule.law} reads {rule.country} as {other.read_as} at that time"
                 values.add(item, message, "end the one before the other begins")
+        earlier.append(rule)
         treat_as.append(rule)
     fields.finish()
     return Places(groups=groups, treat_as=tuple(treat_as))

@@ -287,7 +287,7 @@ def test_rules_may_name_rules_of_other_files_and_of_lines_further_down() -> None
     [
         (COLUMNS[1:], [(1, 1, "the column `id` is missing")]),
         ((*COLUMNS, "notes"), [(1, len(",".join(COLUMNS)) + 2, "there is no column `notes`")]),
-        ((*COLUMNS, "id"), [(1, len(",".join(COLUMNS)) + 2, "the column `id` stands here again")]),
+        ((*COLUMNS, "id"), [(1, len(",".join(COLUMNS)) + 2, "the column `id` stands here again, first as the 1st")]),
         (
             ("id", "Regime", *COLUMNS[2:]),
             [(1, 1, "the column `regime` is missing"), (1, 4, "there is no column `Regime`")],

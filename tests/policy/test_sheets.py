@@ -123,11 +123,12 @@ def test_a_place_inside_a_quoted_cell_is_that_in_the_file() -> None:
         ("x,y\n1,a\u202eb\n# a\u2066b\n", [(2, 4, "there is the unseen character U+202E"), (3, 4, "there is the uns")]),
         ("x,y\na\tb,2\n", [(2, 2, "there is the unseen character U+0009")]),
         ("x,y\n1,\ufeff2\n", [(2, 3, "there is the unseen character U+FEFF")]),
-        ("x,y\r1,2\r", [(1, 4, "a carriage return stands alone"), (1, 8, "a carriage return stands alone")]),
+        ("x,y\r1,2\r", [(1, 4, "a carriage return stands alone, here and further on")]),
+        ("x,y\n1,2\r3\n", [(2, 4, "a carriage return stands alone")]),
         (b"x,y\n1,caf\xe9\n", [(2, 6, "byte 0xe9 is not UTF-8")]),
         ("é,y\n1,".encode() + b"\xe9\n", [(2, 3, "byte 0xe9 is not UTF-8")]),
         ("x,y\n1,2\n".encode("utf-16"), [(1, 1, "the file is UTF-16")]),
-        (f"x,y\n1,{'a' * (LONGEST_CELL + 1)}\n", [(2, 3, "the cell is longer than 10,000 characters")]),
+        (f"x,y\n1,{'a' * (LONGEST_CELL + 1)}\n", [(2, 3, "the cell has 10,001 characters, and its row was not read")]),
     ],
 )
 def test_what_cannot_be_read_as_its_author_sees_it_is_refused_with_the_place(
