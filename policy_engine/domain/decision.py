@@ -8,6 +8,7 @@ from datetime import datetime
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.remedies import Remedy
 from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.reviews import ReviewNeeded
 from policy_engine.domain.verdict import Draw, Verdict
 
 
@@ -42,7 +43,8 @@ class Record:
     """A decision as it is stored: the canonical bytes, and what the log has to compare or to find it by.
 
     `request_digest` is the SHA-256 of the request in hex; with `caller` and `request_id` it makes retries safe.
-    `draws` are the places of capped authorisations to be taken in the same transaction.
+    `draws` are the places of capped authorisations to be taken, and `reviews` the cases to be opened unless they are
+    open, in the same transaction.
     """
 
     id: str
@@ -56,3 +58,4 @@ class Record:
     request_digest: str
     control_epoch: int
     draws: tuple[Draw, ...] = ()
+    reviews: tuple[ReviewNeeded, ...] = ()

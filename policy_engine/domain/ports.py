@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from policy_engine.domain.changes import Actor, Change, Event
 from policy_engine.domain.decision import Record
+from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 
 
@@ -60,8 +63,74 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What a change of the members did: the revision now in force, and how many rows it added."""
+class Standing:
+    """What decisions stand on, read at one instant: the counters, the members, and the changes of the desk.
+
+    `rows` is `None` where the revision is the one that the reader holds already; `changes` are those recorded since
+    the reader's last, in order, and `last_index` is the log index of the last of all.
+    """
+
+    epoch: int
+    revision: int
+    rows: RosterRows | None
+    changes: tuple[Change, ...]
+    last_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An event to be recorded, before it is known which control epoch it brings."""
+
+    id: str
+    at: datetime
+    actor: Actor
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One entry of the log: its number, the instant of the decision or change, and the bytes that stand there."""
+
+    index: int
+    at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogYear:
+    """A year of the log, which is sealed by itself: its first entry has this number."""
+
+    year: int
+    first_index: int
+
+
+class LogEntries(Protocol):
+    """The log as one dense sequence. Methods raise `LogUnavailable`."""
+
+    def size(self) -> int: ...
+
+    def page(self, first: int, count: int = 1_000) -> Sequence[LogEntry]: ...
+
+    def find(self, entry_id: str) -> LogEntry | None: ...
+
+    def years(self) -> tuple[LogYear, ...]: ...
+
+    def begin_year(self, year: LogYear) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedReview:
+    """A review case as the decision that was held first opened it."""
+
+    id: str
+    key: ReviewKey
+    opened_at: datetime
+    decision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import of members did: the revision now in force, and how many rows it added."""
 
     revision: int
     added: int
@@ -97,7 +166,47 @@ class DecisionLog(Protocol):
 
     def append(self, record: Record) -> Future[Appended]: ...
 
+    def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:
+        """Several records in one commit: when one of them is STALE all are, and none is written."""
+        ...
+
     def read(self, decision_id: str) -> bytes | None: ...
+
+
+class DeskLog(Protocol):
+    """The events of the policy desk, in the same log as the decisions. Methods raise `LogUnavailable`."""
+
+    def standing(self, *, held_revision: int | None, after_index: int) -> Standing: ...
+
+    def record(
+        self, entries: Sequence[Entry], *, under: int, contents: Sequence[bytes] = (), rows: RosterRows | None = None
+    ) -> int | None:
+        """Record the events, the long content that they name and the members' rows, all or nothing and durably.
+
+        `under` is the control epoch that they were made under: when it has moved nothing is recorded and `None` is
+        given, else the new epoch. Raises `ValueError` for rows that cannot be recorded.
+        """
+        ...
+
+    def content(self, digest: str) -> bytes | None:
+        """Long content by its digest."""
+        ...
+
+    def changes(self, kinds: Sequence[str] = ()) -> tuple[Change, ...]:
+        """Every change, or those of some kinds, in the order in which they were recorded."""
+        ...
+
+    def reviews(self, case: str | None = None) -> tuple[OpenedReview, ...]:
+        """Every case ever opened, or one, oldest first."""
+        ...
+
+    def decisions_since(self, at: datetime) -> Iterator[bytes]:
+        """The records of the decisions since an instant, in the order of the log."""
+        ...
+
+    def rows_at(self, revision: int) -> RosterRows:
+        """The members' rows that were recorded up to a revision."""
+        ...
 
 
 class Members(Protocol):
@@ -107,7 +216,7 @@ class Members(Protocol):
 
     def control(self) -> Control: ...
 
-    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Change:
+    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Imported:
         """Add what is new, all or nothing; the same rows again add nothing. `at` is the instant of the import.
 
         Raises `ValueError` for rows that cannot be recorded, each named by its kind and key.

@@ -96,21 +96,35 @@ BookFor = Callable[[Mapping[str, str], Node | None], Book]
 """Builds the book with enforcement overrides and extra catalogue entries."""
 
 
+CASES: Final = "cases/"
+"""The folder of the worked examples beside a book, with the slash."""
+
+
+def case_files(folder: Path) -> dict[str, bytes]:
+    """The case files of a book's folder by their names relative to it."""
+    return {f"{CASES}{path.name}": path.read_bytes() for path in sorted((folder / CASES).glob("*.yaml"))}
+
+
 def read_cases(folder: Path) -> list[Case]:
     """Every case of every YAML file in the folder, in the order of file names. Raises `FaultsError`."""
+    return read_case_files({path.name: path.read_bytes() for path in folder.glob("*.yaml")})
+
+
+def read_case_files(files: Mapping[str, bytes]) -> list[Case]:
+    """Every case of the files, in the order of their names. Raises `FaultsError`."""
     faults: list[Fault] = []
     cases: list[Case] = []
-    for path in sorted(folder.glob("*.yaml")):
+    for name, data in sorted(files.items()):
         try:
-            root = read_document(path.read_bytes(), path.name)
+            root = read_document(data, name)
         except FaultsError as error:
             faults += error.faults
             continue
         if not isinstance(root, documents.Sequence):
-            faults.append(_fault(path.name, root, "a case file is a list of cases"))
+            faults.append(_fault(name, root, "a case file is a list of cases"))
             continue
         for item in root.items:
-            case = _case(item, path.name, faults)
+            case = _case(item, name, faults)
             if case is not None:
                 cases.append(case)
     seen: dict[str, Case] = {}

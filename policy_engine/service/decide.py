@@ -6,29 +6,31 @@ between nothing is answered. A record that was made under an older control epoch
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 from policy_engine.domain.decision import Decision, Record
 from policy_engine.domain.facts import AssertedValueError, Party
-from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Members, Outcome
-from policy_engine.domain.request import Caller, Request
-from policy_engine.domain.roster import Roster
+from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Outcome
+from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
+from policy_engine.domain.reviews import ReviewNeeded, with_reviews
 from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE
 from policy_engine.domain.verdict import Verdict, denied_by_engine
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
+    encode_problem_answer,
     encode_record,
     encode_shortened_record,
     full_answer,
 )
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, request_digest, request_of
 from policy_engine.policy.answer import answer
-from policy_engine.policy.shelf import Shelf
+from policy_engine.service.standing import Ground, StandingView
 
 MAX_ATTEMPTS = 8
 """How often a decision is made again when the control epoch keeps moving, before the caller is asked to come back."""
@@ -40,30 +42,6 @@ class NotFresh(Exception):
 
 class RequestIdConflict(Exception):
     """The request id was used for another request."""
-
-
-class RosterView:
-    """The members as this process last read them: one immutable roster and its control epoch, swapped together."""
-
-    def __init__(self, members: Members) -> None:
-        self._members = members
-        self._lock = threading.Lock()
-        self._held: tuple[Roster, int] | None = None
-
-    def current(self) -> tuple[Roster, int]:
-        """The roster and the control epoch under which it was read. Raises `MembersUnavailable`."""
-        held = self._held
-        return self.refresh() if held is None else held
-
-    def refresh(self) -> tuple[Roster, int]:
-        """Read the members again if the control epoch has moved. Raises `MembersUnavailable`."""
-        with self._lock:
-            held = self._held
-            if held is not None and self._members.control().epoch == held[1]:
-                return held
-            snapshot = self._members.snapshot()
-            self._held = (Roster.as_known(snapshot.rows, revision=snapshot.revision), snapshot.epoch)
-            return self._held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +70,66 @@ class Stale:
     begun: Begun
 
 
+class Semantic(StrEnum):
+    """Which requests of a batch are judged: all, or those up to the first deny or the first allow."""
+
+    EXECUTE_ALL = "execute_all"
+    DENY_ON_FIRST_DENY = "deny_on_first_deny"
+    PERMIT_ON_FIRST_PERMIT = "permit_on_first_permit"
+
+    def stops_after(self, *, allowed: bool) -> bool:
+        """Whether no more are judged after an answer."""
+        return self is (Semantic.PERMIT_ON_FIRST_PERMIT if allowed else Semantic.DENY_ON_FIRST_DENY)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BegunBatch:
+    """A batch whose records are with the log, to be committed together."""
+
+    documents: tuple[object, ...]
+    caller: Caller
+    semantic: Semantic
+    attempt: int
+    answers: tuple[bytes, ...]
+    handle: Future[tuple[Appended, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class StaleBatch:
+    """The control epoch moved in between: read the members again, then begin the batch again."""
+
+    begun: BegunBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A decision that was made and is not recorded yet."""
+
+    answer: bytes
+    record: Record
+
+
 class Decider:
     """The use case; clock and ids are given to it, so that a whole decision is byte-exact in a test."""
 
     def __init__(
         self,
         *,
-        shelf: Shelf,
-        view: RosterView,
+        view: StandingView,
         log: DecisionLog,
         clock: Callable[[], datetime],
         new_id: Callable[[datetime], str],
         report_fault: Callable[[str], None],
     ) -> None:
-        self._shelf = shelf
         self.view = view
         self._log = log
         self._clock = clock
         self._new_id = new_id
         self._report_fault = report_fault
+
+    def has_book(self) -> bool:
+        """Whether a book is in force by which can be judged. Raises `MembersUnavailable`."""
+        return self.view.current().judge_at(self._clock()) is not None
 
     def begin(self, document: Mapping[str, object], caller: Caller) -> Begun:
         """Judge a request and hand its record to the log.
@@ -119,12 +138,91 @@ class Decider:
         """
         request = request_of(document)
         if request.min_revision is not None:
-            roster, _ = self.view.current()
-            if roster.revision < request.min_revision:
-                roster, _ = self.view.refresh()
-            if roster.revision < request.min_revision:
-                raise NotFresh(f"membership revision {request.min_revision} is not here; {roster.revision} is")
+            revision = self.view.current().roster.revision
+            if revision < request.min_revision:
+                revision = self.view.refresh().roster.revision
+            if revision < request.min_revision:
+                raise NotFresh(f"membership revision {request.min_revision} is not here; {revision} is")
         return self._begin(request, request_digest(document), caller, attempt=1)
+
+    def begin_batch(
+        self, documents: Sequence[object], caller: Caller, semantic: Semantic, *, attempt: int = 1
+    ) -> BegunBatch:
+        """Judge requests in their order under one epoch, one book and one instant, and hand their records to the log.
+
+        Which of them are judged follows from the semantic. One that is no request is a recorded deny with its fault.
+        Raises `NotFresh`, `MembersUnavailable`, and `LogUnavailable` when the epoch moved too often.
+        """
+        if attempt > MAX_ATTEMPTS:
+            raise LogUnavailable("the control epoch keeps moving")
+        ground, at = self.view.current(), self._clock()
+        made: list[_Made] = []
+        for document in documents:
+            one = self._item(document, caller, ground, at)
+            made.append(one)
+            if semantic.stops_after(allowed=one.record.allowed):
+                break
+        handle = self._log.append_all([one.record for one in made])
+        return BegunBatch(
+            documents=tuple(documents),
+            caller=caller,
+            semantic=semantic,
+            attempt=attempt,
+            answers=tuple(one.answer for one in made),
+            handle=handle,
+        )
+
+    def finish_batch(self, begun: BegunBatch, appended: Sequence[Appended]) -> tuple[bytes, ...] | StaleBatch:
+        """The answers in order, all durable; an item whose request id was used for another request is denied."""
+        answers: list[bytes] = []
+        for made, outcome in zip(begun.answers, appended, strict=True):
+            match outcome.outcome:
+                case Outcome.COMMITTED:
+                    answers.append(made)
+                case Outcome.REPLAYED if outcome.body is not None:
+                    answers.append(full_answer(outcome.body))
+                case Outcome.CONFLICT:
+                    answers.append(CONFLICTING)
+                case Outcome.STALE:
+                    return StaleBatch(begun)
+                case _:
+                    raise LogUnavailable("the log gave no record")
+        return tuple(answers)
+
+    def _item(self, document: object, caller: Caller, ground: Ground, at: datetime) -> _Made:
+        try:
+            if not isinstance(document, Mapping):
+                raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
+            request = request_of(document)
+            if request.min_revision is not None and ground.roster.revision < request.min_revision:
+                raise NotFresh(f"membership revision {request.min_revision} is not here; {ground.roster.revision} is")
+            return self._made(request, request_digest(document), caller, ground, at)
+        except MalformedRequest as error:
+            return self._unreadable(document, str(error), caller, ground, at)
+
+    def _unreadable(self, document: object, fault: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
+        """The recorded deny of a batch's item that is no request: with its fault, and by its digest alone."""
+        judge = ground.judge_at(at)
+        decision = Decision(
+            id=self._new_id(at),
+            decided_at=at,
+            valid_until=at,
+            request=_NO_REQUEST,
+            caller=caller,
+            entry=None,
+            verdict=denied_by_engine(FAULT_RULE, (("fault", f"malformed: {fault}"[:MAX_FAULT]),)),
+            alternatives=(),
+            ignored_properties=(),
+            policy_version="none" if judge is None else judge.book.fingerprint,
+            membership_revision=ground.roster.revision,
+            control_epoch=ground.epoch,
+        )
+        digest = request_digest({"item": document})
+        reply = encode_answer(decision)
+        return _Made(
+            answer=reply,
+            record=_record_of(decision, encode_shortened_record(decision, digest, reply), digest, ground, ()),
+        )
 
     def again(self, stale: Stale) -> Begun:
         """Judge a stale decision anew. Raises `LogUnavailable` when the epoch moved too often."""
@@ -148,9 +246,15 @@ class Decider:
                 raise LogUnavailable("the log gave no record")
 
     def _begin(self, request: Request, digest: str, caller: Caller, *, attempt: int) -> Begun:
-        roster, epoch = self.view.current()
-        at = self._clock()
-        decision, parties = self._judged(request, caller, roster, epoch, at)
+        made = self._made(request, digest, caller, self.view.current(), self._clock())
+        handle = self._log.append(made.record)
+        return Begun(request=request, digest=digest, caller=caller, attempt=attempt, answer=made.answer, handle=handle)
+
+    def _made(self, request: Request, digest: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
+        decision, parties = self._judged(request, caller, ground, at)
+        model = request.model if decision.entry is None else decision.entry.id
+        verdict, reviews = with_reviews(decision.verdict, request, model, ground.desk.closings)
+        decision = replace(decision, verdict=verdict)
         reply = encode_answer(decision)
         body = encode_record(decision, parties, reply)
         if len(body) > MAX_RECORD_BYTES:
@@ -164,28 +268,16 @@ class Decider:
                 remedies=(),
                 ignored_properties=(),
             )
+            reviews = ()
             reply = encode_answer(decision)
             body = encode_shortened_record(decision, digest, reply)
-        record = Record(
-            id=decision.id,
-            body=body,
-            decided_at=at,
-            valid_until=decision.valid_until,
-            allowed=decision.verdict.allowed,
-            hold=decision.verdict.hold,
-            caller=caller.id,
-            request_id=request.request_id,
-            request_digest=digest,
-            control_epoch=epoch,
-            draws=decision.verdict.draws,
-        )
-        handle = self._log.append(record)
-        return Begun(request=request, digest=digest, caller=caller, attempt=attempt, answer=reply, handle=handle)
+        return _Made(answer=reply, record=_record_of(decision, body, digest, ground, reviews))
 
     def _judged(
-        self, request: Request, caller: Caller, roster: Roster, epoch: int, at: datetime
+        self, request: Request, caller: Caller, ground: Ground, at: datetime
     ) -> tuple[Decision, tuple[Party, ...]]:
-        judge = self._shelf.current()
+        judge = ground.judge_at(at)
+        roster = ground.roster
         base = Decision(
             id=self._new_id(at),
             decided_at=at,
@@ -198,7 +290,7 @@ class Decider:
             ignored_properties=(),
             policy_version="none" if judge is None else judge.book.fingerprint,
             membership_revision=roster.revision,
-            control_epoch=epoch,
+            control_epoch=ground.epoch,
         )
         if judge is None:
             return base, ()
@@ -212,7 +304,7 @@ class Decider:
         question = answered.question
         return replace(
             base,
-            valid_until=answered.valid_until,
+            valid_until=min(answered.valid_until, ground.until(at) or answered.valid_until),
             entry=question.entry,
             verdict=answered.verdict,
             alternatives=answered.alternatives,
@@ -220,5 +312,34 @@ class Decider:
             ignored_properties=question.ignored,
         ), question.parties
 
+
+def _record_of(
+    decision: Decision, body: bytes, digest: str, ground: Ground, reviews: tuple[ReviewNeeded, ...]
+) -> Record:
+    return Record(
+        id=decision.id,
+        body=body,
+        decided_at=decision.decided_at,
+        valid_until=decision.valid_until,
+        allowed=decision.verdict.allowed,
+        hold=decision.verdict.hold,
+        caller=decision.caller.id,
+        request_id=decision.request.request_id,
+        request_digest=digest,
+        control_epoch=ground.epoch,
+        draws=decision.verdict.draws,
+        reviews=reviews,
+    )
+
+
+CONFLICTING: Final = encode_problem_answer(
+    "request-id-conflict", "the request id was used for another request; the decision made then is in the log"
+)
+"""The deny of a batch's item under a request id that belongs to another request; nothing new is recorded for it."""
+
+MAX_FAULT: Final = 500
+"""So much of what is wrong with a batch's item is recorded."""
+
+_NO_REQUEST: Final = Request(subject=Subject(type=SubjectType.SERVICE, id=""), model="", action=Action.LIST)
 
 _NO_BOOK: Verdict = denied_by_engine(NO_BOOK_RULE)

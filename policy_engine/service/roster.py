@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Final
 
-from policy_engine.domain.ports import Change, Members
+from policy_engine.domain.ports import Imported, Members
 from policy_engine.domain.roster import PERSON_PREFIX
 from policy_engine.formats.membership_file import read_members, write_members
 
 
-def import_members(members: Members, data: bytes, source: str, *, actor: str, reason: str, at: datetime) -> Change:
+def import_members(members: Members, data: bytes, source: str, *, actor: str, reason: str, at: datetime) -> Imported:
     """Read a membership file and record what is new in it, all or nothing.
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.

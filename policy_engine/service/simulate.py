@@ -1,37 +1,81 @@
-"""Judge a request at another instant, or with what was known at another; marked as such and never recorded."""
+"""A decision that is none: judged under any archived or proposed book, at any instant, with facts that may be made up.
+
+It is marked as simulated and never recorded; it takes no place of a cap and opens no review.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from policy_engine.domain.decision import Decision
-from policy_engine.domain.ports import Members
-from policy_engine.domain.request import Caller
-from policy_engine.domain.roster import Roster
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.record import encode_answer
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.answer import answer
-from policy_engine.policy.shelf import Shelf
+from policy_engine.policy.judge import Judge
+from policy_engine.policy.library import frozen
+from policy_engine.service.desk import Desk
+from policy_engine.service.desk_faults import NothingThere
+from policy_engine.service.publish import Publisher
 
 SIMULATED_ID: Final = "simulated"
+NO_ROWS: Final = RosterRows()
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supposed:
+    """What is supposed: the instant, what was known when, the book (by fingerprint or proposal), rows added to the
+    roster, and whether the freezes that stand count."""
+
+    at: datetime
+    known_at: datetime | None = None
+    book: str | None = None
+    members: RosterRows = NO_ROWS
+    freezes: bool = True
 
 
 def simulate(
-    shelf: Shelf, members: Members, document: Mapping[str, object], caller: Caller, *, at: datetime, known_at: datetime
+    desk: Desk, publisher: Publisher, document: Mapping[str, object], caller: Caller, supposed: Supposed
 ) -> bytes:
-    """The full answer that the book in force gives at `at` with the members as known at `known_at`.
+    """The full answer under what is supposed, with a member `simulated` that says so.
 
-    Raises `MalformedRequest`, `AssertedValueError` and `MembersUnavailable`.
+    Raises `MalformedRequest`, `AssertedValueError`, `NothingThere` for a book that is not archived, `BookLost` and
+    `MembersUnavailable`.
     """
     request = request_of(document)
-    snapshot = members.snapshot()
-    roster = Roster.as_known(snapshot.rows, known_at, snapshot.revision)
-    judge = shelf.current()
+    judge = judge_supposed(desk, publisher, supposed)
+    ground = desk.view.current()
+    # What is supposed counts as known last, whatever the file says under the same key.
+    made_up = recorded(supposed.members, supposed.known_at or desk.clock())
+    rows = with_rows(made_up, desk.log.rows_at(ground.roster.revision))
+    roster = Roster.as_known(rows, supposed.known_at, ground.roster.revision)
+    decision = decided(request, caller, judge, roster, ground.epoch, supposed.at)
+    told = msgspec.json.decode(encode_answer(decision))
+    told["simulated"] = {
+        "at": format_instant(supposed.at),
+        "known_at": None if supposed.known_at is None else format_instant(supposed.known_at),
+        "book": decision.policy_version,
+        "hypothetical_facts": supposed.members != NO_ROWS,
+        "freezes": supposed.freezes,
+        "recorded": False,
+    }
+    return _encoder.encode(told)
+
+
+def decided(
+    request: Request, caller: Caller, judge: Judge | None, roster: Roster, epoch: int, at: datetime
+) -> Decision:
+    """The decision that would be made; nothing of it is recorded."""
     decision = Decision(
         id=SIMULATED_ID,
         decided_at=at,
@@ -44,18 +88,58 @@ def simulate(
         ignored_properties=(),
         policy_version="none",
         membership_revision=roster.revision,
-        control_epoch=snapshot.epoch,
+        control_epoch=epoch,
     )
-    if judge is not None:
-        answered = answer(judge, roster, request, caller, at)
-        decision = replace(
-            decision,
-            valid_until=answered.valid_until,
-            entry=answered.question.entry,
-            verdict=answered.verdict,
-            alternatives=answered.alternatives,
-            remedies=answered.remedies,
-            ignored_properties=answered.question.ignored,
-            policy_version=judge.book.fingerprint,
+    if judge is None:
+        return decision
+    answered = answer(judge, roster, request, caller, at)
+    return replace(
+        decision,
+        valid_until=answered.valid_until,
+        entry=answered.question.entry,
+        verdict=answered.verdict,
+        alternatives=answered.alternatives,
+        remedies=answered.remedies,
+        ignored_properties=answered.question.ignored,
+        policy_version=judge.book.fingerprint,
+    )
+
+
+def judge_supposed(desk: Desk, publisher: Publisher, supposed: Supposed) -> Judge | None:
+    """The judge of the book that is supposed: of a fingerprint or proposal, or the one in force at the instant."""
+    ground = desk.view.refresh()
+    freezes = ground.desk.standing_freezes() if supposed.freezes else ()
+    if supposed.book is None:
+        now = ground.judge_at(supposed.at)
+        book = ground.desk.book_at(supposed.at)
+        if book is None:
+            # Before the first book was founded that book is the best that is known.
+            book = ground.desk.books[0] if ground.desk.books else None
+        if book is None:
+            return now
+        return publisher.library.judge(book.fingerprint, book.archive, freezes)
+    proposal = ground.desk.proposals.get(supposed.book)
+    fingerprint = supposed.book if proposal is None else proposal.content.fingerprint
+    archive = ground.desk.archive_of(fingerprint)
+    if archive is None:
+        raise NothingThere(f"no book `{supposed.book}` was ever archived")
+    return frozen(publisher.library.judge(fingerprint, archive), freezes)
+
+
+def recorded(rows: RosterRows, at: datetime) -> RosterRows:
+    """The rows as if they were recorded at the instant; those that say when they were keep that."""
+    dated: dict[str, Any] = {
+        column.name: tuple(
+            row if row.recorded_at is not None else replace(row, recorded_at=at) for row in getattr(rows, column.name)
         )
-    return encode_answer(decision)
+        for column in fields(rows)
+    }
+    return RosterRows(**dated)
+
+
+def with_rows(rows: RosterRows, more: RosterRows) -> RosterRows:
+    """The rows of both."""
+    added: dict[str, Any] = {
+        column.name: (*getattr(rows, column.name), *getattr(more, column.name)) for column in fields(rows)
+    }
+    return RosterRows(**added)

@@ -4,8 +4,9 @@ Everything that a decision stands on moves the epoch: members, keys, books, free
 decision holds the counters still while it compares the epoch, so a change either commits before the comparison, and the
 decision is stale, or returns after the decision is committed. Nobody ever has to ask "was it in time?".
 
-Order of locks on PostgreSQL, always downwards: `LOG`, `MEMBERS`, the row of `controls`. The row is taken last and held
-briefly, so a long import does not keep decisions waiting. On SQLite a writing transaction is alone already.
+Order of locks on PostgreSQL, always downwards: `MEMBERS`, `LOG`, the row of `controls`. The log and the row are taken
+last and held briefly, so a long import does not keep decisions waiting, but for those that draw on a cap. Whoever moves
+the epoch holds the log's lock, since what moved it is a record there. On SQLite a writing transaction is alone already.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The log of decisions: a record is answered for only after it is on the disk.
 
-One thread of the process writes. It takes what waits, up to `GROUP` records, into one transaction, and the future of a
-record is done once that transaction has returned from its commit. In the transaction, record by record in the order in
-which they were handed over:
+One thread of the process writes. It takes what waits, up to `GROUP` records, into one transaction (a larger batch goes
+alone), and a future is done once that transaction has returned from its commit. In the transaction, record by record in
+the order in which they were handed over:
 
 1. The control epoch is held still. A record that was decided under another is STALE.
 2. A record with a request id is compared with the latest decision of its caller under that id. Another digest is a
@@ -10,7 +10,8 @@ which they were handed over:
    lies within an hour and has not run out; otherwise the record is a new attempt, linked to the one before.
 3. Places of capped authorisations are counted again. A record that needs a place which is gone is STALE; a place taken
    is a draw, a membership revision, and a new epoch when the group is done.
-4. The record gets the next log index: dense from 0, over all processes.
+4. The record gets the next log index: dense from 0, over all processes, and shared with the changes that people make.
+5. A held decision opens its review cases, unless they are open.
 
 Whatever goes wrong up to the return of the commit fails the whole group with `LogUnavailable`. A commit of which
 nothing was heard may have happened; who asks again under the same request id is told of the decision that was made. The
@@ -24,7 +25,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -34,10 +35,11 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
+from policy_engine.store.changes import NEXT_INDEX, add_unless_there
 from policy_engine.store.control import Lock, move, take
 from policy_engine.store.database import NotDurable, Writer, reading, reason_of, verify_durable, writing
 from policy_engine.store.members import KINDS, add_revision, add_rows, read_rows
-from policy_engine.store.tables import controls, decisions
+from policy_engine.store.tables import controls, decisions, reviews
 
 GROUP: Final = 512
 """The most records that one commit carries."""
@@ -49,10 +51,33 @@ _AUTHORISATIONS: Final = next(kind for kind in KINDS if kind.row is Authorisatio
 _DRAWS: Final = next(kind for kind in KINDS if kind.row is Draw)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    record: Record
-    future: Future[Appended]
+    """Records that are committed together, and who waits for them: for one alone, or for all."""
+
+    records: tuple[Record, ...]
+    one: Future[Appended] | None = None
+    all: Future[tuple[Appended, ...]] | None = None
+
+    @property
+    def _future(self) -> Future[Appended] | Future[tuple[Appended, ...]]:
+        future = self.one or self.all
+        if future is None:
+            raise AssertionError("somebody waits for every record")
+        return future
+
+    def begin(self) -> bool:
+        """Whether anybody still waits; from then on the future can no longer be cancelled."""
+        return self._future.set_running_or_notify_cancel()
+
+    def tell(self, answers: tuple[Appended, ...]) -> None:
+        if self.one is not None:
+            self.one.set_result(answers[0])
+        elif self.all is not None:
+            self.all.set_result(answers)
+
+    def fail(self, error: LogUnavailable) -> None:
+        self._future.set_exception(error)
 
 
 class DecisionLog:
@@ -72,6 +97,7 @@ class DecisionLog:
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._waiting: deque[_Waiting] = deque()
+        self._queued = 0
         self._closed = False
         self._writer = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._writer.start()
@@ -83,20 +109,37 @@ class DecisionLog:
 
     def append(self, record: Record) -> Future[Appended]:
         """Hand over a record. Raises `ValueError` for one with text that no database takes."""
-        for text in (record.id, record.caller, record.request_id or ""):
-            if "\0" in text or (not text.isascii() and _has_surrogate(text)):
-                raise ValueError("an id with a null character or half a character cannot be recorded")
         future: Future[Appended] = Future()
+        self._enqueue(_Waiting(records=(record,), one=future))
+        return future
+
+    def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:
+        """Hand over records that are committed together: when one is STALE all are, and none is written.
+
+        Raises `ValueError` for text that no database takes.
+        """
+        future: Future[tuple[Appended, ...]] = Future()
+        self._enqueue(_Waiting(records=tuple(records), all=future))
+        return future
+
+    def _enqueue(self, waiting: _Waiting) -> None:
+        for record in waiting.records:
+            for text in (record.id, record.caller, record.request_id or ""):
+                if "\0" in text or (not text.isascii() and _has_surrogate(text)):
+                    raise ValueError("an id with a null character or half a character cannot be recorded")
+        refused = None
         with self._lock:
             if self._closed:
-                future.set_exception(LogUnavailable("the log is closed"))
-            elif len(self._waiting) >= self._size:
-                future.set_exception(LogUnavailable(f"{self._size} records wait for the log already"))
+                refused = LogUnavailable("the log is closed")
+            elif self._queued + len(waiting.records) > self._size:
+                refused = LogUnavailable(f"{self._queued} records wait for the log already")
             else:
-                self._waiting.append(_Waiting(record, future))
+                self._waiting.append(waiting)
+                self._queued += len(waiting.records)
                 if len(self._waiting) == 1:
                     self._arrived.notify()
-        return future
+        if refused is not None:
+            waiting.fail(refused)
 
     def read(self, decision_id: str) -> bytes | None:
         """The bytes that stand in the log under the id. Raises `LogUnavailable`."""
@@ -126,47 +169,54 @@ class DecisionLog:
         with self._lock:
             while not self._waiting and not self._closed:
                 self._arrived.wait()
-            return [self._waiting.popleft() for _ in range(min(GROUP, len(self._waiting)))]
+            group: list[_Waiting] = []
+            count = 0
+            while self._waiting and (not group or count + len(self._waiting[0].records) <= GROUP):
+                group.append(self._waiting.popleft())
+                count += len(group[-1].records)
+            self._queued -= count
+            return group
 
     def _serve(self, waiting: list[_Waiting]) -> None:
         # Nobody waits for a future that was cancelled, and one that is running can no longer be.
-        group = [one for one in waiting if one.future.set_running_or_notify_cancel()]
+        group = [one for one in waiting if one.begin()]
         if not group:
             return
         failure = "the writer of the log has ended"
-        answers: list[Appended] = []
+        answers: list[tuple[Appended, ...]] = []
         cause: SQLAlchemyError | NotDurable | None = None
         try:
-            answers = self._commit([one.record for one in group])
+            answers = self._commit([one.records for one in group])
         except (SQLAlchemyError, NotDurable) as error:
             failure, cause = reason_of(error), error
         finally:
             for one, answer in zip(group, answers, strict=False):
-                one.future.set_result(answer)
+                one.tell(answer)
             for one in group[len(answers) :]:
                 unavailable = LogUnavailable(failure)
                 unavailable.__cause__ = cause
-                one.future.set_exception(unavailable)
+                one.fail(unavailable)
 
-    def _commit(self, records: Sequence[Record]) -> list[Appended]:
+    def _commit(self, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
         try:
-            return self._transact(records)
+            return self._transact(units)
         except IntegrityError:
             # Whoever wrote the same attempt at the same time without the log's lock has committed by now.
-            return self._transact(records)
+            return self._transact(units)
 
-    def _transact(self, records: Sequence[Record]) -> list[Appended]:
+    def _transact(self, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
         with writing(self._engine) as writer:
-            return _write(writer, records)
+            return _write(writer, units)
 
     def _give_up(self, why: str) -> None:
         with self._lock:
             self._closed = True
             left = list(self._waiting)
             self._waiting.clear()
+            self._queued = 0
         for one in left:
-            if one.future.set_running_or_notify_cancel():
-                one.future.set_exception(LogUnavailable(why))
+            if one.begin():
+                one.fail(LogUnavailable(why))
 
 
 def _has_surrogate(text: str) -> bool:
@@ -194,36 +244,70 @@ class _Earlier:
         )
 
 
-def _write(writer: Writer, records: Sequence[Record]) -> list[Appended]:
-    """One group in its transaction, which is still to be committed."""
+def _write(writer: Writer, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
+    """One group in its transaction, which is still to be committed; the records of a unit are all written or none."""
+    records = [record for unit in units for record in unit]
     drawing = any(record.draws for record in records)
-    take(writer, Lock.LOG)
     if drawing:
         take(writer, Lock.MEMBERS)
+    take(writer, Lock.LOG)
     counters = writer.execute(_COUNTERS_ALONE if drawing else _COUNTERS_SHARED).one()
-    earlier = _earlier(writer, records)
-    places = _Places(writer, counters.membership_revision)
-    index = counters.next_index
-    answers: list[Appended] = []
-    rows: list[dict[str, object]] = []
-    for record in records:
-        if record.control_epoch != counters.epoch:
-            answers.append(_STALE)
-            continue
-        before = None if record.request_id is None else earlier.get((record.caller, record.request_id))
+    page = _Page(
+        epoch=counters.epoch,
+        index=counters.next_index,
+        earlier=_earlier(writer, records),
+        places=_Places(writer, counters.membership_revision),
+    )
+    answers = [page.enter(unit) for unit in units]
+    if page.rows:
+        writer.execute(_INSERT, page.rows)
+    if page.opened:
+        add_unless_there(writer, reviews, page.opened)
+    page.places.write()
+    return answers
+
+
+@dataclass(slots=True, kw_only=True)
+class _Page:
+    """What a group writes, record by record."""
+
+    epoch: int
+    index: int
+    earlier: dict[tuple[str, str], _Earlier]
+    places: _Places
+    rows: list[dict[str, object]] = field(default_factory=list)
+    opened: list[dict[str, object]] = field(default_factory=list)
+
+    def enter(self, unit: tuple[Record, ...]) -> tuple[Appended, ...]:
+        """The outcome of each record; where one is stale nothing of the unit stays."""
+        if len(unit) == 1:
+            return (self._enter(unit[0]),)
+        before = (self.index, len(self.rows), len(self.opened), dict(self.earlier), self.places.mark())
+        answers = []
+        for record in unit:
+            answer = self._enter(record)
+            if answer.outcome is Outcome.STALE:
+                self.index, rows, opened, self.earlier, mark = before
+                del self.rows[rows:], self.opened[opened:]
+                self.places.back_to(mark)
+                return (_STALE,) * len(unit)
+            answers.append(answer)
+        return tuple(answers)
+
+    def _enter(self, record: Record) -> Appended:
+        if record.control_epoch != self.epoch:
+            return _STALE
+        before = None if record.request_id is None else self.earlier.get((record.caller, record.request_id))
         if before is not None and before.digest != record.request_digest:
-            answers.append(_CONFLICT)
-            continue
+            return _CONFLICT
         if before is not None and before.still_holds(record):
-            answers.append(Appended(outcome=Outcome.REPLAYED, body=before.body))
-            continue
-        if record.draws and not places.taken_for(record):
-            answers.append(_STALE)
-            continue
+            return Appended(outcome=Outcome.REPLAYED, body=before.body)
+        if record.draws and not self.places.taken_for(record):
+            return _STALE
         attempt = 1 if before is None else before.attempt + 1
-        rows.append(
+        self.rows.append(
             {
-                "log_index": index,
+                "log_index": self.index,
                 "id": record.id,
                 "body": record.body,
                 "decided_at": record.decided_at,
@@ -238,10 +322,10 @@ def _write(writer: Writer, records: Sequence[Record]) -> list[Appended]:
                 "retry_of": None if before is None else before.id,
             }
         )
-        index += 1
-        answers.append(Appended(outcome=Outcome.COMMITTED, body=record.body))
+        self.index += 1
+        self.opened += _opened(record)
         if record.request_id is not None:
-            earlier[record.caller, record.request_id] = _Earlier(
+            self.earlier[record.caller, record.request_id] = _Earlier(
                 id=record.id,
                 digest=record.request_digest,
                 decided_at=record.decided_at,
@@ -250,10 +334,24 @@ def _write(writer: Writer, records: Sequence[Record]) -> list[Appended]:
                 attempt=attempt,
                 body=record.body,
             )
-    if rows:
-        writer.execute(_INSERT, rows)
-    places.write()
-    return answers
+        return Appended(outcome=Outcome.COMMITTED, body=record.body)
+
+
+def _opened(record: Record) -> list[dict[str, object]]:
+    """The cases of a held decision; a case that is open is left as it is."""
+    return [
+        {
+            "id": review.id,
+            "subject": review.key.subject,
+            "model": review.key.model,
+            "action": review.key.action,
+            "purpose": review.key.purpose,
+            "rule": review.key.rule,
+            "opened_at": record.decided_at,
+            "decision": record.id,
+        }
+        for review in record.reviews
+    ]
 
 
 def _earlier(writer: Writer, records: Sequence[Record]) -> dict[tuple[str, str], _Earlier]:
@@ -320,6 +418,17 @@ class _Places:
             self._new.append((record, new))
         return True
 
+    def mark(self) -> int:
+        """A place to come `back_to`."""
+        return len(self._new)
+
+    def back_to(self, mark: int) -> None:
+        """Give back what was taken since."""
+        for _, new in self._new[mark:]:
+            for taken in new:
+                self._drawn[taken.authorisation].remove(taken)
+        del self._new[mark:]
+
     def write(self) -> None:
         """Record the draws, one revision for each decision that took any, and move the epoch for all of them."""
         for number, (record, new) in enumerate(self._new, start=self._revision + 1):
@@ -369,7 +478,7 @@ _INSERT: Final = insert(decisions)
 _COUNTERS: Final = select(
     controls.c.epoch,
     controls.c.membership_revision,
-    select(func.coalesce(func.max(decisions.c.log_index) + 1, 0)).scalar_subquery().label("next_index"),
+    NEXT_INDEX.label("next_index"),
 )
 _COUNTERS_SHARED: Final = _COUNTERS.with_for_update(read=True, of=controls)
 _COUNTERS_ALONE: Final = _COUNTERS.with_for_update(of=controls)

@@ -11,9 +11,11 @@ from datetime import datetime
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from policy_engine.domain.ports import Key, MembersUnavailable
-from policy_engine.store.control import move
-from policy_engine.store.database import NotDurable, reading, reason_of, writing
+from policy_engine.domain.changes import Actor, Event, KeyCreated, KeyRevoked
+from policy_engine.domain.ports import Entry, Key, MembersUnavailable
+from policy_engine.store.changes import add_changes
+from policy_engine.store.control import Lock, move, read_control, take
+from policy_engine.store.database import NotDurable, Writer, reading, reason_of, writing
 from policy_engine.store.tables import keys
 
 
@@ -27,6 +29,7 @@ class Keys:
         """Put a new key on file. Raises `ValueError` when its id or its secret is on file already."""
         try:
             with writing(self._engine) as writer:
+                take(writer, Lock.LOG)
                 writer.execute(
                     insert(keys).values(
                         id=key.id,
@@ -40,7 +43,15 @@ class Keys:
                         revoked_at=key.revoked_at,
                     )
                 )
-                move(writer)
+                created = KeyCreated(
+                    key=key.id,
+                    name=key.name,
+                    rights=tuple(sorted(key.rights)),
+                    gateway=key.gateway,
+                    person=key.person,
+                    assertable=tuple(sorted(key.assertable)),
+                )
+                _record(writer, f"key-{key.id}-created", key.created_at, created)
         except IntegrityError as error:
             raise ValueError(f"key `{key.id}`, or another with its secret, is on file already") from error
         except (SQLAlchemyError, NotDurable) as error:
@@ -72,12 +83,20 @@ class Keys:
         """Whether a key was revoked by this call: one that is unknown or was revoked before is left as it is."""
         try:
             with writing(self._engine) as writer:
+                take(writer, Lock.LOG)
                 revoked = writer.execute(
                     update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=at)
                 )
                 if revoked.rowcount == 0:
                     return False
-                move(writer)
+                _record(writer, f"key-{key_id}-revoked", at, KeyRevoked(key=key_id))
                 return True
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
+
+
+def _record(writer: Writer, change_id: str, at: datetime, event: Event) -> None:
+    # Keys are made and revoked from the command line of the machine that has the database.
+    entry = Entry(id=change_id, at=at, actor=Actor(key="command line"), event=event)
+    add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
+    move(writer)

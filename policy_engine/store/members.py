@@ -10,17 +10,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.ports import Change, Control, MembersUnavailable, Snapshot
+from policy_engine.domain.ports import Control, Entry, Imported, MembersUnavailable, Snapshot
 from policy_engine.domain.roster import (
     Account,
     Authorisation,
@@ -39,6 +42,7 @@ from policy_engine.domain.roster import (
     Statement,
     UsStatus,
 )
+from policy_engine.store.changes import add_changes
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
 from policy_engine.store.tables import ROSTER, revisions
@@ -142,10 +146,10 @@ class Members:
         try:
             with reading(self._engine) as reader:
                 control = read_control(reader)
-                rows: dict[str, Any] = {kind.name: tuple(read_rows(reader, kind)) for kind in KINDS}
+                rows = read_roster(reader)
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
-        return Snapshot(rows=RosterRows(**rows), revision=control.revision, epoch=control.epoch)
+        return Snapshot(rows=rows, revision=control.revision, epoch=control.epoch)
 
     def control(self) -> Control:
         """The counters alone."""
@@ -155,7 +159,7 @@ class Members:
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
-    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Change:
+    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Imported:
         """Add what is new among the rows, all or nothing, and say which revision is in force afterwards.
 
         `at` is the instant of the import. Raises `ValueError` naming by kind and key every row that is recorded later
@@ -164,35 +168,86 @@ class Members:
         try:
             with writing(self._engine) as writer:
                 _take_turns(writer)
-                news: list[tuple[Kind, Sequence[RosterRow]]] = []
-                faults: list[str] = []
-                for kind in KINDS:
-                    given: tuple[RosterRow, ...] = getattr(rows, kind.name)
-                    sorting = sort_out(given, _versions(writer, kind, given), at)
-                    news.append((kind, sorting.new))
-                    faults += (f"{kind.name} {fault}" for fault in sorting.faults)
-                if faults:
-                    raise ValueError("; ".join(sorted(faults)))
+                news = sort_all(writer, rows, at)
                 revision = read_control(writer).revision
                 added = sum(len(new) for _, new in news)
-                if added:
+                if add_sorted(writer, news, revision + 1, actor=actor, reason=reason, at=at):
                     revision += 1
-                    add_revision(writer, revision, actor=actor, reason=reason, at=at, added=added)
-                    for kind, new in news:
-                        add_rows(writer, kind, new, revision)
+                    # Taken last, so that decisions do not wait for a long import.
+                    take(writer, Lock.LOG)
+                    event = MembersRecorded(revision=revision, added=added, reason=reason, digest=_digest(news))
+                    entry = Entry(id=f"members-{revision}", at=at, actor=Actor(key=actor), event=event)
+                    add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
                     move(writer, revisions=1)
-                return Change(revision=revision, added=added)
+                return Imported(revision=revision, added=added)
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
 
-def read_rows(connection: Connection, kind: Kind, found_by: Iterable[str] | None = None) -> Iterator[RosterRow]:
-    """Every row of a kind in the order of recording, or those alone whose `found_by` column has one of the values."""
+def read_roster(connection: Connection, *, up_to: int | None = None) -> RosterRows:
+    """Every row, or those recorded up to a revision."""
+    rows: dict[str, Any] = {kind.name: tuple(read_rows(connection, kind, up_to=up_to)) for kind in KINDS}
+    return RosterRows(**rows)
+
+
+def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tuple[Kind, Sequence[RosterRow]]]:
+    """What is new among the rows, by kind. Raises `ValueError` naming every row that cannot be added."""
+    news: list[tuple[Kind, Sequence[RosterRow]]] = []
+    faults: list[str] = []
+    for kind in KINDS:
+        given: tuple[RosterRow, ...] = getattr(rows, kind.name)
+        sorting = sort_out(given, _versions(connection, kind, given), at)
+        news.append((kind, sorting.new))
+        faults += (f"{kind.name} {fault}" for fault in sorting.faults)
+    if faults:
+        raise ValueError("; ".join(sorted(faults)))
+    return news
+
+
+def add_sorted(
+    writer: Writer,
+    news: Sequence[tuple[Kind, Sequence[RosterRow]]],
+    revision: int,
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+) -> int:
+    """Add new rows as a revision; how many revisions that made, none where nothing is new."""
+    added = sum(len(new) for _, new in news)
+    if not added:
+        return 0
+    add_revision(writer, revision, actor=actor, reason=reason, at=at, added=added)
+    for kind, new in news:
+        add_rows(writer, kind, new, revision)
+    return 1
+
+
+def _digest(news: Sequence[tuple[Kind, Sequence[RosterRow]]]) -> str:
+    digest = hashlib.sha256()
+    for kind, new in news:
+        for row in new:
+            digest.update(_ENCODER.encode([kind.name, row]) + b"\n")
+    return f"sha256:{digest.hexdigest()}"
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def read_rows(
+    connection: Connection, kind: Kind, found_by: Iterable[str] | None = None, *, up_to: int | None = None
+) -> Iterator[RosterRow]:
+    """Every row of a kind in the order of recording, or those alone whose `found_by` column has one of the values.
+
+    `up_to` leaves out what was recorded after that revision.
+    """
     table = kind.table
     names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
     query = select(*(table.c[name] for name in names)).order_by(table.c.row_id)
     if found_by is not None:
         query = query.where(table.c[kind.found_by].in_(list(found_by)))
+    if up_to is not None:
+        query = query.where(table.c.revision <= up_to)
     for values in connection.execute(query):
         yield kind.read(values)
 

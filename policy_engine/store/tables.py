@@ -1,4 +1,5 @@
-"""The tables. What is recorded is never changed: every table but `controls` and `keys` only grows.
+"""The tables. What is recorded is never changed: every table but `controls` and `keys` only grows. What is
+derived from the records, the tables whose names begin with `decision_`, may be thrown away and made from them again.
 
 Instants are whole microseconds since 1970-01-01T00:00:00Z, percentages exact decimal text, lists JSON text, and a
 closed word is stored as it is written in files. A null is unknown, `[]` is known to be empty.
@@ -354,7 +355,118 @@ decisions: Final = Table(
     Column("attempt", Integer, nullable=False),
     Column("retry_of", Text),
     UniqueConstraint("request_id", "caller", "attempt"),
+    Index(None, "decided_at"),
     info=_ONLY_GROWS,
+)
+
+changes: Final = Table(
+    "changes",
+    metadata,
+    # The same dense numbers as the decisions': the two tables are one log.
+    Column("log_index", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("person", Text),
+    Column("epoch", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "kind", "log_index"),
+    info=_ONLY_GROWS,
+)
+
+blobs: Final = Table(
+    "blobs",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    info=_ONLY_GROWS,
+)
+
+log_years: Final = Table(
+    "log_years",
+    metadata,
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("first_index", BigInteger, nullable=False),
+    info=_ONLY_GROWS,
+)
+
+reviews: Final = Table(
+    "reviews",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("decision", Text, nullable=False),
+    Index(None, "opened_at"),
+    info=_ONLY_GROWS,
+)
+
+_DERIVED: Final = {"service": "SELECT, INSERT, UPDATE, DELETE"}
+
+decision_index: Final = Table(
+    "decision_index",
+    metadata,
+    # Derived from the committed records, and made again from them at any time. Absent is null: not stated, not known.
+    Column("log_index", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("hold", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("subject", Text),
+    Column("subject_type", Text),
+    Column("place_country", Text),
+    Column("model", Text),
+    Column("tier", Text),
+    Column("action", Text),
+    Column("gateway", Text),
+    Column("caller", Text, nullable=False),
+    Column("policy_version", Text),
+    Column("request_id", Text),
+    Index(None, "at", "log_index"),
+    *(
+        Index(None, column, "at", "log_index")
+        for column in (
+            "decision",
+            "hold",
+            "subject",
+            "place_country",
+            "model",
+            "tier",
+            "action",
+            "gateway",
+            "policy_version",
+            "request_id",
+        )
+    ),
+    info=_DERIVED,
+)
+
+decision_marks: Final = Table(
+    "decision_marks",
+    metadata,
+    # What a decision may have several of, derived like `decision_index`.
+    Column("kind", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    info=_DERIVED,
+    sqlite_with_rowid=False,
+)
+
+decision_index_progress: Final = Table(
+    "decision_index_progress",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # The log index that is read next; -1 while what was derived is being thrown away.
+    Column("next_index", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+    info=_DERIVED,
 )
 
 keys: Final = Table(

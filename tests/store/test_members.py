@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
 from policy_engine.domain.instants import Validity
-from policy_engine.domain.ports import Change, Control, MembersUnavailable
+from policy_engine.domain.ports import Control, Imported, MembersUnavailable
 from policy_engine.domain.roster import (
     Membership,
     MembershipStatus,
@@ -58,7 +58,7 @@ def stake(percent: str | None, recorded_at: datetime | None = None) -> RosterRow
     )
 
 
-def imported(members: Members, rows: RosterRows, at: datetime = AT) -> Change:
+def imported(members: Members, rows: RosterRows, at: datetime = AT) -> Imported:
     return members.record(rows, actor="officer", reason="test", at=at)
 
 
@@ -87,7 +87,7 @@ def test_every_kind_of_row_is_read_back_as_it_was_recorded(store: Store) -> None
 
     snapshot = members.snapshot()
     assert snapshot.rows == dated(FULL, AT)
-    assert change == Change(revision=1, added=sum(len(getattr(FULL, kind.name)) for kind in KINDS))
+    assert change == Imported(revision=1, added=sum(len(getattr(FULL, kind.name)) for kind in KINDS))
     assert (snapshot.revision, snapshot.epoch) == (1, 1)
 
 
@@ -144,7 +144,7 @@ def test_whatever_is_imported_is_what_is_known_afterwards_and_importing_it_again
     at = AT + HOUR * members.control().epoch
 
     change = imported(members, rows, at)
-    assert imported(members, rows, at + HOUR) == Change(revision=change.revision, added=0)
+    assert imported(members, rows, at + HOUR) == Imported(revision=change.revision, added=0)
 
     known = members.snapshot().rows
     for kind in KINDS:
@@ -252,7 +252,7 @@ def test_importing_twice_adds_nothing_and_moves_nothing(store: Store) -> None:
 
     change = imported(members, FULL, AT + HOUR)
 
-    assert change == Change(revision=1, added=0)
+    assert change == Imported(revision=1, added=0)
     assert members.snapshot() == before
     with reading(store.open()) as reader:
         assert len(reader.execute(select(revisions)).all()) == 1
@@ -286,9 +286,9 @@ def test_each_revision_says_who_added_how_many_rows_when_and_why(store: Store) -
     ]
 
     assert changes == [
-        Change(revision=1, added=2),
-        Change(revision=1, added=0),
-        Change(revision=2, added=1),
+        Imported(revision=1, added=2),
+        Imported(revision=1, added=0),
+        Imported(revision=2, added=1),
     ]
     assert members.control() == Control(epoch=2, revision=2)
     with reading(engine) as reader:
@@ -372,7 +372,7 @@ def test_an_import_that_fails_halfway_leaves_nothing(store: Store) -> None:
 def test_importers_at_once_come_one_after_the_other_with_dense_revisions(store: Store) -> None:
     importers = [Members(store.open()) for _ in range(4)]
     barrier = threading.Barrier(len(importers))
-    changes: list[Change] = []
+    changes: list[Imported] = []
 
     def run(number: int, members: Members) -> None:
         barrier.wait()

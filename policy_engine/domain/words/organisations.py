@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import Party, Role
+from policy_engine.domain.facts import UNFILED, Party, Role
 from policy_engine.domain.instants import Validity, earliest, format_instant
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.roster import (
@@ -52,6 +52,16 @@ def established_in(party: Party, parameter: str) -> Answer:
 
 def no_organisation(party: Party, _: str) -> Answer:
     return known(party.organisation is None)
+
+
+def is_organisation(party: Party, parameter: str) -> Answer:
+    if party.organisation_id == UNFILED.id:
+        return unknown("acting_for")
+    return known(party.organisation_id == parameter)
+
+
+def by_gateway(party: Party, parameter: str) -> Answer:
+    return known(party.question.caller.gateway == parameter)
 
 
 def sector(party: Party, parameter: str) -> Answer:

@@ -1,0 +1,250 @@
+"""What people change, as events that are recorded in the same log as the decisions and never altered.
+
+Every event that a decision stands on moves the control epoch in the transaction that records it. The desk (`desk.py`)
+is a fold over these events; there is no other place in which the state of books, freezes or reviews is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from policy_engine.domain.freezes import Freeze
+from policy_engine.domain.holds import Hold
+from policy_engine.domain.reviews import ReviewKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who did it: the key's id, or the name of a command, and the natural person that the key is bound to."""
+
+    key: str
+    person: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report that is kept with a proposal: what it is, the SHA-256 of its bytes, and its outcome in a sentence."""
+
+    name: str
+    digest: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookFounded:
+    """The first book of a database, taken from the folder of the process that found it empty."""
+
+    fingerprint: str
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookWatched:
+    """A book that `serve --watch` took from its folder, in force from the event's instant on."""
+
+    fingerprint: str
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookProposed:
+    """A book that somebody proposes. `base` is the fingerprint of the book that it was compared with; `effective` is
+    when it is to be in force, `None` for at once; `withdraws` are approved proposals not yet in force that it ends."""
+
+    proposal: str
+    fingerprint: str
+    archive: str
+    base: str
+    effective: datetime | None
+    note: str
+    rollback: bool
+    withdraws: tuple[str, ...]
+    reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookApproved:
+    """Another person's approval: the book is in force from the instant on."""
+
+    proposal: str
+    fingerprint: str
+    archive: str
+    in_force: datetime
+    note: str
+    withdraws: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeDeclared:
+    """One person stopped something."""
+
+    freeze: Freeze
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeLiftAsked:
+    """The first of the two persons that lifting needs."""
+
+    freeze: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeLifted:
+    """The second person; the freeze is over from the event's instant on."""
+
+    freeze: str
+    reason: str
+    asked_by: str
+
+
+class ReviewOutcome(StrEnum):
+    """How a review ended: what was held stays denied, or something on file now lets it go."""
+
+    REFUSED = "refused"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewReleaseAsked:
+    """One person wants to release, with the rows (a membership document, by digest) that go on file for it."""
+
+    case: str
+    key: ReviewKey
+    rationale: str
+    rows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewClosed:
+    """The end of a case. A release names who asked for it and the membership revision that has its rows."""
+
+    case: str
+    key: ReviewKey
+    outcome: ReviewOutcome
+    rationale: str
+    asked_by: str | None = None
+    rows: str | None = None
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersRecorded:
+    """A membership revision: how many rows were added, why, and the SHA-256 of their canonical form."""
+
+    revision: int
+    added: int
+    reason: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCreated:
+    """A key came into force; its secret is nowhere."""
+
+    key: str
+    name: str
+    rights: tuple[str, ...]
+    gateway: str | None
+    person: str | None
+    assertable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRevoked:
+    """A key is no longer in force."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldPlaced:
+    """Records that must be kept whatever their clocks say; what was retired before is not brought back."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldReleased:
+    """A hold is over from the event's instant on."""
+
+    hold: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YearRetired:
+    """A year of the log whose decisions may be removed from now on: how many there were, and what the log said last.
+
+    `first_index` and `size` are those of the year in the whole log; `checkpoint` is its last signed checkpoint, whole,
+    and `key` the verifier key for it.
+    """
+
+    year: int
+    first_index: int
+    size: int
+    decisions: int
+    checkpoint: str
+    key: str
+    reason: str
+
+
+Event: TypeAlias = (
+    BookFounded
+    | BookWatched
+    | BookProposed
+    | BookApproved
+    | FreezeDeclared
+    | FreezeLiftAsked
+    | FreezeLifted
+    | ReviewReleaseAsked
+    | ReviewClosed
+    | MembersRecorded
+    | KeyCreated
+    | KeyRevoked
+    | HoldPlaced
+    | HoldReleased
+    | YearRetired
+)
+
+KINDS: Final[dict[str, type[Event]]] = {
+    "book.founded": BookFounded,
+    "book.watched": BookWatched,
+    "book.proposed": BookProposed,
+    "book.approved": BookApproved,
+    "freeze.declared": FreezeDeclared,
+    "freeze.lift_asked": FreezeLiftAsked,
+    "freeze.lifted": FreezeLifted,
+    "review.release_asked": ReviewReleaseAsked,
+    "review.closed": ReviewClosed,
+    "members.recorded": MembersRecorded,
+    "key.created": KeyCreated,
+    "key.revoked": KeyRevoked,
+    "hold.placed": HoldPlaced,
+    "hold.released": HoldReleased,
+    "year.retired": YearRetired,
+}
+"""The kinds of event by their name in the record; a name keeps its meaning for ever."""
+
+_OF_THE_DESK: Final = ("book", "freeze", "review", "hold", "year")
+DESK_KINDS: Final = tuple(name for name in KINDS if name.partition(".")[0] in _OF_THE_DESK)
+"""The kinds that the desk is folded from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One event with its id, its instant, who did it, and the control epoch that it brought."""
+
+    id: str
+    at: datetime
+    actor: Actor
+    epoch: int
+    event: Event
+
+    @property
+    def kind(self) -> str:
+        """The name of the event's kind."""
+        return next(name for name, event in KINDS.items() if type(self.event) is event)

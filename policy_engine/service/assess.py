@@ -1,0 +1,142 @@
+"""Everything that is found out about a proposed book before anybody may approve it: check, cases, diff, impact.
+
+The book is read and its worked examples are run; a rule that changed its meaning needs a line in the changelog. The
+exact difference is taken at the instant at which the book is to be in force, and the recorded decisions and everybody
+on file are judged under both books. Freezes are left out on both sides, or a freeze would hide what the book changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.ports import DeskLog
+from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import Book
+from policy_engine.formats.documents import Node
+from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.policy.analysis.report import diff_report
+from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases
+from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
+from policy_engine.policy.judge import Judge
+from policy_engine.policy.library import Library
+from policy_engine.policy.reader import book_files, read_book
+from policy_engine.service.impact import Outcome, impact
+from policy_engine.service.past import RecordedPast
+from policy_engine.service.publish import Assessment, Candidate, ReportContent
+
+NO_CASES: Final = Fault(
+    source=CASES,
+    line=1,
+    column=1,
+    message="there is no worked example, so nothing shows that the book does what it is meant to",
+    remedy="keep the case files in the folder `cases` of the book",
+)
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+def assess(candidate: Candidate, *, library: Library, desk_log: DeskLog, roster: Roster) -> Assessment:
+    """What there is to say about the candidate. Raises `BookLost` and `LogUnavailable`."""
+    checked = check_and_try(candidate.files)
+    book = checked.book
+    if book is None or checked.faults or checked.failed:
+        fingerprint = "none" if book is None else book.fingerprint
+        return Assessment(fingerprint=fingerprint, faults=checked.faults, failed_cases=checked.failed)
+    reports = [_check(book), _cases(checked.results)]
+    if candidate.base is not None:
+        before = library.files(candidate.base.archive)
+        old = library.book(candidate.base.fingerprint, candidate.base.archive)
+        if not candidate.rollback:
+            faults = unsaid(old, before, book, candidate.files)
+            if faults:
+                return Assessment(fingerprint=book.fingerprint, faults=faults)
+        reports.append(_diff(old, book, candidate))
+        records = desk_log.decisions_since(candidate.since)
+        reports.append(_impact(old, book, candidate, records, RecordedPast(desk_log, library), roster))
+    return Assessment(fingerprint=book.fingerprint, reports=tuple(reports))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A book as read and tried: none where it has faults; what failed of its worked examples."""
+
+    book: Book | None
+    faults: tuple[Fault, ...] = ()
+    results: tuple[CaseResult, ...] = ()
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The ids of the cases that do not hold."""
+        return tuple(result.case.id for result in self.results if not result.holds)
+
+
+def check_and_try(files: Mapping[str, bytes]) -> Checked:
+    """Read the files of a folder and run its worked examples; a book without any is at fault."""
+    parts = book_files(files)
+    if CHANGELOG in files:
+        parts[CHANGELOG] = files[CHANGELOG]
+    try:
+        book = read_book(parts)
+        cases = read_case_files({name: data for name, data in files.items() if name.startswith(CASES)})
+    except FaultsError as error:
+        return Checked(book=None, faults=tuple(error.faults))
+    if not cases:
+        return Checked(book=book, faults=(NO_CASES,))
+
+    def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
+        return read_book(parts, enforcement=enforcement, extra_catalogue=catalogue)
+
+    return Checked(book=book, results=tuple(run_cases(cases, book_for)))
+
+
+def unsaid(old: Book, before: Mapping[str, bytes], new: Book, files: Mapping[str, bytes]) -> tuple[Fault, ...]:
+    """A fault for every rule that changed its meaning, or went, without a new line in the changelog."""
+    faults: list[Fault] = []
+    entries = read_changelog(files.get(CHANGELOG), faults)
+    return (*faults, *compare(old, new, read_changelog(before.get(CHANGELOG), []), entries).faults)
+
+
+def _check(book: Book) -> ReportContent:
+    regimes = sorted({row.regime for row in book.rows})
+    content = {"fingerprint": book.fingerprint, "rows": len(book.rows), "regimes": regimes, "faults": []}
+    return ReportContent(
+        name="check",
+        content=_encoder.encode(content),
+        summary=f"{len(book.rows)} rows of {len(regimes)} regimes, no fault",
+    )
+
+
+def _cases(results: tuple[CaseResult, ...]) -> ReportContent:
+    content = {"held": [result.case.id for result in results], "failed": []}
+    return ReportContent(
+        name="cases", content=_encoder.encode(content), summary=f"{len(results)} worked examples, all hold"
+    )
+
+
+def _diff(old: Book, new: Book, candidate: Candidate) -> ReportContent:
+    report = diff_report(old, new, candidate.effective)
+    summary = (
+        f"{_many(len(report.answers), 'class of requesters', 'classes of requesters')} answered otherwise,"
+        f" {len(report.reasons)} with the same answer for another reason"
+    )
+    return ReportContent(name="diff", content=report.document(), summary=summary)
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
+
+
+def _impact(
+    old: Book, new: Book, candidate: Candidate, records: Iterable[bytes], past: RecordedPast, roster: Roster
+) -> ReportContent:
+    report = impact(Judge(new), Judge(old), records, past.roster, effective=candidate.effective, roster_now=roster)
+    counts = report.counts
+    summary = (
+        f"of {report.decisions} recorded decisions {counts.get(Outcome.LOST, 0)} allow to deny,"
+        f" {counts.get(Outcome.GAINED, 0)} deny to allow, {counts.get(Outcome.UNDETERMINED, 0)} undetermined;"
+        f" on file now {len(report.standing.lost)} lose and {len(report.standing.gained)} gain a model"
+    )
+    return ReportContent(name="impact", content=report.document(), summary=summary)

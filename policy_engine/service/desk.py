@@ -1,0 +1,80 @@
+"""The one way in which the desk changes: read what stands, make the event, record it under the epoch that was read.
+
+When the epoch has moved in between, what stands is read again and the event is made anew, so every rule about who may
+do what holds against the state in which the event is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from policy_engine.domain.changes import Actor, Event
+from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
+from policy_engine.domain.roster import RosterRows
+from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, PersonNeeded
+from policy_engine.service.standing import Ground, StandingView
+
+MAX_ATTEMPTS: Final = 20
+"""How often an event is made again when the control epoch keeps moving."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """An event to be recorded, with the long content that it names and the rows that come with it."""
+
+    event: Event
+    contents: tuple[bytes, ...] = ()
+    rows: RosterRows | None = None
+
+
+class Desk:
+    """Records events on behalf of people."""
+
+    def __init__(
+        self,
+        *,
+        view: StandingView,
+        log: DeskLog,
+        clock: Callable[[], datetime],
+        new_id: Callable[[datetime], str],
+        stands: Callable[[Actor], bool],
+    ) -> None:
+        """`stands` says whether the actor's key is still in force; a revocation moves the epoch."""
+        self.view = view
+        self.log = log
+        self.clock = clock
+        self.new_id = new_id
+        self._stands = stands
+
+    def act(self, actor: Actor, make: Callable[[Ground, datetime], Proposed]) -> Proposed:
+        """Record the event that `make` gives for what stands, and read what stands then.
+
+        Once this has returned, no decision made before it commits. `make` raises what is wrong with it. Raises
+        `KeyNotInForce`, `DeskConflict` for rows that cannot be recorded beside those on file, `LogUnavailable` and
+        `MembersUnavailable`.
+        """
+        for _ in range(MAX_ATTEMPTS):
+            ground = self.view.refresh()
+            if not self._stands(actor):
+                raise KeyNotInForce("the key was revoked")
+            at = self.clock()
+            proposed = make(ground, at)
+            entry = Entry(id=self.new_id(at), at=at, actor=actor, event=proposed.event)
+            try:
+                epoch = self.log.record([entry], under=ground.epoch, contents=proposed.contents, rows=proposed.rows)
+            except ValueError as error:
+                raise DeskConflict(str(error)) from error
+            if epoch is not None:
+                self.view.refresh()
+                return proposed
+        raise LogUnavailable("the control epoch keeps moving")
+
+
+def person_of(actor: Actor) -> str:
+    """The natural person behind the key. Raises `PersonNeeded`."""
+    if actor.person is None:
+        raise PersonNeeded("this needs a key that is bound to a person: `policy-engine keys create --person ID`")
+    return actor.person

@@ -1,0 +1,99 @@
+"""The emergency stop: one person declares a freeze, two lift it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from policy_engine.domain.changes import Actor, FreezeDeclared, FreezeLiftAsked, FreezeLifted
+from policy_engine.domain.countries import COUNTRIES
+from policy_engine.domain.desk import FreezeState
+from policy_engine.domain.freezes import FREEZE_PREFIX, Freeze, FreezeScope
+from policy_engine.formats.faults import Findings, one_of, quoted
+from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.standing import Ground
+
+SOURCE: Final = "freeze"
+
+
+def declare_freeze(
+    desk: Desk, actor: Actor, scope: FreezeScope, *, authority: str, reason: str, until: datetime | None = None
+) -> FreezeState:
+    """Freeze the scope at once, until an instant or until it is lifted.
+
+    Once this has returned no allow under it commits anywhere. Raises `PersonNeeded` and `NotAccepted`.
+    """
+    person_of(actor)
+    if not authority.strip() or not reason.strip():
+        raise NotAccepted("a freeze needs an authority and a reason")
+    if scope.everything == scope.stated:
+        raise NotAccepted("say what is frozen: models, countries, organisations, gateways, or `all` for everything")
+    name = FREEZE_PREFIX + desk.new_id(desk.clock())
+
+    def make(ground: Ground, at: datetime) -> Proposed:
+        _refuse_unknown(scope, ground, at)
+        if until is not None and until <= at:
+            raise NotAccepted("the end of a freeze lies in the future")
+        freeze = Freeze(id=name, scope=scope, authority=authority, reason=reason, start=at, until=until)
+        return Proposed(event=FreezeDeclared(freeze=freeze))
+
+    desk.act(actor, make)
+    return desk.view.current().desk.freezes[name]
+
+
+def lift_freeze(desk: Desk, actor: Actor, freeze: str, *, reason: str = "") -> FreezeState:
+    """Ask to lift a freeze, which needs a reason, or, as the second person, lift it.
+
+    Raises `PersonNeeded`, `NothingThere`, `DeskConflict` for one that is lifted already, `SecondPersonNeeded` when the
+    one who asked asks again, and `NotAccepted` without a reason.
+    """
+    person = person_of(actor)
+
+    def make(ground: Ground, _: datetime) -> Proposed:
+        held = ground.desk.freezes.get(freeze)
+        if held is None:
+            raise NothingThere(f"there is no freeze {quoted(freeze)}")
+        if held.lifted_at is not None:
+            raise DeskConflict(f"freeze {quoted(freeze)} is lifted already")
+        if held.lift_asked_by is None:
+            if not reason.strip():
+                raise NotAccepted("lifting a freeze needs a reason")
+            return Proposed(event=FreezeLiftAsked(freeze=freeze, reason=reason))
+        asked_by = person_of(held.lift_asked_by)
+        if asked_by == person:
+            raise SecondPersonNeeded(f"{quoted(person)} asked to lift {quoted(freeze)}; another person confirms it")
+        said = reason if reason.strip() else held.lift_reason or ""
+        return Proposed(event=FreezeLifted(freeze=freeze, reason=said, asked_by=asked_by))
+
+    desk.act(actor, make)
+    return desk.view.current().desk.freezes[freeze]
+
+
+def _refuse_unknown(scope: FreezeScope, ground: Ground, at: datetime) -> None:
+    """A name that nothing has would freeze nothing, and nobody would notice."""
+    findings = Findings(source=SOURCE)
+    judge = ground.judge_at(at)
+    models = frozenset() if judge is None else frozenset(judge.book.tables.catalogue.entries)
+    for what, names, known in (
+        ("model in the catalogue", scope.models, models),
+        ("country code", scope.countries, frozenset(COUNTRIES)),
+        ("organisation on file", scope.organisations, frozenset(ground.roster.organisations)),
+    ):
+        for name in names:
+            if name not in known:
+                findings.add(1, 1, f"there is no {what} {quoted(name)}", one_of(name, tuple(sorted(known))))
+    if findings.faults:
+        raise NotAccepted("the freeze would miss what it is meant for", tuple(findings.faults))
+
+
+def without_repeats(scope: FreezeScope) -> FreezeScope:
+    """The scope with every name once, in order."""
+    return replace(
+        scope,
+        models=tuple(sorted(set(scope.models))),
+        countries=tuple(sorted(set(scope.countries))),
+        organisations=tuple(sorted(set(scope.organisations))),
+        gateways=tuple(sorted(set(scope.gateways))),
+    )

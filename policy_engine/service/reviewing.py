@@ -1,0 +1,263 @@
+"""Held decisions, looked at by people: what was asked, what is missing, and how the case ends.
+
+One person refuses, with a rationale; what was held stays denied. A release is asked for by one person, with the rows
+that go on file for it (an authorisation, a cleared listing), and confirmed by another: the rows are recorded in the
+transaction that closes the case, so the next decision stands on them. Rows that would not let the held request go
+past the rule of the case are not taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, ReviewReleaseAsked
+from policy_engine.domain.desk import AskedRelease, ClosedReview
+from policy_engine.domain.ports import DecisionLog, OpenedReview
+from policy_engine.domain.roster import Listing, ListingStatus, Roster, RosterRows
+from policy_engine.domain.rules import ROW_WORD, Book
+from policy_engine.domain.verdict import Finding
+from policy_engine.formats.change import digest_of
+from policy_engine.formats.faults import FaultsError, quoted
+from policy_engine.formats.membership_file import read_members, write_members
+from policy_engine.formats.record_reader import RecordedDecision, read_record
+from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.simulate import decided, recorded, with_rows
+from policy_engine.service.standing import Ground
+
+ROWS: Final = "release"
+
+
+class ReviewStatus(StrEnum):
+    """Where a case is: open, waiting for the second person of a release, or ended."""
+
+    OPEN = "open"
+    RELEASE_ASKED = "release_asked"
+    REFUSED = "refused"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A case with what became of it."""
+
+    opened: OpenedReview
+    due_at: datetime
+    status: ReviewStatus
+    asked: AskedRelease | None = None
+    closed: ClosedReview | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (ReviewStatus.OPEN, ReviewStatus.RELEASE_ASKED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewFile:
+    """Everything that somebody needs to decide a case: the held decision, what would lift the rule's bar, and, where
+    the file has one, the clearance of each potential listing as rows of a membership document."""
+
+    review: Review
+    decision: RecordedDecision
+    record: bytes
+    lifts: str
+    clearance: str
+
+
+class Reviews:
+    """The use cases of reviews."""
+
+    def __init__(self, *, desk: Desk, decisions: DecisionLog, due: timedelta) -> None:
+        self.desk = desk
+        self._decisions = decisions
+        self._due = due
+
+    def all(self) -> tuple[Review, ...]:
+        """Every case, oldest first. Raises `LogUnavailable`."""
+        ground = self.desk.view.refresh()
+        return tuple(self._review(opened, ground) for opened in self.desk.log.reviews())
+
+    def show(self, case: str) -> ReviewFile:
+        """A case with its held decision. Raises `NothingThere` and `LogUnavailable`."""
+        ground = self.desk.view.refresh()
+        review = self._review(self._opened(case), ground)
+        record = self._decisions.read(review.opened.decision)
+        if record is None:
+            raise NothingThere(f"the decision of case {quoted(case)} is not in the log")
+        judge = ground.judge_at(self.desk.clock())
+        decision = read_record(record)
+        cleared = self._clearance(decision, ground)
+        return ReviewFile(
+            review=review,
+            decision=decision,
+            record=record,
+            lifts="" if judge is None else _lifting(judge.book, review.opened.key.rule),
+            clearance=write_members(cleared) if cleared.listings else "",
+        )
+
+    def refuse(self, actor: Actor, case: str, *, rationale: str) -> Review:
+        """Close a case; what was held stays denied.
+
+        Raises `PersonNeeded`, `NothingThere`, `DeskConflict` for a case that has ended, `NotAccepted` without a
+        rationale.
+        """
+        person_of(actor)
+        opened = self._opened(case)
+        _refuse_silence(rationale)
+
+        def make(ground: Ground, _: datetime) -> Proposed:
+            _refuse_ended(ground, case)
+            event = ReviewClosed(case=case, key=opened.key, outcome=ReviewOutcome.REFUSED, rationale=rationale)
+            return Proposed(event=event)
+
+        self.desk.act(actor, make)
+        return self._review(opened, self.desk.view.current())
+
+    def ask_release(self, actor: Actor, case: str, *, rationale: str, document: bytes) -> Review:
+        """Ask to release a case with the rows of a membership document (YAML or JSON).
+
+        Raises what `refuse` does, `NotAccepted` for a document with faults, and `DeskConflict` for rows with which the
+        rule would still hold the request.
+        """
+        person_of(actor)
+        opened = self._opened(case)
+        _refuse_silence(rationale)
+
+        def make(ground: Ground, at: datetime) -> Proposed:
+            _refuse_ended(ground, case)
+            rows = self._rows(document, ground)
+            self._refuse_useless(opened, rows, ground, at)
+            event = ReviewReleaseAsked(case=case, key=opened.key, rationale=rationale, rows=digest_of(document))
+            return Proposed(event=event, contents=(document,))
+
+        self.desk.act(actor, make)
+        return self._review(opened, self.desk.view.current())
+
+    def confirm_release(self, actor: Actor, case: str, *, rationale: str = "") -> Review:
+        """Release, as the second person: the rows go on file and the case is closed, in one transaction.
+
+        Raises `PersonNeeded`, `NothingThere` when nobody asked, `SecondPersonNeeded` for the one who asked, and
+        `DeskConflict` for a case that has ended or rows that would no longer do.
+        """
+        person = person_of(actor)
+        opened = self._opened(case)
+
+        def make(ground: Ground, at: datetime) -> Proposed:
+            _refuse_ended(ground, case)
+            asked = ground.desk.releases.get(case)
+            if asked is None:
+                raise NothingThere(f"nobody asked to release case {quoted(case)}")
+            asked_by = person_of(asked.actor)
+            if asked_by == person:
+                raise SecondPersonNeeded(
+                    f"{quoted(person)} asked to release {quoted(case)}; another person confirms it"
+                )
+            document = self.desk.log.content(asked.content.rows)
+            if document is None:
+                raise NothingThere(f"the rows of the release of {quoted(case)} are not in the archive")
+            rows = self._rows(document, ground)
+            self._refuse_useless(opened, rows, ground, at)
+            event = ReviewClosed(
+                case=case,
+                key=opened.key,
+                outcome=ReviewOutcome.RELEASED,
+                rationale=rationale if rationale.strip() else asked.content.rationale,
+                asked_by=asked_by,
+                rows=asked.content.rows,
+                revision=ground.roster.revision + 1,
+            )
+            return Proposed(event=event, rows=rows)
+
+        self.desk.act(actor, make)
+        return self._review(opened, self.desk.view.current())
+
+    def _opened(self, case: str) -> OpenedReview:
+        found = self.desk.log.reviews(case)
+        if not found:
+            raise NothingThere(f"there is no case {quoted(case)}")
+        return found[0]
+
+    def _review(self, opened: OpenedReview, ground: Ground) -> Review:
+        asked, closed = ground.desk.releases.get(opened.id), ground.desk.closed.get(opened.id)
+        status = ReviewStatus.OPEN if asked is None else ReviewStatus.RELEASE_ASKED
+        if closed is not None:
+            status = ReviewStatus(closed.content.outcome.value)
+        return Review(opened=opened, due_at=opened.opened_at + self._due, status=status, asked=asked, closed=closed)
+
+    def _rows(self, document: bytes, ground: Ground) -> RosterRows:
+        try:
+            rows = read_members(document, ROWS, existing=self.desk.log.rows_at(ground.roster.revision))
+        except FaultsError as error:
+            raise NotAccepted("the rows of the release have faults", tuple(error.faults)) from error
+        if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
+            raise NotAccepted("the rows of a release are recorded when it is confirmed; leave out `recorded_at`")
+        return rows
+
+    def _refuse_useless(self, opened: OpenedReview, rows: RosterRows, ground: Ground, at: datetime) -> None:
+        """Rows that leave the rule of the case standing release nothing."""
+        record = self._decisions.read(opened.decision)
+        request = None if record is None else read_record(record).request
+        if record is None or request is None:
+            raise NothingThere(f"the request of case {quoted(opened.id)} is not in the log")
+        existing = self.desk.log.rows_at(ground.roster.revision)
+        dated = with_rows(existing, recorded(rows, at))
+        roster = Roster.as_known(dated, revision=ground.roster.revision)
+        if dated == existing:
+            raise NotAccepted(
+                "the release puts nothing on file: add an authorisation, a statement or a cleared listing"
+            )
+        decision = decided(request, read_record(record).caller, ground.judge_at(at), roster, ground.epoch, at)
+        standing = [one for one in decision.verdict.deciding if one.rule == opened.key.rule and one.hold]
+        if standing:
+            raise DeskConflict(_still(standing[0]))
+
+    def _clearance(self, decision: RecordedDecision, ground: Ground) -> RosterRows:
+        """The potential listings of the parties judged, ended now, and their clearance from now on."""
+        at = self.desk.clock()
+        parties = {name for party in decision.parties for name in (party.organisation, party.subject) if name}
+        rows: list[Listing] = []
+        for name in sorted(parties):
+            for listing in ground.roster.listings.get(name, ()):
+                if listing.status is ListingStatus.POTENTIAL and listing.valid.holds(at):
+                    ended = replace(listing, valid=replace(listing.valid, end=at), recorded_at=None)
+                    cleared = replace(
+                        listing,
+                        status=ListingStatus.CLEARED,
+                        cleared_version=listing.entry_version,
+                        valid=replace(listing.valid, start=at, end=None),
+                        recorded_at=None,
+                    )
+                    rows += [ended, cleared]
+        return RosterRows(listings=tuple(rows))
+
+
+def _lifting(book: Book, rule: str) -> str:
+    """What lifts a rule's bar, with what the rows that it names say of themselves."""
+    row = book.row(rule)
+    if row is None:
+        return ""
+    terms = [term for terms in row.unless.alternatives for term in terms if term.word == ROW_WORD]
+    said = " ".join(lifter.message for term in terms if (lifter := book.row(term.parameter or "")) is not None)
+    return f"{row.unless.text} ({said})" if said else row.unless.text
+
+
+def _still(finding: Finding) -> str:
+    missing = f"; nobody knows {', '.join(finding.missing)}" if finding.missing else ""
+    return (
+        f"with these rows rule `{finding.rule}` would still hold the request ({', '.join(finding.codes)}{missing});"
+        " `reviews show` says what lifts it"
+    )
+
+
+def _refuse_silence(rationale: str) -> None:
+    if not rationale.strip():
+        raise NotAccepted("closing a case needs a rationale")
+
+
+def _refuse_ended(ground: Ground, case: str) -> None:
+    closed = ground.desk.closed.get(case)
+    if closed is not None:
+        raise DeskConflict(f"case {quoted(case)} has ended: {closed.content.outcome.value}")

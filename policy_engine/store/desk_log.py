@@ -1,0 +1,164 @@
+"""The policy desk in the database: its events, the members' rows that come with them, and the cases for review.
+
+An event is recorded only under the control epoch that it was made under, so what a person saw when approving, lifting
+or releasing is what was so when it was recorded. It moves the epoch in the same transaction: once `record` has
+returned, no decision that was made before it commits any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy_engine.domain.changes import DESK_KINDS, Change
+from policy_engine.domain.ports import Entry, LogUnavailable, MembersUnavailable, OpenedReview, Standing
+from policy_engine.domain.reviews import ReviewKey
+from policy_engine.domain.roster import RosterRows
+from policy_engine.formats.change import decode_change
+from policy_engine.store.changes import add_blobs, add_changes
+from policy_engine.store.control import Lock, move, read_control, take
+from policy_engine.store.database import NotDurable, reading, reason_of, writing
+from policy_engine.store.members import add_sorted, read_roster, sort_all
+from policy_engine.store.tables import blobs, changes, decisions, reviews
+
+_PAGE: Final = 1_000
+
+
+class DeskLog:
+    """The desk's events in the database; methods raise `LogUnavailable` when it cannot be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+        """The counters, the members unless the reader has them, and the desk's changes since the reader's last.
+
+        Raises `MembersUnavailable`.
+        """
+        try:
+            with reading(self._engine) as reader:
+                control = read_control(reader)
+                rows = None if control.revision == held_revision else read_roster(reader)
+                found = reader.execute(
+                    select(changes.c.log_index, changes.c.body)
+                    .where(changes.c.kind.in_(DESK_KINDS), changes.c.log_index > after_index)
+                    .order_by(changes.c.log_index)
+                ).all()
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+        return Standing(
+            epoch=control.epoch,
+            revision=control.revision,
+            rows=rows,
+            changes=tuple(decode_change(row.body) for row in found),
+            last_index=found[-1].log_index if found else after_index,
+        )
+
+    def record(
+        self, entries: Sequence[Entry], *, under: int, contents: Sequence[bytes] = (), rows: RosterRows | None = None
+    ) -> int | None:
+        """Record the events, the long content and the rows, all or nothing; the new epoch, or `None` when it moved.
+
+        Raises `ValueError` for rows that cannot be recorded.
+        """
+        try:
+            with writing(self._engine) as writer:
+                if rows is not None:
+                    take(writer, Lock.MEMBERS)
+                take(writer, Lock.LOG)
+                control = read_control(writer)
+                if control.epoch != under:
+                    return None
+                epoch = control.epoch + 1
+                add_blobs(writer, contents)
+                revisions = 0
+                if rows is not None:
+                    first = entries[0]
+                    news = sort_all(writer, rows, first.at)
+                    revisions = add_sorted(
+                        writer,
+                        news,
+                        control.revision + 1,
+                        actor=first.actor.person or first.actor.key,
+                        reason=first.id,
+                        at=first.at,
+                    )
+                add_changes(writer, entries, epoch=epoch)
+                move(writer, revisions=revisions)
+                return epoch
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    def content(self, digest: str) -> bytes | None:
+        """Long content by its digest."""
+        try:
+            with reading(self._engine) as reader:
+                return reader.scalar(select(blobs.c.body).where(blobs.c.digest == digest))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    def changes(self, kinds: Sequence[str] = ()) -> tuple[Change, ...]:
+        """Every change, or those of some kinds, in the order in which they were recorded."""
+        query = select(changes.c.body).order_by(changes.c.log_index)
+        if kinds:
+            query = query.where(changes.c.kind.in_(kinds))
+        try:
+            with reading(self._engine) as reader:
+                return tuple(decode_change(body) for body in reader.scalars(query))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    def reviews(self, case: str | None = None) -> tuple[OpenedReview, ...]:
+        """Every case ever opened, or one, oldest first."""
+        query = select(reviews).order_by(reviews.c.opened_at, reviews.c.id)
+        if case is not None:
+            query = query.where(reviews.c.id == case)
+        try:
+            with reading(self._engine) as reader:
+                found = reader.execute(query).all()
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+        return tuple(
+            OpenedReview(
+                id=row.id,
+                key=ReviewKey(
+                    subject=row.subject, model=row.model, action=row.action, purpose=row.purpose, rule=row.rule
+                ),
+                opened_at=row.opened_at,
+                decision=row.decision,
+            )
+            for row in found
+        )
+
+    def decisions_since(self, at: datetime) -> Iterator[bytes]:
+        """The records of the decisions since an instant, in the order of the log, read a page at a time."""
+        last = -1
+        while True:
+            query = (
+                select(decisions.c.log_index, decisions.c.body)
+                .where(decisions.c.decided_at >= at, decisions.c.log_index > last)
+                .order_by(decisions.c.log_index)
+                .limit(_PAGE)
+            )
+            try:
+                with reading(self._engine) as reader:
+                    page = reader.execute(query).all()
+            except (SQLAlchemyError, NotDurable) as error:
+                raise LogUnavailable(reason_of(error)) from error
+            for row in page:
+                yield row.body
+            if len(page) < _PAGE:
+                return
+            last = page[-1].log_index
+
+    def rows_at(self, revision: int) -> RosterRows:
+        """The members' rows that were recorded up to a revision."""
+        try:
+            with reading(self._engine) as reader:
+                return read_roster(reader, up_to=revision)
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
