@@ -4,17 +4,33 @@ Version 1, a JSON object in UTF-8, members sorted by name, no insignificant whit
 
     {
       "answer":         the full answer of POST /decide, as a caller with `decisions:explain` reads it
-      "caller":         {"gateway", "id"}: the key that asked
+      "caller":         who asked: {"assertable", "explain", "gateway", "id"}: the key, its gateway or null, the
+                        properties that it may assert, sorted, and whether it may see explanations
       "control_epoch":  the epoch under which it was decided, and again when it was committed
       "engine":         the engine's version
-      "facts":          one object for each party judged: {"organisation", "role", "subject", "words"}, where `words`
-                        has every word that a rule in force looked at with "yes", "no" or "unknown"
+      "facts":          one object for each party judged: {"known", "organisation", "role", "subject", "words"}
       "request":        what was asked, unstated members left out; {"sha256"} alone in a shortened record
-      "retry_of":       absent here; the log links decisions under one request id
       "v":              1
     }
 
-Instants are RFC 3339 in UTC with six digits of a second. A record has at most 65,535 bytes.
+`words` has every word that a rule in force looked at with "yes", "no" or "unknown". `known` has the facts on file that
+those words read (`record_facts`), in force at the instant and as known then; a fact that nobody asked for is absent:
+
+    "us_status", "citizenships", "past_citizenships", "permanent_residencies"    sorted codes; null: never filed
+    "employment"                    of the person by the organisation: sorted kinds; null: nobody on file
+    "incorporated", "headquarters"  country codes; null: unknown
+    "sector", "reseller"            null: unknown
+    "memberships"                   [{"consortium", "status"}]
+    "listings"                      [{"entry_version", "list", "party", "status"}]: the version of each entry looked at
+    "statements"                    sorted kinds
+    "authorisations"                [{"id", "state"}]: those that fit the request; usable, full or ended
+    "cluster"                       {"as_of", "id"}: the account's, and its last reading; null: in none
+
+The policy version covers rules, country groups and catalogue; the membership revision everything else on file. Which
+earlier decision this one repeats is not here: the log links decisions under one request id.
+
+Instants are RFC 3339 in UTC with six digits of a second. A record has at most 65,535 bytes. The layout of a version is
+frozen: bytes that were written are read for ever, and anything else to be said is another version.
 """
 
 from __future__ import annotations
@@ -30,7 +46,9 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.remedies import Change, Remedy
 from policy_engine.domain.request import Assertion, Request, Subject
+from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.domain.verdict import Finding
+from policy_engine.formats.record_facts import known_facts
 
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 65_535
@@ -81,6 +99,20 @@ def encode_answer(decision: Decision) -> bytes:
     )
 
 
+def encode_problem_answer(name: str, detail: str) -> bytes:
+    """A deny for want of a question that could be judged, as one answer among those of a batch."""
+    reason = {
+        "code": "ENGINE_FAULT",
+        "rule": FAULT_RULE,
+        "message": detail,
+        "public_code": "UNDER_REVIEW",
+        "public_message": "Your request could not be decided.",
+    }
+    document: Json = dict.fromkeys(_SHORT)
+    document |= {"decision": "deny", "allowed": False, "hold": False, "alternatives": (), "obligations": ()}
+    return _encoder.encode({**document, "reason": reason, "error": f"/problems/{name}"})
+
+
 def _finding(finding: Finding) -> Json:
     return {
         "rule": finding.rule,
@@ -123,7 +155,12 @@ def _record(decision: Decision, answer: bytes, request: Json, facts: list[Json])
         {
             "v": RECORD_VERSION,
             "answer": msgspec.Raw(answer),
-            "caller": {"id": decision.caller.id, "gateway": decision.caller.gateway},
+            "caller": {
+                "id": decision.caller.id,
+                "gateway": decision.caller.gateway,
+                "assertable": sorted(decision.caller.assertable),
+                "explain": decision.caller.explain,
+            },
             "control_epoch": decision.control_epoch,
             "engine": ENGINE_VERSION,
             "facts": facts,
@@ -179,6 +216,7 @@ def _party(party: Party) -> Json:
         "role": party.role,
         "subject": None if party.subject is None else f"{party.subject.type}:{party.subject.id}",
         "organisation": party.organisation_id,
+        "known": known_facts(party),
         "words": {
             f"{word}:{parameter}" if parameter else word: _TRI[answer.value]
             for (word, parameter), answer in party.memo.items()

@@ -1,0 +1,594 @@
+"""What another book would change: recorded decisions judged again by the old and the new book, and standing access.
+
+A recorded request is judged by both books at one instant: the one from which the new book is to be in force, or the
+decision's own where that is later. So rows that are dated count the same for both, and what is compared is the book
+alone. The facts are those that were known then, the members at the recorded revision, read at that instant; a fact that
+nobody knew then stays open. How far the old book's answer at that instant differs from what was recorded is told
+apart, as drift: it is the work of time, of a change of books since, or of freezes, and not of the new book.
+
+Standing access asks, for everybody on file now and every model, whether an ordinary request would be allowed.
+
+Reports have ids alone: no name of a person or an organisation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.catalogue import Entry, ItemKind
+from policy_engine.domain.facts import UNFILED, Party, Question, Role, derive
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.persons import ContradictionError
+from policy_engine.domain.request import Action, Caller, Place, Request, Subject, SubjectType
+from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import FAULT_RULE, NO_GRANT_RULE
+from policy_engine.domain.verdict import Verdict, denied_by_engine
+from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.policy.judge import Judge
+
+EXAMPLES: Final = 5
+"""How many ids are told of each group."""
+
+PROGRESS_EVERY: Final = 1000
+
+MEMO_LIMIT: Final = 100_000
+ROSTERS_HELD: Final = 4
+
+
+class Outcome(StrEnum):
+    """What the new book makes of a request, beside the old one. Each request has one, the first that fits.
+
+    UNDETERMINED: the new book denies, for want of a fact that the old one did not stand on, and no bar on known facts
+    decides beside it; with the fact on file the answer could be either. HOLD_CHANGED and REASON_CHANGED: the same
+    decision with another hold, or with another rule or code as its reason.
+    """
+
+    UNDETERMINED = "undetermined"
+    LOST = "allow_to_deny"
+    GAINED = "deny_to_allow"
+    HOLD_CHANGED = "hold_changed"
+    REASON_CHANGED = "reason_changed"
+    UNCHANGED = "unchanged"
+
+
+def outcome_of(old: Verdict, new: Verdict) -> Outcome:
+    """Which outcome two verdicts on one request make."""
+    if not new.allowed and not set(new.missing) <= set(old.missing) and _stands_on_the_unknown(new):
+        return Outcome.UNDETERMINED
+    if old.allowed is not new.allowed:
+        return Outcome.GAINED if new.allowed else Outcome.LOST
+    if old.hold is not new.hold:
+        return Outcome.HOLD_CHANGED
+    if (old.reason.rule, old.reason_code) != (new.reason.rule, new.reason_code):
+        return Outcome.REASON_CHANGED
+    return Outcome.UNCHANGED
+
+
+def _stands_on_the_unknown(verdict: Verdict) -> bool:
+    return all(finding.missing or finding.rule == NO_GRANT_RULE for finding in verdict.deciding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The outcomes of a part of what was judged: those with one value in one dimension.
+
+    `examples` are ids of some that the new book changes: of decisions, or of subjects for standing access.
+    """
+
+    dimension: str
+    value: str
+    counts: Mapping[Outcome, int]
+    examples: tuple[str, ...]
+
+    @property
+    def changed(self) -> int:
+        """How many are not as they were."""
+        return sum(self.counts.values()) - self.counts.get(Outcome.UNCHANGED, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A subject acting for an organisation whose access to a model the new book changes, and by which rule and code.
+
+    `subject` is `type:id`; `organisation` is `None` for a person who acts for none.
+    """
+
+    subject: str
+    organisation: str | None
+    model: str
+    rule: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingAccess:
+    """Who on file loses or gains a model. `undetermined` had access and would be denied for want of a fact."""
+
+    judged: int
+    counts: Mapping[Outcome, int]
+    lost: tuple[Standing, ...]
+    gained: tuple[Standing, ...]
+    undetermined: tuple[Standing, ...]
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpactReport:
+    """What the new book would change.
+
+    `decisions` counts the records that were read; `counts` has the outcome of each that could be judged, `examples`
+    ids of decisions with it, and `shares` the same by part: a decision with several parties, or several rules, is in
+    one share for each. `not_judged` are records without a request or that cannot be read, `drifted` those that the old
+    book answers otherwise now than was recorded.
+    """
+
+    old: str
+    new: str
+    effective: datetime
+    membership_revision: int
+    decisions: int
+    counts: Mapping[Outcome, int]
+    examples: Mapping[Outcome, tuple[str, ...]]
+    not_judged: int
+    not_judged_examples: tuple[str, ...]
+    drifted: int
+    drift_examples: tuple[str, ...]
+    shares: tuple[Share, ...]
+    standing: StandingAccess
+
+    def document(self) -> bytes:
+        """As canonical JSON."""
+        standing = self.standing
+        return _encoder.encode(
+            {
+                "old": self.old,
+                "new": self.new,
+                "effective": format_instant(self.effective),
+                "membership_revision": self.membership_revision,
+                "decisions": self.decisions,
+                "outcomes": _whole(self.counts),
+                "examples": {str(outcome): self.examples.get(outcome, ()) for outcome in Outcome},
+                "not_judged": {"count": self.not_judged, "examples": self.not_judged_examples},
+                "drift": {"count": self.drifted, "examples": self.drift_examples},
+                "shares": [_share(share) for share in self.shares],
+                "standing_access": {
+                    "judged": standing.judged,
+                    "outcomes": _whole(standing.counts),
+                    "lost": [_standing(one) for one in standing.lost],
+                    "gained": [_standing(one) for one in standing.gained],
+                    "undetermined": [_standing(one) for one in standing.undetermined],
+                    "shares": [_share(share) for share in standing.shares],
+                },
+            }
+        )
+
+    def text(self, rows: int = 20) -> str:
+        """For people: the counts, and of each list at most so many rows; the document has them all."""
+        standing = self.standing
+        lines = [
+            f"old book   {self.old}",
+            f"new book   {self.new}",
+            f"judged at  {format_instant(self.effective)} or the decision's own instant where that is later",
+            "",
+            f"Recorded decisions: {self.decisions}",
+            *_outcome_lines(self.counts, self.examples),
+            *_aside("not judged: no request in the record", self.not_judged, self.not_judged_examples),
+            *_aside("drift: the old book answers otherwise now", self.drifted, self.drift_examples),
+            *_share_lines(self.shares, rows),
+            "",
+            f"Standing access: {standing.judged} asked, of everybody on file for every model",
+            *_outcome_lines(standing.counts, {}),
+        ]
+        for title, ones in (
+            ("lose", standing.lost),
+            ("gain", standing.gained),
+            ("undetermined", standing.undetermined),
+        ):
+            lines += [f"  {title}: {one.subject} ({one.organisation or _NONE}) {one.model}" for one in ones[:rows]]
+            if len(ones) > rows:
+                lines.append(f"  {title}: {len(ones) - rows} more")
+        lines += _share_lines(standing.shares, rows)
+        return "\n".join(lines) + "\n"
+
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+def _whole(counts: Mapping[Outcome, int]) -> dict[str, int]:
+    return {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
+
+
+def _share(share: Share) -> dict[str, object]:
+    return {
+        "dimension": share.dimension,
+        "value": share.value,
+        "outcomes": _whole(share.counts),
+        "examples": share.examples,
+    }
+
+
+def _standing(one: Standing) -> dict[str, object]:
+    return {
+        "subject": one.subject,
+        "organisation": one.organisation,
+        "model": one.model,
+        "rule": one.rule,
+        "code": one.code,
+    }
+
+
+_LABELS: Final = {
+    Outcome.UNDETERMINED: "undetermined: denied for want of a fact",
+    Outcome.LOST: "allow becomes deny",
+    Outcome.GAINED: "deny becomes allow",
+    Outcome.HOLD_CHANGED: "hold changes",
+    Outcome.REASON_CHANGED: "reason changes",
+    Outcome.UNCHANGED: "unchanged",
+}
+
+
+def _outcome_lines(counts: Mapping[Outcome, int], examples: Mapping[Outcome, tuple[str, ...]]) -> Iterator[str]:
+    for outcome, label in _LABELS.items():
+        told = "" if outcome is Outcome.UNCHANGED else "  " + " ".join(examples.get(outcome, ()))
+        yield f"  {label:<42} {counts.get(outcome, 0):>9}{told}".rstrip()
+
+
+def _aside(label: str, count: int, examples: tuple[str, ...]) -> Iterator[str]:
+    if count:
+        yield f"  {label:<42} {count:>9}  {' '.join(examples)}".rstrip()
+
+
+def _share_lines(shares: tuple[Share, ...], rows: int) -> Iterator[str]:
+    by_dimension: defaultdict[str, list[Share]] = defaultdict(list)
+    for share in shares:
+        if share.changed:
+            by_dimension[share.dimension].append(share)
+    for dimension, changed in by_dimension.items():
+        yield f"  by {dimension.replace('_', ' ')}"
+        for share in changed[:rows]:
+            told = ", ".join(
+                f"{_LABELS[outcome].partition(':')[0]} {share.counts[outcome]}"
+                for outcome in Outcome
+                if outcome is not Outcome.UNCHANGED and share.counts.get(outcome)
+            )
+            yield f"    {share.value:<40} {told}"
+        if len(changed) > rows:
+            yield f"    {len(changed) - rows} more"
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+_NONE: Final = "(none)"
+_UNKNOWN: Final = "(unknown)"
+_DIMENSIONS: Final = (
+    "organisation",
+    "organisation_country",
+    "citizenship_country",
+    "place_country",
+    "model",
+    "action",
+    "rule",
+)
+_Parts = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Outcomes and examples as they come in, of the whole and of each part."""
+
+    keep: int
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    examples: defaultdict[Outcome, list[str]] = field(default_factory=lambda: defaultdict(list))
+    parts: defaultdict[tuple[str, str], Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    part_examples: defaultdict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, outcome: Outcome, parts: _Parts, example: str) -> None:
+        self.counts[outcome] += 1
+        self._keep(self.examples[outcome], example)
+        for part in parts:
+            self.parts[part][outcome] += 1
+            if outcome is not Outcome.UNCHANGED:
+                self._keep(self.part_examples[part], example)
+
+    def _keep(self, examples: list[str], example: str) -> None:
+        if len(examples) < self.keep and example not in examples:
+            examples.append(example)
+
+    def shares(self) -> tuple[Share, ...]:
+        """By dimension, the most changed first."""
+        found = [
+            Share(
+                dimension=part[0],
+                value=part[1],
+                counts=dict(counts),
+                examples=tuple(self.part_examples.get(part, ())),
+            )
+            for part, counts in self.parts.items()
+        ]
+        return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -one.changed, one.value)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """A request judged by both books; `old` is what can be compared with a record."""
+
+    outcome: Outcome
+    parts: _Parts
+    old: tuple[bool, bool, str, str]
+    new: tuple[str, str]
+    was_allowed: bool
+
+
+def _compare(old: Judge, new: Judge, roster: Roster, request: Request, caller: Caller, at: datetime) -> _Compared:
+    question, before = _judged(old, roster, request, caller, at)
+    _, after = _judged(new, roster, request, caller, at)
+    return _Compared(
+        outcome=outcome_of(before, after),
+        parts=tuple(_parts(question, request, before, after)),
+        old=(before.allowed, before.hold, before.reason.rule, before.reason_code),
+        new=(after.reason.rule, after.reason_code),
+        was_allowed=before.allowed,
+    )
+
+
+def _judged(
+    judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime
+) -> tuple[Question | None, Verdict]:
+    question = None
+    try:
+        question = derive(request, roster, judge.book, caller, at)
+        return question, judge.verdict(question)
+    except ContradictionError as error:
+        return question, denied_by_engine(FAULT_RULE, (("fault", str(error)),))
+    except Exception as error:  # noqa: BLE001  a book that fails on a request would have it recorded as a deny
+        return question, denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))
+
+
+def _parts(question: Question | None, request: Request, before: Verdict, after: Verdict) -> Iterator[tuple[str, str]]:
+    parties = () if question is None else question.parties
+    judged = [party for party in parties if party.role is not Role.HOST]
+    organisations: set[str] = set()
+    countries: set[str] = set()
+    citizenships: set[str] = set()
+    for party in judged:
+        organisation, country = _organisation(party)
+        organisations.add(organisation)
+        countries.add(country)
+        citizenships |= _citizenships(party)
+    entry = None if question is None else question.entry
+    for dimension, values in (
+        ("organisation", organisations),
+        ("organisation_country", countries),
+        ("citizenship_country", citizenships),
+    ):
+        for value in sorted(values):
+            yield dimension, value
+    yield "place_country", request.place.country or request.place.ip_country or _UNKNOWN
+    yield "model", request.model if entry is None else entry.id
+    yield "action", request.action.value
+    # Where one book allows and the other denies, the bars of the one that denies are what makes the difference.
+    telling = before if after.allowed and not before.allowed else after
+    for rule in sorted({finding.rule for finding in telling.deciding}):
+        yield "rule", rule
+
+
+def _organisation(party: Party) -> tuple[str, str]:
+    """Its id and its country: of its headquarters, else of its incorporation."""
+    if not party.on_file:
+        return _UNKNOWN, _UNKNOWN
+    organisation = party.organisation
+    if organisation is None:
+        return _NONE, _NONE
+    country = organisation.headquarters or organisation.incorporated or _UNKNOWN
+    return _UNKNOWN if organisation.id == UNFILED.id else organisation.id, country
+
+
+def _citizenships(party: Party) -> set[str]:
+    if party.person is None:
+        return {_UNKNOWN if party.person_unknown or not party.on_file else _NONE}
+    rows = party.person.citizenships
+    if rows is None:
+        return {_UNKNOWN}
+    return {row.country for row in rows if row.valid.holds(party.question.at)} or {_NONE}
+
+
+# --- recorded decisions -----------------------------------------------------------------------------------------------
+
+Progress = Callable[[str, int], None]
+"""Told every so often what is judged, "decisions" or "standing access", and how many of these are done."""
+
+
+def impact(
+    new: Judge,
+    old: Judge,
+    records: Iterable[bytes],
+    roster_at: Callable[[int], Roster],
+    *,
+    effective: datetime,
+    roster_now: Roster,
+    examples: int = EXAMPLES,
+    progress: Progress | None = None,
+) -> ImpactReport:
+    """What the new book changes beside the old one, from `effective` on.
+
+    `records` are bodies of decision records, read one at a time; `roster_at` gives the members at a revision. Both
+    judges have the freezes that are to count. A request that comes again at the same revision is judged once.
+    """
+    told = progress or _silent
+    tally = _Tally(examples)
+    decisions = drifted = 0
+    unjudged: list[str] = []
+    drift_examples: list[str] = []
+    not_judged = 0
+    rosters = _Rosters(roster_at)
+    memo: dict[object, _Compared] = {}
+    for body in records:
+        decisions += 1
+        if decisions % PROGRESS_EVERY == 0:
+            told("decisions", decisions)
+        record = _read(body)
+        if isinstance(record, str) or record.request is None:
+            not_judged += 1
+            if len(unjudged) < examples:
+                unjudged.append(record if isinstance(record, str) else record.id)
+            continue
+        compared = _once(memo, old, new, record, record.request, rosters, effective)
+        tally.add(compared.outcome, compared.parts, record.id)
+        if compared.old != (record.allowed, record.hold, record.reason_rule, record.reason_code):
+            drifted += 1
+            if len(drift_examples) < examples:
+                drift_examples.append(record.id)
+    told("decisions", decisions)
+    return ImpactReport(
+        old=old.book.fingerprint,
+        new=new.book.fingerprint,
+        effective=effective,
+        membership_revision=roster_now.revision,
+        decisions=decisions,
+        counts=dict(tally.counts),
+        examples={outcome: tuple(ids) for outcome, ids in tally.examples.items() if outcome is not Outcome.UNCHANGED},
+        not_judged=not_judged,
+        not_judged_examples=tuple(unjudged),
+        drifted=drifted,
+        drift_examples=tuple(drift_examples),
+        shares=tally.shares(),
+        standing=standing_access(new, old, roster_now, at=effective, examples=examples, progress=progress),
+    )
+
+
+def _silent(_: str, __: int) -> None:
+    return None
+
+
+def _read(body: bytes) -> RecordedDecision | str:
+    try:
+        return read_record(body)
+    except RecordFault as error:
+        return str(error)
+
+
+@dataclass(slots=True)
+class _Rosters:
+    """The members at the last few revisions that were asked for; records come nearly in the order of revisions."""
+
+    read: Callable[[int], Roster]
+    held: dict[int, Roster] = field(default_factory=dict)
+
+    def at(self, revision: int) -> Roster:
+        roster = self.held.get(revision)
+        if roster is None:
+            if len(self.held) >= ROSTERS_HELD:
+                del self.held[min(self.held)]
+            roster = self.held[revision] = self.read(revision)
+        return roster
+
+
+def _once(
+    memo: dict[object, _Compared],
+    old: Judge,
+    new: Judge,
+    record: RecordedDecision,
+    request: Request,
+    rosters: _Rosters,
+    effective: datetime,
+) -> _Compared:
+    at = max(record.decided_at, effective)
+    # What no verdict reads is left out of the key, so that a retry, another id or another key of a gateway is the same.
+    asked = replace(request, request_id=None, min_revision=None, fallbacks=None)
+    caller = replace(record.caller, id="", explain=False)
+    key = (record.membership_revision, at, asked, caller)
+    compared = memo.get(key)
+    if compared is None:
+        if len(memo) >= MEMO_LIMIT:
+            memo.clear()
+        roster = rosters.at(record.membership_revision)
+        compared = memo[key] = _compare(old, new, roster, asked, caller, at)
+    return compared
+
+
+# --- standing access --------------------------------------------------------------------------------------------------
+
+
+def standing_access(
+    new: Judge,
+    old: Judge,
+    roster: Roster,
+    *,
+    at: datetime,
+    examples: int = EXAMPLES,
+    progress: Progress | None = None,
+) -> StandingAccess:
+    """Every person, for each organisation that they act for at the instant, and every account and service on file, for
+    every model of either book: inference from where the organisation has its headquarters, for the first purpose that
+    the model declares, or for none where it declares none."""
+    told = progress or _silent
+    models = {
+        entry.id: entry
+        for judge in (old, new)
+        for entry in judge.book.tables.catalogue.entries.values()
+        if entry.kind is ItemKind.MODEL
+    }
+    tally = _Tally(examples)
+    changed: defaultdict[Outcome, list[Standing]] = defaultdict(list)
+    judged = 0
+    for subject, organisation, acting_for, gateway in _on_file(roster, at):
+        for _, entry in sorted(models.items()):
+            request = _ordinary(roster, subject, organisation, acting_for, entry)
+            compared = _compare(old, new, roster, request, Caller(id="", gateway=gateway), at)
+            judged += 1
+            if judged % PROGRESS_EVERY == 0:
+                told("standing access", judged)
+            name = f"{subject.type}:{subject.id}"
+            tally.add(compared.outcome, tuple(part for part in compared.parts if part[0] in _STANDING), name)
+            if compared.outcome in _CHANGES_ACCESS and (compared.was_allowed or compared.outcome is Outcome.GAINED):
+                rule, code = compared.new
+                changed[compared.outcome].append(
+                    Standing(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
+                )
+    told("standing access", judged)
+    return StandingAccess(
+        judged=judged,
+        counts=dict(tally.counts),
+        lost=tuple(changed[Outcome.LOST]),
+        gained=tuple(changed[Outcome.GAINED]),
+        undetermined=tuple(changed[Outcome.UNDETERMINED]),
+        shares=tally.shares(),
+    )
+
+
+_CHANGES_ACCESS: Final = frozenset({Outcome.LOST, Outcome.GAINED, Outcome.UNDETERMINED})
+_STANDING: Final = frozenset({"organisation", "organisation_country", "model"})
+
+
+def _on_file(roster: Roster, at: datetime) -> Iterator[tuple[Subject, str | None, str | None, str | None]]:
+    """Each subject with an organisation, the `acting_for` that says so, and the gateway."""
+    for name, person in sorted(roster.people.items()):
+        subject = Subject(type=SubjectType.PERSON, id=name)
+        employers = sorted({row.organisation for row in person.employments or () if row.valid.holds(at)})
+        for employer in employers:
+            yield subject, employer, employer, None
+        if not employers:
+            yield subject, None, None, None
+    for name, account in sorted(roster.accounts.items()):
+        yield Subject(type=SubjectType(account.kind.value), id=name), account.organisation, None, account.gateway
+
+
+def _ordinary(
+    roster: Roster, subject: Subject, organisation: str | None, acting_for: str | None, entry: Entry
+) -> Request:
+    filed = None if organisation is None else roster.organisations.get(organisation)
+    return Request(
+        subject=subject,
+        model=entry.id,
+        action=Action.INFER,
+        acting_for=acting_for,
+        purpose=entry.purposes[0] if entry.purposes else None,
+        place=Place(country=None if filed is None else filed.headquarters),
+    )

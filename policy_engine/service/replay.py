@@ -1,0 +1,304 @@
+"""A recorded decision made again: with what was known then, byte for byte, or with what is known now.
+
+The functions are those that decided it. What they need of the past is what the record names: the members at its
+revision, and the book, the freezes and the closed review cases under its control epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, Protocol
+
+import msgspec
+
+from policy_engine import ENGINE_VERSION
+from policy_engine.domain.decision import Decision
+from policy_engine.domain.facts import AssertedValueError, Party
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Request
+from policy_engine.domain.reviews import with_reviews
+from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE
+from policy_engine.domain.verdict import denied_by_engine
+from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record_reader import RecordedDecision
+from policy_engine.policy.answer import answer
+from policy_engine.policy.judge import Judge
+
+NO_BOOK: Final = "none"
+"""The policy version of a decision that was made while no book was in force."""
+
+
+class Past(Protocol):
+    """What was known and in force when a decision was made."""
+
+    def roster(self, revision: int) -> Roster:
+        """The members at a revision, with everything that was recorded up to it and nothing that came later."""
+        ...
+
+    def judge(self, fingerprint: str, epoch: int) -> Judge | None:
+        """The judge of a book with the freezes that stood beside it under a control epoch; `None`: not archived."""
+        ...
+
+    def closings(self, epoch: int) -> Mapping[str, int]:
+        """How many review cases had been closed under a control epoch, by the digest of their key."""
+        ...
+
+    def until(self, epoch: int, at: datetime) -> datetime | None:
+        """The next instant after `at` at which, as was known under a control epoch, another book comes into force."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A place at which two records differ, as a JSON path; findings go by their rule, other lists by index.
+
+    The values are JSON texts; `None` is a member that is not there.
+    """
+
+    path: str
+    recorded: str | None
+    now: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What came of deciding again as it was decided.
+
+    `same` is that the very bytes came out again. `engine` is the version of the engine that decided, and
+    `engine_now` the one that decided again: where these are two and `differences` is empty, the version's name is all
+    that differs. `obstacle` says why nothing could be compared; `body` is then `None`.
+    """
+
+    decision_id: str
+    same: bool
+    engine: str
+    engine_now: str
+    differences: tuple[Difference, ...]
+    body: bytes | None
+    obstacle: str | None
+
+    def document(self) -> bytes:
+        """As canonical JSON, without the bytes."""
+        return _encoder.encode(
+            {
+                "decision_id": self.decision_id,
+                "same": self.same,
+                "engine": self.engine,
+                "engine_now": self.engine_now,
+                "differences": [_plain(one) for one in self.differences],
+                "obstacle": self.obstacle,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNow:
+    """What a decision would have been at its own instant, had everything been known that is known now.
+
+    `allowed_now` is `None` where an `obstacle` kept it from being judged. `differences` are those of the answer and of
+    the facts; under which book and revision it was judged again stands beside them.
+    """
+
+    decision_id: str
+    at: datetime
+    policy_version: str
+    membership_revision: int
+    allowed: bool
+    allowed_now: bool | None
+    differences: tuple[Difference, ...]
+    obstacle: str | None
+
+    def document(self) -> bytes:
+        """As canonical JSON."""
+        return _encoder.encode(
+            {
+                "decision_id": self.decision_id,
+                "at": format_instant(self.at),
+                "policy_version": self.policy_version,
+                "membership_revision": self.membership_revision,
+                "allowed": self.allowed,
+                "allowed_now": self.allowed_now,
+                "differences": [_plain(one) for one in self.differences],
+                "obstacle": self.obstacle,
+            }
+        )
+
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+_NO_REQUEST: Final = "the record has the digest of its request alone: it was too long, or no request at all"
+
+
+def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
+    """Decide again from what was known then, and compare with the bytes that were recorded."""
+    request = record.request
+    if request is None:
+        return _obstructed(record, _NO_REQUEST)
+    judge = None
+    if record.policy_version != NO_BOOK:
+        judge = past.judge(record.policy_version, record.control_epoch)
+        if judge is None:
+            return _obstructed(
+                record, f"the book {record.policy_version} is not archived, or not to be read by this engine"
+            )
+    roster = past.roster(record.membership_revision)
+    closings = past.closings(record.control_epoch)
+    until = past.until(record.control_epoch, record.decided_at)
+    try:
+        decision, parties = _decided(record, request, judge, roster, closings, until)
+    except AssertedValueError as error:
+        return _obstructed(record, f"the request is refused now: {error}")
+    again = encode_record(decision, parties, encode_answer(decision))
+    differences = tuple(one for one in _differences(body, again) if one.path != "$.engine")
+    obstacle = None
+    if again != body and not differences and record.engine == ENGINE_VERSION:
+        obstacle = "the record says the same in other bytes"
+    return Replayed(
+        decision_id=record.id,
+        same=again == body,
+        engine=record.engine,
+        engine_now=ENGINE_VERSION,
+        differences=differences,
+        body=again,
+        obstacle=obstacle,
+    )
+
+
+def _obstructed(record: RecordedDecision, obstacle: str) -> Replayed:
+    return Replayed(
+        decision_id=record.id,
+        same=False,
+        engine=record.engine,
+        engine_now=ENGINE_VERSION,
+        differences=(),
+        body=None,
+        obstacle=obstacle,
+    )
+
+
+def replay_now(record: RecordedDecision, body: bytes, roster: Roster, judge: Judge) -> KnownNow:
+    """What the decision would be at its own instant with the members as known now, by the judge that is given: of the
+    recorded book, or of the one in force.
+
+    Review cases are not compared: which case a hold belongs to is no part of what would have been decided.
+    """
+    known = KnownNow(
+        decision_id=record.id,
+        at=record.decided_at,
+        policy_version=judge.book.fingerprint,
+        membership_revision=roster.revision,
+        allowed=record.allowed,
+        allowed_now=None,
+        differences=(),
+        obstacle=None,
+    )
+    if record.request is None:
+        return replace(known, obstacle=_NO_REQUEST)
+    try:
+        decision, parties = _decided(record, record.request, judge, roster, {}, None)
+    except AssertedValueError as error:
+        return replace(known, obstacle=f"the request is refused now: {error}")
+    again = encode_record(decision, parties, encode_answer(decision))
+    return replace(
+        known,
+        allowed_now=decision.verdict.allowed,
+        differences=tuple(one for one in _differences(body, again) if not _of_version(one.path)),
+    )
+
+
+_OF_VERSION: Final = frozenset({"$.engine", "$.answer.policy_version", "$.answer.membership_revision"})
+
+
+def _of_version(path: str) -> bool:
+    return path in _OF_VERSION or path.endswith(".review")
+
+
+def _decided(
+    record: RecordedDecision,
+    request: Request,
+    judge: Judge | None,
+    roster: Roster,
+    closings: Mapping[str, int],
+    until: datetime | None,
+) -> tuple[Decision, tuple[Party, ...]]:
+    """The decision as `Decider` makes it. Raises `AssertedValueError`, which `Decider` refuses the request for."""
+    at = record.decided_at
+    base = Decision(
+        id=record.id,
+        decided_at=at,
+        valid_until=at,
+        request=request,
+        caller=record.caller,
+        entry=None,
+        verdict=denied_by_engine(NO_BOOK_RULE),
+        alternatives=(),
+        ignored_properties=(),
+        policy_version=NO_BOOK if judge is None else judge.book.fingerprint,
+        membership_revision=roster.revision,
+        control_epoch=record.control_epoch,
+    )
+    if judge is None:
+        return base, ()
+    try:
+        answered = answer(judge, roster, request, record.caller, at)
+    except AssertedValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever goes wrong inside the engine is a recorded deny
+        return replace(base, verdict=denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))), ()
+    question = answered.question
+    model = request.model if question.entry is None else question.entry.id
+    verdict, _ = with_reviews(answered.verdict, request, model, closings)
+    return replace(
+        base,
+        valid_until=answered.valid_until if until is None else min(answered.valid_until, until),
+        entry=question.entry,
+        verdict=verdict,
+        alternatives=answered.alternatives,
+        remedies=answered.remedies,
+        ignored_properties=question.ignored,
+    ), question.parties
+
+
+# --- what differs -----------------------------------------------------------------------------------------------------
+
+
+def _plain(difference: Difference) -> dict[str, str | None]:
+    return {"path": difference.path, "recorded": difference.recorded, "now": difference.now}
+
+
+def _differences(recorded: bytes, now: bytes) -> Iterator[Difference]:
+    return _compared("$", msgspec.json.decode(recorded), msgspec.json.decode(now))
+
+
+def _compared(path: str, recorded: object, now: object) -> Iterator[Difference]:
+    if recorded == now:
+        return
+    ours, theirs = _members(path, recorded), _members(path, now)
+    if ours is None or theirs is None:
+        yield Difference(path=path, recorded=_text(recorded), now=_text(now))
+        return
+    for name in dict.fromkeys((*ours, *theirs)):
+        if name not in theirs:
+            yield Difference(path=name, recorded=_text(ours[name]), now=None)
+        elif name not in ours:
+            yield Difference(path=name, recorded=None, now=_text(theirs[name]))
+        else:
+            yield from _compared(name, ours[name], theirs[name])
+
+
+def _members(path: str, value: object) -> dict[str, object] | None:
+    """The members by their paths; `None` for a value that has none, which is compared as a whole."""
+    if isinstance(value, dict):
+        return {f"{path}.{name}": one for name, one in value.items()}
+    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+        names = [one.get("rule", index) if path == "$.answer.findings" else index for index, one in enumerate(value)]
+        if len(set(names)) == len(names):
+            return {f"{path}[{name}]": one for name, one in zip(names, value, strict=True)}
+    return None
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()

@@ -1,0 +1,244 @@
+"""What auditors ask is answered from one log, in pages that are together the whole, and exported without surprises."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.ports import LogUnavailable
+from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.service.export import COLUMNS, FORMS, WINDOW, Form, export, neutral
+from policy_engine.service.inspect import AsOf, Inspector, read_filters
+from policy_engine.store.database import open_database, writing
+from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged
+from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.tables import decision_index_progress
+from tests.records import BEGIN, Entered, entered, put
+
+GIVEN: Final = entered(300)
+SIZE: Final = GIVEN[-1].log_index + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """An inspector over 300 decisions, and the checkpoints that it is told of."""
+
+    inspector: Inspector
+    indexer: Indexer
+    sealed: list[tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def room(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    path = tmp_path_factory.mktemp("inspect") / "a.db"
+    shutil.copyfile(migrated, path)
+    engine = open_database(f"sqlite:///{path}")
+    put(engine, GIVEN)
+    indexer = Indexer(engine)
+    indexer.catch_up(10**6)
+    sealed: list[tuple[int, str]] = []
+    yield Room(
+        Inspector(
+            index=DecisionIndex(engine),
+            indexer=indexer,
+            desk_log=DeskLog(engine),
+            sealed=lambda: sealed[-1] if sealed else None,
+        ),
+        indexer,
+        sealed,
+    )
+    engine.dispose()
+
+
+FILTERS: Final = st.fixed_dictionaries(
+    {},
+    optional={
+        "decision": st.sampled_from(["allow", "deny"]),
+        "model": st.sampled_from(["opus-4.6", "mythos-5"]),
+        "regime": st.sampled_from(["us-order", "operator"]),
+        "organisation_country": st.sampled_from(["US", "JP"]),
+        "from": st.sampled_from([format_instant(BEGIN + timedelta(hours=hours)) for hours in (0, 20, 60)]),
+    },
+)
+
+
+@given(filters=FILTERS, limits=st.lists(st.integers(1, 120), min_size=1, max_size=4), size=st.integers(1, SIZE))
+def test_pages_of_any_length_are_together_the_whole_of_the_log_that_the_first_was_of(
+    room: Room, filters: dict[str, str], limits: list[int], size: int
+) -> None:
+    asked = read_filters(filters)
+    room.sealed[:] = [(size, "root")]
+    whole = room.inspector.index.page(asked, size=size, after=None, limit=10_000)
+    found: list[Logged] = []
+    cursor, number = None, 0
+    while True:
+        page = room.inspector.page(asked, limit=limits[number % len(limits)], cursor=cursor)
+        assert page.as_of == AsOf(size=size, root="root")
+        found += page.decisions
+        number += 1
+        # A newer checkpoint changes nothing for who has begun.
+        room.sealed[:] = [(SIZE, "newer")]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+        assert len(page.decisions) == limits[(number - 1) % len(limits)]
+    assert tuple(found) == whole
+    assert all(one.log_index < size for one in found)
+
+
+def test_without_checkpoints_the_log_is_what_is_indexed_and_has_no_root(room: Room) -> None:
+    room.sealed.clear()
+    assert room.inspector.pin() == AsOf(size=SIZE, root=None)
+
+
+def test_a_checkpoint_of_more_than_is_indexed_lends_no_root(room: Room) -> None:
+    room.sealed[:] = [(SIZE + 1, "root")]
+    assert room.inspector.pin() == AsOf(size=SIZE, root=None)
+
+
+def test_what_was_just_recorded_is_indexed_before_it_is_asked_for(migrated: Path, tmp_path: Path) -> None:
+    shutil.copyfile(migrated, tmp_path / "a.db")
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    put(engine, GIVEN)
+    inspector = Inspector(index=DecisionIndex(engine), indexer=Indexer(engine), desk_log=DeskLog(engine))
+    assert inspector.pin().size == SIZE
+
+    put(engine, entered(1_500, first=SIZE))
+    # More than a page is the background's work: the answer says how far it is of.
+    assert inspector.pin().size == SIZE
+    engine.dispose()
+
+
+def test_an_export_that_outlives_the_index_fails_and_does_not_end_early(migrated: Path, tmp_path: Path) -> None:
+    shutil.copyfile(migrated, tmp_path / "a.db")
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
+    put(engine, GIVEN)
+    indexer, index = Indexer(engine), DecisionIndex(engine)
+    indexer.catch_up(10**6)
+    chunks = export(index, Filters(), size=SIZE, form="jsonl")
+    next(chunks)
+    with writing(engine) as writer:
+        writer.execute(update(decision_index_progress).values(next_index=-1))
+    with pytest.raises(LogUnavailable):
+        list(chunks)
+    engine.dispose()
+
+
+def test_an_index_that_cannot_be_brought_up_to_date_answers_of_what_it_has(migrated: Path, tmp_path: Path) -> None:
+    shutil.copyfile(migrated, tmp_path / "a.db")
+    engine = open_database(f"sqlite:///{tmp_path / 'a.db'}", lock_seconds=0.05)
+    put(engine, GIVEN[:10])
+    indexer = Indexer(engine)
+    indexer.catch_up(10**6)
+    put(engine, GIVEN[10:])
+    inspector = Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+    with writing(engine):
+        assert inspector.pin().size == GIVEN[9].log_index + 1
+    assert inspector.pin().size == SIZE
+    engine.dispose()
+
+
+def test_days_are_told_as_dates(room: Room) -> None:
+    room.sealed.clear()
+    counts = room.inspector.statistics(Filters(), "day").counts
+    assert [count.value for count in counts] == sorted({format_instant(one.at)[:10] for one in GIVEN})
+
+
+def test_a_wrong_filter_is_named_beside_every_other() -> None:
+    with pytest.raises(MalformedRequest) as caught:
+        read_filters({"modell": "x", "hold": "yes", "from": "now", "tier": "commodity", "place_country": "jp"})
+    assert [fault.field for fault in caught.value.faults] == ["modell", "hold", "from", "place_country"]
+
+
+def exported(room: Room, form: str, filters: Filters = Filters(), size: int = SIZE) -> bytes:  # noqa: B008
+    return b"".join(chunk.data for chunk in export(room.inspector.index, filters, size=size, form=form))
+
+
+@pytest.mark.parametrize("size", [0, 1, WINDOW - 1, WINDOW, WINDOW + 1, SIZE])
+def test_an_export_has_the_bytes_of_every_record_below_its_size(room: Room, size: int) -> None:
+    assert exported(room, "jsonl", size=size) == b"".join(one.body + b"\n" for one in GIVEN if one.log_index < size)
+    lines = list(csv.reader(io.StringIO(exported(room, "csv", size=size).decode(), newline="")))
+    assert lines[0] == list(COLUMNS)
+    assert [int(line[0]) for line in lines[1:]] == [one.log_index for one in GIVEN if one.log_index < size]
+
+
+def test_an_export_tells_how_far_it_is(room: Room) -> None:
+    through = [chunk.through for chunk in export(room.inspector.index, Filters(), size=SIZE, form="jsonl")]
+    assert through == sorted(through)
+    assert through[-1] == SIZE
+
+
+@given(
+    text=st.text(max_size=20)
+    | st.sampled_from(["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠A"])
+)
+def test_no_cell_begins_a_formula_and_every_cell_can_be_read_back(text: str) -> None:
+    cell = neutral(text)
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"))
+    assert text == (cell[1:] if cell != text else cell)
+
+
+def test_a_caller_cannot_put_a_formula_into_a_spreadsheet() -> None:
+    template = next(one for one in GIVEN if one.read.request is not None and one.read.request.request_id is not None)
+    evil = b'=HYPERLINK(\\"http://x\\";\\"y\\")'
+    assert template.read.request is not None
+    old = f'"request_id":"{template.read.request.request_id}"'.encode()
+    body = template.body.replace(old, b'"request_id":"' + evil + b'"')
+    assert body != template.body
+    line = line_of("csv", replace(template, body=body))
+    assert line["request_id"] == '\'=HYPERLINK("http://x";"y")'
+
+
+def line_of(form: str, one: Entered) -> dict[str, str]:
+    shape: Form = FORMS[form]
+    data = shape.head + shape.line(Logged(log_index=one.log_index, id=one.id, at=one.at, body=one.body))
+    return next(iter(csv.DictReader(io.StringIO(data.decode(), newline=""))))
+
+
+def test_a_record_that_cannot_be_read_still_has_its_line() -> None:
+    line = line_of("csv", replace(GIVEN[0], body=b'{"v":99}'))
+    assert line["decision_id"] == GIVEN[0].id
+    assert line["decision"] == ""
+
+
+def peak_of(index: DecisionIndex, sizes: Sequence[int], form: str) -> list[int]:
+    peaks = []
+    for size in sizes:
+        tracemalloc.start()
+        for _ in export(index, Filters(), size=size, form=form):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return peaks
+
+
+@pytest.mark.parametrize(("form", "length"), [("jsonl", 20_000), ("csv", 5_000)])
+def test_a_long_export_takes_no_more_memory_than_a_short_one(long_log: DecisionIndex, form: str, length: int) -> None:
+    short, long = peak_of(long_log, [1_000, length], form)
+    assert long < 2 * short
+    assert long < 16 * 2**20
+
+
+@pytest.fixture(scope="module")
+def long_log(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DecisionIndex]:
+    """20,000 records, 66 MB of them."""
+    path = tmp_path_factory.mktemp("long") / "a.db"
+    shutil.copyfile(migrated, path)
+    engine = open_database(f"sqlite:///{path}")
+    put(engine, entered(20_000, changes_too=False))
+    Indexer(engine).catch_up(10**6)
+    yield DecisionIndex(engine)
+    engine.dispose()
