@@ -1,0 +1,61 @@
+"""Logs for the tests: a store in memory, drawn entries, and logs sealed in steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from policy_engine.ledger.checkpoint import Checkpoint
+from policy_engine.ledger.note import KeyType, SigningKey
+from policy_engine.ledger.sealer import EntrySource, seal
+from policy_engine.ledger.tiles import CHECKPOINT, TileConflict, TileStore
+
+VECTORS: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
+ORIGIN: Final = "example.com/pdp/audit"
+KEY: Final = SigningKey(name=ORIGIN, seed=b"\x11" * 32)
+WITNESS: Final = SigningKey(name="witness.example/w1", type=KeyType.COSIGNATURE, seed=b"\x22" * 32)
+
+
+class Memory:
+    """A `TileStore` that forgets all when it goes."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def write(self, path: str, data: bytes) -> None:
+        if path != CHECKPOINT and self.files.get(path, data) != data:
+            raise TileConflict(path)
+        self.files[path] = data
+
+
+def entry(index: int) -> bytes:
+    return b'{"seq":%d,"why":"%s"}' % (index, b"x" * (index % 7))
+
+
+def some(count: int) -> list[bytes]:
+    return [entry(index) for index in range(count)]
+
+
+def source(entries: Sequence[bytes]) -> EntrySource:
+    def read(start: int) -> Iterator[tuple[int, bytes]]:
+        yield from ((index, entries[index]) for index in range(start, len(entries)))
+
+    return read
+
+
+def grow(store: TileStore, count: int, key: SigningKey = KEY) -> Checkpoint:
+    """Seal the log up to so many entries."""
+    return seal(key=key, store=store, entries=source(some(count))).signed.checkpoint
+
+
+def sealed(*sizes: int) -> Memory:
+    """A log that was sealed at each of the sizes."""
+    store = Memory()
+    for size in sizes:
+        grow(store, size)
+    return store
