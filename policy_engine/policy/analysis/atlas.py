@@ -1,0 +1,872 @@
+"""The exact answer of a book to every profile of the declared world, for one action on one item at one instant.
+
+A word is asked of the engine itself, once for each combination of the values that it tells apart on the axes that it
+reads, and becomes a diagram. Conditions combine the diagrams of their words as `logic` combines answers, and rows
+combine into an outcome as `verdict` combines findings; that much is written here again, over sets of profiles, and the
+tests hold it against the engine profile by profile.
+
+Most rows say the same of many items, actions and stretches of time, so what a word and a row say is kept by all that it
+depends on. What two scopes answer is compared only where one of their rows differs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import product
+from operator import itemgetter
+from typing import Final
+
+from policy_engine.domain import logic
+from policy_engine.domain.catalogue import Catalogue, Entry
+from policy_engine.domain.facts import Question, derive
+from policy_engine.domain.instants import ALWAYS, Validity
+from policy_engine.domain.logic import Answer, Tri
+from policy_engine.domain.places import Places
+from policy_engine.domain.request import Action
+from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import (
+    FAULT_RULE,
+    NO_GRANT_RULE,
+    REGIMES,
+    ROW_WORD,
+    Book,
+    CodeRule,
+    Condition,
+    Effect,
+    Enforcement,
+    Row,
+    Tables,
+    Term,
+)
+from policy_engine.domain.verdict import State
+from policy_engine.domain.words import ask
+from policy_engine.policy.analysis import axes
+from policy_engine.policy.analysis.axes import Profile
+from policy_engine.policy.analysis.diagram import Diagram, Diagrams
+from policy_engine.policy.analysis.readings import item_read, reading_of, reads_nobody, split
+from policy_engine.policy.analysis.space import DECIDED_BY, Domain
+from policy_engine.policy.analysis.world import (
+    REQUEST_AXES,
+    Asked,
+    Facts,
+    caller_through,
+    facts_of,
+    gateway_of,
+    request_of,
+    rows_of,
+)
+from policy_engine.policy.judge import Judge
+
+NO_SUCH_MODEL: Final = "no-such-model"
+"""Stands for every model that is in no catalogue."""
+
+_GATES: Final = frozenset({"in-catalogue", "on-file"})
+_BARRED: Final = "barred-by"
+_UNBARRED: Final = "unbarred-by"
+_FROM_BARS: Final = frozenset({_BARRED, _UNBARRED})
+_FROM_ROWS: Final = frozenset({"status-read-by", "place-conflict", "captured-under"})
+"""Words that look at which rows are in force, and not at what these say of anybody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Outcome:
+    """The answer and its reason: the rule and the code that decide first."""
+
+    allowed: bool
+    hold: bool
+    rule: str
+    code: str
+
+    @property
+    def decision(self) -> str:
+        if self.allowed:
+            return "allow"
+        return "hold" if self.hold else "deny"
+
+
+NO_GRANT: Final = Outcome(allowed=False, hold=False, rule=NO_GRANT_RULE, code="ACTION_NOT_PERMITTED")
+FAULT: Final = Outcome(allowed=False, hold=False, rule=FAULT_RULE, code="ENGINE_FAULT")
+
+DECISIONS: Final = ("allow", "deny", "hold")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowTable:
+    """Where a row that reaches the action and the item matches.
+
+    `counts` is whether the row matches as its effect asks (a bar unless it is known to fail), `says` the first of its
+    codes where it decides and `None` elsewhere; `mute` is where it matches and has no code to say why. `own` is set for
+    a row that looks at what other rows say: where its other conditions let it match.
+    """
+
+    row: Row
+    state: State
+    counts: Diagram
+    says: Diagram
+    mute: Diagram
+    own: Diagram | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scope:
+    """What the rows of a book say to every profile about one action on one item while nothing dated changes.
+
+    Scopes that were found to be the same are the same object.
+    """
+
+    rows: Mapping[str, RowTable]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """Where a row may decide otherwise, among the possible profiles, and the axes on which it looks itself."""
+
+    where: Diagram
+    read: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """All that a word may look at beside the profile. `epoch` numbers the times in which no country group changes."""
+
+    book: int
+    epoch: int
+    asked: Asked
+    enforced: frozenset[str]
+    reached: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reached:
+    """A row that reaches the action and the item, as the judge found it."""
+
+    row: Row
+    number: int
+    state: State
+    static: Tri
+    asked: tuple[Condition, ...]
+    derived: bool
+    terms: _Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """The words that a row asks, less those about bars; whether some ask about the action, and whether some ask about
+    other rows."""
+
+    words: tuple[tuple[str, str], ...]
+    by_action: bool
+    by_rows: bool
+
+
+@dataclass(slots=True)
+class _BookState:
+    """What is known about one of the books once and for all; `tables` numbers its tables less catalogue and places.
+
+    `timeless` judges by the same rows without their dates, to tell once for all time which reach what.
+    """
+
+    book: Book
+    judge: Judge
+    timeless: Judge
+    tables: int
+    numbers: Mapping[str, int]
+    place_edges: list[datetime]
+    words: dict[Hashable, Hashable] = field(default_factory=dict)
+    reached: dict[tuple[str, Action], tuple[_Reached, ...]] = field(default_factory=dict)
+
+
+def _edges(validities: Iterable[Validity]) -> list[datetime]:
+    return sorted({edge for validity in validities for edge in (validity.start, validity.end) if edge is not None})
+
+
+def edges_of(book: Book) -> list[datetime]:
+    """Every instant at which a row, a country group or a reading of one country as another changes."""
+    rows = (interval for row in book.rows for interval in (row.valid, *row.suspended))
+    return sorted({*_edges(rows), *_place_edges(book)})
+
+
+def _place_edges(book: Book) -> list[datetime]:
+    places = book.tables.places
+    members = (member.valid for group in places.groups.values() for member in group.members)
+    return _edges((*members, *(rule.valid for rule in places.treat_as)))
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """The tables of one scope while they are made, and what each word and row of it is kept under."""
+
+    setting: Setting
+    reached: Mapping[str, _Reached]
+    keys: dict[tuple[str, str], Hashable] = field(default_factory=dict)
+    matches: dict[str, Diagram] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Regimes:
+    """The regimes of the enforced plain bars that match, and of those that stand, as far as they are asked about."""
+
+    matched: Diagram
+    standing: Diagram
+
+
+class Atlas:
+    """Books over one declared world."""
+
+    def __init__(self, books: Sequence[Book], instants: Sequence[datetime]) -> None:
+        self.domain: Final = Domain(books, instants)
+        self.diagrams: Final = Diagrams([len(axis.values) for axis in self.domain.axes])
+        self._tokens: list[Tables] = []
+        self._numbers: dict[Row, int] = {}
+        self._states: Final[list[_BookState]] = []
+        self._words: dict[Hashable, Diagram] = {}
+        self._matches: dict[Hashable, Diagram] = {}
+        self._tables: dict[Hashable, RowTable] = {}
+        self._scopes: dict[Hashable, Scope] = {}
+        self._operations: dict[Hashable, Callable[..., Hashable]] = {}
+        self._decisions: dict[Scope, Diagram] = {}
+        self._ordinary: Final = self.domain.complete({}) or {}
+        self._rosters: Final[dict[Hashable, Roster]] = {}
+        self._rosters_for: tuple[str, Action, datetime] | None = None
+        self._on_file: Final = itemgetter(*(axis.name for axis in self.domain.axes if axis.name not in REQUEST_AXES))
+        for book in books:
+            self.add(book)
+        self.possible: Final = self._possible()
+        self._stranger: Final = self._among(axes.REQUESTER, frozenset({axes.STRANGER}))
+
+    def add(self, book: Book) -> int:
+        """Take in a book whose words are all among those of the books that the world was declared for; its number."""
+        plain = replace(book.tables, catalogue=Catalogue(), places=Places(groups={}))
+        if plain not in self._tokens:
+            self._tokens.append(plain)
+        self._states.append(
+            _BookState(
+                book=book,
+                judge=Judge(book),
+                timeless=Judge(
+                    replace(book, rows=tuple(replace(row, valid=ALWAYS, suspended=()) for row in book.rows))
+                ),
+                tables=self._tokens.index(plain),
+                numbers={
+                    row.id: self._numbers.setdefault(replace(row, line=0), len(self._numbers)) for row in book.rows
+                },
+                place_edges=_place_edges(book),
+            )
+        )
+        return len(self._states) - 1
+
+    def _among(self, axis: str, values: frozenset[str]) -> Diagram:
+        position = self.domain.order[axis]
+        row = [self.diagrams.end(value in values) for value in self.domain.axes[position].values]
+        return self.diagrams.node(position, row)
+
+    def _possible(self) -> Diagram:
+        """The profiles whose values all fit: each axis with those before it that decide what fits."""
+        whole = self.diagrams.end(True)
+        for axis in self.domain.axes:
+            deciding = DECIDED_BY.get(axis.name, (axes.REQUESTER,))
+            whole = self.diagrams.both(whole, self._fitting(axis.name, deciding))
+        return whole
+
+    def _fitting(self, name: str, deciding: Sequence[str]) -> Diagram:
+        chosen: dict[str, str] = dict(self._ordinary)
+
+        if name == axes.REQUESTER:
+            return self.diagrams.end(True)
+
+        def build(names: Sequence[str]) -> Diagram:
+            first, *rest = names
+            position = self.domain.order[first]
+            children = []
+            for value in self.domain.axes[position].values:
+                chosen[first] = value
+                if rest:
+                    children.append(build(rest))
+                else:
+                    children.append(self.diagrams.end(self.domain.fits(name, value, chosen)))
+            return self.diagrams.node(position, children)
+
+        return build([*deciding, name])
+
+    def judge(self, book: int) -> Judge:
+        """The judge of a book, by its place among the books."""
+        return self._states[book].judge
+
+    def asked(self, book: int, model: str, action: Action, at: datetime) -> Asked:
+        """What is asked for, as the book's catalogue knows the item."""
+        catalogue = self._states[book].book.tables.catalogue
+        return Asked(
+            model=model,
+            entry=catalogue.find(model, None),
+            action=action,
+            at=at,
+            readings=self.domain.names.readings,
+        )
+
+    def facts(self, book: int, profile: Profile, model: str, action: Action, at: datetime) -> Facts:
+        """The facts that the profile stands for."""
+        return facts_of(profile, self.asked(book, model, action, at))
+
+    def scope(self, book: int, model: str, action: Action, at: datetime) -> Scope:
+        """The tables of a book for an action on a model at an instant."""
+        state = self._states[book]
+        asked = self.asked(book, model, action, at)
+        reached = {
+            one.row.id: replace(one, state=_state(one.row, at))
+            for one in self._reached(state, asked)
+            if one.row.valid.holds(at)
+        }
+        setting = Setting(
+            book=book,
+            epoch=bisect_right(state.place_edges, at),
+            asked=asked,
+            enforced=frozenset(
+                row.id for row in state.book.rows if row.valid.holds(at) and _state(row, at) is State.DECIDING
+            ),
+            reached=tuple(one.row for one in reached.values() if one.state is State.DECIDING),
+        )
+        sheet = _Sheet(setting=setting, reached=reached)
+        key = tuple(self._row_key(sheet, one) for one in reached.values())
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = self._build(sheet)
+        return scope
+
+    def _reached(self, state: _BookState, asked: Asked) -> tuple[_Reached, ...]:
+        """The rows that reach the action and the item at some time, as the judge finds them, by id."""
+        key = (asked.model, asked.action)
+        found = state.reached.get(key)
+        if found is None:
+            candidates = state.timeless.lifters(self._question(state.timeless.book, asked, self._ordinary))
+            rows = {row.id: row for row in state.book.rows}
+            found = state.reached[key] = tuple(
+                _Reached(
+                    row=rows[name],
+                    number=state.numbers[name],
+                    state=State.NOTE,
+                    static=one.static.value,
+                    asked=one.asked,
+                    derived=one.derived,
+                    terms=_terms(rows[name], one.asked),
+                )
+                for name, one in sorted(candidates.items())
+            )
+        return found
+
+    @property
+    def scopes(self) -> int:
+        """How many scopes that are not the same have been met."""
+        return len(self._scopes)
+
+    def _question(self, book: Book, asked: Asked, profile: Profile) -> Question:
+        caller = caller_through(gateway_of(profile))
+        return derive(request_of(profile, asked), self._roster(asked, profile), book, caller, asked.at)
+
+    def _roster(self, asked: Asked, profile: Profile) -> Roster:
+        """What is on file of a profile, kept while the same is asked."""
+        wanted = (asked.model, asked.action, asked.at)
+        if wanted != self._rosters_for:
+            self._rosters_for = wanted
+            self._rosters.clear()
+        key = self._on_file(profile)
+        found = self._rosters.get(key)
+        if found is None:
+            found = self._rosters[key] = Roster.as_known(rows_of(profile, asked))
+        return found
+
+    def _answer(self, setting: Setting, profile: Profile, word: str, parameter: str) -> Tri:
+        question = self._question(self._states[setting.book].book, setting.asked, profile)
+        question.enforced, question.reached = setting.enforced, setting.reached
+        return ask(question.parties[0], word, parameter).value
+
+    def _row_key(self, sheet: _Sheet, one: _Reached) -> Hashable:
+        """All that the table of a row depends on, but for what other rows say of somebody."""
+        setting = sheet.setting
+        action = setting.asked.action if one.terms.by_action else None
+        kept = (one.number, one.state, one.static, setting.epoch, setting.asked.model, action)
+        state = self._states[setting.book]
+        found = None if one.terms.by_rows else state.words.get(kept)
+        if found is None:
+            keys: list[Hashable] = [one.number, one.state, one.static]
+            for word, parameter in one.terms.words:
+                if word == ROW_WORD:
+                    note = sheet.reached.get(parameter)
+                    lifts = note is not None and note.state is State.NOTE
+                    keys.append(self._row_key(sheet, note) if note is not None and lifts else None)
+                else:
+                    keys.append(self._word_key(sheet, word, parameter))
+            found = tuple(keys)
+            if not one.terms.by_rows:
+                state.words[kept] = found
+        return found
+
+    def _word_key(self, sheet: _Sheet, word: str, parameter: str) -> Hashable:
+        """All that the table of a word depends on."""
+        plain = (word, parameter)
+        found = sheet.keys.get(plain)
+        if found is None:
+            setting = sheet.setting
+            state = self._states[setting.book]
+            if word in _FROM_ROWS:
+                found = self._spelt_out(setting, word, parameter)
+            else:
+                action = setting.asked.action if reads_nobody(word) else None
+                kept = (plain, setting.epoch, setting.asked.model, action)
+                found = state.words.get(kept)
+                if found is None:
+                    found = state.words[kept] = self._spelt_out(setting, word, parameter)
+            sheet.keys[plain] = found
+        return found
+
+    def _spelt_out(self, setting: Setting, word: str, parameter: str) -> Hashable:
+        entry = setting.asked.entry
+        state = self._states[setting.book]
+        told = reading_of(word, split(word, parameter, self.domain.names.papers)[0], state.book, entry)
+        if not told:
+            return word, parameter, self._answer(setting, self._ordinary, word, parameter)
+        item = item_read(word, parameter, state.book, entry)
+        beside: Hashable = ()
+        if word == "captured-under":
+            beside = parameter.partition("=")[0] in setting.enforced
+        elif word == "place-conflict":
+            named = parameter.split(",")
+            beside = tuple(state.numbers[row.id] for row in setting.reached if row.id in named)
+        places = _places_read(state.book, word, parameter, entry, told, setting.asked.at)
+        return word, parameter, state.tables, places, item, beside
+
+    def word(self, sheet: _Sheet, word: str, parameter: str) -> Diagram:
+        """The answer of a word to every profile, as a `Tri`."""
+        key = self._word_key(sheet, word, parameter)
+        found = self._words.get(key)
+        if found is None:
+            found = self.diagrams.end(Tri.NO)
+            for single in split(word, parameter, self.domain.names.papers):
+                found = self._any(found, self._asked_of_engine(sheet.setting, word, single))
+            self._words[key] = found
+        return found
+
+    def _any(self, *tables: Diagram) -> Diagram:
+        return self.diagrams.join(max, Tri.NO, Tri.YES, *tables)
+
+    def _all(self, *tables: Diagram) -> Diagram:
+        return self.diagrams.join(min, Tri.YES, Tri.NO, *tables)
+
+    def _asked_of_engine(self, setting: Setting, word: str, parameter: str) -> Diagram:
+        book = self._states[setting.book].book
+        told = reading_of(word, parameter, book, setting.asked.entry)
+        read = sorted(self.domain.order[name] for name in told)
+        folded = [self.domain.folded(position, told[self.domain.axes[position].name]) for position in read]
+        answers: dict[tuple[int, ...], Diagram] = {}
+        for classes in product(*(range(len(one)) for one in folded)):
+            choices = {
+                self.domain.axes[position].name: [
+                    self.domain.axes[position].values[index] for index in folded[place][classes[place]]
+                ]
+                for place, position in enumerate(read)
+            }
+            profile = self.domain.complete(choices)
+            if profile is not None:
+                answers[classes] = self.diagrams.end(self._answer(setting, profile, word, parameter))
+        nothing = self.diagrams.end(Tri.NO)
+
+        def build(place: int, classes: tuple[int, ...]) -> Diagram:
+            if place == len(read):
+                return answers.get(classes, nothing)
+            children = [nothing] * len(self.domain.axes[read[place]].values)
+            for number, members in enumerate(folded[place]):
+                child = build(place + 1, (*classes, number))
+                for index in members:
+                    children[index] = child
+            return self.diagrams.node(read[place], children)
+
+        return build(0, ())
+
+    def _operation(self, key: Hashable, make: Callable[[], Callable[..., Hashable]]) -> Callable[..., Hashable]:
+        """One operation for equal keys, so that what was done with it is remembered."""
+        found = self._operations.get(key)
+        if found is None:
+            found = self._operations[key] = make()
+        return found
+
+    def _build(self, sheet: _Sheet) -> Scope:
+        tables: dict[str, RowTable] = {}
+        for one in sheet.reached.values():
+            if not one.derived:
+                key = self._row_key(sheet, one)
+                table = self._tables.get(key)
+                if table is None:
+                    table = self._tables[key] = self._row_table(sheet, one, None)
+                tables[one.row.id] = table
+        plain = tuple(tables.values())
+        for one in sheet.reached.values():
+            if one.derived:
+                tables[one.row.id] = self._row_table(sheet, one, plain)
+        return Scope(rows=dict(sorted(tables.items())))
+
+    def _row_table(self, sheet: _Sheet, one: _Reached, plain: Sequence[RowTable] | None) -> RowTable:
+        combine = self.diagrams.combine
+        own = None if plain is None else combine(_not_no, self._matched(sheet, one, None))
+        regimes = None if plain is None or own is None else self._regimes(one.row, plain, own)
+        match = self._matched(sheet, one, regimes)
+        bar = one.row.effect is Effect.DENY
+        counts = combine(_not_no if bar else _is_yes, match)
+        if one.row.effect is Effect.PERMIT:
+            counts = combine(_but_not, counts, self._stranger)
+        stands = counts if one.state is State.DECIDING else self.diagrams.end(False)
+        if bar and one.state is State.DECIDING:
+            for alternative in one.row.unless.alternatives:
+                stands = combine(_but_not, stands, self._relief(sheet, alternative, regimes))
+        codes = self._codes(sheet, one, match, stands, regimes)
+        return RowTable(
+            row=one.row,
+            state=one.state,
+            counts=counts,
+            says=self.diagrams.within(stands, combine(_first, codes), None),
+            mute=self.diagrams.within(counts, combine(_none, codes), False),
+            own=own,
+        )
+
+    def _matched(self, sheet: _Sheet, one: _Reached, regimes: _Regimes | None) -> Diagram:
+        """What the row answers. Without the regimes, the most that it can answer: conditions that ask about them are
+        passed over."""
+        key = None
+        if not one.derived:
+            key = self._row_key(sheet, one)
+            found = self._matches.get(key)
+            if found is not None:
+                return found
+        held = self.diagrams.end(one.static)
+        for condition in one.asked:
+            if regimes is not None or all(term.word not in _FROM_BARS for term in condition.terms):
+                held = self._all(held, self._condition(sheet, condition, regimes))
+        if one.row.words.isdisjoint(_GATES):
+            held = self.diagrams.combine(_unless_stranger, held, self._stranger)
+        if key is not None:
+            self._matches[key] = held
+        return held
+
+    def _condition(self, sheet: _Sheet, condition: Condition, regimes: _Regimes | None) -> Diagram:
+        if not condition.alternatives:
+            return self.diagrams.end(Tri.YES)
+        return self._any(
+            *(self._all(*(self._term(sheet, term, regimes) for term in part)) for part in condition.alternatives)
+        )
+
+    def _term(self, sheet: _Sheet, term: Term, regimes: _Regimes | None) -> Diagram:
+        if term.word in _FROM_BARS:
+            table = self._from_bars(sheet, term, regimes)
+        else:
+            table = self.word(sheet, term.word, term.parameter)
+        if term.only_known:
+            table = self.diagrams.combine(_known_negated if term.negated else _known, table)
+        elif term.negated:
+            table = self.diagrams.combine(_negated, table)
+        return table
+
+    def _from_bars(self, sheet: _Sheet, term: Term, regimes: _Regimes | None) -> Diagram:
+        """A word about the regimes that bar, asked of the engine for each set of regimes that occurs."""
+        if regimes is None:
+            raise LookupError(f"`{term.word}` was asked before the rows that it looks at")
+        setting = sheet.setting
+
+        def make() -> Callable[..., Hashable]:
+            def answer(found: frozenset[str]) -> Tri:
+                question = self._question(self._states[setting.book].book, setting.asked, self._ordinary)
+                party = question.parties[0]
+                question.matched_regimes = found
+                question.barred_regimes = {id(party): found}
+                return ask(party, term.word, term.parameter).value
+
+            return answer
+
+        table = regimes.standing if term.word == _BARRED else regimes.matched
+        return self.diagrams.combine(self._operation((term.word, term.parameter), make), table)
+
+    def _relief(self, sheet: _Sheet, alternative: Sequence[Term], regimes: _Regimes | None) -> Diagram:
+        """Where every term of one alternative of `unless` is known to hold."""
+        whole = self.diagrams.end(True)
+        for term in alternative:
+            if term.word != ROW_WORD:
+                holds = self._term(sheet, term, regimes)
+            else:
+                note = sheet.reached.get(term.parameter)
+                if note is None or note.state is not State.NOTE:
+                    return self.diagrams.end(False)
+                if note.derived and regimes is None:
+                    raise LookupError(f"`{note.row.id}` lifts a row that is judged before it")
+                holds = self._matched(sheet, note, regimes)
+            whole = self.diagrams.both(whole, self.diagrams.combine(_is_yes, holds))
+        return whole
+
+    def _codes(
+        self, sheet: _Sheet, one: _Reached, match: Diagram, stands: Diagram, regimes: _Regimes | None
+    ) -> Diagram:
+        """The codes that the row would give, as a set; those beside another only where the row decides."""
+        whole = self.diagrams.end(frozenset())
+        for rule in one.row.codes:
+            condition = self._condition(sheet, rule.condition, regimes)
+            operation = self._operation(rule, lambda rule=rule: _code_operation(rule))  # type: ignore[misc]
+            whole = self.diagrams.combine(operation, whole, match, condition, stands)
+        return whole
+
+    def _regimes(self, row: Row, tables: Iterable[RowTable], region: Diagram) -> _Regimes:
+        """The regimes of the plain bars that a row asks about, in the region where it does."""
+        asked: dict[str, set[str]] = {word: set() for word in _FROM_BARS}
+        conditions = (*row.facets, row.unless, *(rule.condition for rule in row.codes))
+        for term in (term for condition in conditions for term in condition.terms):
+            if term.word in _FROM_BARS:
+                asked[term.word].update(term.parameter.split(","))
+        matched = standing = self.diagrams.end(frozenset())
+        for table in tables:
+            regime = table.row.regime
+            if table.row.effect is Effect.DENY and table.state is State.DECIDING:
+                add = self._operation(("regime", regime), lambda regime=regime: _adding(regime))  # type: ignore[misc]
+                if regime in asked[_UNBARRED]:
+                    counts = self.diagrams.within(region, self.diagrams.combine(_or_none, table.counts), None)
+                    matched = self.diagrams.overlay(add, counts, matched)
+                if regime in asked[_BARRED]:
+                    standing = self.diagrams.overlay(add, self.diagrams.within(region, table.says, None), standing)
+        return _Regimes(matched=matched, standing=standing)
+
+    def outcomes(self, scope: Scope, region: Diagram) -> Diagram:
+        """The `Outcome` for every possible profile in the region, and `None` elsewhere."""
+        region = self.diagrams.both(self.possible, region)
+        whole = self.diagrams.within(region, self.diagrams.end(NO_GRANT), None)
+        deciding = [table for table in scope.rows.values() if table.state is State.DECIDING]
+        deciding.sort(key=lambda table: (REGIMES.index(table.row.regime), table.row.id), reverse=True)
+        for effect in (Effect.PERMIT, Effect.DENY):
+            for row, says in ((table.row, table.says) for table in deciding if table.row.effect is effect):
+                operation = self._operation(
+                    ("decides", row.id, effect, row.hold),
+                    lambda row=row: _deciding(row),  # type: ignore[misc]
+                )
+                whole = self.diagrams.overlay(operation, self.diagrams.within(region, says, None), whole)
+        mute = self.diagrams.both(region, self.diagrams.either(*(table.mute for table in scope.rows.values())))
+        return self.diagrams.overlay(_faulty, self.diagrams.combine(_or_none, mute), whole)
+
+    def decisions(self, scope: Scope) -> Diagram:
+        """Allow, deny or hold for every possible profile, and `None` for the others: the answers without reasons."""
+        found = self._decisions.get(scope)
+        if found is None:
+            combine, either = self.diagrams.combine, self.diagrams.either
+            stands: dict[tuple[Effect, bool], list[Diagram]] = {}
+            for table in scope.rows.values():
+                if table.state is State.DECIDING:
+                    where = combine(_said, table.says)
+                    stands.setdefault((table.row.effect, table.row.hold), []).append(where)
+            parts = (
+                either(*stands.get((effect, hold), ()))
+                for effect in (Effect.DENY, Effect.PERMIT)
+                for hold in (True, False)
+            )
+            mute = either(*(table.mute for table in scope.rows.values()))
+            found = self._decisions[scope] = combine(_decided, self.possible, mute, *parts)
+        return found
+
+    def outcome(self, scope: Scope, profile: Profile) -> Outcome:
+        """The answer to one profile. Raises `TypeError` for an impossible one."""
+        if not self.domain.possible(profile):
+            raise TypeError("no requester can have this profile")
+        assignment = self.domain.assignment(profile)
+        chosen: Outcome = NO_GRANT
+        at = self.diagrams.at
+        if any(at(table.mute, assignment) for table in scope.rows.values()):
+            return FAULT
+        said = [
+            (table.row, at(table.says, assignment)) for table in scope.rows.values() if table.state is State.DECIDING
+        ]
+        for effect in (Effect.PERMIT, Effect.DENY):
+            rows = [(row, code) for row, code in said if row.effect is effect and isinstance(code, str)]
+            if rows:
+                first, code = min(rows, key=lambda one: (REGIMES.index(one[0].regime), one[0].id))
+                chosen = Outcome(
+                    allowed=effect is Effect.PERMIT, hold=any(row.hold for row, _ in rows), rule=first.id, code=code
+                )
+        return chosen
+
+    def deciding(self, scope: Scope, profile: Profile) -> tuple[str, ...]:
+        """The ids of all rows that decide for one profile, bars before grants; none where nothing grants or bars."""
+        assignment = self.domain.assignment(profile)
+        said = {
+            effect: tuple(
+                name
+                for name, table in scope.rows.items()
+                if table.row.effect is effect and self.diagrams.at(table.says, assignment) is not None
+            )
+            for effect in (Effect.DENY, Effect.PERMIT)
+        }
+        return said[Effect.DENY] or said[Effect.PERMIT]
+
+    def touched(self, before: Scope, after: Scope) -> Mapping[str, Touched]:
+        """By row, where it may decide otherwise in one scope than in the other; rows that say the same are left out."""
+        found = {}
+        for name in sorted(before.rows.keys() | after.rows.keys()):
+            one, other = before.rows.get(name), after.rows.get(name)
+            if one is not other:
+                anywhere = self._touched(one, other)
+                where = self.diagrams.both(self.possible, anywhere)
+                if not self.diagrams.nowhere(where):
+                    owns = [table.own for table in (one, other) if table is not None and table.own is not None]
+                    read = frozenset[int]().union(*(self.diagrams.support(own) for own in owns or [anywhere]))
+                    found[name] = Touched(where=where, read=read)
+        return found
+
+    def _touched(self, one: RowTable | None, other: RowTable | None) -> Diagram:
+        absent, never = self.diagrams.end(None), self.diagrams.end(False)
+        mute = self.diagrams.differing(one.mute if one else never, other.mute if other else never)
+        says, said = (absent if table is None else table.says for table in (one, other))
+        if one is None or other is None or _manner(one.row) == _manner(other.row):
+            return self.diagrams.either(mute, self.diagrams.differing(says, said))
+        both = (self.diagrams.combine(_said, table) for table in (says, said))
+        return self.diagrams.either(mute, *both)
+
+
+def _manner(row: Row) -> tuple[object, ...]:
+    """How a row decides where it does."""
+    return row.regime, row.effect, row.hold
+
+
+_BY_GROUPS: Final = frozenset({"unsupported-place", "place-conflict"})
+"""Words that look into the vendor's groups of places, also for parts of countries."""
+
+
+_BY_EAR: Final = frozenset({"deemed-covered", "deemed-known", "deemed-within", "column-destination"})
+"""Words that take a country as the EAR reads it."""
+
+
+def _places_read(
+    book: Book, word: str, parameter: str, entry: Entry | None, told: Mapping[str, frozenset[str] | None], at: datetime
+) -> Hashable:
+    """What the country groups that a word asks about hold at the instant, and what is read as what."""
+    places = book.tables.places
+    named = {token for tokens in told.values() for token in tokens or () if ":" in token}
+    named.update(parameter.split(",")[1:] if word == "in-part" else ())
+    if word in _BY_GROUPS and entry is not None:
+        named.update(name for name in places.groups if name.startswith(f"VENDOR:{entry.vendor}:"))
+    if not named and not any(axis in axes.COUNTRY_AXES for axis in told):
+        return ()
+    members = tuple(
+        (
+            name,
+            name in places.groups,
+            frozenset(
+                (member.country, member.subdivision)
+                for member in (places.groups[name].members if name in places.groups else ())
+                if member.valid.holds(at)
+            ),
+        )
+        for name in sorted(named)
+    )
+    laws = {token.partition(":")[0] for token in (*named, parameter)} | ({"EAR"} if word in _BY_EAR else set())
+    read = frozenset(
+        (rule.law, rule.country, rule.read_as) for rule in places.treat_as if rule.law in laws and rule.valid.holds(at)
+    )
+    return members, read
+
+
+def _terms(row: Row, asked: Sequence[Condition]) -> _Terms:
+    conditions = (*asked, row.unless, *(rule.condition for rule in row.codes))
+    words = dict.fromkeys((term.word, term.parameter) for condition in conditions for term in condition.terms)
+    names = {word for word, _ in words}
+    return _Terms(
+        words=tuple(one for one in words if one[0] not in _FROM_BARS),
+        by_action=any(reads_nobody(word) for word in names),
+        by_rows=not names.isdisjoint(_FROM_ROWS | {ROW_WORD}),
+    )
+
+
+def _state(row: Row, at: datetime) -> State:
+    if row.suspended_at(at):
+        return State.SUSPENDED
+    if row.enforcement is Enforcement.ADVISORY:
+        return State.ADVISORY
+    return State.NOTE if row.effect is Effect.NOTE else State.DECIDING
+
+
+def _but_not(one: bool, other: bool) -> bool:
+    return one and not other
+
+
+def _not_no(value: Tri) -> bool:
+    return value is not Tri.NO
+
+
+def _is_yes(value: Tri) -> bool:
+    return value is Tri.YES
+
+
+def _negated(value: Tri) -> Tri:
+    return logic.negation(Answer(value=value)).value
+
+
+def _known(value: Tri) -> Tri:
+    return Tri.NO if value is Tri.UNKNOWN else value
+
+
+def _known_negated(value: Tri) -> Tri:
+    return Tri.NO if value is Tri.UNKNOWN else _negated(value)
+
+
+def _unless_stranger(value: Tri, stranger: bool) -> Tri:
+    return Tri.NO if stranger else value
+
+
+def _first(codes: frozenset[str]) -> str | None:
+    return min(codes, default=None)
+
+
+def _none(codes: frozenset[str]) -> bool:
+    return not codes
+
+
+def _said(code: str | None) -> bool:
+    return code is not None
+
+
+def _or_none(value: bool) -> bool | None:
+    return value or None
+
+
+def _faulty(_mute: bool, _beyond: Outcome) -> Outcome:
+    return FAULT
+
+
+def _decided(possible: bool, mute: bool, bar_holds: bool, bar: bool, grant_holds: bool, grant: bool) -> str | None:
+    if not possible:
+        return None
+    if mute:
+        return FAULT.decision
+    if bar_holds or bar:
+        return "hold" if bar_holds else "deny"
+    return "allow" if grant or grant_holds else NO_GRANT.decision
+
+
+def _adding(regime: str) -> Callable[[object, frozenset[str]], frozenset[str]]:
+    def add(_: object, found: frozenset[str]) -> frozenset[str]:
+        return found | {regime}
+
+    return add
+
+
+def _code_operation(rule: CodeRule) -> Callable[[frozenset[str], Tri, Tri, bool], frozenset[str]]:
+    def give(codes: frozenset[str], match: Tri, condition: Tri, decides: bool) -> frozenset[str]:
+        if rule.beside is not None and (not decides or rule.beside not in codes):
+            return codes
+        unknown = match is Tri.UNKNOWN and condition is Tri.UNKNOWN
+        given = unknown if rule.on_unknown else condition is Tri.YES
+        return codes | {rule.code} if given else codes
+
+    return give
+
+
+def _deciding(row: Row) -> Callable[[str, Outcome], Outcome]:
+    allows = row.effect is Effect.PERMIT
+
+    def decide(code: str, beyond: Outcome) -> Outcome:
+        hold = row.hold or (beyond.hold and beyond.allowed is allows)
+        return Outcome(allowed=allows, hold=hold, rule=row.id, code=code)
+
+    return decide

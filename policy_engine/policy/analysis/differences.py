@@ -1,0 +1,411 @@
+"""What differs between two books, or between one stretch of a book's time and the next: the exact classes of requesters
+whose answer or reason changes.
+
+A class is a pair of answers, before and after, or one answer with another reason than before, and the set of profiles
+that have it; one class stands for all actions, models and stretches of time in which the same rows change it alike. The
+set is exact. It is told in clauses of which one or more are true of everybody in the class, on the axes that the rows
+that differ read. The clauses are told of those who had the old answer: `whole` says that each of those of whom a clause
+is true is in the class; otherwise rows that are the same in both books leave some out.
+
+Words may be fewer than a class would need, so that their cost is bounded (`MAX_CLAUSES`, `MAX_EFFORT`); sets never are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from policy_engine.domain.request import Action
+from policy_engine.domain.rules import Book
+from policy_engine.policy.analysis import axes
+from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas, Outcome, Scope, edges_of
+from policy_engine.policy.analysis.diagram import Cube, Diagram
+from policy_engine.policy.analysis.telling import countries_of, cube_in_words
+from policy_engine.policy.analysis.witness import Witness, confirmed, witness_of
+from policy_engine.policy.analysis.world import facts_of
+
+MAX_CLAUSES: Final = 12
+"""So many clauses of a class are spelt out."""
+
+MAX_EFFORT: Final = 400_000
+"""Nodes that may be visited to spell out one class, after the first clause."""
+
+MAX_WORDINGS: Final = 6
+"""Into so many classes a change is parted by what can be said of it; past that it is told as one."""
+
+Progress = Callable[[int, int], None]
+"""Told how many steps are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A time in which nothing dated in the books changes; `None` is open."""
+
+    start: datetime | None
+    end: datetime | None
+    instant: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Actions on models, from an instant to another."""
+
+    models: tuple[str, ...]
+    actions: tuple[Action, ...]
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """One way of being in a class: in words, and the values by axis, with all countries that a class of them has."""
+
+    text: str
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """A class of requesters whose answer or reason changes: allow, deny or hold before and after.
+
+    `rules` are the rows that decide otherwise for somebody in it, `reasons` each pair of outcomes that occurs. The
+    witness is answered with `witness_old` and `witness_new`. `members` has the exact set, as a diagram of truth values,
+    for each model, action and stretch.
+    """
+
+    old: str
+    new: str
+    rules: tuple[str, ...]
+    reasons: tuple[tuple[Outcome, Outcome], ...]
+    where: tuple[Where, ...]
+    clauses: tuple[Clause, ...]
+    more_clauses: bool
+    whole: bool
+    witness: Witness
+    witness_old: Outcome
+    witness_new: Outcome
+    members: Mapping[tuple[str, Action, int], Diagram]
+
+    @property
+    def changes_answer(self) -> bool:
+        """Whether more than the reason changes."""
+        return self.old != self.new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Every difference between two books over the stretches looked at."""
+
+    atlas: Atlas
+    stretches: tuple[Stretch, ...]
+    differences: tuple[Difference, ...]
+
+
+def stretches_of(books: Iterable[Book]) -> tuple[Stretch, ...]:
+    """The stretches of time in which nothing dated in any of the books changes, in order."""
+    edges = sorted({edge for book in books for edge in edges_of(book)})
+    if not edges:
+        return (Stretch(start=None, end=None, instant=_EPOCH),)
+    first = Stretch(start=None, end=edges[0], instant=edges[0] - timedelta(microseconds=1))
+    ends: list[datetime | None] = [*edges[1:], None]
+    rest = [Stretch(start=start, end=end, instant=start) for start, end in zip(edges, ends, strict=True)]
+    return (first, *rest)
+
+
+_EPOCH: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+
+
+def models_of(books: Iterable[Book]) -> tuple[str, ...]:
+    """Every model of the books' catalogues, and one that stands for all others."""
+    return (*sorted({name for book in books for name in book.tables.catalogue.entries}), NO_SUCH_MODEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A book, by its number in an atlas, and the instant at which it is asked."""
+
+    book: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What the places of one change share: the answers, and the rows that decide otherwise."""
+
+    old: str
+    new: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """A kind of change between two scopes: who has it, among those who had the old answer, and the pairs of outcomes.
+
+    `read` are the axes that tell where its rows decide otherwise.
+    """
+
+    kind: _Kind
+    members: Diagram
+    had: Diagram
+    read: frozenset[int]
+    pairs: tuple[tuple[Outcome, Outcome], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """An action on a model in a stretch, where the answer changes in one way."""
+
+    model: str
+    action: Action
+    stretch: int
+    sides: tuple[Side, Side]
+    change: _Change
+
+
+def compare(old: Book, new: Book, at: datetime | None = None, progress: Progress | None = None) -> Comparison:
+    """The differences at an instant, or over all time when none is given.
+
+    Raises `DisprovedError` when the engine does not answer a witness as the analysis says.
+    """
+    stretches = stretches_of((old, new)) if at is None else (Stretch(start=at, end=at, instant=at),)
+    atlas = Atlas((old, new), [stretch.instant for stretch in stretches])
+    sides = [(Side(book=0, at=one.instant), Side(book=1, at=one.instant)) for one in stretches]
+    differences = differences_between(atlas, models_of((old, new)), stretches, sides, progress)
+    return Comparison(atlas=atlas, stretches=stretches, differences=differences)
+
+
+def differences_between(
+    atlas: Atlas,
+    models: Sequence[str],
+    stretches: Sequence[Stretch],
+    sides: Sequence[tuple[Side, Side]],
+    progress: Progress | None = None,
+    *,
+    reasons: bool = True,
+) -> tuple[Difference, ...]:
+    """The classes of requesters who are answered otherwise on one side than on the other, in any stretch.
+
+    Without `reasons`, those who get the same answer for another reason are passed over, which is much quicker.
+    """
+    found: dict[_Kind, list[_Place]] = {}
+    known: dict[tuple[Scope, Scope], list[_Change]] = {}
+    steps = len(stretches) * len(models)
+    for number, (before, after) in enumerate(sides):
+        for step, model in enumerate(models):
+            for action in Action:
+                pair = (
+                    atlas.scope(before.book, model, action, before.at),
+                    atlas.scope(after.book, model, action, after.at),
+                )
+                if pair not in known:
+                    known[pair] = _changes(atlas, *pair, reasons=reasons)
+                for change in known[pair]:
+                    place = _Place(model=model, action=action, stretch=number, sides=(before, after), change=change)
+                    found.setdefault(change.kind, []).append(place)
+            if progress is not None:
+                progress(number * len(models) + step + 1, steps)
+    differences = [one for kind, places in found.items() for one in _told_apart(atlas, stretches, kind, places)]
+    return tuple(sorted(differences, key=_order))
+
+
+def _order(one: Difference) -> tuple[object, ...]:
+    return not one.changes_answer, one.old, one.new, one.rules, one.clauses[0].text, one.where[0].models
+
+
+def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> list[_Change]:
+    """Each change that occurs between two scopes."""
+    touched = atlas.touched(before, after) if before is not after else {}
+    if not touched:
+        return []
+    diagrams = atlas.diagrams
+    region = diagrams.either(*(one.where for one in touched.values()))
+    if not reasons:
+        region = diagrams.both(region, diagrams.differing(atlas.decisions(before), atlas.decisions(after)))
+    table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
+    pairs: dict[tuple[str, str], list[tuple[Outcome, Outcome]]] = {}
+    for pair in diagrams.values(table):
+        if isinstance(pair, tuple):
+            pairs.setdefault(_turn(pair), []).append(pair)
+    members = diagrams.parts(diagrams.combine(_turn_or_none, table))
+    decisions = diagrams.parts(atlas.decisions(before))
+    found = []
+    for turn in sorted(pairs):
+        rules = {
+            name: one for name, one in touched.items() if not diagrams.nowhere(diagrams.both(one.where, members[turn]))
+        }
+        old, new = turn
+        found.append(
+            _Change(
+                kind=_Kind(old=old, new=new, rules=tuple(rules)),
+                members=members[turn],
+                had=decisions[old],
+                read=frozenset[int]().union(*(one.read for one in rules.values())),
+                pairs=tuple(sorted(pairs[turn])),
+            )
+        )
+    return found
+
+
+def _turn(pair: tuple[Outcome, Outcome]) -> tuple[str, str]:
+    """The answers before and after."""
+    old, new = pair
+    return old.decision, new.decision
+
+
+def _turn_or_none(pair: tuple[Outcome, Outcome] | None) -> tuple[str, str] | None:
+    return None if pair is None else _turn(pair)
+
+
+def _told_apart(
+    atlas: Atlas, stretches: Sequence[Stretch], kind: _Kind, places: Sequence[_Place]
+) -> Iterable[Difference]:
+    """The classes of one kind of change: one for each set that can be said on the axes that its rows read."""
+    read = frozenset[int]().union(*(place.change.read for place in places))
+    alike: dict[Diagram, list[_Place]] = {}
+    for place in places:
+        alike.setdefault(atlas.diagrams.shadow(place.change.members, read), []).append(place)
+    apart = kind.old != kind.new and len(alike) <= MAX_WORDINGS
+    groups = list(alike.values()) if apart else [list(places)]
+    return [_difference(atlas, stretches, kind, read, group) for group in groups]
+
+
+def _difference(
+    atlas: Atlas, stretches: Sequence[Stretch], kind: _Kind, read: frozenset[int], places: Sequence[_Place]
+) -> Difference:
+    words = told(atlas, {(one.change.members, one.change.had) for one in places}, read)
+    place = places[0]
+    profile = ordinary_member(atlas, place.change.members)
+    asked = [atlas.asked(side.book, place.model, place.action, side.at) for side in place.sides]
+    outcomes = [
+        atlas.outcome(atlas.scope(side.book, place.model, place.action, side.at), profile) for side in place.sides
+    ]
+    # Facts are dated from the instant asked about, so each side has its own; at one instant they are the same.
+    witnesses = [witness_of(facts_of(profile, one), one) for one in asked]
+    for side, one, witness, outcome in zip(place.sides, asked, witnesses, outcomes, strict=True):
+        confirmed(witness, atlas.judge(side.book), one, outcome)
+    return Difference(
+        old=kind.old,
+        new=kind.new,
+        rules=kind.rules,
+        reasons=tuple(sorted({pair for one in places for pair in one.change.pairs})),
+        where=_where(stretches, places),
+        clauses=tuple(clause_of(atlas, cube) for cube in words.cubes),
+        more_clauses=words.more,
+        whole=words.whole,
+        witness=witnesses[1],
+        witness_old=outcomes[0],
+        witness_new=outcomes[1],
+        members={(one.model, one.action, one.stretch): one.change.members for one in places},
+    )
+
+
+def ordinary_member(atlas: Atlas, members: Diagram) -> dict[str, str]:
+    """The profile of a set of possible profiles that is ordinary on as many of the first axes as can be.
+
+    Raises `LookupError` for an empty set.
+    """
+    cube = atlas.diagrams.first(members, True)
+    choices = {
+        atlas.domain.axes[position].name: [atlas.domain.axes[position].values[index]] for position, index in cube
+    }
+    profile = atlas.domain.complete(choices)
+    if profile is None:
+        raise LookupError("no profile has these values")
+    return profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """Cubes that together have everybody in a set, but for those that are left out when there are `more`.
+
+    `whole` says that nobody else among those of whom they are told is in one of the cubes.
+    """
+
+    cubes: tuple[Cube, ...]
+    more: bool
+    whole: bool
+
+
+def told(atlas: Atlas, sets: Iterable[tuple[Diagram, Diagram]], read: frozenset[int]) -> Wording:
+    """The members of some sets, each within a larger one, in cubes on the axes given."""
+    diagrams = atlas.diagrams
+    pairs = sorted(set(sets))
+    shadow = diagrams.either(*(diagrams.shadow(members, read) for members, _ in pairs))
+    among = diagrams.either(*(diagrams.shadow(had, read) for _, had in pairs))
+    inside = diagrams.within(among, shadow, None)
+    whole = all(diagrams.both(had, shadow) == members for members, had in pairs)
+    left = shadow
+    cubes: list[Cube] = []
+    effort = 0
+    cost = diagrams.size(inside) * (2 * len(read) + 1)
+    while not diagrams.nowhere(left) and len(cubes) < MAX_CLAUSES and (not cubes or effort < MAX_EFFORT):
+        narrow = {position: frozenset({index}) for position, index in diagrams.first(left, True)}
+        kept = _widened(atlas, narrow, inside)
+        left = diagrams.outside(left, kept)
+        cubes.append(tuple(sorted(kept.items())))
+        effort += cost
+    return Wording(cubes=tuple(cubes), more=not diagrams.nowhere(left), whole=whole)
+
+
+def _widened(atlas: Atlas, cube: Mapping[int, frozenset[int]], inside: Diagram) -> dict[int, frozenset[int]]:
+    """The cube with as much more as stays in the set: axes that it can do without, then values that occur."""
+    kept = dict(cube)
+    for position in sorted(kept, reverse=True):
+        fewer = {one: values for one, values in kept.items() if one != position}
+        _, false = atlas.diagrams.spread(inside, fewer, position)
+        if not false:
+            kept = fewer
+    for position in sorted(kept):
+        fewer = {one: values for one, values in kept.items() if one != position}
+        true, false = atlas.diagrams.spread(inside, fewer, position)
+        kept[position] |= true - false
+    return kept
+
+
+def clause_of(atlas: Atlas, cube: Cube) -> Clause:
+    """A cube in words and values."""
+    domain = atlas.domain
+    values = []
+    for position, indexes in cube:
+        axis = domain.axes[position]
+        chosen = [axis.values[index] for index in sorted(indexes)]
+        if axis.name in axes.COUNTRY_AXES:
+            chosen = [*countries_of(domain, chosen), *(value for value in chosen if value not in domain.class_of)]
+        values.append((axis.name, tuple(chosen)))
+    return Clause(text=cube_in_words(domain, cube), values=tuple(values))
+
+
+def _where(stretches: Sequence[Stretch], places: Sequence[_Place]) -> tuple[Where, ...]:
+    """The places with neighbouring stretches joined, and models and actions that go together told together."""
+    numbers: dict[tuple[str, Action], list[int]] = {}
+    for place in places:
+        numbers.setdefault((place.model, place.action), []).append(place.stretch)
+    spans: dict[tuple[str, tuple[int, int]], list[Action]] = {}
+    for (model, action), held in numbers.items():
+        for span in _runs(held):
+            spans.setdefault((model, span), []).append(action)
+    models: dict[tuple[tuple[Action, ...], tuple[int, int]], list[str]] = {}
+    for (model, span), actions in spans.items():
+        models.setdefault((tuple(actions), span), []).append(model)
+    found = [
+        Where(
+            models=tuple(sorted(names)),
+            actions=actions,
+            start=stretches[first].start,
+            end=stretches[last].end,
+        )
+        for (actions, (first, last)), names in models.items()
+    ]
+    return tuple(found)
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs

@@ -1,0 +1,222 @@
+"""The survey of a book as text, plain values and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from policy_engine.domain.instants import format_instant
+from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL
+from policy_engine.policy.analysis.report import (
+    actions_in_words,
+    clause_content,
+    difference_content,
+    models_in_words,
+    outcome_content,
+    together,
+)
+from policy_engine.policy.analysis.survey import (
+    MEMBERSHIPS,
+    NO_CONSORTIUM,
+    STATUSES,
+    Access,
+    Flip,
+    Gap,
+    IdleRow,
+    Survey,
+)
+
+COLUMNS: Final = (
+    "perspective",
+    "country",
+    "us_status",
+    "membership",
+    "tier",
+    "model",
+    "action",
+    "decision",
+    "rule",
+    "code",
+    "rules",
+    "can_be",
+)
+"""Of the CSV: one line for each country class, status, membership, model and action."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+NAMED: Final = 6
+
+
+def survey_content(survey: Survey) -> dict[str, object]:
+    """The survey as plain values."""
+    return {
+        "policy_version": survey.fingerprint,
+        "at": format_instant(survey.at),
+        "countries": survey.countries,
+        "classes": [list(one) for one in survey.classes],
+        "access": [_access_content(one) for one in survey.access],
+        "never_match": [_idle_content(one) for one in survey.never_match],
+        "never_decide": [_idle_content(one) for one in survey.never_decide],
+        "always_barred": [_idle_content(one) for one in survey.always_barred],
+        "gaps": [
+            {
+                "models": list(one.models),
+                "actions": [action.value for action in one.actions],
+                "clauses": [clause_content(clause) for clause in one.clauses],
+                "more_clauses": one.more_clauses,
+            }
+            for one in survey.gaps
+        ],
+        "calendar": [_flip_content(one) for one in survey.calendar],
+    }
+
+
+def _access_content(one: Access) -> dict[str, object]:
+    return {
+        "perspective": one.perspective,
+        "countries": list(one.countries),
+        "us_statuses": list(one.statuses),
+        "memberships": list(one.memberships),
+        "tier": one.tier,
+        "models": list(one.models),
+        "actions": [action.value for action in one.actions],
+        **outcome_content(one.outcome),
+        "rules": list(one.rules),
+        "can_be": list(one.can),
+    }
+
+
+def _idle_content(one: IdleRow) -> dict[str, object]:
+    return {"rule": one.rule, "effect": one.effect.value, "why": one.why}
+
+
+def _flip_content(one: Flip) -> dict[str, object]:
+    return {
+        "at": format_instant(one.at),
+        "rows": [{"rule": rule, "what": what} for rule, what in one.rows],
+        "groups": list(one.groups),
+        "differences": [difference_content(difference) for difference in one.differences],
+    }
+
+
+def survey_csv(survey: Survey) -> str:
+    """Who may do what as CSV that a spreadsheet may open: what would be read as a formula begins with an apostrophe."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in survey.access:
+        for status in one.statuses:
+            for membership in one.memberships:
+                for model in one.models:
+                    for action in one.actions:
+                        cells = (
+                            one.perspective,
+                            " ".join(one.countries),
+                            status,
+                            membership,
+                            one.tier,
+                            model,
+                            action.value,
+                            one.outcome.decision,
+                            one.outcome.rule,
+                            one.outcome.code,
+                            " ".join(one.rules),
+                            " ".join(one.can),
+                        )
+                        writer.writerow([harmless(cell) for cell in cells])
+    return text.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet reads as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def survey_text(survey: Survey) -> str:
+    """The survey for a person."""
+    return together(_lines(survey))
+
+
+def _lines(survey: Survey) -> Iterator[str]:
+    yield f"policy {survey.fingerprint} at {format_instant(survey.at)}"
+    yield f"{survey.countries} countries in {len(survey.classes)} classes that no rule tells apart"
+    yield ""
+    yield "who may do what, if nothing else is out of the ordinary"
+    yield from _access_lines(survey.access)
+    for title, rows in (
+        ("rows that can never match", survey.never_match),
+        ("rows that never change an answer", survey.never_decide),
+        ("grants that are always barred", survey.always_barred),
+    ):
+        yield ""
+        yield f"{title}: {len(rows) or 'none'}"
+        for row in rows:
+            yield f"  {row.rule} ({row.effect.value}): {row.why}"
+    yield ""
+    yield f"gaps, answered by ACTION_NOT_PERMITTED alone: {len(survey.gaps) or 'none'}"
+    for gap in survey.gaps:
+        yield f"  {models_in_words(gap.models)}: {actions_in_words(gap.actions)}: {gap_in_words(gap)}"
+    yield ""
+    yield "what flips when"
+    for flip in survey.calendar:
+        yield f"  {format_instant(flip.at)}  {'; '.join(happenings(flip))}"
+        if not flip.differences:
+            yield "    nobody is answered otherwise"
+        for one in flip.differences:
+            clause = one.clauses[0].text + ("; …" if one.more_clauses or len(one.clauses) > 1 else "")
+            where = one.where[0]
+            yield f"    {one.old} -> {one.new}: {clause}"
+            yield f"      {models_in_words(where.models)}: {actions_in_words(where.actions)}" + (
+                f"; and {len(one.where) - 1} others" if len(one.where) > 1 else ""
+            )
+
+
+def _access_lines(access: Sequence[Access]) -> Iterator[str]:
+    """By what is of the country, and by items and actions."""
+    headline: tuple[object, ...] = ()
+    for one in access:
+        if one.outcome.decision == "deny" and one.perspective != "citizen":
+            continue
+        now = (one.perspective, one.models, one.actions)
+        if now != headline:
+            headline = now
+            yield f"  {one.perspective}: {models_in_words(one.models)}: {actions_in_words(one.actions)}"
+        who = ", ".join((countries_in_words(one.countries), *people_in_words(one)))
+        yield f"    {one.outcome.decision:<5} {who}  {one.outcome.rule} {one.outcome.code}"
+
+
+def countries_in_words(countries: Sequence[str]) -> str:
+    """Some countries by name, of more the number."""
+    if len(countries) <= NAMED:
+        return " ".join(countries)
+    return f"{' '.join(countries[:3])} … ({len(countries)} countries)"
+
+
+def people_in_words(one: Access) -> tuple[str, ...]:
+    """US statuses and memberships; nothing where every one of them is answered alike."""
+    statuses = () if len(one.statuses) == len(STATUSES) else (" or ".join(STATUS_WORDS[name] for name in one.statuses),)
+    some = len(one.memberships) < len(MEMBERSHIPS) and one.memberships != (NO_CONSORTIUM,)
+    memberships = (f"membership {' or '.join(one.memberships)}",) if some else ()
+    return (*statuses, *memberships)
+
+
+STATUS_WORDS: Final = {"us": "US person", "foreign": "foreign person", "unknown": "status unknown"}
+
+
+def gap_in_words(gap: Gap) -> str:
+    """Of whom a gap is so."""
+    if not gap.clauses:
+        return "everybody whom no row bars"
+    shown = "; or ".join(clause.text for clause in gap.clauses[:2])
+    return f"{shown}; …" if gap.more_clauses or len(gap.clauses) > 2 else shown
+
+
+def happenings(flip: Flip) -> tuple[str, ...]:
+    """What changes at an instant."""
+    return (*(f"{rule} {what}" for rule, what in flip.rows), *flip.groups)
+
+
+def named(models: Iterable[str]) -> str:
+    """Models by name."""
+    return ", ".join("any other" if name == NO_SUCH_MODEL else name for name in models)
