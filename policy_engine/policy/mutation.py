@@ -6,7 +6,8 @@ killed.
 
 Not generated is what no case could tell apart, where that is seen without judging: a term that is all of its
 alternative, or an alternative that is all of its column, which goes with the column; the hold of what is no bar; the
-host for a row that asks nothing of a party; a note's enforcement and obligations where it lifts nothing; and a row's
+host for a row that asks nothing of a party; the host beside the parties for a note, which only speaks more often then
+and lifts nothing by it, while a case can ask that a note speaks and never that it is silent; a note's enforcement and obligations where it lifts nothing; and a row's
 only code, without which it would not load.
 
 A mutant is tried on those cases alone to which its row does not say the same as before.
@@ -137,7 +138,7 @@ def _changes(row: Row, *, lifts: bool) -> Iterator[_Change]:
     yield from _instant_changes(row)
     if is_bar:
         yield Kind.HOLD, f"the hold is {'taken off' if row.hold else 'put on'}", replace(row, hold=not row.hold)
-    if row.effect is not Effect.PERMIT and _asks_parties(row):
+    if (is_bar or (is_note and row.judges_host)) and _asks_parties(row):
         described = "the host is not judged" if row.judges_host else "the host is judged too"
         yield Kind.HOST, described, replace(row, judges_host=not row.judges_host)
     if not is_note or lifts:
