@@ -9,9 +9,12 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -19,15 +22,29 @@ import structlog
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from policy_engine.domain.ports import DecisionLog, Keys, Members
+from policy_engine.domain.changes import Actor
+from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, LogUnavailable, Members
+from policy_engine.domain.roster import Roster
+from policy_engine.ledger.files import locked, write_durably
+from policy_engine.policy.cases import case_files
+from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_folder
-from policy_engine.policy.shelf import Shelf
-from policy_engine.service.decide import Decider, RosterView
+from policy_engine.service.assess import assess
+from policy_engine.service.decide import Decider
+from policy_engine.service.desk import Desk
 from policy_engine.service.keyring import KeyRing
+from policy_engine.service.past import RecordedPast
+from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
+from policy_engine.service.reviewing import Reviews
+from policy_engine.service.sealing import HistoryRefused, Sealing, SealKeeper
+from policy_engine.service.standing import Judges, StandingView
+from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
+from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
+from policy_engine.store.log_entries import LogEntries as StoredLogEntries
 from policy_engine.store.members import Members as StoredMembers
 
 
@@ -40,10 +57,22 @@ class Settings(BaseSettings):
         "sqlite:///var/policy-engine.db",
         description="SQLAlchemy URL: sqlite:///path or postgresql+psycopg://user:password@host/name",
     )
-    policies: Path = Field(Path("policies"), description="folder of the rule book")
+    policies: Path = Field(
+        Path("policies"),
+        description="folder of the rule book: taken as the first book of an empty database, and read on by --watch",
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8181, ge=0, le=65535, description="port to listen on")
+    ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")
+    witness: Path = Field(
+        Path("var/witness"),
+        description="folder of the witness, which remembers the last checkpoint: best on another disk",
+    )
+    log_key: Path = Field(Path("var/log.key"), description="file of the key that signs checkpoints; made when missing")
+    log_origin: str = Field("policy-engine.local/log", description="origin of the log, to which the year is added")
+    watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
     log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
+    review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
     log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
 
 
@@ -85,12 +114,19 @@ class DecisionIds:
 class Parts:
     """What the doors are given."""
 
-    shelf: Shelf
     members: Members
     keys: Keys
     log: DecisionLog
+    desk_log: DeskLog
     decider: Decider
+    desk: Desk
+    publisher: Publisher
+    reviews: Reviews
+    past: RecordedPast
     ring: KeyRing
+    watcher: Watcher | None
+    entries: LogEntries
+    keeper: SealKeeper | None
     close: Callable[[], None]
 
 
@@ -114,46 +150,199 @@ def build(
     *,
     clock: Clock = system_clock,
     new_id: Callable[[datetime], str] | None = None,
-    shelf: Shelf | None = None,
+    judges: Judges | None = None,
+    background: bool = False,
 ) -> Parts:
-    """The parts over the settings' database and rule book.
+    """The parts over the settings' database; an empty one is founded with the book of the settings' folder.
 
-    Raises `FaultsError` for a book with faults, and the store's errors for a database that cannot be used.
+    `judges` stands for the archive in what is decided. With `background` the process does everything that a service
+    does beside deciding: it seals the log, and assesses proposals in a process of their own, for which decisions do not
+    wait. Raises `FaultsError` for a first book with faults, `HistoryRefused` for a log that is not the one sealed so
+    far, and the store's errors for a database that cannot be used.
     """
-    if shelf is None:
-        shelf = Shelf()
-        shelf.accept(read_folder(settings.policies))
     engine = open_database(settings.database_url)
+    new_id = new_id or DecisionIds()
     members = StoredMembers(engine)
     keys = StoredKeys(engine)
+    desk_log = StoredDeskLog(engine)
     log = StoredDecisionLog(engine, size=settings.log_queue)
     ring = KeyRing(keys, members)
     ring.refresh()
-    view = RosterView(members)
-    view.refresh()
+    library = Library(desk_log.content)
     logger = structlog.get_logger("policy_engine.decide")
-    decider = Decider(
-        shelf=shelf,
-        view=view,
-        log=log,
+
+    def report_fault(name: str) -> None:
+        logger.error("engine fault", fault=name)
+
+    view = StandingView(
+        members=members,
+        desk=desk_log,
+        judges=judges or library,
         clock=clock,
-        new_id=new_id or DecisionIds(),
-        report_fault=lambda name: logger.error("engine fault", fault=name),
+        report_fault=report_fault,
     )
+    if not view.refresh().desk.books:
+        at = clock()
+        found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
+        view.refresh()
+    decider = Decider(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
+
+    def stands(actor: Actor) -> bool:
+        return actor == WATCHER or ring.in_force(actor.key)
+
+    desk = Desk(view=view, log=desk_log, clock=clock, new_id=new_id, stands=stands)
+    past = RecordedPast(desk_log, library)
+
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn")) if background else None
+
+    def assessed(candidate: Candidate) -> Assessment:
+        if pool is None:
+            return assess(candidate, library=library, desk_log=desk_log, roster=view.current().roster)
+        try:
+            return pool.submit(_assessed_apart, settings.database_url, candidate).result()
+        except BrokenProcessPool as error:
+            raise LogUnavailable("the assessment of the book ended without an answer") from error
+
+    publisher = Publisher(desk=desk, library=library, assess=assessed)
+    watcher = None
+    if settings.watch:
+        watcher = Watcher(read=lambda: desk_folder(settings.policies), desk=desk, library=library, report=_report_alarm)
+    stop_watching = _repeating("policy-watch", None if watcher is None else watcher.look, WATCH_SECONDS)
+
+    entries = StoredLogEntries(engine)
+    keeper = None
+    if background:
+        keeper = SealKeeper(open_sealing(settings, entries), report=_report_seal)
+        keeper.sealing.require_history()
+    stop_sealing = _repeating("log-sealer", None if keeper is None else keeper.turn, SEAL_SECONDS)
 
     def close() -> None:
+        stop_watching()
+        stop_sealing()
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
         log.close()
         engine.dispose()
 
     return Parts(
-        shelf=shelf,
         members=members,
         keys=keys,
         log=log,
+        desk_log=desk_log,
         decider=decider,
+        desk=desk,
+        publisher=publisher,
+        reviews=Reviews(desk=desk, decisions=log, due=timedelta(days=settings.review_due_days)),
+        past=past,
         ring=ring,
+        watcher=watcher,
+        entries=entries,
+        keeper=keeper,
         close=close,
     )
+
+
+def _assessed_apart(database_url: str, candidate: Candidate) -> Assessment:
+    engine = open_database(database_url)
+    try:
+        desk_log = StoredDeskLog(engine)
+        snapshot = StoredMembers(engine).snapshot()
+        roster = Roster.as_known(snapshot.rows, revision=snapshot.revision)
+        return assess(candidate, library=Library(desk_log.content), desk_log=desk_log, roster=roster)
+    finally:
+        engine.dispose()
+
+
+def _report_alarm(alarm: Alarm | None) -> None:
+    logger = structlog.get_logger("policy_engine.watch")
+    if alarm is None:
+        logger.warning("the watched folder is in force")
+    else:
+        logger.error("the watched folder is refused", alarm=alarm.text)
+
+
+def _report_seal(alarm: str | None) -> None:
+    logger = structlog.get_logger("policy_engine.log")
+    if alarm is None:
+        logger.warning("the log is sealed again")
+    else:
+        logger.error("the log is not sealed", alarm=alarm)
+
+
+def _repeating(name: str, work: Callable[[], None] | None, seconds: float) -> Callable[[], None]:
+    """A thread that does the work again and again; what is given ends it, after one more turn."""
+    if work is None:
+        return lambda: None
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(seconds):
+            work()
+        work()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join(10)
+
+    return end
+
+
+def open_sealing(settings: Settings, entries: LogEntries) -> Sealing:
+    """The sealed log of the settings; its key is made when there is none, readable to its owner alone.
+
+    Raises `OSError`, and `HistoryRefused` for a key that is missing beside a log that was sealed with it.
+    """
+    return Sealing(
+        entries=entries,
+        folder=settings.ledger,
+        witnesses=settings.witness,
+        origin=settings.log_origin,
+        seed=_seed(settings),
+    )
+
+
+def _seed(settings: Settings) -> bytes:
+    path = settings.log_key
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two services that start at once on a new folder sign with one key.
+        with locked(path.with_name(f"{path.name}.lock")):
+            _make_seed(settings, path)
+    try:
+        seed = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:
+        seed = b""
+    if len(seed) != _SEED_BYTES:
+        raise HistoryRefused(f"`{path}` holds no Ed25519 key: 64 hex digits are needed")
+    return seed
+
+
+def _make_seed(settings: Settings, path: Path) -> None:
+    if path.exists():
+        return
+    if settings.ledger.exists() and any(settings.ledger.glob("*/checkpoint")):
+        raise HistoryRefused(f"the log was sealed with a key that is not at `{path}`")
+    write_durably(path, secrets.token_bytes(_SEED_BYTES).hex().encode("ascii") + b"\n", staging=path.parent)
+
+
+_SEED_BYTES: Final = 32
+SEAL_SECONDS: Final = 0.25
+"""How long after a commit its records are sealed, at the latest, apart from the sealing itself."""
+
+
+WATCH_SECONDS: Final = 0.5
+"""How often a watched folder is looked at."""
+
+
+def desk_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a book's folder with its worked examples, as they are proposed and archived.
+
+    Raises `FaultsError` for a folder that cannot be read.
+    """
+    return {**read_folder(folder), **case_files(folder)}
 
 
 @contextmanager

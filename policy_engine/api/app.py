@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.api import auditor, errors, gateway, health
+from policy_engine.api import auditor, compliance, errors, gateway, health, log
 from policy_engine.wiring import Parts, Settings, build
 
 
@@ -55,8 +55,17 @@ def create_app(parts: Parts) -> FastAPI:
     # The hot path first: routes are tried in order.
     app.router.routes[:0] = [
         *gateway.routes(parts.decider, parts.ring),
-        *health.routes(parts.shelf, parts.members, parts.log),
+        *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper),
         *auditor.routes(parts.log, parts.ring),
+        *log.routes(
+            None if parts.keeper is None else parts.keeper.sealing,
+            parts.entries,
+            parts.ring,
+            desk=parts.desk,
+            past=parts.past,
+            log=parts.log,
+        ),
+        *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring),
     ]
     errors.install(app)
     app.add_middleware(EchoRequestId)
@@ -65,4 +74,4 @@ def create_app(parts: Parts) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """The application as the environment's settings say, for an ASGI server's factory mode."""
-    return create_app(build(Settings()))
+    return create_app(build(Settings(), background=True))

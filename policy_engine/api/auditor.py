@@ -1,21 +1,34 @@
-"""Routes of the auditor: a decision by its id."""
+"""Routes of the auditor: decisions by filters and by id, and their export.
+
+The bytes of a record stand in every answer as they stand in the log.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from policy_engine.api.errors import NotFound
 from policy_engine.api.security import authenticated
 from policy_engine.domain.ports import DecisionLog
+from policy_engine.formats.identifiers import shown
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.export import FORMS, Chunk, export
+from policy_engine.service.inspect import LONGEST_PAGE, PAGE, AsOf, Inspector, Page, read_filters
 from policy_engine.service.keyring import KeyRing
 
+_encoder: Final = msgspec.json.Encoder()
 
-def routes(log: DecisionLog, ring: KeyRing) -> list[Route]:
-    """The auditor's routes."""
+
+def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector | None = None) -> list[Route]:
+    """The auditor's routes; without an inspector a decision is found by its id alone."""
 
     async def decision(request: Request) -> Response:
         await asyncio.to_thread(ring.refresh)
@@ -26,4 +39,75 @@ def routes(log: DecisionLog, ring: KeyRing) -> list[Route]:
             raise NotFound("no decision has this id")
         return Response(record, media_type="application/json")
 
-    return [Route("/decisions/{decision_id}", decision, methods=["GET"])]
+    by_id = Route("/decisions/{decision_id}", decision, methods=["GET"])
+    return [by_id] if inspector is None else [*_query_routes(ring, inspector), by_id]
+
+
+def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
+    async def found(request: Request) -> Response:
+        await asyncio.to_thread(ring.refresh)
+        authenticated(request, ring, "decisions:read")
+        given = _parameters(request)
+        limit = _number(given, "limit", PAGE, 1, LONGEST_PAGE)
+        cursor = given.pop("cursor", None)
+        filters = read_filters(given)
+        page = await asyncio.to_thread(inspector.page, filters, limit=limit, cursor=cursor)
+        return Response(page_document(page), media_type="application/json")
+
+    async def exported(request: Request) -> Response:
+        await asyncio.to_thread(ring.refresh)
+        authenticated(request, ring, "decisions:read")
+        given = _parameters(request)
+        form = given.pop("format", "")
+        if form not in FORMS:
+            raise MalformedRequest(FieldFault(field="format", message=f"is one of {', '.join(FORMS)}"))
+        asked = _number(given, "size", -1, 0, 2**62)
+        filters = read_filters(given)
+        as_of = await asyncio.to_thread(inspector.pin)
+        if asked > as_of.size:
+            raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
+        if 0 <= asked < as_of.size:
+            as_of = AsOf(size=asked, root=None)
+        chunks = export(inspector.index, filters, size=as_of.size, form=form)
+        # The first piece is read before the answer begins, so that a log that cannot be read is an error.
+        first = await asyncio.to_thread(next, chunks, Chunk(data=b"", through=0))
+        headers = {"Log-Size": str(as_of.size), "Content-Disposition": f'attachment; filename="decisions.{form}"'}
+        if as_of.root is not None:
+            headers["Log-Root"] = as_of.root
+        return StreamingResponse(_data(first, chunks), media_type=FORMS[form].media_type, headers=headers)
+
+    return [
+        Route("/decisions", found, methods=["GET"]),
+        Route("/decisions/export", exported, methods=["GET"]),
+    ]
+
+
+def page_document(page: Page) -> bytes:
+    """The answer of `GET /decisions`; each record as it stands in the log."""
+    bodies = b",".join(logged.body for logged in page.decisions)
+    cursor = _encoder.encode(page.next_cursor)
+    as_of = _encoder.encode({"size": page.as_of.size, "root": page.as_of.root})
+    return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + b"}"
+
+
+def _data(first: Chunk, rest: Iterator[Chunk]) -> Iterator[bytes]:
+    return (chunk.data for chunk in chain([first], rest) if chunk.data)
+
+
+def _parameters(request: Request) -> dict[str, str]:
+    """The parameters of the query, each given once. Raises `MalformedRequest`."""
+    given: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name in given:
+            raise MalformedRequest(FieldFault(field=shown(name), message="is given twice"))
+        given[name] = value
+    return given
+
+
+def _number(given: dict[str, str], name: str, absent: int, least: int, most: int) -> int:
+    text = given.pop(name, None)
+    if text is None:
+        return absent
+    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and least <= int(text) <= most):
+        raise MalformedRequest(FieldFault(field=name, message=f"is a number from {least} to {most}"))
+    return int(text)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from policy_engine.api.errors import BodyTooLarge
 
 DECIDE_LIMIT: Final = 256 * 1024
+BATCH_LIMIT: Final = 1024 * 1024
 
 
 async def read_body(request: Request, limit: int) -> bytes:

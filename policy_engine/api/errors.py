@@ -18,8 +18,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.policy.library import BookLost
 from policy_engine.service.decide import NotFresh, RequestIdConflict
+from policy_engine.service.desk_faults import (
+    DeskConflict,
+    KeyNotInForce,
+    NotAccepted,
+    NothingThere,
+    PersonNeeded,
+    SecondPersonNeeded,
+)
 
 
 class Unauthenticated(Exception):
@@ -32,6 +42,14 @@ class Forbidden(Exception):
 
 class NotFound(Exception):
     """Nothing is stored under that id."""
+
+
+class BookNotAccepted(Exception):
+    """A proposed book has faults, fails its worked examples, or does not say why it is proposed."""
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class BodyTooLarge(Exception):
@@ -60,6 +78,30 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
     RequestIdConflict: _Problem(
         status=HTTPStatus.CONFLICT, name="request-id-conflict", title="The request id was used for another request"
     ),
+    KeyNotInForce: _Problem(
+        status=HTTPStatus.UNAUTHORIZED,
+        name="unauthenticated",
+        title="A valid key is needed",
+        headers={"WWW-Authenticate": "Bearer"},
+    ),
+    PersonNeeded: _Problem(
+        status=HTTPStatus.FORBIDDEN, name="person-needed", title="This needs a key that is bound to a person"
+    ),
+    SecondPersonNeeded: _Problem(
+        status=HTTPStatus.FORBIDDEN, name="second-person-needed", title="This needs another person"
+    ),
+    NothingThere: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
+    DeskConflict: _Problem(status=HTTPStatus.CONFLICT, name="conflict", title="This does not fit what stands"),
+    NotAccepted: _Problem(status=HTTPStatus.BAD_REQUEST, name="not-accepted", title="This is not accepted"),
+    BookNotAccepted: _Problem(
+        status=HTTPStatus.BAD_REQUEST, name="book-not-accepted", title="The book is not accepted"
+    ),
+    BookLost: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="book-lost",
+        title="An archived book cannot be read",
+        headers=_RETRY,
+    ),
     BodyTooLarge: _Problem(
         status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large"
     ),
@@ -82,7 +124,21 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
         headers=_RETRY,
     ),
 }
-_SAYS_MORE: Final = (MalformedRequest, RequestIdConflict, NotFresh, Forbidden, NotFound, BodyTooLarge)
+_SAYS_MORE: Final = (
+    MalformedRequest,
+    RequestIdConflict,
+    NotFresh,
+    Forbidden,
+    NotFound,
+    BodyTooLarge,
+    PersonNeeded,
+    SecondPersonNeeded,
+    NothingThere,
+    DeskConflict,
+    NotAccepted,
+    BookNotAccepted,
+    BookLost,
+)
 """Errors whose text was written for the caller; of the others the text may name things that are not the caller's."""
 
 _log: Final = structlog.get_logger("policy_engine.api")
@@ -116,6 +172,17 @@ def error_response(error: Exception) -> Response:
     more: dict[str, object] = {}
     if isinstance(error, MalformedRequest):
         more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    elif isinstance(error, NotAccepted | BookNotAccepted):
+        more["errors"] = [
+            {
+                "file": fault.source,
+                "line": fault.line,
+                "column": fault.column,
+                "message": fault.message,
+                "remedy": fault.remedy,
+            }
+            for fault in error.faults
+        ]
     return problem_response(problem.status, problem.name, problem.title, detail=detail, headers=problem.headers, **more)
 
 

@@ -1,23 +1,25 @@
-"""Routes of the gateway developer: `POST /decide`."""
+"""Routes of the gateway developer: `POST /decide` and `POST /decide/batch`."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from policy_engine.api.body import DECIDE_LIMIT, read_body
+from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
 from policy_engine.api.security import authenticated
 from policy_engine.domain.ports import Appended, LogUnavailable
 from policy_engine.formats.record import short_answer
-from policy_engine.formats.request_document import parse_object
-from policy_engine.service.decide import Decider, Finished
+from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
+from policy_engine.service.decide import Decider, Finished, Semantic, StaleBatch
 from policy_engine.service.keyring import KeyRing, caller_of
 
+MAX_BATCH: Final = 1_000
 COMMIT_TIMEOUT_SECONDS: Final = 5.0
 
 
@@ -38,14 +40,56 @@ def routes(decider: Decider, ring: KeyRing) -> list[Route]:
         answer = outcome.answer if "decisions:explain" in key.rights else short_answer(outcome.answer)
         return Response(answer, media_type="application/json")
 
+    async def batch(request: Request) -> Response:
+        key = authenticated(request, ring, "decide")
+        documents, semantic = _batch_of(parse_object(await read_body(request, BATCH_LIMIT)))
+        begun = await asyncio.to_thread(decider.begin_batch, documents, caller_of(key), semantic)
+        while True:
+            appended: tuple[Appended, ...] = await _committed(begun.handle)
+            outcome = decider.finish_batch(begun, appended)
+            if not isinstance(outcome, StaleBatch):
+                break
+            await asyncio.to_thread(_refresh)
+            key = authenticated(request, ring, "decide")
+            begun = await asyncio.to_thread(
+                decider.begin_batch, documents, caller_of(key), semantic, attempt=begun.attempt + 1
+            )
+        explain = "decisions:explain" in key.rights
+        answers = b",".join(answer if explain else short_answer(answer) for answer in outcome)
+        return Response(b'{"answers":[' + answers + b"]}", media_type="application/json")
+
     def _refresh() -> None:
         decider.view.refresh()
         ring.refresh()
 
-    return [Route("/decide", decide, methods=["POST"])]
+    return [
+        Route("/decide", decide, methods=["POST"]),
+        Route("/decide/batch", batch, methods=["POST"]),
+    ]
 
 
-async def _committed(handle: Future[Appended]) -> Appended:
+def _batch_of(document: Mapping[str, object]) -> tuple[list[object], Semantic]:
+    """The requests and the semantic of a batch. Raises `MalformedRequest` for a document that is none."""
+    faults = [
+        FieldFault(field=name, message="is not known here") for name in document if name not in ("requests", "semantic")
+    ]
+    requests = document.get("requests")
+    if not isinstance(requests, list):
+        faults.append(FieldFault(field="requests", message="must be a list of requests"))
+    elif not 0 < len(requests) <= MAX_BATCH:
+        faults.append(FieldFault(field="requests", message=f"must have 1 to {MAX_BATCH} requests"))
+    semantic = document.get("semantic") or Semantic.EXECUTE_ALL.value
+    if semantic not in list(Semantic):
+        faults.append(FieldFault(field="semantic", message=f"must be one of {', '.join(Semantic)}"))
+    if faults or not isinstance(requests, list):
+        raise MalformedRequest(*faults)
+    return requests, Semantic(str(semantic))
+
+
+T = TypeVar("T")
+
+
+async def _committed(handle: Future[T]) -> T:
     """The log's word. A log that says nothing in time is one that cannot be written, for the caller."""
     if handle.done():
         return handle.result()

@@ -11,10 +11,14 @@ from starlette.routing import Route
 
 from policy_engine.api.errors import problem_response
 from policy_engine.domain.ports import DecisionLog, Members, MembersUnavailable
-from policy_engine.policy.shelf import Shelf
+from policy_engine.service.decide import Decider
+from policy_engine.service.sealing import SealKeeper
+from policy_engine.service.watch import Watcher
 
 
-def routes(shelf: Shelf, members: Members, log: DecisionLog) -> list[Route]:
+def routes(
+    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: SealKeeper | None
+) -> list[Route]:
     """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 
     async def livez(_: Request) -> Response:
@@ -22,12 +26,12 @@ def routes(shelf: Shelf, members: Members, log: DecisionLog) -> list[Route]:
 
     async def readyz(_: Request) -> Response:
         missing = []
-        if shelf.current() is None:
-            missing.append("no rule book is in force")
         if not log.alive:
             missing.append("the log takes no records")
         try:
             await asyncio.to_thread(members.control)
+            if not await asyncio.to_thread(decider.has_book):
+                missing.append("no rule book is in force, or it cannot be read")
         except MembersUnavailable:
             missing.append("the database does not answer")
         if missing:
@@ -38,6 +42,12 @@ def routes(shelf: Shelf, members: Members, log: DecisionLog) -> list[Route]:
                 detail="; ".join(missing),
                 headers={"Retry-After": "1"},
             )
-        return JSONResponse({"status": "ready"})
+        # Decisions go on under the last good book and into the database; whoever watches the service sees the alarm.
+        alarms = []
+        if watcher is not None and watcher.alarm is not None:
+            alarms.append(watcher.alarm.text)
+        if keeper is not None and keeper.alarm is not None:
+            alarms.append(keeper.alarm)
+        return JSONResponse({"status": "ready", "alarms": alarms} if alarms else {"status": "ready"})
 
     return [Route("/livez", livez, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]

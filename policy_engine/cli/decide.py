@@ -18,7 +18,7 @@ from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object
 from policy_engine.service.decide import Decider, Finished
-from policy_engine.service.simulate import simulate
+from policy_engine.service.simulate import Supposed, simulate
 from policy_engine.wiring import Settings, build, system_clock
 
 
@@ -49,7 +49,8 @@ def decide(
         else:
             instant = parse_instant(at) if at is not None else system_clock()
             known = parse_instant(known_at) if known_at is not None else instant
-            answer = simulate(parts.shelf, parts.members, document, caller, at=instant, known_at=known)
+            supposed = Supposed(at=instant, known_at=known)
+            answer = simulate(parts.desk, parts.publisher, document, caller, supposed)
     finally:
         parts.close()
     if as_json:

@@ -6,13 +6,30 @@ import sys
 
 import typer
 
-from policy_engine.cli import database, decide, demo, keys, members, policy, serve
+from policy_engine.cli import (
+    database,
+    decide,
+    demo,
+    desk,
+    freezes,
+    keys,
+    log,
+    log_proofs,
+    members,
+    policy,
+    reviews,
+    serve,
+)
 from policy_engine.cli.output import Exit, err
+from policy_engine.cli.remote import Misused, Refused, ServiceUnavailable
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.ledger.tiles import LogFault
+from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.keyring import KeyFault
+from policy_engine.service.sealing import HistoryRefused
 from policy_engine.store.database import NotDurable
 
 app = typer.Typer(
@@ -26,9 +43,16 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("decide")(decide.decide)
 app.command("demo")(demo.demo)
+app.command("freeze")(freezes.freeze)
+app.command("unfreeze")(freezes.unfreeze)
+for command in (desk.propose, desk.approve, desk.rollback, desk.show):
+    policy.app.command(command.__name__)(command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(members.app, name="members")
+app.add_typer(reviews.app, name="reviews")
 app.add_typer(keys.app, name="keys")
+log_proofs.register(log.app)
+app.add_typer(log.app, name="log")
 app.add_typer(database.app, name="db")
 
 _EXITS: dict[type[Exception], Exit] = {
@@ -37,9 +61,15 @@ _EXITS: dict[type[Exception], Exit] = {
     AssertedValueError: Exit.USAGE,
     KeyFault: Exit.USAGE,
     FileNotFoundError: Exit.USAGE,
+    Misused: Exit.USAGE,
+    Refused: Exit.FAILED,
+    ServiceUnavailable: Exit.UNAVAILABLE,
     MembersUnavailable: Exit.UNAVAILABLE,
     LogUnavailable: Exit.UNAVAILABLE,
     NotDurable: Exit.UNAVAILABLE,
+    HistoryRefused: Exit.UNAVAILABLE,
+    LogFault: Exit.UNAVAILABLE,
+    WitnessUnreadable: Exit.UNAVAILABLE,
 }
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from policy_engine.cli.analysis import analyse, diff
 from policy_engine.cli.case_report import (
     cases_document,
     coverage_document,
@@ -19,11 +19,11 @@ from policy_engine.cli.case_report import (
     tell_score,
     try_mutants,
 )
+from policy_engine.cli.check_report import check_folder, report_document, tell_report
 from policy_engine.cli.junit import write_junit
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
-from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.cases import CaseResult, read_cases, run_cases
 from policy_engine.policy.coverage import cover
 from policy_engine.policy.reader import read_book, read_folder
@@ -35,41 +35,28 @@ PoliciesOption = Annotated[Path | None, typer.Option("--policies", help="Folder 
 
 
 @app.command()
-def check(*, policies: PoliciesOption = None, as_json: JsonFlag = False) -> None:
-    """Read every rule file and name every fault with file, line and column.
+def check(
+    *,
+    policies: PoliciesOption = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the book before: a rule that means something else than there needs an entry."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read every file of the rule book and name every fault with file, line, column and remedy.
 
-    Example: policy-engine policy check --policies policies
+    With --against, also every rule that means something else than in the book before, or is gone, while no new line of
+    CHANGELOG.csv says why. Exits with 1 when there is a fault.
+
+    Example: policy-engine policy check --policies policies --against in-force
     """
-    folder = policies or Settings().policies
-    try:
-        book = read_book(read_folder(folder))
-    except FaultsError as error:
-        if as_json:
-            print_json(
-                {
-                    "good": False,
-                    "faults": [
-                        {
-                            "file": fault.source,
-                            "line": fault.line,
-                            "column": fault.column,
-                            "message": fault.message,
-                            "remedy": fault.remedy,
-                        }
-                        for fault in error.faults
-                    ],
-                }
-            )
-            raise typer.Exit(Exit.FAILED) from error
-        raise
+    report = check_folder(policies or Settings().policies, against)
     if as_json:
-        print_json({"good": True, "policy_version": book.fingerprint, "rules": len(book.rows), "faults": []})
-        return
-    counts = Counter(row.regime for row in book.rows)
-    out.print(f"{len(book.rows)} rules in {len(counts)} regimes, no fault")
-    for regime, count in sorted(counts.items()):
-        out.print(f"  {regime:<12} {count:>3}")
-    out.print(f"policy version {book.fingerprint}")
+        print_json(report_document(report))
+    else:
+        tell_report(report)
+    raise typer.Exit(Exit.FAILED if report.faults else Exit.DONE)
 
 
 @app.command("test")
@@ -134,3 +121,7 @@ def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
     except OSError as error:
         err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
         raise typer.Exit(Exit.USAGE) from error
+
+
+app.command("analyse")(analyse)
+app.command("diff")(diff)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from typing import Annotated, Final
 
@@ -34,7 +35,15 @@ def serve(
         bool,
         typer.Option("--demo", help="Set up the database, import the demonstration roster, make demonstration keys."),
     ] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Put the folder of the rule book in force whenever it is saved, checked and green."
+        ),
+    ] = False,
 ) -> None:
+    if watch:
+        os.environ["POLICY_ENGINE_WATCH"] = "true"
     settings = Settings()
     configure_logging(settings.log_level)
     if demo:
@@ -69,6 +78,17 @@ _SECOND: Final[dict[str, object]] = {
 }
 
 
+_KEYS: Final = (
+    ("gateway", "gateway", None),
+    ("desk", "desk", None),
+    ("compliance (dora)", "compliance", "dora"),
+    ("compliance (egon)", "compliance", "egon"),
+    ("auditor (ines)", "auditor", "ines"),
+    ("admin", "admin", None),
+)
+"""A key for each role. What needs a person needs one that is bound, and what needs two needs two."""
+
+
 def _set_up_demonstration(settings: Settings) -> None:
     upgrade(settings)
     roster = settings.policies / "demo" / "roster.yaml"
@@ -79,14 +99,15 @@ def _set_up_demonstration(settings: Settings) -> None:
     parts = build(settings)
     try:
         tokens = {
-            role: parts.ring.create(
-                name=f"demonstration {role}",
-                rights=rights,
+            name: parts.ring.create(
+                name=f"demonstration {name}",
+                rights=ROLES[role],
                 at=system_clock(),
                 random_hex=secrets.token_hex,
                 gateway="main",
+                person=person,
             ).token
-            for role, rights in ROLES.items()
+            for name, role, person in _KEYS
         }
         answer = json.loads(decide_now(parts.decider, _FIRST, Caller(id="demo", gateway="main")))
     finally:
@@ -95,13 +116,13 @@ def _set_up_demonstration(settings: Settings) -> None:
     out.print(f"the demonstration roster is on file (revision {change.revision}, {change.added} rows new)")
     out.print("keys, fresh at every start:")
     for role, token in tokens.items():
-        out.print(f"  {role:<10} {token}", markup=False)
+        out.print(f"  {role:<18} {token}", markup=False)
     out.print("\nmay carol of a Glasswing member use mythos-5 for defence from the United States, now?")
     _curl(base, tokens["desk"], "decide", _FIRST)
     out.print("\nmay ken of a Japanese company under a Chinese parent use opus-4.6?")
     _curl(base, tokens["desk"], "decide", _SECOND)
     out.print("\nwhat does the record of a decision hold?")
-    _curl(base, tokens["auditor"], f"decisions/{answer['decision_id']}")
+    _curl(base, tokens["auditor (ines)"], f"decisions/{answer['decision_id']}")
     err.print(f"\nserving on {base}; stop with Ctrl-C", markup=False)
 
 

@@ -14,16 +14,45 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
+from policy_engine.domain.changes import BookFounded
+from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.ports import Entry
 from policy_engine.domain.roster import RosterRows
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.shelf import Shelf
+from policy_engine.policy.library import frozen
 from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.publish import FOUNDER
+from policy_engine.service.standing import Judges
+from policy_engine.store.database import open_database
+from policy_engine.store.desk_log import DeskLog
 from policy_engine.wiring import Parts, Settings, build
 from tests.conftest import POLICIES, judge_for
 
 NOBODY = RosterRows()
 NOON = parse_instant("2026-11-20T12:00:00Z")
+
+
+@dataclass(frozen=True, slots=True)
+class GivenJudge:
+    """Judges by a book that the test made, whatever is archived."""
+
+    given: Judge
+
+    def judge(self, _fingerprint: str, _archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge:
+        return frozen(self.given, freezes)
+
+
+def found_test_book(url: str) -> None:
+    """A book in force since long ago; which one, the judges that a test gives know."""
+    engine = open_database(url)
+    log = DeskLog(engine)
+    standing = log.standing(held_revision=None, after_index=-1)
+    if not standing.changes:
+        event = BookFounded(fingerprint="sha256:test", archive="sha256:test")
+        entry = Entry(id="founding", at=parse_instant("2000-01-01"), actor=FOUNDER, event=event)
+        log.record([entry], under=standing.epoch)
+    engine.dispose()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,15 +67,17 @@ class Service:
         self,
         *rights: str,
         gateway: str | None = "main",
+        person: str | None = None,
         assertable: frozenset[str] = frozenset(),
     ) -> dict[str, str]:
-        """Headers of a fresh key; without rights, one that has them all."""
+        """Headers of a fresh key; without rights, one that has them all. It is bound to a person if one is named."""
         made = self.parts.ring.create(
             name="test",
             rights=rights or RIGHTS,
             at=self.now[0],
             random_hex=secrets.token_hex,
             gateway=gateway,
+            person=person,
             assertable=assertable,
         )
         self.parts.decider.view.refresh()
@@ -65,17 +96,24 @@ def serving(
     judge: Judge | None = None,
     at: datetime = NOON,
     recorded: datetime | None = None,
+    judges: Judges | None = None,
+    published: bool = False,
 ) -> Iterator[Service]:
-    """A service on a database that is at the newest schema, with these members on file."""
-    shelf = Shelf()
-    shelf.put(judge or judge_for({}, None))
+    """A service on a database that is at the newest schema, with these members on file.
+
+    It decides by a book of the test's own; if `published`, by what is in force in the database, at first the shipped
+    book.
+    """
+    if not published:
+        found_test_book(url)
+        judges = judges or GivenJudge(judge or judge_for({}, None))
     now = [at]
     counter = iter(range(10**9))
     parts = build(
         Settings(database_url=url, policies=POLICIES),
         clock=lambda: now[0],
         new_id=lambda _: f"01TEST{next(counter):020d}",
-        shelf=shelf,
+        judges=judges,
     )
     if rows != NOBODY:
         parts.members.record(rows, actor="test", reason="test", at=recorded or at)

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from policy_engine.domain.facts import Question
+from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import Appended, LogUnavailable
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.membership_file import read_members
 from policy_engine.policy.judge import Judge
+from policy_engine.policy.library import BookLost
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES, judge_for
 
@@ -345,12 +347,19 @@ class _Unavailable:
         failed.set_exception(LogUnavailable("disk full"))
         return failed
 
+    def append_all(self, _records: object) -> Future[tuple[Appended, ...]]:
+        failed: Future[tuple[Appended, ...]] = Future()
+        failed.set_exception(LogUnavailable("disk full"))
+        return failed
+
     def read(self, _decision_id: str) -> bytes | None:
         raise LogUnavailable("disk full")
 
 
 def test_without_a_record_nothing_is_answered(service: Service) -> None:
     service.parts.decider._log = _Unavailable()
+    batch = service.client.post("/decide/batch", json={"requests": [ALLOWED]}, headers=service.key())
+    assert (batch.status_code, batch.json()["type"]) == (503, "/problems/log-unavailable")
     response = service.decide(ALLOWED)
     assert response.status_code == 503
     assert response.json()["type"].endswith("/log-unavailable")
@@ -393,8 +402,15 @@ def test_a_service_whose_log_takes_no_records_is_not_ready(service: Service) -> 
     assert service.decide(ALLOWED).status_code == 503
 
 
-def test_without_a_book_everything_is_denied(service: Service) -> None:
-    service.parts.shelf._judge = None
-    answer = service.decide(ALLOWED).json()
-    assert (answer["decision"], answer["reason"]["code"]) == ("deny", "NO_RULE")
-    assert service.client.get("/readyz").status_code == 503
+class Nothing:
+    """An archive whose books are lost."""
+
+    def judge(self, fingerprint: str, _archive: str, _freezes: tuple[Freeze, ...] = ()) -> Judge:
+        raise BookLost(fingerprint)
+
+
+def test_without_a_book_that_can_be_read_everything_is_denied(migrated: Path, tmp_path: Path) -> None:
+    with serving(copied(migrated, tmp_path), ROSTER, judges=Nothing()) as service:
+        answer = service.decide(ALLOWED).json()
+        assert (answer["decision"], answer["reason"]["code"]) == ("deny", "NO_RULE")
+        assert service.client.get("/readyz").status_code == 503

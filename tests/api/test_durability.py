@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,7 +16,7 @@ from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.roster import import_members
 from tests.api.service import Service, serving
-from tests.conftest import FILES, POLICIES
+from tests.conftest import POLICIES
 from tests.store.conftest import Store, refusing_inserts
 
 ROSTER = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
@@ -97,6 +97,9 @@ class _LostAnswer:
         lost.set_exception(LogUnavailable("the connection is gone"))
         return lost
 
+    def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:
+        return self._log.append_all(records)
+
     def read(self, decision_id: str) -> bytes | None:
         return self._log.read(decision_id)
 
@@ -125,12 +128,3 @@ def test_a_broken_membership_file_changes_nothing_and_the_service_goes_on(servic
     after = service.decide({**ALLOWED, "request_id": "gw-2"}, headers).json()
     assert after["decision"] == "allow"
     assert after["membership_revision"] == before["membership_revision"]
-
-
-@pytest.mark.parametrize("name", sorted(FILES))
-def test_a_broken_rule_file_leaves_the_last_good_book_in_force(service: Service, name: str) -> None:
-    held = service.parts.shelf.current()
-    for broken in ({**FILES, name: FILES[name][: len(FILES[name]) // 2] + b"\x00"}, {**FILES, name: b""}):
-        with pytest.raises(FaultsError):
-            service.parts.shelf.accept(broken)
-        assert service.parts.shelf.current() is held

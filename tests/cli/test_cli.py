@@ -157,7 +157,7 @@ def test_a_database_out_of_reach_exits_with_4(shell: Shell, monkeypatch: pytest.
 def test_the_shipped_book_passes_its_check_and_its_cases(shell: Shell) -> None:
     told = shell("policy", "check", "--json")
     assert told.code == 0
-    assert told.json["good"] is True
+    assert told.json["ok"] is True
     told = shell("policy", "test")
     assert told.code == 0
     assert "cases hold" in told.out

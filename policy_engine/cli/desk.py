@@ -1,0 +1,306 @@
+"""`policy-engine policy propose|approve|rollback|show`: books in the running service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.formats.archive import encode_archive
+from policy_engine.wiring import desk_folder
+
+NoteOption = Annotated[str, typer.Option(help="Why, for the record.")]
+EffectiveOption = Annotated[
+    str | None, typer.Option(help="From when on, such as 2026-12-01T00:00:00Z; as soon as it is approved when absent.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option(help="From when on recorded decisions are judged again; 30 days back when absent.")
+]
+WithdrawOption = Annotated[
+    list[str] | None, typer.Option("--withdraw", help="An approved proposal not yet in force that this one ends.")
+]
+
+
+class ActorRead(msgspec.Struct):
+    """A key and the person behind it."""
+
+    key: str
+    person: str | None
+
+
+class _Book(msgspec.Struct):
+    fingerprint: str
+    since: str
+    via: str
+    proposal: str | None
+    proposed_by: ActorRead | None
+    approved_by: ActorRead | None
+
+
+class _Report(msgspec.Struct):
+    name: str
+    summary: str
+
+
+class _Proposal(msgspec.Struct):
+    id: str
+    status: str
+    fingerprint: str
+    base: str
+    note: str
+    effective: str | None
+    proposed_by: ActorRead
+    proposed_at: str
+    approved_by: ActorRead | None
+    approved_at: str | None
+    in_force: str | None
+    withdraws: list[str]
+    withdrawn_by: str | None
+    reports: list[_Report]
+
+
+class FreezeRead(msgspec.Struct):
+    """A freeze as the service tells it."""
+
+    id: str
+    status: str
+    models: list[str]
+    countries: list[str]
+    organisations: list[str]
+    gateways: list[str]
+    authority: str
+    reason: str
+    until: str | None
+    declared_by: ActorRead
+
+    @property
+    def scope(self) -> str:
+        named = [
+            f"{name} {' or '.join(values)}"
+            for name, values in (
+                ("model", self.models),
+                ("country", self.countries),
+                ("organisation", self.organisations),
+                ("gateway", self.gateways),
+            )
+            if values
+        ]
+        return ", ".join(named) or "everything"
+
+
+class _Desk(msgspec.Struct):
+    in_force: _Book | None
+    scheduled: list[_Book]
+    history: list[_Book]
+    proposals: list[_Proposal]
+    freezes: list[FreezeRead]
+
+
+class _Files(msgspec.Struct):
+    fingerprint: str
+    files: dict[str, str]
+
+
+def propose(
+    folder: Annotated[Path, typer.Argument(help="Folder of the book with its worked examples.")],
+    *,
+    note: NoteOption,
+    effective: EffectiveOption = None,
+    since: SinceOption = None,
+    withdraw: WithdrawOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Propose the book in a folder: the service checks it, tries its worked examples and says what it would change.
+
+    Another person approves it. Nothing is in force before that.
+
+    Example: policy-engine policy propose policies --note "counsel's reading of 17 November"
+    """
+    files = desk_folder(folder)
+    encode_archive(files)  # names every file that is not UTF-8
+    texts = {name: data.decode("utf-8") for name, data in files.items()}
+    _send({"files": texts}, note, effective, since, withdraw, as_json=as_json)
+
+
+def rollback(
+    fingerprint: Annotated[str, typer.Argument(help="The book, as `policy show` names it.")],
+    *,
+    note: NoteOption,
+    effective: EffectiveOption = None,
+    since: SinceOption = None,
+    withdraw: WithdrawOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Propose an archived book again. It needs another person's approval like any other.
+
+    Example: policy-engine policy rollback sha256:5d14... --note "the book of yesterday denies too much"
+    """
+    _send({"rollback_to": fingerprint}, note, effective, since, withdraw, as_json=as_json)
+
+
+def _send(
+    book: dict[str, object],
+    note: str,
+    effective: str | None,
+    since: str | None,
+    withdraw: list[str] | None,
+    *,
+    as_json: bool,
+) -> None:
+    body = {**book, "note": note, "effective": effective, "since": since, "withdraws": withdraw or []}
+    with waiting("the service tries the book"):
+        answer = open_service().post("policy", "proposals", body=body, seconds=ASSESSMENT_SECONDS)
+    if as_json:
+        print_json(answer.plain())
+        return
+    proposal = answer.read(_Proposal)
+    _tell_proposal(proposal)
+    out.print(f"another person approves it: policy-engine policy approve {proposal.id}", markup=False)
+
+
+def approve(
+    proposal: Annotated[str, typer.Argument(help="The id of the proposal.")],
+    *,
+    note: Annotated[str, typer.Option(help="What to say about it, for the record.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Approve another person's proposal: its book is in force from its instant on, or at once.
+
+    Example: policy-engine policy approve PROP-01K9... --note "read with counsel"
+    """
+    with waiting("the service reads the book"):
+        answer = open_service().post(
+            "policy", "proposals", proposal, "approve", body={"note": note}, seconds=ASSESSMENT_SECONDS
+        )
+    if as_json:
+        print_json(answer.plain())
+    else:
+        _tell_proposal(answer.read(_Proposal))
+
+
+def show(
+    name: Annotated[str | None, typer.Argument(help="A proposal, or the fingerprint of a book.")] = None,
+    *,
+    report: Annotated[str | None, typer.Option(help="A report of the proposal: print it as it is kept.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show which book is in force, which are to come, what is proposed and what is frozen; or one of them.
+
+    Example: policy-engine policy show PROP-01K9... --report impact
+    """
+    service = open_service()
+    if report is not None:
+        if name is None:
+            raise Misused("--report needs the proposal whose report it is")
+        print_json(service.get("policy", "proposals", name, "reports", report).plain())
+        return
+    tell: Callable[[Answer], None]
+    if name is None:
+        answer, tell = service.get("policy"), lambda answer: _tell_desk(answer.read(_Desk))
+    elif name.startswith("sha256:"):
+        answer, tell = service.get("policy", "books", name), lambda answer: _tell_files(answer.read(_Files))
+    else:
+        answer, tell = service.get("policy", "proposals", name), lambda answer: _tell_proposal(answer.read(_Proposal))
+    if as_json:
+        print_json(answer.plain())
+    else:
+        tell(answer)
+
+
+def _tell_desk(desk: _Desk) -> None:
+    books = table("", "book", "from", "by way of", "proposed by", "approved by")
+    held = [] if desk.in_force is None else [desk.in_force]
+    for name, style, rows in (
+        ("scheduled", "yellow", desk.scheduled[::-1]),
+        ("in force", "bold green", held),
+        ("before", "dim", desk.history),
+    ):
+        for book in rows:
+            way = book.proposal or book.via
+            cells = (name, book.fingerprint, when(book.since), way, who(book.proposed_by), who(book.approved_by))
+            books.add_row(*texts(*cells), style=style)
+    if not held:
+        out.print("no book is in force: everything is denied", style="bold red")
+    out.print(books)
+    if desk.proposals:
+        proposals = table("proposal", "status", "from", "by", "note")
+        for proposal in desk.proposals:
+            start = when(proposal.in_force or proposal.effective or "its approval")
+            proposals.add_row(*texts(proposal.id, proposal.status, start, who(proposal.proposed_by), proposal.note))
+        out.print()
+        out.print(proposals)
+    if desk.freezes:
+        freezes = table("freeze", "status", "scope", "until", "authority", "reason")
+        for freeze in desk.freezes:
+            until = when(freeze.until or "it is lifted")
+            freezes.add_row(
+                *texts(freeze.id, freeze.status, freeze.scope, until, freeze.authority, freeze.reason),
+                style="bold red" if freeze.status in ("frozen", "lift_asked") else "dim",
+            )
+        out.print()
+        out.print(freezes)
+
+
+def _tell_proposal(proposal: _Proposal) -> None:
+    out.print(Text(f"{proposal.id}  {proposal.status}", style="bold"))
+    lines = [
+        ("book", proposal.fingerprint),
+        ("follows", proposal.base),
+        ("note", proposal.note),
+        ("proposed", f"by {who(proposal.proposed_by)} at {when(proposal.proposed_at)}"),
+    ]
+    if proposal.approved_at is not None:
+        lines.append(("approved", f"by {who(proposal.approved_by)} at {when(proposal.approved_at)}"))
+    lines.append(("in force", when(proposal.in_force or proposal.effective or "from its approval on")))
+    if proposal.withdraws:
+        lines.append(("withdraws", ", ".join(proposal.withdraws)))
+    if proposal.withdrawn_by is not None:
+        lines.append(("withdrawn", f"by {proposal.withdrawn_by}"))
+    lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
+    tell_lines(lines)
+
+
+def _tell_files(book: _Files) -> None:
+    files = table("file", "bytes")
+    for name, text in sorted(book.files.items()):
+        files.add_row(*texts(name, f"{len(text.encode()):,}"))
+    out.print(Text(book.fingerprint, style="bold"))
+    out.print(files)
+
+
+def tell_lines(lines: list[tuple[str, str]]) -> None:
+    """Names and what they stand for, one below another."""
+    told = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in lines:
+        told.add_row(*texts(name, value))
+    out.print(told)
+
+
+def who(actor: ActorRead | None) -> str:
+    """The person, or the key where there is no person."""
+    return "" if actor is None else actor.person or actor.key
+
+
+def when(instant: str) -> str:
+    """An instant without the fraction of a second that it does not have."""
+    return instant.replace(".000000Z", "Z")
+
+
+def table(*names: str) -> Table:
+    """A table whose first column, the id, stands on one line so that it can be copied; others are broken, never cut."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for number, name in enumerate(names):
+        made.add_column(name, overflow="fold", no_wrap=number == 0)
+    return made
+
+
+def texts(*values: str) -> list[Text]:
+    """Cells in which nothing is markup."""
+    return [Text(value) for value in values]

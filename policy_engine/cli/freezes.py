@@ -1,0 +1,72 @@
+"""`policy-engine freeze` and `unfreeze`: the emergency stop of the running service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from policy_engine.cli.desk import FreezeRead, when, who
+from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.cli.remote import Answer, open_service
+
+
+def freeze(
+    *,
+    model: Annotated[list[str] | None, typer.Option(help="A model, by its id in the catalogue.")] = None,
+    country: Annotated[list[str] | None, typer.Option(help="A country, such as KP.")] = None,
+    organisation: Annotated[list[str] | None, typer.Option(help="An organisation on file.")] = None,
+    gateway: Annotated[list[str] | None, typer.Option(help="The gateway of the calling keys.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything; then nothing else is named.")] = False,
+    authority: Annotated[str, typer.Option(help="By whose authority.")],
+    reason: Annotated[str, typer.Option(help="Why, for the record and for whoever is denied by it.")],
+    until: Annotated[str | None, typer.Option(help="When it ends by itself; until it is lifted when absent.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop something at once. When this has returned, nothing under it is allowed any more, anywhere.
+
+    Several names of a kind are each frozen; names of two kinds freeze what is both.
+
+    Example: policy-engine freeze --model mythos-5 --country KP --authority "chief compliance officer"
+    --reason "order of 20 November"
+    """
+    body = {
+        "models": model or [],
+        "countries": country or [],
+        "organisations": organisation or [],
+        "gateways": gateway or [],
+        "all": everything,
+        "authority": authority,
+        "reason": reason,
+        "until": until,
+    }
+    _tell(open_service().post("freezes", body=body), as_json=as_json)
+
+
+def unfreeze(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The id of the freeze, as `policy show` has it.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; the second person may leave it out.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask to lift a freeze, or lift it when another person asked before.
+
+    Example: policy-engine unfreeze FREEZE-01K9... --reason "the order was withdrawn"
+    """
+    _tell(open_service().delete("freezes", name, body={"reason": reason}), as_json=as_json)
+
+
+def _tell(answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer.plain())
+        return
+    held = answer.read(FreezeRead)
+    until = f" until {when(held.until)}" if held.until is not None else ""
+    told = {
+        "frozen": f"{held.scope} is frozen{until}, on the authority of {held.authority} ({who(held.declared_by)})",
+        "lift_asked": f"{held.scope} stays frozen until another person too runs: policy-engine unfreeze {held.id}",
+        "lifted": f"{held.scope} is frozen no more",
+        "expired": f"the freeze of {held.scope} has run out",
+    }
+    out.print(Text(f"{held.id}: {told.get(held.status, held.status)}"))

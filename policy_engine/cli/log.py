@@ -1,0 +1,301 @@
+"""`policy-engine log`: what was decided, straight from the database."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, BinaryIO, Final
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from policy_engine.cli import log_report as tell
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.domain.instants import InstantError, parse_instant
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.export import FORMS, export
+from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.store.database import open_database
+from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
+from policy_engine.store.desk_log import DeskLog
+from policy_engine.wiring import Settings
+
+app = typer.Typer(
+    help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
+)
+
+_HELP: Final = {
+    "from": "Decided at this instant or later.",
+    "to": "Decided before this instant.",
+    "decision": "allow or deny.",
+    "hold": "true or false: whether it waits for a review.",
+    "subject": "Who asked: an id, or type:id such as account:key-17.",
+    "organisation": "An organisation that was judged, acted for, or named as host.",
+    "place_country": "The country that was stated, such as JP.",
+    "citizenship_country": "A citizenship that the decision looked at.",
+    "organisation_country": "Where an organisation that was judged is incorporated or headquartered.",
+    "model": "The id in the catalogue.",
+    "tier": "classified, commodity or distilled.",
+    "action": "What was asked for, such as infer.",
+    "regime": "A regime of any finding, such as us-order.",
+    "rule": "A rule of any finding.",
+    "code": "A reason code of any finding.",
+    "gateway": "The gateway of the key that asked.",
+    "policy_version": "The fingerprint of the book.",
+    "request_id": "The caller's own id of the request.",
+}
+
+REPORTS: Final = {
+    "touched": ("MODEL", "who asked for a model, what for, and what they were told", "touched:mythos-5"),
+    "licence": ("ID", "allows for which a licence or another authorisation fitted and was usable", "licence:D-1"),
+    "subject-after": (
+        "ID@INSTANT",
+        "decisions of a subject since a revocation or any instant",
+        "subject-after:alice@2026-06-12T21:21:00Z",
+    ),
+    "organisation-after": ("ID@INSTANT", "the same of an organisation", "organisation-after:alder-bank@2026-06-12"),
+    "overrides": (None, "freezes and their lifting, releases and refusals of reviews", "overrides"),
+    "book": ("INSTANT", "the book in force at an instant, and who approved it", "book:2026-06-20T15:00:00Z"),
+}
+"""Saved reports: what each is given, what it tells, and an example."""
+
+_REPORTS_HELP = "; ".join(f"{example}: {tells}" for _, tells, example in REPORTS.values())
+
+
+def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each filter. It is given the texts of those that are used, by name, first."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    options = [
+        inspect.Parameter(
+            f"filter_{name}",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                str | None, typer.Option(f"--{name.replace('_', '-')}", help=text, rich_help_panel="Filters")
+            ],
+        )
+        for name, text in _HELP.items()
+    ]
+
+    def run(**values: str | None) -> None:
+        given = {name: text for name in _HELP if (text := values.pop(f"filter_{name}")) is not None}
+        command(given, **values)
+
+    parameters = [*own, *options]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+@contextmanager
+def _open_inspector() -> Iterator[Inspector]:
+    """The log of the settings' database, indexed up to now. Raises the store's errors."""
+    engine = open_database(Settings().database_url)
+    try:
+        indexer = Indexer(engine)
+        _index(indexer)
+        yield Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+    finally:
+        engine.dispose()
+
+
+def _index(indexer: Indexer) -> None:
+    behind = indexer.behind()
+    with _bar("indexing", behind, shown=behind > LONGEST_PAGE) as advanced:
+        done = 0
+        while taken := indexer.catch_up(LONGEST_PAGE):
+            done += taken
+            advanced(done)
+
+
+@contextmanager
+def _bar(what: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, on a terminal only."""
+    if not (shown and err.is_terminal):
+        yield lambda _: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def query(
+    given: Mapping[str, str],
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=LONGEST_PAGE, help="How many decisions at most.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where an earlier answer ended.")] = None,
+    stats: Annotated[
+        str | None,
+        typer.Option(help=f"Count by {', '.join(STATISTICS)}: denials, unless --decision says otherwise."),
+    ] = None,
+    report: Annotated[str | None, typer.Option(help=f"A saved report. {_REPORTS_HELP}.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search the decisions, newest first; count them; or make a saved report.
+
+    Example: policy-engine log query --decision deny --place-country JP --from 2026-06-12
+
+    Example: policy-engine log query --stats reason --model mythos-5
+
+    Example: policy-engine log query --report touched:mythos-5
+    """
+    if stats is not None and report is not None:
+        raise MalformedRequest(FieldFault(field="--report", message="cannot be had together with --stats"))
+    if stats is not None and stats not in STATISTICS:
+        raise MalformedRequest(FieldFault(field="--stats", message=f"is one of {', '.join(STATISTICS)}"))
+    filters = read_filters(given)
+    with _open_inspector() as inspector:
+        if report is not None:
+            _report(inspector, report, given, limit=limit, as_json=as_json)
+        elif stats is not None:
+            if filters.decision is None and stats != "decision":
+                filters = replace(filters, decision="deny")
+            counted = inspector.statistics(filters, stats)
+            if as_json:
+                print_json(tell.statistics_document(counted))
+            else:
+                tell.tell_statistics(counted)
+        else:
+            page = inspector.page(filters, limit=limit, cursor=cursor)
+            if as_json:
+                print_json(tell.page_document(page))
+            else:
+                tell.tell_page(page)
+
+
+def _report(inspector: Inspector, report: str, given: Mapping[str, str], *, limit: int, as_json: bool) -> None:
+    """The saved report, of the decisions that the filters leave."""
+    name, _, value = report.partition(":")
+    asks = REPORTS.get(name)
+    if asks is None or (asks[0] is None) == bool(value):
+        known = ", ".join(
+            key if parameter is None else f"{key}:{parameter}" for key, (parameter, *_) in REPORTS.items()
+        )
+        raise MalformedRequest(FieldFault(field="--report", message=f"is one of {known}"))
+    document, speak = _made_report(inspector, name, value, given, limit)
+    if as_json:
+        print_json(document)
+    else:
+        speak()
+
+
+def _made_report(
+    inspector: Inspector, name: str, value: str, given: Mapping[str, str], limit: int
+) -> tuple[dict[str, object], Callable[[], None]]:
+    """The report for programs, and what tells it to people."""
+    match name:
+        case "touched":
+            touches = inspector.touches(read_filters({**given, "model": value}))
+            return tell.touches_document(touches), partial(tell.tell_touches, touches)
+        case "overrides":
+            filters = read_filters(given)
+            changes = inspector.overrides(filters.start, filters.end)
+            return tell.changes_document(changes), partial(tell.tell_changes, changes)
+        case "book":
+            try:
+                at = parse_instant(value)
+            except InstantError as error:
+                raise MalformedRequest(FieldFault(field="--report", message=str(error))) from error
+            found = inspector.book_at(at)
+            return tell.book_document(found), partial(tell.tell_book, found)
+        case _:
+            filters = _decisions_of(name, value, given)
+            page = inspector.page(filters, limit=limit, cursor=None)
+            counts = inspector.statistics(filters, "decision")
+            document = {**tell.statistics_document(counts), **tell.page_document(page)}
+            return document, partial(tell.tell_decisions, counts, page)
+
+
+def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
+    if name == "licence":
+        return read_filters({**given, "decision": "allow"}, authorisation=value)
+    who, separator, since = value.rpartition("@")
+    if not separator:
+        raise MalformedRequest(FieldFault(field="--report", message=f"is {REPORTS[name][2]}, for example"))
+    return read_filters({**given, name.removesuffix("-after"): who, "from": since})
+
+
+@app.command()
+def show(
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the record of a decision: what was asked, what was on file, which rules decided, and its log index.
+
+    Example: policy-engine log show 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
+    """
+    with _open_inspector() as inspector:
+        found = inspector.index.find(decision)
+    if found is None:
+        err.print(f"no decision has the id `{decision}`", markup=False)
+        raise typer.Exit(Exit.FAILED)
+    if as_json:
+        print_json(tell.record_document(found))
+    else:
+        tell.tell_record(found)
+
+
+def export_log(
+    given: Mapping[str, str],
+    *,
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl: the exact records, one to a line. csv: flat columns.")
+    ] = "jsonl",
+    output: Annotated[Path, typer.Option(help="The file to write; `-` is standard output.")] = Path("-"),
+    size: Annotated[
+        int | None,
+        typer.Option(min=0, help="Only the log up to this size: the same size gives the same bytes again."),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Export decisions in the order of the log, and say of which log, with the SHA-256 of what was written.
+
+    Example: policy-engine log export --format csv --output june.csv --from 2026-06-01 --to 2026-07-01
+    """
+    if form not in FORMS:
+        raise MalformedRequest(FieldFault(field="--format", message=f"is one of {', '.join(FORMS)}"))
+    filters = read_filters(given)
+    with _open_inspector() as inspector:
+        as_of = inspector.pin()
+        if size is not None and size > as_of.size:
+            raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
+        if size is not None and size < as_of.size:
+            as_of = AsOf(size=size, root=None)
+        if str(output) == "-":
+            digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form)
+            sys.stdout.buffer.flush()
+            err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
+            return
+        # What is half written never has the name that was asked for.
+        partial = output.with_name(f"{output.name}.partial")
+        with partial.open("wb") as file:
+            digest, length = _write(file, inspector, filters, as_of, form)
+        partial.replace(output)
+    if as_json:
+        print_json({"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)})
+    else:
+        out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
+
+
+def _write(file: BinaryIO, inspector: Inspector, filters: Filters, as_of: AsOf, form: str) -> tuple[str, int]:
+    digest, length = hashlib.sha256(), 0
+    with _bar("exporting", as_of.size) as advanced:
+        for chunk in export(inspector.index, filters, size=as_of.size, form=form):
+            file.write(chunk.data)
+            digest.update(chunk.data)
+            length += len(chunk.data)
+            advanced(chunk.through)
+    return digest.hexdigest(), length
+
+
+app.command("query")(_with_filters(query))
+app.command("export")(_with_filters(export_log))

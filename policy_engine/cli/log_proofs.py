@@ -1,0 +1,664 @@
+"""`policy-engine log verify`, `replay`, `lookback`, `receipt`, `evidence`, `hold`, `holds`, `release` and `retire`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.text import Text
+from sqlalchemy import Engine
+
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
+from policy_engine.domain.desk import Desk, desk_after
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.ports import LogEntry, LogYear
+from policy_engine.domain.roster import Roster
+from policy_engine.formats.record_reader import RecordFault, read_record
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.ledger.files import Directory, LogLocked
+from policy_engine.ledger.note import InvalidKey, InvalidNote, Note, VerifierKey, encode_base64
+from policy_engine.ledger.proof import InvalidReceipt, LogLine, Policy, Receipt
+from policy_engine.ledger.tiles import LogFault
+from policy_engine.ledger.witness import WitnessUnreadable
+from policy_engine.policy.library import Library
+from policy_engine.service.desk_faults import NothingThere
+from policy_engine.service.evidence import NotProvable, write_pack
+from policy_engine.service.inspect import read_filters
+from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
+from policy_engine.service.past import RecordedPast
+from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
+from policy_engine.service.retention import MustBeKept, remove_retired, retired_between, retired_with
+from policy_engine.service.sealing import HistoryRefused, Sealing
+from policy_engine.service.verification import (
+    VerificationFailed,
+    VerifiedYear,
+    compare_with_database,
+    verify_copy,
+    verify_year,
+)
+from policy_engine.store.database import open_database
+from policy_engine.store.decision_index import DecisionIndex, Indexer
+from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.log_entries import LogEntries
+from policy_engine.store.members import Members
+from policy_engine.store.retirement import Retirement
+from policy_engine.wiring import Settings, open_sealing, system_clock
+
+WINDOW: Final = 200
+"""Entries of the log that are read at once for a pack."""
+
+_FAILURES: Final = (
+    VerificationFailed,
+    HistoryRefused,
+    WitnessUnreadable,
+    InvalidReceipt,
+    NotProvable,
+    MustBeKept,
+    LogFault,
+    LogLocked,
+    RecordFault,
+    NothingThere,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Log:
+    """The log of the settings, to be read."""
+
+    settings: Settings
+    engine: Engine
+    entries: LogEntries
+    desk_log: DeskLog
+    past: RecordedPast
+
+    def sealing(self) -> Sealing:
+        """The sealed log. Raises `HistoryRefused` where its key is not, since one made now would be another."""
+        if not self.settings.log_key.exists():
+            raise HistoryRefused(
+                f"there is no key at `{self.settings.log_key}`; verify a copy of the log with --tiles and --key"
+            )
+        return open_sealing(self.settings, self.entries)
+
+    def desk(self) -> Desk:
+        return desk_after(self.desk_log.changes())
+
+    def roster(self) -> Roster:
+        """The members as known now."""
+        snapshot = Members(self.engine).snapshot()
+        return Roster.as_known(snapshot.rows, revision=snapshot.revision)
+
+    def decision(self, decision_id: str) -> LogEntry:
+        """The entry of a decision. Raises `NothingThere`, also for the id of a change."""
+        entry = self.entries.find(decision_id)
+        if entry is None:
+            retired = retired_with(self.desk(), decision_id)
+            gone = "" if retired is None else f": {retired.content.year} was retired on {format_instant(retired.at)}"
+            raise NothingThere(f"no decision has the id `{decision_id}`{gone}")
+        return entry
+
+
+@contextmanager
+def _open() -> Iterator[_Log]:
+    """The log; what is wrong with it ends the command with a sentence and exit code 1. Raises the store's errors."""
+    settings = Settings()
+    engine = open_database(settings.database_url)
+    try:
+        desk_log = DeskLog(engine)
+        yield _Log(
+            settings=settings,
+            engine=engine,
+            entries=LogEntries(engine),
+            desk_log=desk_log,
+            past=RecordedPast(desk_log, Library(desk_log.content)),
+        )
+    except _FAILURES as error:
+        _fail(str(error))
+    finally:
+        engine.dispose()
+
+
+def _fail(why: str) -> None:
+    err.print(why, markup=False)
+    raise typer.Exit(Exit.FAILED)
+
+
+def _misused(option: str, why: str) -> MalformedRequest:
+    return MalformedRequest(FieldFault(field=option, message=why))
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on standard error, on a terminal only; it is given how much is done, and of how much if that is known."""
+    if not err.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _pause() -> None:
+    time.sleep(0.1)
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def verify(
+    *,
+    year: Annotated[int | None, typer.Option(help="Only this year of the log; every year when absent.")] = None,
+    older: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint that was kept from earlier; may be given again.")
+    ] = None,
+    database: Annotated[
+        bool, typer.Option("--database", help="Also hold every entry of the database against the sealed one.")
+    ] = False,
+    tiles: Annotated[Path | None, typer.Option(help="Verify a copy of one year's folder, with --key.")] = None,
+    receipt: Annotated[Path | None, typer.Option(help="Verify a receipt, with --record and --key, offline.")] = None,
+    record: Annotated[Path | None, typer.Option(help="The record that the receipt is for, byte for byte.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The verifier key: a file with one line.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Verify the sealed log: every entry, every tile, the checkpoint, and what the witness has seen.
+
+    Exit 1 names the first fault. What no check of the log alone can find is a history that the holder of the signing
+    key has written anew: keep a checkpoint elsewhere, and hand it in with --older.
+
+    Example: policy-engine log verify --database --older checkpoint-of-june.txt
+
+    Example: policy-engine log verify --receipt 01K9.tlog-proof --record 01K9.json --key 2026.vkey
+    """
+    if receipt is not None or record is not None:
+        if receipt is None or record is None or key is None or tiles is not None or database or older:
+            raise _misused("--receipt", "is given together with --record and --key, and with nothing else")
+        _verify_receipt(receipt, record, _read_key(key), as_json=as_json)
+    elif tiles is not None or key is not None:
+        if tiles is None or key is None or database or year is not None:
+            raise _misused("--tiles", "is given together with --key, and without --year and --database")
+        _verify_copy(tiles, _read_key(key), older or [], as_json=as_json)
+    else:
+        _verify_log(year, older or [], database=database, as_json=as_json)
+
+
+def _read_key(path: Path) -> VerifierKey:
+    try:
+        return VerifierKey.parse(path.read_text(encoding="utf-8").strip())
+    except (InvalidKey, UnicodeDecodeError) as error:
+        raise _misused("--key", f"`{path}` holds no verifier key: {error}") from error
+
+
+def _verify_receipt(receipt: Path, record: Path, key: VerifierKey, *, as_json: bool) -> None:
+    try:
+        parsed = Receipt.parse(receipt.read_bytes())
+        at = parsed.verify(record.read_bytes(), Policy(logs=(LogLine(key=key),))).checkpoint
+    except InvalidReceipt as error:
+        _fail(f"{receipt}: {error}")
+        return
+    if as_json:
+        print_json({"origin": at.origin, "index": parsed.index, "size": at.size, "root": encode_base64(at.root)})
+    else:
+        out.print(
+            f"{record}: entry {parsed.index} of {at.origin}, whose checkpoint has {at.size} entries", markup=False
+        )
+
+
+def _verify_copy(folder: Path, key: VerifierKey, older: list[Path], *, as_json: bool) -> None:
+    try:
+        with _bar("verifying") as shown:
+            at = verify_copy(Directory(folder), key, older=_notes(older).values(), progress=shown)
+    except VerificationFailed as error:
+        _fail(str(error))
+        return
+    if as_json:
+        print_json({"origin": at.origin, "size": at.size, "root": encode_base64(at.root)})
+    else:
+        out.print(f"{at.origin}: {at.size} entries, root {encode_base64(at.root)}", markup=False)
+
+
+def _notes(paths: list[Path]) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in paths}
+
+
+def _origin_of(path: Path, note: bytes) -> str:
+    try:
+        return Note.parse(note).text.decode().partition("\n")[0]
+    except InvalidNote as error:
+        raise _misused("--older", f"`{path}` is no checkpoint: {error}") from error
+
+
+def _verify_log(year: int | None, older: list[Path], *, database: bool, as_json: bool) -> None:
+    notes = {path: (_origin_of(path, note), note) for path, note in _notes(older).items()}
+    with _open() as log:
+        sealing, retired = log.sealing(), log.desk().retired
+        years = [one for one in log.entries.years() if year is None or one.year == year]
+        if year is not None and not years:
+            raise NothingThere(f"the log has no year {year}")
+        origins = {sealing.key(one.year).name for one in years}
+        for path, (origin, _) in notes.items():
+            if origin not in origins:
+                raise _misused("--older", f"`{path}` is a checkpoint of `{origin}`, which is not verified here")
+        told = []
+        for one in years:
+            kept = [note for origin, note in notes.values() if origin == sealing.key(one.year).name]
+            told.append(_verify_year(log, sealing, one, kept, retired=one.year in retired, database=database))
+            if not as_json:
+                _tell_year(told[-1], sealing)
+    if as_json:
+        print_json({"years": [_year_document(one) for one in told]})
+    elif not told:
+        out.print("nothing is sealed yet")
+
+
+def _verify_year(
+    log: _Log, sealing: Sealing, year: LogYear, kept: list[bytes], *, retired: bool, database: bool
+) -> VerifiedYear:
+    with _bar(f"verifying {year.year}") as shown:
+        found = verify_year(sealing, year, older=kept, retired=retired, pause=_pause, progress=shown)
+    if not database or retired or found.checkpoint is None:
+        return found
+    with _bar(f"comparing {year.year}") as shown:
+        compared = compare_with_database(sealing, log.entries, year, found.checkpoint.size, progress=shown)
+    following = [one.first_index for one in log.entries.years() if one.year > year.year]
+    end = min(following, default=log.entries.size())
+    return replace(found, compared=compared, waiting=end - year.first_index - compared)
+
+
+def _tell_year(found: VerifiedYear, sealing: Sealing) -> None:
+    at = found.checkpoint
+    if at is None:
+        out.print(f"{found.year}: nothing is sealed yet")
+        return
+    parts = [f"{at.size} entries, root {encode_base64(at.root)}"]
+    if found.retired:
+        parts.append("retired: the hashes alone are left, and lead to it")
+    if found.held_against:
+        parts.append(f"begins with the trees of {', '.join(map(str, found.held_against))} entries seen before")
+    if found.compared is not None:
+        parts.append(f"{found.compared} entries of the database are those sealed, {found.waiting} wait to be sealed")
+    out.print(f"{sealing.key(found.year).name}: {'; '.join(parts)}", markup=False)
+
+
+def _year_document(found: VerifiedYear) -> dict[str, object]:
+    at = found.checkpoint
+    return {
+        "year": found.year,
+        "origin": None if at is None else at.origin,
+        "size": None if at is None else at.size,
+        "root": None if at is None else encode_base64(at.root),
+        "retired": found.retired,
+        "held_against": list(found.held_against),
+        "compared": found.compared,
+        "waiting": found.waiting,
+    }
+
+
+# --- replay and lookback ----------------------------------------------------------------------------------------------
+
+DecisionArgument = Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had.")]
+
+
+def replay_decision(
+    decision: DecisionArgument,
+    *,
+    known_now: Annotated[
+        bool, typer.Option("--known-now", help="With the members as known now, instead of as known then.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Decide again what is on record, at its own instant and under its own book, and compare byte for byte.
+
+    Exit 0 when the same comes out, 1 when not: then every place that differs is named. With --known-now the answer and
+    the facts are compared.
+
+    Example: policy-engine log replay 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
+    """
+    with _open() as log:
+        body = log.decision(decision).body
+        record = read_record(body)
+        found: Replayed | KnownNow
+        if known_now:
+            judge = log.past.judge(record.policy_version, record.control_epoch)
+            if judge is None:
+                raise VerificationFailed(f"the book {record.policy_version} is not archived, or not to be read")
+            found = replay_now(record, body, log.roster(), judge)
+            same = found.obstacle is None and not found.differences
+        else:
+            found = replay(record, body, log.past)
+            same = found.same
+    if as_json:
+        print_json(msgspec.json.decode(found.document()))
+    else:
+        _tell_replay(found, same=same)
+    raise typer.Exit(Exit.DONE if same else Exit.FAILED)
+
+
+def _tell_replay(found: Replayed | KnownNow, *, same: bool) -> None:
+    out.print(Text(f"{found.decision_id}: {'the same' if same else 'not the same'}"))
+    if found.obstacle is not None:
+        out.print(Text(found.obstacle))
+    if isinstance(found, Replayed) and found.engine != found.engine_now:
+        out.print(Text(f"decided by engine {found.engine}, and again by {found.engine_now}"))
+    if isinstance(found, KnownNow) and found.allowed_now is not None and found.allowed_now != found.allowed:
+        told = {True: "allow", False: "deny"}
+        out.print(Text(f"recorded {told[found.allowed]}; with what is known now {told[found.allowed_now]}"))
+    for one in found.differences:
+        out.print(Text(f"  {one.path}: recorded {one.recorded or 'nothing'}, now {one.now or 'nothing'}"))
+
+
+def look_back(
+    *,
+    rule: Annotated[str, typer.Option(help="The rule, by its id.")],
+    start: Annotated[str, typer.Option("--from", help="Decided at this instant or later.")],
+    end: Annotated[str | None, typer.Option("--to", help="Decided before this instant; now when absent.")] = None,
+    book_now: Annotated[
+        bool, typer.Option("--book-now", help="By the book in force now, instead of each by its own.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Which past allows would this rule deny, with the members as known today, each at its own instant?
+
+    Exit 0 when there are none, 1 when there are, or when one could not be judged. With --json each stands on a line of
+    its own as soon as it is found, and the last line has the totals.
+
+    Example: policy-engine log lookback --rule US-COM-2026-06-12 --from 2026-06-12T21:21:00Z --to 2026-06-30
+    """
+    begin, before = _instant("--from", start), system_clock() if end is None else _instant("--to", end)
+    with _open() as log, ExitStack() as stack:
+        judge = None
+        desk = log.desk()
+        if book_now:
+            book = desk.book_at(system_clock())
+            judge = None if book is None else log.past.judge(book.fingerprint, _last_epoch(log))
+            if judge is None:
+                raise VerificationFailed("no book is in force now, or it cannot be read")
+        for gone in retired_between(desk, begin, before):
+            err.print(f"{gone.content.year} was retired: its decisions are no longer kept", markup=False)
+        shown = stack.enter_context(_bar("looking back"))
+        found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
+        for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=begin, end=before, judge=judge):
+            match told:
+                case Found():
+                    found += 1
+                    _tell_found(told, as_json=as_json)
+                case NotJudged():
+                    obstacles += 1
+                    _tell_found(told, as_json=as_json)
+                case Looked():
+                    looked = told
+                    shown(told.decisions, None)
+        if looked.allows > obstacles and not looked.known:
+            raise _misused("--rule", f"`{rule}` is in none of the books that were judged by")
+    if as_json:
+        totals = {"decisions": looked.decisions, "allows": looked.allows, "found": found, "not_judged": obstacles}
+        typer.echo(msgspec.json.encode(totals).decode())
+    else:
+        out.print(f"{found} of {looked.allows} allows would be denied; {obstacles} could not be judged")
+    raise typer.Exit(Exit.FAILED if found or obstacles else Exit.DONE)
+
+
+def _last_epoch(log: _Log) -> int:
+    return Members(log.engine).control().epoch
+
+
+def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(told.document()).decode())
+        return
+    line = f"{told.decision_id}  {format_instant(told.at)}  "
+    if isinstance(told, Found):
+        line += f"{told.subject}  {told.action}  {told.model}  {' '.join(told.rules)}  {' '.join(told.codes)}"
+    else:
+        line += f"could not be judged: {told.obstacle}"
+    out.print(Text(line))
+
+
+def _instant(option: str, text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except InstantError as error:
+        raise _misused(option, str(error)) from error
+
+
+# --- receipts and packs -----------------------------------------------------------------------------------------------
+
+
+def receipt(
+    decision: DecisionArgument,
+    *,
+    output: Annotated[Path | None, typer.Option(help="The file to write; ID.tlog-proof when absent.")] = None,
+    with_record: Annotated[Path | None, typer.Option("--record", help="Also write the record, byte for byte.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write the receipt of a decision: the proof, for whoever has the verifier key, that it stands in the log.
+
+    Example: policy-engine log receipt 01K9Z5C0V4R8M2Q7T1X3Y6W0AB --record 01K9Z5C0V4R8M2Q7T1X3Y6W0AB.json
+    """
+    with _open() as log:
+        entry, sealing = log.decision(decision), log.sealing()
+        made = sealing.receipt(entry)
+        if made is None:
+            raise NotProvable(f"`{decision}` is not sealed yet: try again in a second, while the service runs")
+        year = sealing.year_of(entry.index)
+        key = "" if year is None else sealing.key(year.year).verifier.encode()
+    path = output or Path(f"{decision}.tlog-proof")
+    path.write_bytes(made.encode())
+    if with_record is not None:
+        with_record.write_bytes(entry.body)
+    if as_json:
+        print_json({"file": str(path), "index": made.index, "key": key})
+    else:
+        out.print(f"{path}: entry {made.index}; verify it with the key {key}", markup=False)
+
+
+def evidence(
+    decisions: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of decisions.")] = None,
+    *,
+    query: Annotated[
+        str | None,
+        typer.Option(help="Instead of ids, the filters of GET /decisions, such as `model=mythos-5&decision=allow`."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The ZIP file to write.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Pack decisions with all that proves and explains them: receipts, checkpoints, keys, books and who approved them.
+
+    The pack is checked offline by the program in it. The same decisions under the same checkpoints are the same bytes.
+
+    Example: policy-engine log evidence 01K9Z5C0V4R8M2Q7T1X3Y6W0AB --output evidence.zip
+
+    Example: policy-engine log evidence --query "subject=person:alice&from=2026-06-12" --output evidence.zip
+    """
+    if bool(decisions) == (query is not None):
+        raise _misused("--query", "is given when no ids are, and not beside them")
+    with _open() as log, _bar("packing") as shown:
+        partial = output.with_name(f"{output.name}.partial")
+        found = (log.decision(one) for one in decisions or []) if query is None else _queried(log, query)
+        try:
+            with partial.open("wb") as file:
+                packed = write_pack(
+                    file,
+                    found,
+                    entries=log.entries,
+                    desk_log=log.desk_log,
+                    sealing=log.sealing(),
+                    progress=lambda done: shown(done, None),
+                )
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
+    if as_json:
+        print_json(
+            {
+                "file": str(output),
+                "records": packed.records,
+                "changes": packed.changes,
+                "books": packed.books,
+                "checkpoints": list(packed.checkpoints),
+                "manifest": packed.manifest,
+            }
+        )
+    else:
+        out.print(f"{output}: {packed.records} records, {packed.changes} changes, {packed.books} books", markup=False)
+        out.print(f"SHA-256 of the manifest {packed.manifest}", markup=False)
+
+
+def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
+    """The decisions of a query that are sealed, in the order of the log."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise _misused("--query", "has a filter twice")
+    filters = read_filters(given)
+    for gone in retired_between(log.desk(), filters.start, filters.end):
+        err.print(f"{gone.content.year} was retired: its decisions are no longer kept", markup=False)
+    sealed = log.sealing().sealed()
+    size = 0 if sealed is None else sealed.end
+    index, indexer = DecisionIndex(log.engine), Indexer(log.engine)
+    while index.size() < size and indexer.catch_up(1_000):
+        pass
+    for begin in range(0, size, WINDOW):
+        for one in index.since(filters, size=size, begin=begin, width=WINDOW):
+            yield LogEntry(index=one.log_index, at=one.at, body=one.body)
+
+
+# --- holds and retiring -----------------------------------------------------------------------------------------------
+
+
+class _Person(msgspec.Struct):
+    person: str | None = None
+
+
+class _Hold(msgspec.Struct):
+    id: str
+    status: str
+    scope: str
+    reason: str
+    placed_by: _Person
+    placed_at: str
+
+
+class _Holds(msgspec.Struct):
+    holds: list[_Hold]
+
+
+class _Retired(msgspec.Struct):
+    year: int
+    decisions: int
+    retired_at: str
+
+
+def hold(
+    *,
+    decision: Annotated[list[str] | None, typer.Option(help="A decision, by its id.")] = None,
+    organisation: Annotated[list[str] | None, typer.Option(help="An organisation that was judged or named.")] = None,
+    subject: Annotated[list[str] | None, typer.Option(help="A requester or end user, as person:alice.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="A model.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole log; then nothing else is named.")] = False,
+    reason: Annotated[str, typer.Option(help="Why: the request or the proceedings that it answers.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Place a legal hold: every record that has any one of the names is kept until the hold is released.
+
+    Example: policy-engine log hold --organisation beihe-holding --reason "BIS request of 20 November 2026"
+    """
+    body = {
+        "decisions": decision or [],
+        "organisations": organisation or [],
+        "subjects": subject or [],
+        "models": model or [],
+        "all": everything,
+        "reason": reason,
+    }
+    _tell_hold(open_service().post("log", "holds", body=body), as_json=as_json)
+
+
+def release(
+    name: Annotated[str, typer.Argument(metavar="ID", help="The id of the hold, as `log holds` has it.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why: the agency's written authorisation, for instance.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Release a legal hold. The records' own clocks go on to count.
+
+    Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
+    """
+    _tell_hold(open_service().delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
+
+
+def holds(*, as_json: JsonFlag = False) -> None:
+    """List every legal hold, released ones too."""
+    answer = open_service().get("log", "holds")
+    if as_json:
+        print_json(answer.plain())
+        return
+    for one in answer.read(_Holds).holds:
+        out.print(Text(f"{one.id}  {one.status}  {one.scope}  {one.placed_by.person}  {one.placed_at}  {one.reason}"))
+
+
+def _tell_hold(answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer.plain())
+        return
+    held = answer.read(_Hold)
+    out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
+
+
+def retire(
+    year: Annotated[int, typer.Argument(help="The year of the log.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Retire a year of the log when every clock has run out and no hold stands: exit 1 names the first that does.
+
+    The service records it in the log, with your key. Then the records and the bundles of the year are removed, here:
+    POLICY_ENGINE_DATABASE_URL has to name the role that owns the tables. It may be run again when it was cut short.
+
+    Example: policy-engine log retire 2026 --reason "retention schedule 2037"
+    """
+    with waiting("looking at every clock and hold"):
+        answer = open_service().post(
+            "log", "retirements", body={"year": year, "reason": reason}, seconds=ASSESSMENT_SECONDS
+        )
+    retired = answer.read(_Retired)
+    with _open() as log, _bar(f"removing {year}") as shown:
+        removed = remove_retired(
+            log.entries,
+            log.sealing(),
+            Retirement(log.engine),
+            log.desk(),
+            year,
+            now=system_clock(),
+            progress=shown,
+        )
+    if as_json:
+        print_json({"year": retired.year, "decisions": retired.decisions, "removed": removed})
+    else:
+        out.print(f"{year} is retired since {retired.retired_at}: {removed} decisions were removed", markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands on the app of `policy-engine log`."""
+    for name, command in (
+        ("verify", verify),
+        ("replay", replay_decision),
+        ("lookback", look_back),
+        ("receipt", receipt),
+        ("evidence", evidence),
+        ("hold", hold),
+        ("holds", holds),
+        ("release", release),
+        ("retire", retire),
+    ):
+        app.command(name)(command)

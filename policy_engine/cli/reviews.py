@@ -1,0 +1,197 @@
+"""`policy-engine reviews`: held decisions, looked at by people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, who
+from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.cli.remote import open_service
+from policy_engine.formats.documents import plain, read_document
+
+app = typer.Typer(help="List, show and close the reviews of held requests.", no_args_is_help=True)
+
+
+class Ending(StrEnum):
+    """How a case is to end."""
+
+    REFUSE = "refuse"
+    RELEASE = "release"
+
+
+class _Review(msgspec.Struct):
+    id: str
+    status: str
+    subject: str
+    model: str
+    action: str
+    purpose: str | None
+    rule: str
+    decision_id: str
+    opened_at: str
+    due_at: str
+    asked_by: ActorRead | None
+    closed_by: ActorRead | None
+    rationale: str | None
+
+
+class _Finding(msgspec.Struct):
+    rule: str
+    state: str
+    codes: list[str]
+
+
+class _Reason(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Answer(msgspec.Struct):
+    reason: _Reason
+    findings: list[_Finding]
+    missing: list[str]
+
+
+class _Decision(msgspec.Struct):
+    answer: _Answer
+
+
+class _File(_Review):
+    lifts: str
+    clearance: str | None
+    decision: _Decision
+
+
+class _Page(msgspec.Struct):
+    reviews: list[msgspec.Raw]
+    next_cursor: str | None
+
+
+@app.command("list")
+def list_cases(
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the cases that wait for somebody, the oldest first.
+
+    Example: policy-engine reviews list --all
+    """
+    service = open_service()
+    query = {"status": "all" if every else "open", "limit": "1000"}
+    found: list[msgspec.Raw] = []
+    while True:
+        page = service.get("reviews", query=query).read(_Page)
+        found += page.reviews
+        if page.next_cursor is None:
+            break
+        query["cursor"] = page.next_cursor
+    if as_json:
+        print_json({"reviews": [msgspec.json.decode(one) for one in found]})
+        return
+    if not found:
+        out.print("no case waits" if not every else "there is no case")
+        return
+    cases = table("case", "status", "subject", "model", "action", "purpose", "rule", "due")
+    for one in (msgspec.json.decode(raw, type=_Review) for raw in found):
+        cells = (one.id, one.status, one.subject, one.model, one.action, one.purpose or "", one.rule, when(one.due_at))
+        cases.add_row(*texts(*cells))
+    out.print(cases)
+
+
+@app.command()
+def show(
+    case: Annotated[str, typer.Argument(help="The id of the case.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show a case: the request that was held, why, what nobody knows, and what would let it go.
+
+    Example: policy-engine reviews show RV-ABCDEFGH
+    """
+    answer = open_service().get("reviews", case)
+    if as_json:
+        print_json(answer.plain())
+        return
+    file = answer.read(_File)
+    _tell(file)
+    held = file.decision.answer
+    lines = [("held for", f"{held.reason.code}: {held.reason.message}")]
+    lines += [
+        (f"rule {finding.rule}", " ".join(finding.codes)) for finding in held.findings if finding.state == "deciding"
+    ]
+    if held.missing:
+        lines.append(("nobody knows", ", ".join(held.missing)))
+    lines.append(("what lifts it", file.lifts or "nothing but facts under which the rule does not match"))
+    tell_lines(lines)
+    if file.clearance:
+        out.print("\nrows that would clear the listings, for `reviews close --outcome release --members FILE`:")
+        typer.echo(file.clearance, nl=False)
+
+
+@app.command()
+def close(
+    case: Annotated[str, typer.Argument(help="The id of the case.")],
+    *,
+    outcome: Annotated[Ending, typer.Option(help="Whether what was held stays denied or is let go.")],
+    rationale: Annotated[str, typer.Option(help="Why, for the record; who confirms a release may leave it out.")] = "",
+    members: Annotated[
+        Path | None,
+        typer.Option(
+            help="Membership file with what goes on file for a release: this asks for it. Without, it is confirmed.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Close a case: refuse it, ask to release it with rows that go on file, or confirm another person's release.
+
+    Example: policy-engine reviews close RV-ABCDEFGH --outcome release --rationale "not the listed party"
+    --members clearance.yaml
+    """
+    rows = None if members is None else _jsonable(plain(read_document(members.read_bytes(), str(members))))
+    body = {"outcome": outcome.value, "rationale": rationale, "members": rows}
+    answer = open_service().post("reviews", case, "close", body=body)
+    if as_json:
+        print_json(answer.plain())
+        return
+    review = answer.read(_Review)
+    _tell(review)
+    if review.status == "release_asked":
+        out.print(
+            f"another person confirms it: policy-engine reviews close {review.id} --outcome release", markup=False
+        )
+
+
+def _tell(review: _Review) -> None:
+    out.print(Text(f"{review.id}  {review.status}", style="bold"))
+    lines = [
+        ("request", f"{review.subject}: {review.action} {review.model}"),
+        ("purpose", review.purpose or "none stated"),
+        ("rule", review.rule),
+        ("decision", review.decision_id),
+        ("opened", when(review.opened_at)),
+        ("due", when(review.due_at)),
+    ]
+    if review.asked_by is not None:
+        lines.append(("release asked by", who(review.asked_by)))
+    if review.closed_by is not None:
+        lines.append(("closed by", who(review.closed_by)))
+    if review.rationale:
+        lines.append(("rationale", review.rationale))
+    tell_lines(lines)
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _jsonable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(one) for one in value]
+    return value if isinstance(value, str | int | bool | None) else str(value)

@@ -1,0 +1,100 @@
+"""Books, people and keys for tests of the compliance desk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from policy_engine.domain.instants import parse_instant
+from policy_engine.formats.membership_file import read_members
+from policy_engine.wiring import desk_folder
+from tests.api.service import Service
+from tests.conftest import POLICIES
+
+ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
+ALLOWED: Final[dict[str, Any]] = {
+    "subject": {"type": "person", "id": "carol"},
+    "model": "mythos-5",
+    "action": "infer",
+    "purpose": "defensive_cybersecurity",
+    "place": {"country": "US"},
+}
+LATER: Final = parse_instant("2026-11-21T00:00:00Z")
+
+_EXAMPLE: Final = """\
+- id: ONE
+  title: nobody may
+  note: who is not on file is denied
+  at: 2026-11-20T12:00:00Z
+  request: {subject: {type: person, id: nobody}, model: opus-4.6, action: infer}
+  expect: {decision: deny, reason: SUBJECT_UNKNOWN}
+"""
+_CASES: Final = "cases/one.yaml"
+
+SHIPPED: Final[dict[str, str]] = {
+    **{name: data.decode() for name, data in desk_folder(POLICIES).items() if not name.startswith("cases/")},
+    _CASES: _EXAMPLE,
+}
+"""The shipped book with one worked example, so that it is tried quickly."""
+
+
+def edited(name: str, old: str, new: str, files: Mapping[str, str] = SHIPPED) -> dict[str, str]:
+    """The files with one of them changed in one place."""
+    assert files[name].count(old) == 1, (name, old)
+    return {**files, name: files[name].replace(old, new)}
+
+
+WITHOUT_CONSORTIUM: Final = edited(
+    "rules/consortium.csv",
+    "2026-04-07T00:00:00Z,,,enforced,vendor terms (Project Glasswing),The organisation acting is an active member",
+    "2026-04-07T00:00:00Z,,,advisory,vendor terms (Project Glasswing),The organisation acting is an active member",
+)
+"""A book under which membership grants nothing."""
+FAILING: Final = edited(_CASES, "decision: deny", "decision: allow")
+FAULTY: Final = edited("rules/vendor.csv", "VENDOR-REGION,vendor,deny", "VENDOR-REGION,vendor,Deny")
+
+
+class Officer:
+    """A person with a key that has every right."""
+
+    def __init__(self, service: Service, person: str | None, *rights: str) -> None:
+        self.service = service
+        self.headers = service.key(*rights, person=person)
+
+    def get(self, path: str, **query: str) -> Any:
+        return self.service.client.get(path, headers=self.headers, params=query)
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.service.client.post(path, headers=self.headers, json=body)
+
+    def delete(self, path: str, **body: Any) -> Any:
+        return self.service.client.request("DELETE", path, headers=self.headers, json=body)
+
+    def propose(self, files: Mapping[str, str], **more: Any) -> Any:
+        return self.post("/policy/proposals", **{"files": dict(files), "note": "counsel", **more})
+
+    def approve(self, proposal: str) -> Any:
+        return self.post(f"/policy/proposals/{proposal}/approve", note="read")
+
+    def freeze(self, **scope: Any) -> Any:
+        return self.post("/freezes", **{"authority": "chief compliance officer", "reason": "order", **scope})
+
+    def decide(self, **changes: Any) -> Any:
+        """The answer to the request that a member may make, with changes."""
+        response = self.service.decide({**ALLOWED, **changes}, self.headers)
+        assert response.status_code == 200
+        return response.json()
+
+
+def published(author: Officer, approver: Officer, files: Mapping[str, str], **more: Any) -> Any:
+    """A proposal of one, approved by another."""
+    proposed = author.propose(files, **more)
+    assert proposed.status_code == 201, proposed.text
+    approved = approver.approve(proposed.json()["id"])
+    assert approved.status_code == 200, approved.text
+    return approved.json()
+
+
+def deciding(answer: Any) -> set[str]:
+    """The codes of the findings that decide."""
+    return {code for finding in answer["findings"] if finding["state"] == "deciding" for code in finding["codes"]}

@@ -1,0 +1,379 @@
+"""What an auditor asks over HTTP: pages that stay the same, records byte for byte, faults that name themselves."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx import Response
+from sqlalchemy import Engine, delete, update
+
+from policy_engine.api import auditor, errors
+from policy_engine.service.export import COLUMNS
+from policy_engine.service.inspect import PARAMETERS, Inspector
+from policy_engine.service.keyring import RIGHTS, KeyRing
+from policy_engine.store.database import open_database, writing
+from policy_engine.store.decision_index import DecisionIndex, Indexer
+from policy_engine.store.decision_log import DecisionLog
+from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.keys import Keys
+from policy_engine.store.members import Members
+from policy_engine.store.tables import decision_index, decision_index_progress
+from tests.api.service import NOON, copied, serving
+from tests.records import Entered, entered, put
+from tests.service.decisions import DEMO
+
+GIVEN: Final = entered(250)
+
+
+@dataclass(slots=True, kw_only=True)
+class Office:
+    """An auditor's client and what stands behind it. `checkpoints` ends with the newest sealed checkpoint, if any."""
+
+    client: TestClient
+    engine: Engine
+    ring: KeyRing
+    indexer: Indexer
+    index: DecisionIndex
+    checkpoints: list[tuple[int, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path: str, **parameters: str | int) -> Response:
+        response: Response = self.client.get(path, params=parameters, headers=self.headers)
+        return response
+
+    def key(self, *rights: str) -> dict[str, str]:
+        made = self.ring.create(name="auditor", rights=rights, at=NOON, random_hex=secrets.token_hex)
+        return {"Authorization": f"Bearer {made.token}"}
+
+    def pages(self, limit: int, **parameters: str) -> Iterator[dict[str, Any]]:
+        cursor: dict[str, str] = {}
+        while True:
+            response = self.get("/decisions", limit=limit, **parameters, **cursor)
+            assert response.status_code == 200, response.text
+            page = response.json()
+            yield page
+            if page["next_cursor"] is None:
+                return
+            cursor = {"cursor": page["next_cursor"]}
+
+
+@contextmanager
+def office(url: str) -> Iterator[Office]:
+    engine = open_database(url)
+    log = DecisionLog(engine)
+    ring = KeyRing(Keys(engine), Members(engine))
+    indexer, index = Indexer(engine), DecisionIndex(engine)
+    checkpoints: list[tuple[int, str]] = []
+    inspector = Inspector(
+        index=index,
+        indexer=indexer,
+        desk_log=DeskLog(engine),
+        sealed=lambda: checkpoints[-1] if checkpoints else None,
+    )
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.routes[:0] = auditor.routes(log, ring, inspector)
+    errors.install(app)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        made = Office(client=client, engine=engine, ring=ring, indexer=indexer, index=index, checkpoints=checkpoints)
+        made.headers = made.key("decisions:read")
+        yield made
+    log.close()
+    engine.dispose()
+
+
+@pytest.fixture
+def desk(migrated: Path, tmp_path: Path) -> Iterator[Office]:
+    """An office over a log of 250 decisions."""
+    url = copied(migrated, tmp_path)
+    engine = open_database(url)
+    put(engine, GIVEN)
+    engine.dispose()
+    with office(url) as opened:
+        opened.indexer.catch_up(10**6)
+        yield opened
+
+
+def newest_first(given: tuple[Entered, ...] = GIVEN) -> list[Entered]:
+    return sorted(given, key=lambda one: (one.at, one.log_index), reverse=True)
+
+
+def names(page: dict[str, Any]) -> list[str]:
+    return [one["answer"]["decision_id"] for one in page["decisions"]]
+
+
+def test_a_page_has_the_newest_decisions_and_each_record_byte_for_byte(desk: Office) -> None:
+    response = desk.get("/decisions", limit=7)
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    page = msgspec.json.decode(response.content, type=dict[str, msgspec.Raw])
+    assert list(page) == ["decisions", "next_cursor", "as_of"]
+    bodies = msgspec.json.decode(page["decisions"], type=list[msgspec.Raw])
+    assert [bytes(body) for body in bodies] == [one.body for one in newest_first()[:7]]
+    assert response.json()["as_of"]["root"] is None
+    assert response.json()["as_of"]["size"] > GIVEN[-1].log_index
+
+
+def test_without_a_limit_a_page_has_a_hundred(desk: Office) -> None:
+    assert len(desk.get("/decisions").json()["decisions"]) == 100
+
+
+def test_a_log_without_decisions_gives_an_empty_page(migrated: Path, tmp_path: Path) -> None:
+    with office(copied(migrated, tmp_path)) as empty:
+        page = empty.get("/decisions").json()
+    assert page["decisions"] == []
+    assert page["next_cursor"] is None
+
+
+def test_pages_are_together_the_whole_while_decisions_come_in_between(desk: Office) -> None:
+    found: list[str] = []
+    sizes = set()
+    first = desk.index.size()
+    for number, page in enumerate(desk.pages(33)):
+        found += names(page)
+        sizes.add(page["as_of"]["size"])
+        more = entered(3, first=first + 3 * number, seed=number, changes_too=False)
+        put(desk.engine, more)
+        desk.indexer.catch_up(100)
+
+    assert found == [one.id for one in newest_first()]
+    assert len(sizes) == 1
+    assert desk.get("/decisions", limit=1).json()["as_of"]["size"] > max(sizes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meets"),
+    [
+        ("decision", "allow", lambda told: told.allowed),
+        ("hold", "true", lambda told: told.hold),
+        ("hold", "false", lambda told: not told.hold),
+        ("subject", "carol", lambda told: told.request.subject.id == "carol"),
+        ("subject", "person:carol", lambda told: told.request.subject.id == "carol"),
+        ("subject", "account:carol", lambda _: False),
+        ("model", "opus-4.6", lambda told: told.model == "opus-4.6"),
+        ("tier", "classified", lambda told: told.tier == "classified"),
+        ("action", "release", lambda told: told.request.action == "release"),
+        ("place_country", "JP", lambda told: told.request.place.country == "JP"),
+        ("gateway", "batch", lambda told: told.caller.gateway == "batch"),
+        ("request_id", "r-7", lambda told: told.request.request_id == "r-7"),
+        ("organisation", "harbor-cyber", lambda told: "harbor-cyber" in {one.organisation for one in told.parties}),
+        ("organisation_country", "JP", lambda told: "JP" in {one.incorporated for one in told.parties}),
+        ("citizenship_country", "IR", lambda told: any("IR" in (one.citizenships or ()) for one in told.parties)),
+        ("regime", "us-order", lambda told: "us-order" in {row.regime for row in told.findings}),
+        ("rule", "US-COM-2026-06-12", lambda told: "US-COM-2026-06-12" in {row.rule for row in told.findings}),
+        ("code", "MODEL_UNKNOWN", lambda told: any("MODEL_UNKNOWN" in row.codes for row in told.findings)),
+        ("from", "2026-06-03T00:00:00Z", lambda told: told.decided_at.day >= 3),
+        ("to", "2026-06-03", lambda told: told.decided_at.day < 3),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_filter_leaves_what_meets_it(desk: Office, name: str, value: str, meets: Any) -> None:
+    found = [one for page in desk.pages(1000, **{name: value}) for one in names(page)]
+    wanted = [one.id for one in newest_first() if meets(one.read)]
+    if name != "organisation":
+        assert found == wanted
+    # Who asks for an organisation also gets those for which somebody only claimed to act.
+    assert set(wanted) <= set(found)
+    assert len(found) < len(GIVEN)
+
+
+def test_the_policy_version_is_a_filter(desk: Office) -> None:
+    version = GIVEN[0].read.policy_version
+    assert len(desk.get("/decisions", policy_version=version, limit=1000).json()["decisions"]) == len(GIVEN)
+    assert desk.get("/decisions", policy_version="sha256:0").json()["decisions"] == []
+
+
+def test_the_filters_are_those_of_the_contract() -> None:
+    assert " ".join(PARAMETERS) == (
+        "from to decision hold subject organisation place_country citizenship_country organisation_country model tier"
+        " action regime rule code gateway policy_version request_id"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("modell=x", "modell"),
+        ("model=x&model=x", "model"),
+        ("limit=1&limit=1", "limit"),
+        ("authorisation=D-1", "authorisation"),
+        ("decision=maybe", "decision"),
+        ("hold=1", "hold"),
+        ("tier=secret", "tier"),
+        ("action=use", "action"),
+        ("regime=us", "regime"),
+        ("code=NO_SUCH_CODE", "code"),
+        ("place_country=us", "place_country"),
+        ("place_country=USA", "place_country"),
+        ("from=yesterday", "from"),
+        ("to=2026-06-12T21:21:00", "to"),
+        ("subject=", "subject"),
+        ("subject=a%00b", "subject"),
+        ("model=" + "x" * 301, "model"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=%D9%A1", "limit"),
+        ("limit=", "limit"),
+        ("cursor=", "cursor"),
+        ("cursor=AAAA", "cursor"),
+        ("cursor=%C3%A9", "cursor"),
+        ("cursor=bnVsbA", "cursor"),
+        ("format=jsonl", "format"),
+    ],
+)
+def test_a_parameter_that_is_none_is_400_and_named(desk: Office, query: str, named: str) -> None:
+    response = desk.client.get(f"/decisions?{query}", headers=desk.headers)
+    assert response.status_code == 400
+    problem = response.json()
+    assert problem["type"].endswith("/malformed")
+    assert [error["field"] for error in problem["errors"]] == [named]
+
+
+def test_a_cursor_belongs_to_its_filters_and_cannot_be_altered(desk: Office) -> None:
+    cursor = desk.get("/decisions", limit=5, decision="deny").json()["next_cursor"]
+    assert desk.get("/decisions", limit=9, decision="deny", cursor=cursor).status_code == 200
+
+    for parameters in ({}, {"decision": "allow"}, {"decision": "deny", "model": "opus-4.6"}):
+        response = desk.get("/decisions", cursor=cursor, **parameters)
+        assert response.status_code == 400
+        assert response.json()["errors"][0]["message"] == "was given for other filters"
+
+    told = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    assert told["size"] == desk.index.size()
+    others: list[object] = [
+        {**told, "size": 0},
+        {**told, "log_index": -1},
+        {**told, "at": "2026"},
+        {**told, "size": "all"},
+        [],
+    ]
+    for other in others:
+        altered = base64.urlsafe_b64encode(json.dumps(other, sort_keys=True, separators=(",", ":")).encode())
+        response = desk.get("/decisions", decision="deny", cursor=altered.decode().rstrip("="))
+        assert response.status_code == 400, other
+
+
+def test_a_page_is_of_the_sealed_log_and_carries_its_root(desk: Office) -> None:
+    desk.checkpoints.append((100, "cm9vdA=="))
+    sealed = [one.id for one in newest_first() if one.log_index < 100]
+    pages = list(desk.pages(30))
+    assert [name for page in pages for name in names(page)] == sealed
+    assert {json.dumps(page["as_of"]) for page in pages} == {'{"size": 100, "root": "cm9vdA=="}'}
+
+    held = desk.get("/decisions", limit=30).json()
+    desk.checkpoints.append((120, "bmV3ZXI="))
+    following = desk.get("/decisions", limit=30, cursor=held["next_cursor"]).json()
+    assert following["as_of"] == {"size": 100, "root": "cm9vdA=="}
+    assert desk.get("/decisions").json()["as_of"] == {"size": 120, "root": "bmV3ZXI="}
+
+
+def test_an_index_behind_the_checkpoint_is_asked_as_far_as_it_is_without_a_root(desk: Office) -> None:
+    desk.checkpoints.append((10**6, "cm9vdA=="))
+    assert desk.get("/decisions").json()["as_of"] == {"size": desk.index.size(), "root": None}
+
+
+def test_while_the_index_is_made_again_later_pages_are_unavailable_and_not_shorter(desk: Office) -> None:
+    cursor = desk.get("/decisions", limit=5).json()["next_cursor"]
+    with writing(desk.engine) as writer:
+        writer.execute(delete(decision_index))
+        writer.execute(update(decision_index_progress).values(next_index=-1))
+
+    response = desk.get("/decisions", limit=5, cursor=cursor)
+    assert response.status_code == 503
+    assert response.json()["type"].endswith("/log-unavailable")
+
+    desk.indexer.rebuild()
+    assert desk.get("/decisions", limit=5, cursor=cursor).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/decisions", "/decisions/export?format=jsonl", f"/decisions/{GIVEN[0].id}"])
+def test_only_who_may_read_decisions_reads_them(desk: Office, path: str) -> None:
+    assert desk.client.get(path).status_code == 401
+    others = desk.key(*(right for right in RIGHTS if right != "decisions:read"))
+    assert desk.client.get(path, headers=others).status_code == 403
+    assert desk.client.get(path, headers=desk.headers).status_code == 200
+
+
+def test_an_export_has_the_exact_records_in_the_order_of_the_log(desk: Office) -> None:
+    response = desk.get("/decisions/export", format="jsonl")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/jsonl"
+    assert response.content == b"".join(one.body + b"\n" for one in GIVEN)
+
+    denied = desk.get("/decisions/export", format="jsonl", decision="deny", model="opus-4.6")
+    wanted = [one for one in GIVEN if not one.read.allowed and one.read.model == "opus-4.6"]
+    assert denied.content == b"".join(one.body + b"\n" for one in wanted)
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_export_of_the_same_size_is_the_same_bytes_again(desk: Office, form: str) -> None:
+    first = desk.get("/decisions/export", format=form)
+    size = first.headers["log-size"]
+    put(desk.engine, entered(5, first=desk.index.size(), seed=9))
+    desk.indexer.catch_up(100)
+
+    again = desk.get("/decisions/export", format=form, size=size)
+    assert again.content == first.content
+    assert len(desk.get("/decisions/export", format=form).content) > len(first.content)
+
+
+def test_an_export_as_csv_has_a_line_for_each_decision(desk: Office) -> None:
+    response = desk.get("/decisions/export", format="csv", subject="carol")
+    assert response.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode(), newline="")))
+    wanted = [one for one in GIVEN if one.read.request is not None and one.read.request.subject.id == "carol"]
+    assert [row["decision_id"] for row in rows] == [one.id for one in wanted]
+    assert [row["decision"] for row in rows] == [one.read.decision for one in wanted]
+    assert [row["reason_code"] for row in rows] == [one.read.reason_code for one in wanted]
+    assert [int(row["log_index"]) for row in rows] == [one.log_index for one in wanted]
+    assert set(rows[0]) == set(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("", "format"),
+        ("format=xlsx", "format"),
+        ("format=csv&format=csv", "format"),
+        ("format=csv&limit=3", "limit"),
+        ("format=csv&cursor=x", "cursor"),
+        ("format=csv&size=-1", "size"),
+        ("format=csv&size=100000", "size"),
+        ("format=csv&hold=maybe", "hold"),
+    ],
+)
+def test_an_export_that_cannot_be_is_400_and_names_the_parameter(desk: Office, query: str, named: str) -> None:
+    response = desk.client.get(f"/decisions/export?{query}", headers=desk.headers)
+    assert response.status_code == 400
+    assert [error["field"] for error in response.json()["errors"]] == [named]
+
+
+def test_a_decision_that_was_just_answered_is_found_at_once(migrated: Path, tmp_path: Path) -> None:
+    url = copied(migrated, tmp_path)
+    with serving(url, DEMO) as service, office(url) as auditors:
+        document = {
+            "subject": {"type": "person", "id": "carol"},
+            "model": "opus-4.6",
+            "action": "infer",
+            "place": {"country": "US"},
+            "request_id": "gw-1",
+        }
+        answer = service.decide(document).json()
+        page = auditors.get("/decisions", request_id="gw-1", subject="carol").json()
+        record = auditors.get(f"/decisions/{answer['decision_id']}")
+    assert names(page) == [answer["decision_id"]]
+    assert page["decisions"][0] == record.json()

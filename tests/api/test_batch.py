@@ -1,0 +1,138 @@
+"""Many requests in one document: in order, under one epoch and one book, committed together before the reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from policy_engine.domain.ports import Outcome
+from policy_engine.domain.request import Caller
+from policy_engine.formats.membership_file import read_members
+from policy_engine.service.decide import Semantic
+from policy_engine.service.roster import import_members
+from tests.api.service import NOON, Service, serving
+from tests.conftest import POLICIES
+from tests.store.conftest import Store, refusing_inserts
+
+CALLER = Caller(id="test", gateway="main")
+ROSTER = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
+ALLOWED: dict[str, Any] = {
+    "subject": {"type": "person", "id": "carol"},
+    "model": "mythos-5",
+    "action": "infer",
+    "purpose": "defensive_cybersecurity",
+    "place": {"country": "US"},
+}
+DENIED = {**ALLOWED, "place": {"country": "IR"}}
+BAD = {**ALLOWED, "colour": "blue"}
+
+
+@pytest.fixture
+def service(store: Store) -> Iterator[Service]:
+    with serving(store.url, ROSTER) as running:
+        yield running
+
+
+def batch(service: Service, *requests: object, **more: object) -> Any:
+    return service.client.post("/decide/batch", json={"requests": list(requests), **more}, headers=service.key())
+
+
+def decisions(response: Any) -> list[str]:
+    return [answer["decision"] for answer in response.json()["answers"]]
+
+
+def test_answers_come_in_the_order_of_the_requests_under_one_instant_book_and_revision(service: Service) -> None:
+    response = batch(service, ALLOWED, DENIED, ALLOWED)
+    assert decisions(response) == ["allow", "deny", "allow"]
+    answers = response.json()["answers"]
+    for name in ("decided_at", "policy_version", "membership_revision"):
+        assert len({answer[name] for answer in answers}) == 1
+    assert len({answer["decision_id"] for answer in answers}) == 3
+
+
+def test_every_answer_of_a_batch_is_in_the_log_and_in_its_order(service: Service) -> None:
+    answers = batch(service, ALLOWED, DENIED, BAD).json()["answers"]
+    bodies = list(service.parts.desk_log.decisions_since(NOON))
+    recorded = [json.loads(body)["answer"] for body in bodies]
+    assert [one["decision_id"] for one in recorded] == [one["decision_id"] for one in answers]
+    assert recorded == answers
+
+
+def test_an_item_that_is_no_request_is_a_recorded_deny_with_its_fault(service: Service) -> None:
+    response = batch(service, BAD, ALLOWED, 7)
+    assert decisions(response) == ["deny", "allow", "deny"]
+    fault = response.json()["answers"][0]
+    assert fault["reason"]["code"] == "ENGINE_FAULT"
+    assert "colour" in fault["findings"][0]["detail"]["fault"]
+    assert response.json()["answers"][2]["allowed"] is False
+
+
+def test_what_is_judged_follows_from_the_semantic(service: Service) -> None:
+    assert decisions(batch(service, ALLOWED, DENIED, ALLOWED, semantic="deny_on_first_deny")) == ["allow", "deny"]
+    assert decisions(batch(service, DENIED, ALLOWED, DENIED, semantic="permit_on_first_permit")) == ["deny", "allow"]
+    assert len(list(service.parts.desk_log.decisions_since(NOON))) == 4
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"requests": []},
+        {"requests": {}},
+        {"requests": [ALLOWED] * 1001},
+        {"requests": [ALLOWED], "semantic": "some"},
+        {"requests": [ALLOWED], "more": 1},
+        {},
+    ],
+    ids=["none", "no list", "too many", "semantic", "field", "empty"],
+)
+def test_a_document_that_is_no_batch_is_refused_whole(service: Service, document: dict[str, object]) -> None:
+    response = service.client.post("/decide/batch", json=document, headers=service.key())
+    assert response.status_code == 400
+    assert list(service.parts.desk_log.decisions_since(NOON)) == []
+
+
+def test_a_repeated_batch_under_its_request_ids_gives_the_same_decisions_and_another_request_is_denied(
+    service: Service,
+) -> None:
+    first, other = {**ALLOWED, "request_id": "b-1"}, {**ALLOWED, "request_id": "b-2"}
+    headers = service.key()
+    before = service.client.post("/decide/batch", json={"requests": [first, other]}, headers=headers).json()
+    again = service.client.post("/decide/batch", json={"requests": [first, other]}, headers=headers).json()
+    assert again == before
+    clash = service.client.post(
+        "/decide/batch", json={"requests": [{**DENIED, "request_id": "b-1"}, ALLOWED]}, headers=headers
+    ).json()["answers"]
+    assert [answer["decision"] for answer in clash] == ["deny", "allow"]
+    assert clash[0]["error"] == "/problems/request-id-conflict"
+
+
+def test_a_batch_that_cannot_be_recorded_whole_allows_nothing(service: Service, store: Store) -> None:
+    with refusing_inserts(store, "decisions"):
+        response = batch(service, ALLOWED, ALLOWED)
+    assert response.status_code == 503
+    assert response.json()["type"].endswith("/log-unavailable")
+    assert list(service.parts.desk_log.decisions_since(NOON)) == []
+
+
+def test_a_thousand_requests_are_answered_and_recorded(service: Service) -> None:
+    response = batch(service, *([ALLOWED, DENIED] * 500))
+    assert decisions(response) == ["allow", "deny"] * 500
+    assert len(list(service.parts.desk_log.decisions_since(NOON))) == 1000
+
+
+def test_a_membership_that_changes_in_between_has_the_whole_batch_judged_again(service: Service) -> None:
+    documents = [ALLOWED, ALLOWED]
+    begun = service.parts.decider.begin_batch(documents, CALLER, Semantic.EXECUTE_ALL)
+    ended = (
+        b"memberships: [{organisation: harbor-cyber, consortium: glasswing,"
+        b" from: 2026-04-07T00:00:00Z, to: 2026-11-01, status: active}]"
+    )
+    service.parts.decider.view.refresh()
+    assert begun.handle.result(10)[0].outcome is Outcome.COMMITTED
+    import_members(service.parts.members, ended, "m.yaml", actor="t", reason="t", at=service.now[0])
+    stale = service.parts.decider.begin_batch(documents, CALLER, Semantic.EXECUTE_ALL)
+    assert [one.outcome for one in stale.handle.result(10)] == [Outcome.STALE, Outcome.STALE]
+    assert decisions(batch(service, *documents)) == ["deny", "deny"]

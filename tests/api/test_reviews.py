@@ -1,0 +1,249 @@
+"""Reviews over HTTP: one case for many held calls, refused by one person, released by two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.roster import RosterRows
+from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.membership_file import read_members, write_members
+from tests.api.desks import ROSTER, Officer, deciding
+from tests.api.service import Service, copied, serving
+from tests.store.conftest import Store
+
+REVIEWED = {"purpose": "pentest_own_product"}
+MATCH = read_members(
+    b"listings:\n- {party: harbor-cyber, list: EL, entry: Harbour Cyber Co., entry_version: '2026-11-01', reference: x,"
+    b" status: potential, cleared_version: null, from: 2026-11-01, to: null}\n",
+    "match",
+    existing=ROSTER,
+)
+MATCHED: RosterRows = replace(ROSTER, listings=(*ROSTER.listings, *MATCH.listings))
+"""The roster with a name on a list that may be that of a member."""
+
+EXCEPTION: dict[str, Any] = {
+    "authorisations": [
+        {
+            "id": "EX-1",
+            "regime": "consortium",
+            "kind": "exception",
+            "holder": "harbor-cyber",
+            "models": ["mythos-5"],
+            "actions": ["infer"],
+            "countries": None,
+            "from": "2026-11-20",
+            "to": "2026-12-20",
+            "cap": None,
+            "conditions": [],
+        }
+    ]
+}
+
+
+@pytest.fixture
+def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
+    with serving(copied(migrated, tmp_path), ROSTER) as running:
+        yield running
+
+
+@pytest.fixture
+def dora(service: Service) -> Officer:
+    return Officer(service, "dora")
+
+
+def _case(answer: Any) -> str:
+    (case,) = {finding["review"] for finding in answer["findings"] if finding["review"]}
+    return str(case)
+
+
+def _close(officer: Officer, case: str, **body: Any) -> Any:
+    return officer.post(f"/reviews/{case}/close", **body)
+
+
+def test_many_held_calls_open_one_case(dora: Officer) -> None:
+    cases = {_case(dora.decide(**REVIEWED)) for _ in range(5)}
+    (case,) = cases
+    (told,) = dora.get("/reviews").json()["reviews"]
+    assert told["id"] == case
+    assert told["status"] == "open"
+    assert (told["subject"], told["model"], told["action"]) == ("person:carol", "mythos-5", "infer")
+    assert (told["purpose"], told["rule"]) == ("pentest_own_product", "GLASSWING-PURPOSE-REVIEW")
+    assert told["due_at"] > told["opened_at"]
+    file = dora.get(f"/reviews/{case}").json()
+    assert file["decision"]["answer"]["decision_id"] == told["decision_id"]
+    assert file["decision"]["request"]["purpose"] == "pentest_own_product"
+
+
+def test_another_model_or_person_is_another_case(dora: Officer) -> None:
+    cases = {
+        _case(dora.decide(**REVIEWED)),
+        _case(dora.decide(**REVIEWED, action="list")),
+        _case(dora.decide(**REVIEWED, subject={"type": "person", "id": "alice"})),
+    }
+    assert len(cases) == 3
+    assert {one["id"] for one in dora.get("/reviews").json()["reviews"]} == cases
+
+
+def test_cases_come_in_pages_and_none_twice(dora: Officer) -> None:
+    for action in ("infer", "list", "embed"):
+        dora.decide(**REVIEWED, action=action)
+    whole = [one["id"] for one in dora.get("/reviews").json()["reviews"]]
+    first = dora.get("/reviews", limit="2").json()
+    assert [one["id"] for one in first["reviews"]] == whole[:2]
+    _close(dora, whole[0], outcome="refuse", rationale="no")
+    second = dora.get("/reviews", limit="2", cursor=first["next_cursor"]).json()
+    assert [one["id"] for one in second["reviews"]] == whole[2:]
+    assert second["next_cursor"] is None
+    assert [one["id"] for one in dora.get("/reviews").json()["reviews"]] == whole[1:]
+    assert [one["id"] for one in dora.get("/reviews", status="all").json()["reviews"]] == whole
+
+
+@pytest.mark.parametrize(
+    "query", [{"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"status": "closed"}, {"cursor": "!"}], ids=str
+)
+def test_a_query_that_makes_no_sense_is_400(dora: Officer, query: dict[str, str]) -> None:
+    refused = dora.get("/reviews", **query)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (400, next(iter(query)))
+
+
+@pytest.mark.parametrize("case", ["RV-none", "%00", "%C3%A9", "a%0Ab"])
+def test_an_id_that_no_case_has_is_404(store: Store, case: str) -> None:
+    with serving(store.url) as service:
+        dora = Officer(service, "dora")
+        assert dora.get(f"/reviews/{case}").status_code == 404
+        assert dora.post(f"/reviews/{case}/close", outcome="refuse", rationale="no").status_code == 404
+
+
+def test_a_refusal_needs_one_person_and_a_rationale_and_the_next_call_opens_another_case(dora: Officer) -> None:
+    case = _case(dora.decide(**REVIEWED))
+    silent = _close(dora, case, outcome="refuse")
+    assert (silent.status_code, silent.json()["type"]) == (400, "/problems/not-accepted")
+    refused = _close(dora, case, outcome="refuse", rationale="not their product")
+    assert (refused.status_code, refused.json()["status"]) == (200, "refused")
+    assert refused.json()["closed_by"]["person"] == "dora"
+    assert _close(dora, case, outcome="refuse", rationale="again").status_code == 409
+    held = dora.decide(**REVIEWED)
+    assert held["decision"] == "deny"
+    assert _case(held) != case
+    assert dora.get(f"/reviews/{case}").json()["rationale"] == "not their product"
+
+
+def test_a_match_that_is_cleared_by_two_persons_lets_the_next_call_go(store: Store) -> None:
+    with serving(store.url, MATCHED) as service:
+        dora, egon = Officer(service, "dora"), Officer(service, "egon")
+        held = dora.decide()
+        assert deciding(held) == {"LISTED_PARTY_UNRESOLVED"}
+        case = _case(held)
+        clearance = dora.get(f"/reviews/{case}").json()["clearance"]
+        rows = _plain(clearance)
+        service.now[0] += timedelta(minutes=1)
+        assert _close(egon, case, outcome="release").status_code == 404
+        asked = _close(dora, case, outcome="release", rationale="another company", members=rows)
+        assert (asked.status_code, asked.json()["status"]) == (202, "release_asked")
+        assert dora.decide()["decision"] == "deny"
+        own = _close(dora, case, outcome="release")
+        assert (own.status_code, own.json()["type"]) == (403, "/problems/second-person-needed")
+        revision = dora.decide()["membership_revision"]
+        released = _close(egon, case, outcome="release")
+        assert (released.status_code, released.json()["status"]) == (200, "released")
+        assert released.json()["membership_revision"] == revision + 1
+        answer = dora.decide()
+        assert (answer["decision"], answer["membership_revision"]) == ("allow", revision + 1)
+        assert _close(egon, case, outcome="release").status_code == 409
+        told = dora.get(f"/reviews/{case}").json()
+        assert (told["closed_by"]["person"], told["rationale"]) == ("egon", "another company")
+        assert dora.get("/reviews").json()["reviews"] == []
+
+
+def test_a_dated_authorisation_releases_for_as_long_as_it_lasts(migrated: Path, tmp_path: Path) -> None:
+    with serving(copied(migrated, tmp_path), ROSTER) as service:
+        dora, egon = Officer(service, "dora"), Officer(service, "egon")
+        case = _case(dora.decide(**REVIEWED))
+        lifts = dora.get(f"/reviews/{case}").json()["lifts"]
+        assert lifts.startswith("GLASSWING-RELEASE (A review released this use")
+        assert "an exception on file" in lifts
+        assert _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).status_code == 202
+        assert _close(egon, case, outcome="release", rationale="seen too").status_code == 200
+        answer = dora.decide(**REVIEWED)
+        assert answer["decision"] == "allow"
+        lifted = {one["rule"]: one["state"] for one in answer["findings"]}
+        assert lifted["GLASSWING-PURPOSE-REVIEW"] == "lifted"
+        service.now[0] = service.now[0].replace(month=12, day=20)
+        assert dora.decide(**REVIEWED)["hold"] is True
+
+
+def test_rows_that_leave_the_rule_standing_release_nothing(dora: Officer) -> None:
+    case = _case(dora.decide(**REVIEWED))
+    (exception,) = EXCEPTION["authorisations"]
+    licence = {"authorisations": [{**exception, "kind": "licence"}]}
+    useless = _close(dora, case, outcome="release", rationale="x", members=licence)
+    assert (useless.status_code, useless.json()["type"]) == (409, "/problems/conflict")
+    assert "GLASSWING-PURPOSE-REVIEW" in useless.json()["detail"]
+    nothing = _close(dora, case, outcome="release", rationale="x", members={})
+    assert nothing.status_code == 400
+    wrong = _close(dora, case, outcome="release", rationale="x", members={"listing": []})
+    assert (wrong.status_code, wrong.json()["type"]) == (400, "/problems/not-accepted")
+    assert wrong.json()["errors"]
+    silent = _close(dora, case, outcome="release", members=EXCEPTION)
+    assert silent.status_code == 400
+    assert [one["status"] for one in dora.get("/reviews").json()["reviews"]] == ["open"]
+
+
+def test_rows_that_would_no_longer_do_are_not_put_on_file(migrated: Path, tmp_path: Path) -> None:
+    with serving(copied(migrated, tmp_path), ROSTER) as service:
+        dora, egon = Officer(service, "dora"), Officer(service, "egon")
+        case = _case(dora.decide(**REVIEWED))
+        assert _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).status_code == 202
+        service.now[0] = service.now[0].replace(month=12, day=20)
+        late = _close(egon, case, outcome="release")
+        assert late.status_code == 409
+        assert dora.get(f"/reviews/{case}").json()["status"] == "release_asked"
+
+
+def test_rows_that_contradict_each_other_are_not_recorded(dora: Officer) -> None:
+    case = _case(dora.decide(**REVIEWED))
+    (listing,) = _plain(write_members(RosterRows(listings=MATCH.listings)))["listings"]
+    rows = {**EXCEPTION, "listings": [listing, {**listing, "status": "confirmed"}]}
+    refused = _close(dora, case, outcome="release", rationale="seen", members=rows)
+    assert (refused.status_code, refused.json()["type"]) == (400, "/problems/not-accepted")
+    assert dora.get(f"/reviews/{case}").json()["status"] == "open"
+
+
+def test_nobody_says_when_the_rows_of_a_release_were_recorded(migrated: Path, tmp_path: Path) -> None:
+    backdated = {"authorisations": [{**EXCEPTION["authorisations"][0], "recorded_at": "2026-01-01T00:00:00Z"}]}
+    with serving(copied(migrated, tmp_path), ROSTER) as service:
+        dora = Officer(service, "dora")
+        case = _case(dora.decide(**REVIEWED))
+        refused = _close(dora, case, outcome="release", rationale="seen", members=backdated)
+        assert refused.status_code == 400
+        assert "recorded_at" in refused.json()["detail"]
+
+
+def _plain(text: str) -> Any:
+    def jsonable(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: jsonable(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [jsonable(one) for one in value]
+        return value if isinstance(value, str | int | bool | None) else str(value)
+
+    return jsonable(plain(read_document(text.encode(), "clearance")))
+
+
+def test_the_due_instant_is_the_settings_days_after_the_opening(service: Service, dora: Officer) -> None:
+    dora.decide(**REVIEWED)
+    (told,) = dora.get("/reviews").json()["reviews"]
+    assert told["opened_at"] == format_instant(service.now[0])
+    assert told["due_at"] == format_instant(service.now[0].replace(day=25))
+
+
+def test_the_shipped_request_is_allowed_without_a_review(dora: Officer) -> None:
+    assert dora.decide()["decision"] == "allow"
+    assert dora.get("/reviews").json() == {"reviews": [], "next_cursor": None}

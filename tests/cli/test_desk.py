@@ -1,0 +1,331 @@
+"""The commands that need a person: against a real service on a port, as its users run them."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import uvicorn
+
+from policy_engine.api.app import create_app
+from policy_engine.service.keyring import RIGHTS
+from policy_engine.wiring import Parts, Settings, build
+from tests.api.desks import FAULTY, ROSTER, SHIPPED, WITHOUT_CONSORTIUM
+from tests.cli.test_cli import Shell, Told
+from tests.conftest import POLICIES
+
+CAROL = (
+    '{"subject": {"type": "person", "id": "carol"}, "model": "mythos-5", "action": "infer",'
+    ' "purpose": "PURPOSE", "place": {"country": "US"}}'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """A running service, and a shell whose environment names it."""
+
+    shell: Shell
+    parts: Parts
+    monkeypatch: pytest.MonkeyPatch
+
+    def key(self, person: str | None, *rights: str) -> str:
+        """A token of a fresh key."""
+        made = self.parts.ring.create(
+            name="test",
+            rights=rights or RIGHTS,
+            at=self.parts.desk.clock(),
+            random_hex=secrets.token_hex,
+            gateway="main",
+            person=person,
+        )
+        return made.token
+
+    def run(self, person: str, *arguments: str) -> Told:
+        """A command of a person."""
+        self.monkeypatch.setenv("POLICY_ENGINE_KEY", self.key(person))
+        return self.shell(*arguments)
+
+    def decide(self, purpose: str = "defensive_cybersecurity") -> Told:
+        return self.shell("decide", "-", "--json", stdin=CAROL.replace("PURPOSE", purpose))
+
+
+@pytest.fixture
+def desk(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated: Path, tmp_path: Path
+) -> Iterator[Desk]:
+    shutil.copyfile(migrated, tmp_path / "desk.db")
+    url = f"sqlite:///{tmp_path / 'desk.db'}"
+    parts = build(Settings(database_url=url, policies=POLICIES))
+    parts.members.record(ROSTER, actor="test", reason="test", at=parts.desk.clock())
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(parts), log_level="critical", http="h11", loop="asyncio"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", url)
+    monkeypatch.setenv("POLICY_ENGINE_POLICIES", str(POLICIES))
+    monkeypatch.setenv("POLICY_ENGINE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+    monkeypatch.setenv("COLUMNS", "250")
+    try:
+        yield Desk(shell=Shell(monkeypatch, capsys), parts=parts, monkeypatch=monkeypatch)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)
+        listening.close()
+
+
+def _folder(tmp_path: Path, files: dict[str, str]) -> str:
+    folder = tmp_path / "book"
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text.encode())
+    return str(folder)
+
+
+def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(desk: Desk, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, WITHOUT_CONSORTIUM)
+    before = desk.run("dora", "policy", "show", "--json").json["in_force"]["fingerprint"]
+    told = desk.run("dora", "policy", "propose", folder, "--note", "counsel")
+    assert told.code == 0, told.err
+    assert "1 worked examples, all hold" in told.out
+    (proposal,) = desk.run("dora", "policy", "show", "--json").json["proposals"]
+    name = proposal["id"]
+    assert f"policy-engine policy approve {name}" in told.out
+    shown = desk.run("dora", "policy", "show", name)
+    assert "by dora" in shown.out
+    report = desk.run("dora", "policy", "show", name, "--report", "cases").json
+    assert report["held"] == ["ONE"]
+    own = desk.run("dora", "policy", "approve", name)
+    assert own.code == 1
+    assert "This needs another person" in own.err
+    assert desk.decide().code == 0
+    assert desk.run("egon", "policy", "approve", name, "--note", "read").code == 0
+    assert desk.decide().code == 3
+    table = desk.run("egon", "policy", "show").out
+    for word in (before, proposal["fingerprint"], name, "dora", "egon", "founding"):
+        assert word in table
+    files = desk.run("egon", "policy", "show", proposal["fingerprint"], "--json").json["files"]
+    assert files == WITHOUT_CONSORTIUM
+    assert "rules/vendor.csv" in desk.run("egon", "policy", "show", proposal["fingerprint"]).out
+    back = desk.run("dora", "policy", "rollback", before, "--note", "denies too much", "--json")
+    assert (back.code, back.json["rollback"]) == (0, True)
+    assert desk.run("egon", "policy", "approve", back.json["id"]).code == 0
+    assert desk.decide().code == 0
+
+
+def test_a_book_for_later_is_scheduled_and_withdrawn(desk: Desk, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, WITHOUT_CONSORTIUM)
+    options = ("--note", "x", "--effective", "2099-01-01T00:00:00Z", "--since", "2026-11-01", "--json")
+    name = desk.run("dora", "policy", "propose", folder, *options).json["id"]
+    assert desk.run("egon", "policy", "approve", name, "--json").json["status"] == "scheduled"
+    (tmp_path / "book" / "settings.yaml").write_text(SHIPPED["settings.yaml"].replace("other: 30", "other: 20"))
+    clash = desk.run("dora", "policy", "propose", folder, "--note", "x")
+    assert clash.code == 1
+    assert name in clash.err
+    other = desk.run("dora", "policy", "propose", folder, "--note", "x", "--withdraw", name, "--json").json["id"]
+    assert desk.run("egon", "policy", "approve", other).code == 0
+    assert "withdrawn" in desk.run("dora", "policy", "show", name).out
+
+
+def test_a_book_with_faults_is_refused_with_their_places(desk: Desk, tmp_path: Path) -> None:
+    told = desk.run("dora", "policy", "propose", _folder(tmp_path, FAULTY), "--note", "x")
+    assert told.code == 1
+    assert "The book is not accepted" in told.err
+    assert "rules/vendor.csv:" in told.err
+    assert "`Deny`" in told.err
+    (tmp_path / "book" / "rules" / "vendor.csv").write_bytes(b"\xff\xfe")
+    told = desk.run("dora", "policy", "propose", str(tmp_path / "book"), "--note", "x")
+    assert told.code == 1
+    assert "not UTF-8" in told.err
+    assert desk.run("dora", "policy", "propose", str(tmp_path / "nowhere"), "--note", "x").code == 1
+
+
+def test_something_is_frozen_by_one_and_unfrozen_by_two(desk: Desk) -> None:
+    assert desk.decide().code == 0
+    frozen = desk.run("dora", "freeze", "--model", "mythos-5", "--authority", "CCO", "--reason", "order", "--json")
+    assert frozen.code == 0
+    name = frozen.json["id"]
+    assert desk.decide().json["reason"]["code"] == "OPERATOR_SUSPENSION"
+    shown = desk.run("dora", "policy", "show").out
+    assert name in shown
+    assert "model mythos-5" in shown
+    asked = desk.run("dora", "unfreeze", name, "--reason", "over")
+    assert asked.code == 0
+    assert f"policy-engine unfreeze {name}" in asked.out
+    assert desk.run("dora", "unfreeze", name).code == 1
+    assert desk.decide().code == 3
+    lifted = desk.run("egon", "unfreeze", name)
+    assert lifted.code == 0
+    assert "frozen no more" in lifted.out
+    assert desk.decide().code == 0
+
+
+def test_a_freeze_says_all_of_its_scope(desk: Desk) -> None:
+    told = desk.run(
+        "dora",
+        *("freeze", "--country", "KP", "--country", "IR", "--organisation", "harbor-cyber", "--gateway", "main"),
+        *("--authority", "CCO", "--reason", "order", "--until", "2099-01-01"),
+    )
+    assert told.code == 0
+    assert "country IR or KP, organisation harbor-cyber, gateway main is frozen until 2099-01-01T00:00:00Z" in told.out
+    everything = desk.run("dora", "freeze", "--all", "--authority", "CCO", "--reason", "order")
+    assert "everything is frozen" in everything.out
+    missed = desk.run("dora", "freeze", "--model", "mythos", "--authority", "CCO", "--reason", "order")
+    assert missed.code == 1
+    assert "did you mean `mythos-5`?" in missed.err
+
+
+def test_a_review_is_listed_shown_and_refused(desk: Desk) -> None:
+    assert "no case waits" in desk.run("dora", "reviews", "list").out
+    assert desk.decide("pentest_own_product").json["hold"] is True
+    listed = desk.run("dora", "reviews", "list", "--json").json["reviews"]
+    (case,) = [one["id"] for one in listed]
+    assert case in desk.run("dora", "reviews", "list").out
+    shown = desk.run("dora", "reviews", "show", case).out
+    for word in ("person:carol", "GLASSWING-PURPOSE-REVIEW", "PURPOSE_NEEDS_REVIEW", "what lifts it"):
+        assert word in shown
+    assert desk.run("dora", "reviews", "close", case, "--outcome", "refuse").code == 1
+    assert desk.run("dora", "reviews", "close", case, "--outcome", "perhaps").code == 2
+    closed = desk.run("dora", "reviews", "close", case, "--outcome", "refuse", "--rationale", "not theirs")
+    assert closed.code == 0
+    assert "refused" in closed.out
+    assert case not in desk.run("dora", "reviews", "list").out
+    assert case in desk.run("dora", "reviews", "list", "--all").out
+
+
+def test_a_match_is_released_with_the_rows_that_show_gives(desk: Desk, tmp_path: Path) -> None:
+    match = tmp_path / "match.yaml"
+    match.write_text(
+        "listings:\n- {party: harbor-cyber, list: EL, entry: Harbour Cyber Co., entry_version: '2026-11-01',"
+        " reference: x, status: potential, cleared_version: null, from: 2026-01-01, to: null}\n"
+    )
+    assert desk.shell("members", "import", str(match)).code == 0
+    assert desk.decide().json["hold"] is True
+    (case,) = [one["id"] for one in desk.run("dora", "reviews", "list", "--json").json["reviews"]]
+    clearance = tmp_path / "clearance.yaml"
+    clearance.write_text(desk.run("dora", "reviews", "show", case, "--json").json["clearance"])
+    shown = desk.run("dora", "reviews", "show", case).out
+    assert 'status: cleared, cleared_version: "2026-11-01"' in shown
+    close = ("reviews", "close", case, "--outcome", "release")
+    asked = desk.run("dora", *close, "--rationale", "another company", "--members", str(clearance))
+    assert asked.code == 0, asked.err
+    assert "another person confirms it" in asked.out
+    assert desk.run("dora", *close).code == 1
+    released = desk.run("egon", *close)
+    assert released.code == 0
+    assert "released" in released.out
+    assert desk.decide().code == 0
+
+
+def test_a_key_that_may_not_is_told_why(desk: Desk) -> None:
+    desk.monkeypatch.setenv("POLICY_ENGINE_KEY", desk.key(None))
+    told = desk.shell("freeze", "--all", "--authority", "CCO", "--reason", "order")
+    assert told.code == 1
+    assert "bound to a person" in told.err
+    desk.monkeypatch.setenv("POLICY_ENGINE_KEY", desk.key("dora", "decide"))
+    told = desk.shell("policy", "show")
+    assert told.code == 1
+    assert "the right `policy:read` is needed" in told.err
+    for wrong in ("pe_x_y", "line\nbreak", "ключ"):
+        desk.monkeypatch.setenv("POLICY_ENGINE_KEY", wrong)
+        told = desk.shell("policy", "show")
+        assert told.code in (1, 2)
+        assert wrong not in told.err + told.out
+
+
+def test_wrong_usage_exits_with_2(desk: Desk) -> None:
+    desk.monkeypatch.delenv("POLICY_ENGINE_KEY", raising=False)
+    told = desk.shell("policy", "show")
+    assert told.code == 2
+    assert "POLICY_ENGINE_KEY" in told.err
+    assert desk.run("dora", "policy", "show", "--report", "check").code == 2
+    told = desk.run("dora", "freeze", "--all", "--authority", "CCO", "--reason", "x", "--until", "later")
+    assert told.code == 2
+    assert "until" in told.err
+    assert desk.run("dora", "freeze", "--all").code == 2
+    for url in ("127.0.0.1:8181", "ftp://127.0.0.1", "http://", "http://127.0.0.1:x"):
+        desk.monkeypatch.setenv("POLICY_ENGINE_URL", url)
+        assert desk.run("dora", "policy", "show").code == 2
+
+
+def test_a_service_that_is_not_there_exits_with_4(desk: Desk) -> None:
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))
+    desk.monkeypatch.setenv("POLICY_ENGINE_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+    told = desk.run("dora", "policy", "show")
+    closed.close()
+    assert told.code == 4
+    assert "cannot be reached" in told.err
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Another kind of service: it sends whoever asks away, or answers what no policy engine does."""
+
+    seen: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append(self.headers["Authorization"])
+        answers = {"/moved": (302, b""), "/page": (200, b"<html>"), "/busy": (503, b"<html>")}
+        status, body = answers.get(self.path.removesuffix("/policy"), (200, b"{}"))
+        self.send_response(status)
+        self.send_header("Location", "/policy")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("path", "code"), [("/moved", 1), ("/page", 4), ("/busy", 4), ("/empty", 4)])
+def test_another_service_is_no_policy_engine_and_the_key_follows_no_redirection(
+    desk: Desk, path: str, code: int
+) -> None:
+    _Elsewhere.seen.clear()
+    server = HTTPServer(("127.0.0.1", 0), _Elsewhere)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        desk.monkeypatch.setenv("POLICY_ENGINE_URL", f"http://127.0.0.1:{server.server_port}{path}")
+        assert desk.run("dora", "policy", "show").code == code
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert len(_Elsewhere.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("policy", "propose"),
+        ("policy", "approve"),
+        ("policy", "rollback"),
+        ("policy", "show"),
+        ("freeze",),
+        ("unfreeze",),
+        ("reviews", "list"),
+        ("reviews", "show"),
+        ("reviews", "close"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_explains_itself_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    told = Shell(monkeypatch, capsys)(*command, "--help")
+    assert told.code == 0
+    assert f"Example: policy-engine {' '.join(command)}" in told.out
+    assert "--json" in told.out

@@ -1,0 +1,288 @@
+"""What auditors see on the command line."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from policy_engine.cli import log
+from policy_engine.domain.changes import Actor, BookApproved, BookFounded, BookProposed, FreezeDeclared
+from policy_engine.domain.freezes import Freeze, FreezeScope
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.ports import Entry
+from policy_engine.service.inspect import PARAMETERS
+from policy_engine.store.database import open_database
+from policy_engine.store.desk_log import DeskLog
+from tests.cli.test_cli import Shell, shell
+from tests.records import Entered, entered, put
+
+__all__ = ["shell"]
+
+GIVEN: Final = entered(120)
+
+
+@pytest.fixture
+def auditor(shell: Shell, tmp_path: Path) -> Shell:
+    """A command line on a database with 120 decisions."""
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, GIVEN)
+    engine.dispose()
+    return shell
+
+
+def newest_first() -> list[Entered]:
+    return sorted(GIVEN, key=lambda one: (one.at, one.log_index), reverse=True)
+
+
+def test_query_shows_the_newest_decisions_and_where_to_go_on(auditor: Shell) -> None:
+    told = auditor("log", "query", "--limit", "3")
+    assert told.code == 0
+    for one in newest_first()[:3]:
+        assert one.id in told.out
+    assert newest_first()[3].id not in told.out
+    cursor = told.out.split("--cursor ")[1].split()[0]
+
+    following = auditor("log", "query", "--limit", "3", "--cursor", cursor)
+    assert newest_first()[3].id in following.out
+    assert newest_first()[2].id not in following.out
+
+
+def test_query_as_json_is_the_page_that_the_service_gives(auditor: Shell) -> None:
+    page = auditor("log", "query", "--decision", "allow", "--limit", "1000", "--json").json
+    assert [one["answer"]["decision_id"] for one in page["decisions"]] == [
+        one.id for one in newest_first() if one.read.allowed
+    ]
+    assert page["decisions"][0] == json.loads(next(one for one in newest_first() if one.read.allowed).body)
+    assert page["next_cursor"] is None
+    assert page["as_of"]["root"] is None
+
+
+def test_every_filter_of_the_service_is_an_option(auditor: Shell) -> None:
+    for command in ("query", "export"):
+        told = auditor("log", command, "--help").out
+        for name in PARAMETERS:
+            assert f"--{name.replace('_', '-')}" in told
+
+
+def test_a_filter_that_is_none_is_wrong_usage_and_named(auditor: Shell) -> None:
+    for arguments, named in (
+        (("--decision", "maybe"), "decision"),
+        (("--from", "yesterday"), "from"),
+        (("--cursor", "x"), "cursor"),
+        (("--stats", "colour"), "--stats"),
+        (("--report", "secrets"), "--report"),
+        (("--report", "touched"), "--report"),
+        (("--report", "overrides:all"), "--report"),
+        (("--report", "book:yesterday"), "--report"),
+        (("--report", "subject-after:alice"), "--report"),
+        (("--report", "overrides", "--stats", "day"), "--report"),
+    ):
+        told = auditor("log", "query", *arguments)
+        assert told.code == 2, arguments
+        assert named in told.err
+
+
+@pytest.mark.parametrize("by", ["reason", "country", "model", "gateway", "day"])
+def test_statistics_count_denials_as_bars_and_as_json(auditor: Shell, by: str) -> None:
+    document = auditor("log", "query", "--stats", by, "--json").json
+    denied = [one for one in GIVEN if not one.read.allowed]
+    assert document["by"] == by
+    assert document["total"] == sum(count["number"] for count in document["counts"]) == len(denied)
+
+    told = auditor("log", "query", "--stats", by)
+    assert told.code == 0
+    assert "█" in told.out
+    assert str(document["counts"][0]["value"] or "-") in told.out
+
+
+def test_statistics_are_of_the_decisions_that_the_filters_leave(auditor: Shell) -> None:
+    document = auditor("log", "query", "--stats", "reason", "--decision", "allow", "--model", "opus-4.6", "--json").json
+    wanted = [one for one in GIVEN if one.read.allowed and one.read.model == "opus-4.6"]
+    assert document["total"] == len(wanted) > 0
+
+
+def test_the_report_of_a_model_says_who_touched_it(auditor: Shell) -> None:
+    document = auditor("log", "query", "--report", "touched:mythos-5", "--json").json
+    asked = {
+        (one.read.request.subject.id, one.read.decision)
+        for one in GIVEN
+        if one.read.model == "mythos-5" and one.read.request is not None
+    }
+    assert {(touch["subject"], touch["decision"]) for touch in document["touched"]} == asked
+
+    told = auditor("log", "query", "--report", "touched:mythos-5")
+    assert told.code == 0
+    assert all(subject in told.out for subject, _ in asked)
+
+
+def test_the_report_of_a_licence_lists_allows_for_which_it_was_usable(auditor: Shell) -> None:
+    document = auditor("log", "query", "--report", "licence:L-harbor-cyber", "--limit", "1000", "--json").json
+    wanted = [
+        one.id
+        for one in newest_first()
+        if one.read.allowed
+        and any(paper.id == "L-harbor-cyber" for party in one.read.parties for paper in party.authorisations)
+    ]
+    assert [one["answer"]["decision_id"] for one in document["decisions"]] == wanted
+    assert document["total"] == len(wanted) > 0
+    assert "0 denied" in auditor("log", "query", "--report", "licence:L-harbor-cyber").out
+
+
+@pytest.mark.parametrize(("report", "who"), [("subject-after", "carol"), ("organisation-after", "harbor-cyber")])
+def test_the_report_after_an_instant_lists_what_was_decided_since(auditor: Shell, report: str, who: str) -> None:
+    since = "2026-06-01T12:00:00Z"
+    document = auditor("log", "query", "--report", f"{report}:{who}@{since}", "--limit", "1000", "--json").json
+    found = {one["answer"]["decision_id"] for one in document["decisions"]}
+    for one in GIVEN:
+        asked = one.read.request
+        assert asked is not None
+        of_them = asked.subject.id == who or who in {party.organisation for party in one.read.parties}
+        if of_them and report == "organisation-after":
+            assert (one.id in found) == (one.at >= parse_instant(since))
+        if report == "subject-after":
+            assert (one.id in found) == (asked.subject.id == who and one.at >= parse_instant(since))
+    assert document["total"] == len(found) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Events of the desk, put straight into the log."""
+
+    url: str
+
+    def record(
+        self, name: str, at: str, person: str, event: BookFounded | BookProposed | BookApproved | FreezeDeclared
+    ) -> None:
+        engine = open_database(self.url)
+        desk = DeskLog(engine)
+        entry = Entry(id=name, at=parse_instant(at), actor=Actor(key="k", person=person), event=event)
+        desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
+        engine.dispose()
+
+
+def test_the_reports_of_the_desk_say_who_stopped_what_and_whose_book_was_in_force(shell: Shell, tmp_path: Path) -> None:
+    desk = Desk(f"sqlite:///{tmp_path / 'cli.db'}")
+    desk.record("e-1", "2026-06-01", "fay", BookFounded(fingerprint="sha256:first", archive="sha256:a"))
+    proposed = BookProposed(
+        proposal="P-1",
+        fingerprint="sha256:second",
+        archive="sha256:b",
+        base="sha256:first",
+        effective=None,
+        note="the order",
+        rollback=False,
+        withdraws=(),
+        reports=(),
+    )
+    desk.record("e-2", "2026-06-10", "pia", proposed)
+    approved = BookApproved(
+        proposal="P-1",
+        fingerprint="sha256:second",
+        archive="sha256:b",
+        in_force=parse_instant("2026-06-12"),
+        note="",
+        withdraws=(),
+    )
+    desk.record("e-3", "2026-06-11", "ada", approved)
+    freeze = Freeze(
+        id="F-1",
+        scope=FreezeScope(models=("mythos-5",)),
+        authority="the chief",
+        reason="an order",
+        start=parse_instant("2026-06-20"),
+    )
+    desk.record("e-4", "2026-06-20", "flo", FreezeDeclared(freeze=freeze))
+
+    before = shell("log", "query", "--report", "book:2026-06-11T23:59:59Z", "--json").json
+    assert (before["fingerprint"], before["taken_by"], before["approved_by"]) == ("sha256:first", "fay", None)
+    after = shell("log", "query", "--report", "book:2026-06-12", "--json").json
+    assert (after["fingerprint"], after["proposed_by"], after["approved_by"]) == ("sha256:second", "pia", "ada")
+    assert "ada" in shell("log", "query", "--report", "book:2026-06-12").out
+    assert "no book" in shell("log", "query", "--report", "book:2020-01-01").out
+
+    overrides = shell("log", "query", "--report", "overrides", "--json").json
+    assert [(one["kind"], one["actor"]) for one in overrides["changes"]] == [("freeze.declared", "flo")]
+    told = shell("log", "query", "--report", "overrides")
+    assert all(word in told.out for word in ("flo", "F-1", "an order", "the chief"))
+    none = shell("log", "query", "--report", "overrides", "--to", "2026-06-20", "--json").json
+    assert none["changes"] == []
+
+
+def test_help_explains_each_report_with_an_example(auditor: Shell) -> None:
+    told = " ".join(auditor("log", "query", "--help").out.replace("│", " ").split())
+    for _, _, example in log.REPORTS.values():
+        assert example in told
+
+
+def test_show_tells_the_record_with_its_log_index(auditor: Shell) -> None:
+    one = next(one for one in GIVEN if one.read.hold)
+    told = auditor("log", "show", one.id)
+    assert told.code == 0
+    read = one.read
+    assert read.request is not None
+    words = ("DENY and held", str(one.log_index), one.id, read.reason_code, read.request.subject.id, read.model)
+    assert all(word in told.out for word in words)
+    assert all(row.rule in told.out for row in read.findings)
+
+    document = auditor("log", "show", one.id, "--json").json
+    assert document == {"log_index": one.log_index, "record": json.loads(one.body)}
+
+
+def test_every_record_can_be_shown(auditor: Shell) -> None:
+    for one in GIVEN[:60]:
+        assert auditor("log", "show", one.id).code == 0
+
+
+def test_a_decision_that_is_not_there_fails(auditor: Shell) -> None:
+    told = auditor("log", "show", "01NONE")
+    assert told.code == 1
+    assert "01NONE" in told.err
+
+
+def test_export_writes_the_exact_records_and_says_what_it_wrote(auditor: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    told = auditor("log", "export", "--format", "jsonl", "--output", str(file), "--json").json
+    data = b"".join(one.body + b"\n" for one in GIVEN)
+    assert file.read_bytes() == data
+    assert told["sha256"] == hashlib.sha256(data).hexdigest()
+    assert told["bytes"] == len(data)
+    assert told["as_of"] == {"size": GIVEN[-1].log_index + 1, "root": None}
+    assert list(tmp_path.glob("*.partial")) == []
+
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, entered(9, first=GIVEN[-1].log_index + 1, seed=8))
+    engine.dispose()
+    again = tmp_path / "again.jsonl"
+    size = str(told["as_of"]["size"])
+    assert auditor("log", "export", "--output", str(again), "--size", size).code == 0
+    assert again.read_bytes() == data
+    assert auditor("log", "export", "--output", str(again)).code == 0
+    assert len(again.read_bytes()) > len(data)
+
+
+def test_export_as_csv_takes_filters(auditor: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    assert auditor("log", "export", "--format", "csv", "--output", str(file), "--model", "opus-4.6").code == 0
+    with file.open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert [row["decision_id"] for row in rows] == [one.id for one in GIVEN if one.read.model == "opus-4.6"]
+
+
+def test_an_export_that_cannot_be_is_wrong_usage(auditor: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    for arguments in (("--format", "xlsx"), ("--size", "100000"), ("--hold", "maybe")):
+        assert auditor("log", "export", "--output", str(file), *arguments).code == 2
+    assert not file.exists()
+
+
+def test_a_database_without_the_index_is_unavailable(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
+    assert shell("log", "query").code == 4
