@@ -72,6 +72,11 @@ class KeyRing:
             self._by_id = {key.id: key for key in self._keys.all() if key.revoked_at is None}
             self._epoch = epoch
 
+    def in_force(self, key_id: str) -> bool:
+        """Whether a key is in force under the epoch that stands now. Raises `MembersUnavailable`."""
+        self.refresh()
+        return key_id in self._by_id
+
     def authenticate(self, token: str) -> Key | None:
         """The key in force behind a token, or nothing."""
         prefix, _, rest = token.partition("_")

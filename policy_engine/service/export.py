@@ -1,0 +1,177 @@
+"""Exports of decisions: the exact bytes of the records, or flat columns for a spreadsheet, in the order of the log.
+
+An export is pinned to a size of the log: the same filters and size give the same bytes again. It is read window by
+window, so it takes the same memory however long it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Request, Subject
+from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.store.decision_index import DecisionIndex, Filters, Logged, marks_of
+
+WINDOW: Final = 200
+"""Entries of the log that are read at once: each may have 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of the export, and how far in the log it goes."""
+
+    data: bytes
+    through: int
+
+
+def export(index: DecisionIndex, filters: Filters, *, size: int, form: str) -> Iterator[Chunk]:
+    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable`, also in the middle."""
+    shape = FORMS[form]
+    if shape.head:
+        yield Chunk(data=shape.head, through=0)
+    for begin in range(0, size, WINDOW):
+        found = index.since(filters, size=size, begin=begin, width=WINDOW)
+        yield Chunk(data=b"".join(map(shape.line, found)), through=min(begin + WINDOW, size))
+
+
+def _json_line(logged: Logged) -> bytes:
+    return logged.body + b"\n"
+
+
+COLUMNS: Final = (
+    "log_index",
+    "decision_id",
+    "decided_at",
+    "valid_until",
+    "decision",
+    "hold",
+    "reason_code",
+    "reason_rule",
+    "subject_type",
+    "subject",
+    "acting_for",
+    "organisations",
+    "end_user_type",
+    "end_user",
+    "model",
+    "tier",
+    "action",
+    "purpose",
+    "place_country",
+    "place_subdivision",
+    "ip_country",
+    "destination_country",
+    "destination_host",
+    "citizenship_countries",
+    "organisation_countries",
+    "authorisations",
+    "codes",
+    "rules",
+    "missing",
+    "gateway",
+    "caller",
+    "request_id",
+    "policy_version",
+    "membership_revision",
+    "control_epoch",
+    "engine",
+)
+"""The columns of the flat form; a cell with several values has them sorted, with a blank between."""
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
+_FORMULAS: Final = (*_FORMULA, "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")
+
+
+def neutral(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins one."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def _csv_line(logged: Logged) -> bytes:
+    try:
+        told = _flat(read_record(logged.body))
+    except RecordFault:
+        # What a later release wrote; the line says that the decision is there.
+        told = {}
+    told |= {
+        "log_index": str(logged.log_index),
+        "decision_id": logged.id,
+        "decided_at": format_instant(logged.at),
+    }
+    return _row([neutral(told.get(column) or "") for column in COLUMNS])
+
+
+def _flat(record: RecordedDecision) -> dict[str, str | None]:
+    marks: dict[str, list[str]] = {}
+    for kind, value in sorted(marks_of(record)):
+        marks.setdefault(kind, []).append(value)
+    joined = {kind: " ".join(values) for kind, values in marks.items()}
+    return {
+        "valid_until": format_instant(record.valid_until),
+        "decision": record.decision,
+        "hold": "true" if record.hold else "false",
+        "reason_code": record.reason_code,
+        "reason_rule": record.reason_rule,
+        "organisations": joined.get("organisation"),
+        "model": record.model,
+        "tier": record.tier,
+        "citizenship_countries": joined.get("citizenship_country"),
+        "organisation_countries": joined.get("organisation_country"),
+        "authorisations": joined.get("authorisation"),
+        "codes": joined.get("code"),
+        "rules": joined.get("rule"),
+        "missing": " ".join(record.missing),
+        "gateway": record.caller.gateway,
+        "caller": record.caller.id,
+        "policy_version": record.policy_version,
+        "membership_revision": str(record.membership_revision),
+        "control_epoch": str(record.control_epoch),
+        "engine": record.engine,
+        **({} if record.request is None else _asked(record.request)),
+    }
+
+
+def _asked(request: Request) -> dict[str, str | None]:
+    end_user: Subject | None = request.end_user
+    return {
+        "subject_type": request.subject.type.value,
+        "subject": request.subject.id,
+        "acting_for": request.acting_for,
+        "end_user_type": None if end_user is None else end_user.type.value,
+        "end_user": None if end_user is None else end_user.id,
+        "action": request.action.value,
+        "purpose": request.purpose,
+        "place_country": request.place.country,
+        "place_subdivision": request.place.subdivision,
+        "ip_country": request.place.ip_country,
+        "destination_country": request.destination.country,
+        "destination_host": request.destination.host,
+        "request_id": request.request_id,
+    }
+
+
+def _row(cells: list[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """A form of export: its media type, what it begins with, and the line of a decision."""
+
+    media_type: str
+    head: bytes
+    line: Callable[[Logged], bytes]
+
+
+FORMS: Final[Mapping[str, Form]] = {
+    "jsonl": Form(media_type="application/jsonl", head=b"", line=_json_line),
+    "csv": Form(media_type="text/csv; charset=utf-8; header=present", head=_row(list(COLUMNS)), line=_csv_line),
+}
+"""The forms by their names: `jsonl` has the record's own bytes, one to a line, and `csv` flat columns (RFC 4180)."""

@@ -1,0 +1,300 @@
+"""What auditors ask of the log: pages of decisions, statistics, saved reports; every answer says which log it is of.
+
+A query is pinned to a size of the log, and its later pages to the same: what is decided meanwhile is in none of them.
+The size is the one of the last sealed checkpoint, as far as the index has come, with the checkpoint's root; of a log
+without checkpoints it is what the index covers, and there is no root.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.catalogue import Tier
+from policy_engine.domain.changes import Change
+from policy_engine.domain.desk import InForce, Proposal, desk_after
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.ports import DeskLog, LogUnavailable
+from policy_engine.domain.request import Action
+from policy_engine.domain.rules import REASON_CODES, REGIMES
+from policy_engine.formats.identifiers import shown, text_fault
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, Position, Touch
+
+PAGE: Final = 100
+LONGEST_PAGE: Final = 1_000
+
+Sealed = Callable[[], tuple[int, str] | None]
+"""The size of the log under its newest checkpoint with the checkpoint's root in base64; `None` without any."""
+
+
+def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Callable[[str], str | None]:
+    def fault(text: str) -> str | None:
+        return None if text in words else f"is one of {', '.join(sorted(words))}"
+
+    return fault
+
+
+def _country(text: str) -> str | None:
+    return None if re.fullmatch("[A-Z]{2}", text) else "is a country by its two capital letters"
+
+
+def _text(text: str) -> str | None:
+    if not 0 < len(text) <= MAX_TEXT:
+        return f"must have 1 to {MAX_TEXT} characters"
+    return text_fault(text)
+
+
+MAX_TEXT: Final = 300
+
+_DECISIONS: Final = ("allow", "deny")
+_FLAGS: Final = ("false", "true")
+_EDGES: Final = {"from": "start", "to": "end"}
+
+PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
+    "from": lambda _: None,
+    "to": lambda _: None,
+    "decision": _fixed(_DECISIONS),
+    "hold": _fixed(_FLAGS),
+    "subject": _text,
+    "organisation": _text,
+    "place_country": _country,
+    "citizenship_country": _country,
+    "organisation_country": _country,
+    "model": _text,
+    "tier": _fixed(tuple(tier.value for tier in Tier)),
+    "action": _fixed(tuple(action.value for action in Action)),
+    "regime": _fixed(REGIMES),
+    "rule": _text,
+    "code": _fixed(REASON_CODES),
+    "gateway": _text,
+    "policy_version": _text,
+    "request_id": _text,
+}
+"""Every filter that may be asked for, with what is wrong with a text for it."""
+
+
+def read_filters(given: Mapping[str, str], *, authorisation: str | None = None) -> Filters:
+    """The filters in texts by the names of `PARAMETERS`, with an authorisation where a report asks for one.
+
+    Raises `MalformedRequest`, which names each that is wrong.
+    """
+    faults: list[FieldFault] = []
+    values: dict[str, str | bool | datetime | None] = {"authorisation": authorisation}
+    for name, text in given.items():
+        test = PARAMETERS.get(name)
+        if test is None:
+            faults.append(FieldFault(field=shown(name), message="is no filter"))
+            continue
+        if name in _EDGES:
+            try:
+                values[_EDGES[name]] = parse_instant(text)
+            except InstantError as error:
+                faults.append(FieldFault(field=name, message=shown(str(error), 200)))
+            continue
+        fault = test(text)
+        if fault is not None:
+            faults.append(FieldFault(field=name, message=fault))
+        values[name] = text == "true" if name == "hold" else text
+    if faults:
+        raise MalformedRequest(*faults)
+    return msgspec.convert(values, Filters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsOf:
+    """The log that an answer is of: its size, and the root of its checkpoint in base64 where it has one."""
+
+    size: int
+    root: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Decisions newest first, where the next page begins, and the log that they are of."""
+
+    decisions: tuple[Logged, ...]
+    next_cursor: str | None
+    as_of: AsOf
+
+
+STATISTICS: Final[Mapping[str, str]] = {
+    "reason": "reason",
+    "country": "place_country",
+    "model": "model",
+    "gateway": "gateway",
+    "day": "day",
+    "decision": "decision",
+}
+"""What decisions are counted by, and the column of the index that says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many decisions have a value; `None` where it was not stated or is not on record."""
+
+    value: str | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """How many decisions there are for each value, and the log that they are counted in."""
+
+    by: str
+    counts: tuple[Count, ...]
+    as_of: AsOf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookAt:
+    """The book in force at an instant, and the proposal that brought it, if one did."""
+
+    at: datetime
+    book: InForce | None
+    proposal: Proposal | None
+
+
+class Inspector:
+    """Answers an auditor's questions. Methods raise `LogUnavailable` when the log cannot be read."""
+
+    def __init__(
+        self, *, index: DecisionIndex, indexer: Indexer, desk_log: DeskLog, sealed: Sealed = lambda: None
+    ) -> None:
+        self.index = index
+        self._indexer = indexer
+        self._desk_log = desk_log
+        self._sealed = sealed
+
+    def pin(self) -> AsOf:
+        """The log as it can be asked now. What the indexer left for less than a page is indexed first."""
+        if 0 < self._indexer.behind() < LONGEST_PAGE:
+            # Where the one writer is busy for long, the answer is of what is indexed, and says so.
+            with suppress(LogUnavailable):
+                self._indexer.catch_up(LONGEST_PAGE)
+        sealed = self._sealed()
+        indexed = self.index.size()
+        if sealed is None:
+            return AsOf(size=indexed, root=None)
+        size, root = sealed
+        return AsOf(size=size, root=root) if size <= indexed else AsOf(size=indexed, root=None)
+
+    def page(self, filters: Filters, *, limit: int, cursor: str | None) -> Page:
+        """A page of at most `limit` decisions; the cursor is one that an earlier page gave for the same filters.
+
+        Raises `MalformedRequest` for any other cursor.
+        """
+        digest = _digest(filters)
+        if cursor is None:
+            as_of, after = self.pin(), None
+        else:
+            held = _read_cursor(cursor, digest)
+            as_of, after = AsOf(size=held.size, root=held.root), Position(at=held.at, log_index=held.log_index)
+        found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)
+        shown_now = found[:limit]
+        following = None
+        if len(found) > limit:
+            last = shown_now[-1]
+            following = _cursor(_Cursor(as_of.size, as_of.root, digest, last.at, last.log_index))
+        return Page(decisions=shown_now, next_cursor=following, as_of=as_of)
+
+    def statistics(self, filters: Filters, by: str) -> Statistics:
+        """How many of the decisions that are asked for there are, by one of `STATISTICS`."""
+        as_of = self.pin()
+        counts = self.index.counts(filters, STATISTICS[by], size=as_of.size)
+        told = (
+            Count(value=_day(value) if by == "day" and value is not None else value, number=number)
+            for value, number in counts
+        )
+        return Statistics(by=by, counts=tuple(told), as_of=as_of)
+
+    def touches(self, filters: Filters) -> tuple[Touch, ...]:
+        """Who asked for what and was told what, of the decisions that are asked for."""
+        return self.index.touches(filters, size=self.pin().size)
+
+    def overrides(self, start: datetime | None = None, end: datetime | None = None) -> tuple[Change, ...]:
+        """Every freeze, its lifting, and every case for review that people released or refused, oldest first."""
+        return tuple(
+            change
+            for change in self._desk_log.changes(OVERRIDES)
+            if (start is None or change.at >= start) and (end is None or change.at < end)
+        )
+
+    def book_at(self, at: datetime) -> BookAt:
+        """The book in force at an instant, as everything that is recorded by now says."""
+        desk = desk_after(self._desk_log.changes(_BOOKS))
+        book = desk.book_at(at)
+        proposal = None if book is None or book.proposal is None else desk.proposals[book.proposal]
+        return BookAt(at=at, book=book, proposal=proposal)
+
+
+OVERRIDES: Final = (
+    "freeze.declared",
+    "freeze.lift_asked",
+    "freeze.lifted",
+    "review.release_asked",
+    "review.closed",
+)
+"""The kinds of change by which people stop what rules allow, or let go what rules hold."""
+
+_BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
+
+
+def _day(days: str) -> str:
+    return (parse_instant("1970-01-01") + timedelta(days=int(days))).date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    size: int
+    root: str | None
+    filters: str
+    at: datetime
+    log_index: int
+
+
+def _digest(filters: Filters) -> str:
+    told = {
+        one.name: format_instant(value) if isinstance(value, datetime) else value
+        for one in fields(filters)
+        if (value := getattr(filters, one.name)) is not None
+    }
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def _cursor(cursor: _Cursor) -> str:
+    told = {
+        "size": cursor.size,
+        "root": cursor.root,
+        "filters": cursor.filters,
+        "at": format_instant(cursor.at),
+        "log_index": cursor.log_index,
+    }
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    return base64.urlsafe_b64encode(canonical.encode()).decode().rstrip("=")
+
+
+def _read_cursor(text: str, digest: str) -> _Cursor:
+    try:
+        if len(text) > 1_000 or not text.isascii():
+            raise ValueError(text)
+        canonical = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = msgspec.json.decode(canonical, type=_Cursor)
+    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+        raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave")) from error
+    if _cursor(cursor) != text or not 0 <= cursor.log_index < cursor.size < 2**62:
+        raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave"))
+    if cursor.filters != digest:
+        raise MalformedRequest(FieldFault(field="cursor", message="was given for other filters"))
+    return cursor

@@ -1,0 +1,615 @@
+"""The index of decisions: what auditors filter by, derived from the committed records in the background.
+
+- The records are the truth. The index is made from their bytes alone, in small transactions, each of which also says
+  how far it has come, so a process that dies goes on where the last transaction ended, and several may work at once.
+- `rebuild` throws the index away and makes it again; the answers are the same.
+- A query sees only log indexes below a size, so its answer stays the same however many decisions come meanwhile.
+- A record that this release cannot read is found by what the log itself knows of it: time, decision, hold, request id.
+
+Every filter leads through an index that is in the order of the answer. Of several the rarest leads, and the others are
+tested on what it finds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Engine,
+    FromClause,
+    Row,
+    Select,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.request import SubjectType
+from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.store.changes import NEXT_INDEX
+from policy_engine.store.database import NotDurable, Reader, Writer, reading, reason_of, writing
+from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions
+
+SLICE: Final = 100
+"""Log entries that one transaction of the indexer takes: SQLite's only writer is not held for longer."""
+
+_PAUSE: Final = 0.01
+"""Seconds between two full slices, in which the log gets at SQLite's only writer."""
+
+_THROWN_AWAY_AT_ONCE: Final = 2_000
+_REBUILDING: Final = -1
+_PROBES: Final = (1_000, 30_000)
+"""How far filters are counted to learn which is the rarest of several: further where all are met that often."""
+
+COLUMNS: Final = (
+    "decision",
+    "hold",
+    "subject",
+    "place_country",
+    "model",
+    "tier",
+    "action",
+    "gateway",
+    "policy_version",
+    "request_id",
+)
+"""What a decision has one of, or none."""
+
+MARKS: Final = (
+    "organisation",
+    "organisation_country",
+    "citizenship_country",
+    "regime",
+    "rule",
+    "code",
+    "authorisation",
+)
+"""What a decision may have several of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What is asked for: all of it has to be so; `None` asks nothing.
+
+    `start` and `end` are a half-open interval of the instant of the decision. `subject` is an id, or `type:id`.
+    `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
+    incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
+    the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state. `authorisation` is
+    one that fitted the request and was usable.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    decision: str | None = None
+    hold: bool | None = None
+    subject: str | None = None
+    organisation: str | None = None
+    place_country: str | None = None
+    citizenship_country: str | None = None
+    organisation_country: str | None = None
+    model: str | None = None
+    tier: str | None = None
+    action: str | None = None
+    regime: str | None = None
+    rule: str | None = None
+    code: str | None = None
+    gateway: str | None = None
+    policy_version: str | None = None
+    request_id: str | None = None
+    authorisation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a page ended, newest first."""
+
+    at: datetime
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """A decision as it stands in the log: its number, its id, its instant, and the bytes."""
+
+    log_index: int
+    id: str
+    at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touch:
+    """How often a subject asked for an action and got the same answer, first and last."""
+
+    subject_type: str | None
+    subject: str | None
+    action: str | None
+    decision: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
+    """What the record has several of, as kind and value."""
+    found: set[tuple[str, str | None]] = set()
+    for party in record.parties:
+        found.add(("organisation", party.organisation))
+        found.add(("organisation_country", party.incorporated))
+        found.add(("organisation_country", party.headquarters))
+        found.update(("citizenship_country", country) for country in party.citizenships or ())
+        found.update(("authorisation", paper.id) for paper in party.authorisations if paper.state == "usable")
+    for finding in record.findings:
+        found.add(("regime", finding.regime))
+        found.add(("rule", finding.rule))
+        found.update(("code", code) for code in finding.codes)
+    request = record.request
+    if request is not None:
+        found.add(("organisation", request.acting_for))
+        found.add(("organisation", request.destination.host))
+        for subject in (request.subject, request.end_user):
+            if subject is not None and subject.type is SubjectType.ORGANISATION:
+                found.add(("organisation", subject.id))
+    return frozenset((kind, value) for kind, value in found if value is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What one slice of the log adds to the index."""
+
+    rows: list[dict[str, object]]
+    marks: list[dict[str, object]]
+
+
+class Indexer:
+    """Derives the index. Methods raise `LogUnavailable` when the database cannot be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def catch_up(self, limit: int) -> int:
+        """Index up to so many entries of the log, oldest first; how many were. Whatever was begun is finished first."""
+        done = 0
+        try:
+            while done < limit:
+                taken = self._step(min(SLICE, limit - done))
+                if not taken:
+                    break
+                done += taken
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+        return done
+
+    def behind(self) -> int:
+        """How many entries of the log are not indexed yet."""
+        try:
+            with reading(self._engine) as reader:
+                return max(0, _log_size(reader) - max(0, _next_index(reader)))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    def rebuild(self, told: Callable[[int], None] = lambda _: None) -> int:
+        """Throw the index away and make it again; how many entries of the log it covers then. `told` hears the same
+        number on the way. Queries see a shorter log meanwhile."""
+        try:
+            with writing(self._engine) as writer:
+                writer.execute(update(decision_index_progress).values(next_index=_REBUILDING))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+        done = 0
+        while taken := self.catch_up(SLICE):
+            done += taken
+            told(done)
+        return done
+
+    def _step(self, limit: int) -> int:
+        """One slice, in a transaction of its own; nought when there is none left."""
+        while True:
+            with reading(self._engine) as reader:
+                begin = _next_index(reader)
+                found = [] if begin == _REBUILDING else _entries(reader, begin, begin + limit)
+                end = begin if begin == _REBUILDING else min(begin + limit, _log_size(reader))
+            if begin == _REBUILDING:
+                self._throw_away()
+                continue
+            if end <= begin:
+                return 0
+            derived = _derive(found)
+            with writing(self._engine) as writer:
+                # The row stays locked until the commit: whoever else read the same slice finds it done.
+                moved = writer.execute(
+                    update(decision_index_progress)
+                    .where(decision_index_progress.c.next_index == begin)
+                    .values(next_index=end)
+                )
+                if moved.rowcount and derived.rows:
+                    writer.execute(insert(decision_index), derived.rows)
+                if moved.rowcount and derived.marks:
+                    writer.execute(insert(decision_marks), derived.marks)
+            if moved.rowcount:
+                return end - begin
+
+    def _throw_away(self) -> None:
+        """Empty the tables a little at a time; what is left after a crash is thrown away by the next one."""
+        key = tuple(decision_marks.primary_key)
+        some_marks = select(*key).limit(_THROWN_AWAY_AT_ONCE)
+        some_rows = select(decision_index.c.log_index).limit(_THROWN_AWAY_AT_ONCE)
+        removals = (
+            delete(decision_marks).where(tuple_(*key).in_(some_marks)),
+            delete(decision_index).where(decision_index.c.log_index.in_(some_rows)),
+        )
+        for removal in removals:
+            left = True
+            while left:
+                with writing(self._engine) as writer:
+                    if _held_next_index(writer) != _REBUILDING:
+                        return
+                    left = bool(writer.execute(removal).rowcount)
+        with writing(self._engine) as writer:
+            writer.execute(
+                update(decision_index_progress)
+                .where(decision_index_progress.c.next_index == _REBUILDING)
+                .values(next_index=0)
+            )
+
+
+def _next_index(reader: Reader) -> int:
+    return int(reader.execute(select(decision_index_progress.c.next_index)).scalar_one())
+
+
+def _held_next_index(writer: Writer) -> int:
+    return int(writer.execute(select(decision_index_progress.c.next_index).with_for_update()).scalar_one())
+
+
+def _log_size(reader: Reader) -> int:
+    return int(reader.execute(select(NEXT_INDEX)).scalar_one())
+
+
+def _entries(reader: Reader, begin: int, end: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    columns = decisions.c
+    return reader.execute(
+        select(
+            columns.log_index,
+            columns.id,
+            columns.body,
+            columns.decided_at,
+            columns.allowed,
+            columns.hold,
+            columns.caller,
+            columns.request_id,
+        ).where(columns.log_index >= begin, columns.log_index < end)
+    ).all()
+
+
+def _derive(entries: Sequence[Row[*tuple[Any, ...]]]) -> _Derived:
+    derived = _Derived([], [])
+    for entry in entries:
+        try:
+            record = read_record(entry.body)
+        except RecordFault:
+            record = None
+        derived.rows.append(
+            {
+                "log_index": entry.log_index,
+                "id": entry.id,
+                "at": entry.decided_at,
+                "decision": "allow" if entry.allowed else "deny",
+                "hold": entry.hold,
+                "caller": entry.caller,
+                "request_id": entry.request_id,
+                **_told(record),
+            }
+        )
+        if record is not None:
+            derived.marks.extend(
+                {"kind": kind, "value": value, "at": entry.decided_at, "log_index": entry.log_index}
+                for kind, value in sorted(marks_of(record))
+            )
+    return derived
+
+
+def _told(record: RecordedDecision | None) -> dict[str, object]:
+    """The columns that only the record itself tells."""
+    request = None if record is None else record.request
+    return {
+        "reason": None if record is None else record.reason_code,
+        "subject": None if request is None else request.subject.id,
+        "subject_type": None if request is None else request.subject.type.value,
+        "place_country": None if request is None else request.place.country,
+        "model": None if record is None else record.model,
+        "tier": None if record is None else record.tier,
+        "action": None if request is None else request.action.value,
+        "gateway": None if record is None else record.caller.gateway,
+        "policy_version": None if record is None else record.policy_version,
+    }
+
+
+class IndexerLoop:
+    """A thread that indexes what the log gets, at the latest `interval` seconds afterwards. `close` it.
+
+    A database that cannot be reached is tried again; `report` hears of the first failure after a success.
+    """
+
+    def __init__(self, indexer: Indexer, *, interval: float = 0.25, report: Callable[[str], None]) -> None:
+        self._indexer = indexer
+        self._interval = interval
+        self._report = report
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="decision-indexer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self, *, seconds: float = 10.0) -> None:
+        """Finish the slice at hand and stop."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stop.is_set():
+            try:
+                done = self._indexer.catch_up(SLICE)
+            except LogUnavailable as error:
+                if not failing:
+                    self._report(str(error))
+                failing, done = True, 0
+            else:
+                failing = False
+            self._stop.wait(self._interval if done < SLICE else _PAUSE)
+
+
+class DecisionIndex:
+    """What can be asked of the index.
+
+    Methods raise `LogUnavailable` when the database cannot be reached, and where the index does not cover the size that
+    is asked for, as while it is made again: half an answer looks like a whole one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def size(self) -> int:
+        """How many entries of the log the index covers: those with a log index below it. Nought while it is rebuilt."""
+        with self._reading() as reader:
+            return max(0, _next_index(reader))
+
+    def page(self, filters: Filters, *, size: int, after: Position | None, limit: int) -> tuple[Logged, ...]:
+        """Up to `limit` decisions below the size, newest first, from the position on: by instant, then by log index."""
+        with self._covering(size) as reader:
+            keys = [row.log_index for row in reader.execute(page_query(reader, filters, size, after, limit))]
+            return _read(reader, keys)
+
+    def since(self, filters: Filters, *, size: int, begin: int, width: int) -> tuple[Logged, ...]:
+        """The decisions with a log index from `begin` on, over `width` of them and below the size, as the log goes."""
+        query = (
+            select(decision_index.c.log_index)
+            .where(
+                decision_index.c.log_index >= begin,
+                decision_index.c.log_index < min(begin + width, size),
+                *_interval(decision_index, filters),
+                *_residual(decision_index, _conditions(filters)),
+            )
+            .order_by(decision_index.c.log_index)
+        )
+        with self._covering(size) as reader:
+            return _read(reader, list(reader.scalars(query)))
+
+    def find(self, decision_id: str) -> Logged | None:
+        """A decision by its id, indexed or not."""
+        query = select(decisions.c.log_index).where(decisions.c.id == decision_id)
+        with self._reading() as reader:
+            keys = list(reader.scalars(query))
+            return next(iter(_read(reader, keys)), None)
+
+    def counts(self, filters: Filters, by: str, *, size: int) -> tuple[tuple[str | None, int], ...]:
+        """How many decisions below the size there are for each value of `by`: a column, or `day` for the day of the
+        instant in UTC, as days since 1970-01-01. Days come in their order, all else with the most first."""
+        column: ColumnElement[Any] = decision_index.c[by] if by != "day" else _DAY
+        count = func.count().label("number")
+        with self._covering(size) as reader:
+            keys = _selected(reader, filters, size)
+            query = select(column.label("value"), count).where(*keys).group_by(column)
+            found = [(row.value, row.number) for row in reader.execute(query)]
+        if by == "day":
+            return tuple((str(value), number) for value, number in sorted(found))
+        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0] is not None, pair[0] or "")))
+
+    def touches(self, filters: Filters, *, size: int) -> tuple[Touch, ...]:
+        """Who asked for what below the size, by subject, action and answer, those with the latest answer first."""
+        columns = decision_index.c
+        who = (columns.subject_type, columns.subject, columns.action, columns.decision)
+        with self._covering(size) as reader:
+            query = (
+                select(*who, func.count().label("number"), func.min(columns.at), func.max(columns.at))
+                .where(*_selected(reader, filters, size))
+                .group_by(*who)
+            )
+            found = [
+                Touch(
+                    subject_type=row.subject_type,
+                    subject=row.subject,
+                    action=row.action,
+                    decision=row.decision,
+                    count=row.number,
+                    first=row[5],
+                    last=row[6],
+                )
+                for row in reader.execute(query)
+            ]
+        return tuple(sorted(found, key=lambda one: (one.last, one.subject or ""), reverse=True))
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        try:
+            with reading(self._engine) as reader:
+                yield reader
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+    @contextmanager
+    def _covering(self, size: int) -> Iterator[Reader]:
+        with self._reading() as reader:
+            if _next_index(reader) < size:
+                raise LogUnavailable("the index of decisions does not reach that far yet")
+            yield reader
+
+
+# A day in UTC; what the log has lies after 1970.
+_DAY: Final = type_coerce(decision_index.c.at, BigInteger) // 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Condition:
+    """One filter: what a column has to be, or a mark of a kind that has to be there."""
+
+    name: str
+    value: str | bool
+    is_mark: bool
+
+
+def _conditions(filters: Filters) -> list[_Condition]:
+    found = []
+    for name in (*COLUMNS, *MARKS):
+        value = getattr(filters, name)
+        if value is None:
+            continue
+        if name == "subject":
+            kind, separator, rest = value.partition(":")
+            if separator and kind in list(SubjectType):
+                found.append(_Condition(name="subject_type", value=kind, is_mark=False))
+                value = rest
+        found.append(_Condition(name=name, value=value, is_mark=name in MARKS))
+    return found
+
+
+def _interval(table: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
+    bounds = []
+    if filters.start is not None:
+        bounds.append(table.c.at >= filters.start)
+    if filters.end is not None:
+        bounds.append(table.c.at < filters.end)
+    return bounds
+
+
+def _leads(condition: _Condition, table: FromClause) -> list[ColumnElement[bool]]:
+    """The condition on the table that it is found in, so that its index serves it."""
+    if condition.is_mark:
+        return [table.c.kind == condition.name, table.c.value == condition.value]
+    return [table.c[condition.name] == condition.value]
+
+
+def _residual(table: FromClause, conditions: Sequence[_Condition]) -> list[ColumnElement[bool]]:
+    """The conditions, tested on each decision that is found; no planner can lead with any of them.
+
+    Left free, both planners would now and then take all that meets one filter, or the whole table, and sort what is
+    left. `IS TRUE` is served by no index, and what it tests is estimated as it is without it.
+    """
+    tests: list[ColumnElement[bool]] = []
+    for condition in conditions:
+        if condition.is_mark:
+            mark = decision_marks.alias()
+            found = select(literal(1)).where(
+                mark.c.kind == condition.name,
+                mark.c.value == condition.value,
+                mark.c.at == table.c.at,
+                mark.c.log_index == table.c.log_index,
+            )
+            tests.append(_each(found))
+        else:
+            tests.append((table.c[condition.name] == condition.value).is_(True))
+    return tests
+
+
+def _each(found: Select[int]) -> ColumnElement[bool]:
+    """Whether there is one, asked for each row: the offset keeps PostgreSQL from making a join of it."""
+    return found.limit(1).offset(0).exists()
+
+
+def _rarest(reader: Reader, filters: Filters, conditions: Sequence[_Condition]) -> _Condition | None:
+    """The condition that leads: of several the one that fewest decisions meet, counted up to a limit."""
+    able = [condition for condition in conditions if condition.name != "subject_type"]
+    if len(able) < 2:
+        return able[0] if able else None
+
+    def count(condition: _Condition, most: int) -> int:
+        table = decision_marks if condition.is_mark else decision_index
+        some = select(literal(1)).where(*_leads(condition, table), *_interval(table, filters)).limit(most)
+        return int(reader.execute(select(func.count()).select_from(some.subquery())).scalar_one())
+
+    for most in _PROBES:
+        counts = [count(condition, most) for condition in able]
+        if min(counts) < most:
+            break
+    return able[counts.index(min(counts))]
+
+
+def _led(reader: Reader, filters: Filters, size: int) -> tuple[FromClause, list[ColumnElement[bool]]]:
+    """The table whose index leads, with everything that is asked of it."""
+    conditions = _conditions(filters)
+    leader = _rarest(reader, filters, conditions)
+    rest = [condition for condition in conditions if condition is not leader]
+    if leader is None or not leader.is_mark:
+        table: FromClause = decision_index
+        tests = [] if leader is None else _leads(leader, table)
+        tests += _residual(table, rest)
+    else:
+        table = decision_marks.alias("led")
+        tests = _leads(leader, table)
+        tests += _residual(table, [condition for condition in rest if condition.is_mark])
+        columns = [condition for condition in rest if not condition.is_mark]
+        if columns:
+            row = decision_index.alias()
+            found = select(literal(1)).where(row.c.log_index == table.c.log_index, *_residual(row, columns))
+            tests.append(_each(found))
+    return table, [*tests, *_interval(table, filters), table.c.log_index < size]
+
+
+def page_query(
+    reader: Reader, filters: Filters, size: int, after: Position | None, limit: int
+) -> Select[tuple[datetime, int]]:
+    """The query of one page."""
+    table, tests = _led(reader, filters, size)
+    if after is not None:
+        tests.append(table.c.at <= after.at)
+        tests.append(or_(table.c.at < after.at, table.c.log_index < after.log_index))
+    newest_first = (table.c.at.desc(), table.c.log_index.desc())
+    return select(table.c.at, table.c.log_index).where(*tests).order_by(*newest_first).limit(limit)
+
+
+def _selected(reader: Reader, filters: Filters, size: int) -> list[ColumnElement[bool]]:
+    """What is asked, of rows of the index."""
+    table, tests = _led(reader, filters, size)
+    if table is decision_index:
+        return tests
+    return [decision_index.c.log_index.in_(select(table.c.log_index).where(*tests))]
+
+
+def _read(reader: Reader, keys: Sequence[int]) -> tuple[Logged, ...]:
+    """The decisions under log indexes, in the order of these."""
+    if not keys:
+        return ()
+    columns = decisions.c
+    query = select(columns.log_index, columns.id, columns.decided_at, columns.body).where(columns.log_index.in_(keys))
+    found = {
+        row.log_index: Logged(log_index=row.log_index, id=row.id, at=row.decided_at, body=row.body)
+        for row in reader.execute(query)
+    }
+    return tuple(found[key] for key in keys)
