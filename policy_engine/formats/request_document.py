@@ -21,7 +21,8 @@ from policy_engine.formats.identifiers import identifier_fault, shown, text_faul
 MAX_DEPTH: Final = 32
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
 _SUBDIVISION: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
-_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Possessive, so that a long string is not kept as that many places to go back to.
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MAX_REVISION: Final = 2**63 - 1
 

@@ -143,6 +143,8 @@ class DecisionLog:
 
     def read(self, decision_id: str) -> bytes | None:
         """The bytes that stand in the log under the id. Raises `LogUnavailable`."""
+        if "\0" in decision_id or _has_surrogate(decision_id):
+            return None
         try:
             with reading(self._engine) as reader:
                 return reader.scalar(select(decisions.c.body).where(decisions.c.id == decision_id))
