@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -32,6 +33,7 @@ from policy_engine.policy.reader import read_folder
 from policy_engine.service.assess import assess
 from policy_engine.service.decide import Decider
 from policy_engine.service.desk import Desk
+from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
@@ -40,7 +42,8 @@ from policy_engine.service.sealing import HistoryRefused, Sealing, SealKeeper
 from policy_engine.service.standing import Judges, StandingView
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
-from policy_engine.store.database import open_database
+from policy_engine.store.database import Database, open_database
+from policy_engine.store.decision_index import DecisionIndex, Indexer, IndexerLoop
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
@@ -127,6 +130,7 @@ class Parts:
     watcher: Watcher | None
     entries: LogEntries
     keeper: SealKeeper | None
+    inspector: Inspector
     close: Callable[[], None]
 
 
@@ -210,15 +214,11 @@ def build(
     stop_watching = _repeating("policy-watch", None if watcher is None else watcher.look, WATCH_SECONDS)
 
     entries = StoredLogEntries(engine)
-    keeper = None
-    if background:
-        keeper = SealKeeper(open_sealing(settings, entries), report=_report_seal)
-        keeper.sealing.require_history()
-    stop_sealing = _repeating("log-sealer", None if keeper is None else keeper.turn, SEAL_SECONDS)
+    keeper, inspector, stop_keeping = _kept(settings, engine, entries, desk_log, background=background)
 
     def close() -> None:
         stop_watching()
-        stop_sealing()
+        stop_keeping()
         if pool is not None:
             pool.shutdown(cancel_futures=True)
         log.close()
@@ -238,6 +238,7 @@ def build(
         watcher=watcher,
         entries=entries,
         keeper=keeper,
+        inspector=inspector,
         close=close,
     )
 
@@ -259,6 +260,41 @@ def _report_alarm(alarm: Alarm | None) -> None:
         logger.warning("the watched folder is in force")
     else:
         logger.error("the watched folder is refused", alarm=alarm.text)
+
+
+def _kept(
+    settings: Settings, engine: Database, entries: LogEntries, desk_log: DeskLog, *, background: bool
+) -> tuple[SealKeeper | None, Inspector, Callable[[], None]]:
+    """The sealed log and the auditor's index, kept up in the background or not at all; and what ends that."""
+    keeper = None
+    if background:
+        keeper = SealKeeper(open_sealing(settings, entries), report=_report_seal)
+        keeper.sealing.require_history()
+    indexer = Indexer(engine)
+    inspector = Inspector(
+        index=DecisionIndex(engine), indexer=indexer, desk_log=desk_log, sealed=lambda: _newest_seal(keeper)
+    )
+    indexing = IndexerLoop(indexer, report=_report_index)
+    if background:
+        indexing.start()
+    stop_sealing = _repeating("log-sealer", None if keeper is None else keeper.turn, SEAL_SECONDS)
+
+    def end() -> None:
+        stop_sealing()
+        indexing.close()
+
+    return keeper, inspector, end
+
+
+def _newest_seal(keeper: SealKeeper | None) -> tuple[int, str] | None:
+    sealed = None if keeper is None else keeper.sealed
+    if sealed is None:
+        return None
+    return sealed.end, b64encode(sealed.signed.checkpoint.root).decode("ascii")
+
+
+def _report_index(fault: str) -> None:
+    structlog.get_logger("policy_engine.index").error("decisions are not indexed", fault=fault)
 
 
 def _report_seal(alarm: str | None) -> None:

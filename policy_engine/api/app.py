@@ -56,7 +56,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.router.routes[:0] = [
         *gateway.routes(parts.decider, parts.ring),
         *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper),
-        *auditor.routes(parts.log, parts.ring),
+        *auditor.routes(parts.log, parts.ring, parts.inspector),
         *log.routes(
             None if parts.keeper is None else parts.keeper.sealing,
             parts.entries,

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from policy_engine.api.errors import problem_response
-from policy_engine.domain.ports import DecisionLog, Members, MembersUnavailable
+from policy_engine.domain.ports import DecisionLog, LogUnavailable, Members, MembersUnavailable
 from policy_engine.service.decide import Decider
 from policy_engine.service.sealing import SealKeeper
 from policy_engine.service.watch import Watcher
@@ -32,8 +32,11 @@ def routes(
             await asyncio.to_thread(members.control)
             if not await asyncio.to_thread(decider.has_book):
                 missing.append("no rule book is in force, or it cannot be read")
+            await asyncio.to_thread(log.check)
         except MembersUnavailable:
             missing.append("the database does not answer")
+        except LogUnavailable:
+            missing.append("the log cannot be written")
         if missing:
             return problem_response(
                 HTTPStatus.SERVICE_UNAVAILABLE,

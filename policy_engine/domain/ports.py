@@ -164,6 +164,10 @@ class DecisionLog(Protocol):
         """Whether records are still taken."""
         ...
 
+    def check(self) -> None:
+        """Raises `LogUnavailable` when the last records could not be written, and nothing can be written now."""
+        ...
+
     def append(self, record: Record) -> Future[Appended]: ...
 
     def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:

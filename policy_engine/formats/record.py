@@ -142,15 +142,25 @@ def _change(change: Change) -> Json:
 
 def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes) -> bytes:
     """The canonical bytes of the decision; `answer` is what `encode_answer` gave."""
-    return _record(decision, answer, _request(decision.request), [_party(party) for party in parties])
+    return encode_record_with(decision, encode_facts(parties), answer)
+
+
+def encode_facts(parties: tuple[Party, ...]) -> bytes:
+    """The member `facts` of a record."""
+    return _encoder.encode([_party(party) for party in parties])
+
+
+def encode_record_with(decision: Decision, facts: bytes, answer: bytes) -> bytes:
+    """The canonical bytes of the decision, from facts that are encoded already."""
+    return _record(decision, answer, _request(decision.request), facts)
 
 
 def encode_shortened_record(decision: Decision, request_digest: str, answer: bytes) -> bytes:
     """The record of a decision whose full record would be too long: the request by its digest, and no facts."""
-    return _record(decision, answer, {"sha256": request_digest}, [])
+    return _record(decision, answer, {"sha256": request_digest}, b"[]")
 
 
-def _record(decision: Decision, answer: bytes, request: Json, facts: list[Json]) -> bytes:
+def _record(decision: Decision, answer: bytes, request: Json, facts: bytes) -> bytes:
     return _encoder.encode(
         {
             "v": RECORD_VERSION,
@@ -163,7 +173,7 @@ def _record(decision: Decision, answer: bytes, request: Json, facts: list[Json])
             },
             "control_epoch": decision.control_epoch,
             "engine": ENGINE_VERSION,
-            "facts": facts,
+            "facts": msgspec.Raw(facts),
             "request": request,
         }
     )

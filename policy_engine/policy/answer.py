@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from policy_engine.domain.catalogue import Tier
+from policy_engine.domain.catalogue import Entry, Tier
 from policy_engine.domain.facts import AssertedValueError, Question, derive
 from policy_engine.domain.hypotheses import Inputs
 from policy_engine.domain.persons import ContradictionError
@@ -25,7 +25,8 @@ class Answered:
     """A verdict with what depends on more than one judgement.
 
     `valid_until` is the instant up to which an allow may be reused, and the instant of the answer for a deny.
-    `remedies` are looked for on a deny alone, and for a caller that may see explanations.
+    `remedies` are looked for on a deny alone, and for a caller that may see explanations. `changes_at` is the first
+    instant after the one judged at which anything changes that was read, for the alternatives too.
     """
 
     question: Question
@@ -33,6 +34,7 @@ class Answered:
     alternatives: tuple[str, ...]
     remedies: tuple[Remedy, ...]
     valid_until: datetime
+    changes_at: datetime | None
 
 
 def answer(judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime) -> Answered:
@@ -43,14 +45,17 @@ def answer(judge: Judge, roster: Roster, request: Request, caller: Caller, at: d
     """
     question = derive(request, roster, judge.book, caller, at)
     verdict = _judged(judge, question)
-    alternatives = _alternatives(judge, roster, request, caller, at, question)
+    others = _alternatives(judge, roster, request, caller, at, question)
+    alternatives = tuple(name for name, _, allowed in others if allowed)
+    changes = (question.horizon.until, *(other.horizon.until for _, other, _ in others))
     explained = caller.explain and not verdict.allowed and verdict.reason.rule != FAULT_RULE
     return Answered(
         question=question,
         verdict=verdict,
         alternatives=alternatives,
         remedies=_remedies(judge, question, alternatives) if explained else (),
-        valid_until=_valid_until(judge, question, verdict),
+        valid_until=reusable_until(judge, question.entry, question.horizon.until, at, allowed=verdict.allowed),
+        changes_at=min((change for change in changes if change is not None), default=None),
     )
 
 
@@ -63,20 +68,20 @@ def _judged(judge: Judge, question: Question) -> Verdict:
 
 def _alternatives(
     judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime, question: Question
-) -> tuple[str, ...]:
+) -> list[tuple[str, Question, bool]]:
+    """The models that are fallen back to, each with its question and whether it is allowed."""
     names = request.fallbacks
     if names is None:
         names = question.entry.fallbacks if question.entry is not None else ()
     own = question.entry.id if question.entry is not None else request.model
-    allowed = []
+    judged = []
     for name in dict.fromkeys(names):
         entry = judge.book.tables.catalogue.find(name, caller.gateway)
         if entry is None or entry.id == own:
             continue
         other = derive(replace(request, model=name), roster, judge.book, caller, at)
-        if _judged(judge, other).allowed:
-            allowed.append(name)
-    return tuple(allowed)
+        judged.append((name, other, _judged(judge, other).allowed))
+    return judged
 
 
 def _remedies(judge: Judge, question: Question, alternatives: tuple[str, ...]) -> tuple[Remedy, ...]:
@@ -92,12 +97,14 @@ def _remedies(judge: Judge, question: Question, alternatives: tuple[str, ...]) -
     return (*find_remedies(inputs, judged), *map(to_model, sorted(alternatives)))
 
 
-def _valid_until(judge: Judge, question: Question, verdict: Verdict) -> datetime:
-    if not verdict.allowed:
-        return question.at
+def reusable_until(
+    judge: Judge, entry: Entry | None, changes_at: datetime | None, at: datetime, *, allowed: bool
+) -> datetime:
+    """Until when an answer given at an instant may be reused: for a deny not at all."""
+    if not allowed:
+        return at
     settings = judge.book.settings
-    classified = question.entry is not None and question.entry.tier is Tier.CLASSIFIED
+    classified = entry is not None and entry.tier is Tier.CLASSIFIED
     seconds = settings.max_age_classified if classified else settings.max_age_other
-    limit = question.at + timedelta(microseconds=int(seconds * 1_000_000))
-    until = question.horizon.until
-    return limit if until is None else min(limit, until)
+    limit = at + timedelta(microseconds=int(seconds * 1_000_000))
+    return limit if changes_at is None else min(limit, changes_at)

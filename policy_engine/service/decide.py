@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from policy_engine.domain.decision import Decision, Record
-from policy_engine.domain.facts import AssertedValueError, Party
+from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Outcome
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.reviews import ReviewNeeded, with_reviews
@@ -23,13 +23,15 @@ from policy_engine.domain.verdict import Verdict, denied_by_engine
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
+    encode_facts,
     encode_problem_answer,
-    encode_record,
+    encode_record_with,
     encode_shortened_record,
     full_answer,
 )
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, request_digest, request_of
-from policy_engine.policy.answer import answer
+from policy_engine.policy.answer import Answered, answer, reusable_until
+from policy_engine.service.memory import Memory, Remembered
 from policy_engine.service.standing import Ground, StandingView
 
 MAX_ATTEMPTS = 8
@@ -126,6 +128,7 @@ class Decider:
         self._clock = clock
         self._new_id = new_id
         self._report_fault = report_fault
+        self._memory = Memory()
 
     def has_book(self) -> bool:
         """Whether a book is in force by which can be judged. Raises `MembersUnavailable`."""
@@ -251,12 +254,11 @@ class Decider:
         return Begun(request=request, digest=digest, caller=caller, attempt=attempt, answer=made.answer, handle=handle)
 
     def _made(self, request: Request, digest: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
-        decision, parties = self._judged(request, caller, ground, at)
-        model = request.model if decision.entry is None else decision.entry.id
-        verdict, reviews = with_reviews(decision.verdict, request, model, ground.desk.closings)
-        decision = replace(decision, verdict=verdict)
+        decision, reviews, facts = self._remembered(request, caller, ground, at) or self._judged_anew(
+            request, caller, ground, at
+        )
         reply = encode_answer(decision)
-        body = encode_record(decision, parties, reply)
+        body = encode_record_with(decision, facts, reply)
         if len(body) > MAX_RECORD_BYTES:
             self._report_fault("RecordTooLong")
             detail = (("fault", f"a record of {len(body)} bytes is longer than {MAX_RECORD_BYTES}"),)
@@ -273,9 +275,56 @@ class Decider:
             body = encode_shortened_record(decision, digest, reply)
         return _Made(answer=reply, record=_record_of(decision, body, digest, ground, reviews))
 
+    def _remembered(
+        self, request: Request, caller: Caller, ground: Ground, at: datetime
+    ) -> tuple[Decision, tuple[ReviewNeeded, ...], bytes] | None:
+        judge = ground.judge_at(at)
+        held = None if judge is None else self._memory.find(ground, request, caller, at)
+        if judge is None or held is None:
+            return None
+        until = reusable_until(judge, held.entry, held.valid_until, at, allowed=held.verdict.allowed)
+        decision = Decision(
+            id=self._new_id(at),
+            decided_at=at,
+            valid_until=min(until, ground.until(at) or until),
+            request=request,
+            caller=caller,
+            entry=held.entry,
+            verdict=held.verdict,
+            alternatives=held.alternatives,
+            ignored_properties=held.ignored,
+            policy_version=judge.book.fingerprint,
+            membership_revision=ground.roster.revision,
+            control_epoch=ground.epoch,
+        )
+        return decision, held.reviews, held.facts
+
+    def _judged_anew(
+        self, request: Request, caller: Caller, ground: Ground, at: datetime
+    ) -> tuple[Decision, tuple[ReviewNeeded, ...], bytes]:
+        decision, answered = self._judged(request, caller, ground, at)
+        model = request.model if decision.entry is None else decision.entry.id
+        verdict, reviews = with_reviews(decision.verdict, request, model, ground.desk.closings)
+        decision = replace(decision, verdict=verdict)
+        facts = encode_facts(() if answered is None else answered.question.parties)
+        explained = caller.explain and not verdict.allowed
+        if answered is not None and not explained and not verdict.draws and verdict.reason.rule != FAULT_RULE:
+            judged = Remembered(
+                verdict=verdict,
+                reviews=reviews,
+                entry=decision.entry,
+                alternatives=decision.alternatives,
+                ignored=decision.ignored_properties,
+                facts=facts,
+                valid_until=answered.question.horizon.until,
+                changes_at=answered.changes_at,
+            )
+            self._memory.keep(ground, request, caller, at, judged)
+        return decision, reviews, facts
+
     def _judged(
         self, request: Request, caller: Caller, ground: Ground, at: datetime
-    ) -> tuple[Decision, tuple[Party, ...]]:
+    ) -> tuple[Decision, Answered | None]:
         judge = ground.judge_at(at)
         roster = ground.roster
         base = Decision(
@@ -293,14 +342,14 @@ class Decider:
             control_epoch=ground.epoch,
         )
         if judge is None:
-            return base, ()
+            return base, None
         try:
             answered = answer(judge, roster, request, caller, at)
         except AssertedValueError as error:
             raise MalformedRequest(FieldFault(field="subject.properties", message=str(error))) from error
         except Exception as error:  # noqa: BLE001  whatever went wrong inside the engine is a recorded deny
             self._report_fault(type(error).__name__)
-            return replace(base, verdict=denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))), ()
+            return replace(base, verdict=denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))), None
         question = answered.question
         return replace(
             base,
@@ -310,7 +359,7 @@ class Decider:
             alternatives=answered.alternatives,
             remedies=answered.remedies,
             ignored_properties=question.ignored,
-        ), question.parties
+        ), answered
 
 
 def _record_of(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import DeskLog, Members
-from policy_engine.domain.roster import Roster
+from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
 
@@ -31,13 +31,15 @@ class Judges(Protocol):
 class Ground:
     """The members as known, the desk, and the judge of each book that is or comes into force.
 
-    A book that could not be read has no judge: what would be decided under it is denied with `NO_RULE`.
+    A book that could not be read has no judge: what would be decided under it is denied with `NO_RULE`. `edges` are the
+    instants at which any dated row of the members or of the books begins or ends.
     """
 
     roster: Roster
     epoch: int
     desk: Desk
     judges: tuple[tuple[InForce, Judge | None], ...]
+    edges: tuple[datetime, ...] = ()
 
     def judge_at(self, at: datetime) -> Judge | None:
         """The judge of the book in force at an instant."""
@@ -73,6 +75,7 @@ class StandingView:
         self._lock = threading.Lock()
         self._changes: tuple[Change, ...] = ()
         self._last_index = -1
+        self._roster_edges: frozenset[datetime] = frozenset()
         self._held: Ground | None = None
 
     def current(self) -> Ground:
@@ -103,6 +106,9 @@ class StandingView:
                 ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges)
             else:
                 ground = replace(held, roster=roster, epoch=standing.epoch)
+            if standing.rows is not None:
+                self._roster_edges = edges_of_members(standing.rows)
+            ground = replace(ground, edges=tuple(sorted(self._roster_edges | edges_of_books(ground.judges))))
             self._held = ground
             return ground
 
@@ -120,3 +126,31 @@ class StandingView:
         except BookLost:
             self._report_fault("BookLost")
             return None
+
+
+def edges_of_members(rows: RosterRows) -> frozenset[datetime]:
+    """Every instant at which a row begins or ends, a place was drawn or a cluster was read."""
+    edges: set[datetime | None] = set()
+    for column in fields(rows):
+        for row in getattr(rows, column.name):
+            valid = getattr(row, "valid", None)
+            if valid is not None:
+                edges |= {valid.start, valid.end}
+            edges |= {getattr(row, "at", None), getattr(row, "as_of", None)}
+    return frozenset(edge for edge in edges if edge is not None)
+
+
+def edges_of_books(judges: tuple[tuple[InForce, Judge | None], ...]) -> frozenset[datetime]:
+    """Every instant at which a rule, a suspension, a freeze or a country's place in a group begins or ends."""
+    edges: set[datetime | None] = set()
+    for _, judge in judges:
+        if judge is None:
+            continue
+        places = judge.book.tables.places
+        for valid in (
+            *(valid for row in judge.book.rows for valid in (row.valid, *row.suspended)),
+            *(member.valid for group in places.groups.values() for member in group.members),
+            *(rule.valid for rule in places.treat_as),
+        ):
+            edges |= {valid.start, valid.end}
+    return frozenset(edge for edge in edges if edge is not None)

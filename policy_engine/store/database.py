@@ -17,7 +17,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, NewType
+from typing import TYPE_CHECKING, Final, NewType, TypeAlias
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Reader = NewType("Reader", Connection)
 Writer = NewType("Writer", Connection)
+
+Database: TypeAlias = Engine
+"""An open database, for those who only hand it on."""
 
 _WRITES: Final = "policy_engine_writes"
 _RETRIES: Final = 5

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Final
 
 from sqlalchemy import Engine, func, insert, select
@@ -36,7 +37,7 @@ from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
-from policy_engine.store.control import Lock, move, take
+from policy_engine.store.control import Lock, move, take, write_again
 from policy_engine.store.database import NotDurable, Writer, reading, reason_of, verify_durable, writing
 from policy_engine.store.members import KINDS, add_revision, add_rows, read_rows
 from policy_engine.store.tables import controls, decisions, reviews
@@ -46,6 +47,8 @@ GROUP: Final = 512
 
 REPLAY_WINDOW: Final = timedelta(hours=1)
 """How far from an earlier decision under the same request id a repetition still gets that decision."""
+
+_DOUBTFUL_SECONDS: Final = 1.0
 
 _AUTHORISATIONS: Final = next(kind for kind in KINDS if kind.row is Authorisation)
 _DRAWS: Final = next(kind for kind in KINDS if kind.row is Draw)
@@ -99,6 +102,7 @@ class DecisionLog:
         self._waiting: deque[_Waiting] = deque()
         self._queued = 0
         self._closed = False
+        self._failed: float | None = None
         self._writer = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._writer.start()
 
@@ -106,6 +110,26 @@ class DecisionLog:
     def alive(self) -> bool:
         """Whether records are still taken."""
         return not self._closed and self._writer.is_alive()
+
+    def check(self) -> None:
+        """Raises `LogUnavailable` for a second after a failure, and then if a commit that changes nothing fails too.
+
+        Whoever asks before requests are sent here would otherwise never see the log recover. A disk that has room for
+        that commit may have none for a record; then the next record fails, and the second begins again.
+        """
+        failed = self._failed
+        if failed is None:
+            return
+        if monotonic() - failed < _DOUBTFUL_SECONDS:
+            raise LogUnavailable("the last records could not be written")
+        try:
+            with writing(self._engine) as writer:
+                take(writer, Lock.LOG)
+                write_again(writer)
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+        if self._failed == failed:
+            self._failed = None
 
     def append(self, record: Record) -> Future[Appended]:
         """Hand over a record. Raises `ValueError` for one with text that no database takes."""
@@ -189,8 +213,10 @@ class DecisionLog:
         cause: SQLAlchemyError | NotDurable | None = None
         try:
             answers = self._commit([one.records for one in group])
+            self._failed = None
         except (SQLAlchemyError, NotDurable) as error:
             failure, cause = reason_of(error), error
+            self._failed = monotonic()
         finally:
             for one, answer in zip(group, answers, strict=False):
                 one.tell(answer)

@@ -110,7 +110,7 @@ def somewhere(comparison: Comparison, random: Random) -> tuple[str, Action, int,
     return model, action, stretch, profile
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(SEEDS)
 def test_the_classes_that_differ_are_those_whom_the_engine_answers_otherwise_under_the_two_books(
     seed: int,

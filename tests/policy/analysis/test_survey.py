@@ -56,7 +56,7 @@ def test_a_row_that_reaches_no_item_never_matches() -> None:
 
 
 def test_a_grant_to_those_who_are_not_on_file_never_matches() -> None:
-    found = surveyed(GRANT, BAR, grant("STRANGERS", party="!on-file"))
+    found = surveyed(GRANT, BAR, grant("STRANGERS", item="", party="!on-file"))
     assert [one.rule for one in found.never_match] == ["STRANGERS"]
 
 

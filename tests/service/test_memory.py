@@ -1,0 +1,172 @@
+"""An answer that is remembered is, byte for byte, the one that would be given anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policy_engine.domain.changes import Actor
+from policy_engine.domain.decision import Record
+from policy_engine.domain.desk import Desk, InForce
+from policy_engine.domain.facts import AssertedValueError
+from policy_engine.domain.ports import Appended, Outcome
+from policy_engine.domain.request import Caller
+from policy_engine.domain.roster import Roster
+from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.policy.judge import Judge
+from policy_engine.service.decide import Decider
+from policy_engine.service.memory import Memory
+from policy_engine.service.standing import Ground, edges_of_books, edges_of_members
+from tests.laws import Asked, asked_of, some
+from tests.test_properties import instants_of
+from tests.worlds import friendly_world, world
+
+randoms = st.integers(0, 2**32).map(Random)
+MICROSECOND = timedelta(microseconds=1)
+LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Written:
+    """A log that takes every record."""
+
+    alive: bool = True
+    bodies: list[bytes] = field(default_factory=list)
+
+    def check(self) -> None:
+        return None
+
+    def append(self, record: Record) -> Future[Appended]:
+        self.bodies.append(record.body)
+        future: Future[Appended] = Future()
+        future.set_result(Appended(outcome=Outcome.COMMITTED, body=record.body))
+        return future
+
+    def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:
+        future: Future[tuple[Appended, ...]] = Future()
+        future.set_result(tuple(self.append(record).result() for record in records))
+        return future
+
+    def read(self, _decision_id: str) -> bytes | None:
+        return None
+
+
+@dataclass
+class View:
+    """One ground for ever."""
+
+    ground: Ground
+
+    def current(self) -> Ground:
+        return self.ground
+
+    def refresh(self) -> Ground:
+        return self.ground
+
+
+def ground_of(asked: Asked) -> Ground:
+    book = InForce(
+        fingerprint=asked.book.fingerprint, archive="", start=LONG_AGO, via="founding", actor=Actor(key="test")
+    )
+    judges = ((book, Judge(asked.book)),)
+    return Ground(
+        roster=Roster.as_known(asked.rows, revision=1),
+        epoch=1,
+        desk=Desk(books=(book,)),
+        judges=judges,
+        edges=tuple(sorted(edges_of_members(asked.rows) | edges_of_books(judges))),
+    )
+
+
+@dataclass
+class Asker:
+    """A decider whose clock and ids are given with each question."""
+
+    ground: Ground
+    log: Written = field(default_factory=Written)
+    now: datetime = LONG_AGO
+    number: int = 0
+    decider: Decider = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decider = Decider(
+            view=View(self.ground),  # type: ignore[arg-type]  # a fake of the view, which has no protocol
+            log=self.log,
+            clock=lambda: self.now,
+            new_id=lambda _: f"01{self.number:04d}",
+            report_fault=lambda _: None,
+        )
+
+    def ask(self, document: Mapping[str, Any], caller: Caller, at: datetime, number: int) -> bytes | str:
+        self.now, self.number = at, number
+        try:
+            return self.decider.begin(document, caller).answer + b"\n" + self.log.bodies[-1]
+        except (MalformedRequest, AssertedValueError) as error:
+            return str(error)
+
+
+def moments(random: Random, asked: Asked) -> Iterator[datetime]:
+    """Instants at and around edges, some of them earlier than the one before, and some shortly after one another."""
+    edges = sorted(set(instants_of(asked)))
+    edges = [edge for edge in edges if edge.year > 2024] or [asked.at]
+    for _ in range(6):
+        edge = random.choice([asked.at, random.choice(edges)])
+        yield edge - MICROSECOND
+        yield edge
+        yield edge + timedelta(seconds=random.choice([0, 1, 40]))
+        yield asked.at
+
+
+@settings(max_examples=60)
+@given(randoms)
+def test_whatever_was_asked_before_the_answer_and_the_record_are_those_of_one_who_remembers_nothing(
+    random: Random,
+) -> None:
+    document = friendly_world(random) if some(random, 0.7) else world(random)
+    asked = asked_of(document)
+    caller = replace(asked.caller, explain=some(random, 0.5))
+    ground = ground_of(asked)
+    remembering = Asker(ground)
+    others = [caller, replace(caller, gateway="another"), replace(caller, explain=not caller.explain)]
+    numbers = count()
+    for at in moments(random, asked):
+        request = dict(document["request"])
+        if some(random, 0.3):
+            request["request_id"] = f"gw-{random.randrange(9)}"
+        who = random.choice([caller, caller, *others])
+        number = next(numbers)
+        anew = Asker(replace(ground, roster=Roster.as_known(asked.rows, revision=1)))
+        assert remembering.ask(request, who, at, number) == anew.ask(request, who, at, number)
+
+
+def test_an_allow_that_is_asked_for_again_is_remembered_and_on_another_ground_it_is_not() -> None:
+    random = Random(7)
+    found = 0
+    while found < 5:
+        document = friendly_world(random)
+        asked = asked_of(document)
+        ground = ground_of(asked)
+        asker = Asker(ground)
+        told = asker.ask(document["request"], asked.caller, asked.at, 1)
+        if not isinstance(told, bytes) or b'"allowed":true' not in told:
+            continue
+        found += 1
+        memory: Memory = asker.decider._memory
+        request = asker.decider.begin(document["request"], asked.caller).request
+        later = asked.at + MICROSECOND
+        edges = [edge for edge in ground.edges if edge > asked.at]
+        if memory.find(ground, request, asked.caller, asked.at) is None:
+            # It takes a place on a cap.
+            assert any(row.named_users is not None for row in asked.rows.authorisations)
+            continue
+        assert not edges or memory.find(ground, request, asked.caller, edges[0]) is None
+        assert memory.find(ground, request, asked.caller, asked.at - MICROSECOND) is None
+        assert memory.find(ground_of(asked), request, asked.caller, later) is None
