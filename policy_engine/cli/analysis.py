@@ -60,6 +60,7 @@ def diff(
     new: Annotated[Path, typer.Argument(help="Folder of the book after.")],
     *,
     at: Annotated[str | None, typer.Option("--at", help="Compare at this instant alone; else over all time.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="Compare from this instant on.")] = None,
     as_json: JsonFlag = False,
     html: HtmlOption = None,
 ) -> None:
@@ -67,10 +68,12 @@ def diff(
 
     Example: policy-engine policy diff policies next --at 2026-06-13T15:00:00Z
     """
-    instant = _instant(at)
+    if at is not None and since is not None:
+        raise typer.BadParameter("an instant alone, or from an instant on", param_hint="--at and --since")
+    instant, beginning = _instant(at), _instant(since)
     before, after = read_folder(old), read_folder(new)
     with _progress("comparing") as progress:
-        report = diff_of_files(before, after, instant, progress)
+        report = diff_of_files(before, after, instant, progress, since=beginning)
     if html is not None:
         _write(html, diff_page(report))
     if as_json:

@@ -1,7 +1,7 @@
 """Everything that is found out about a proposed book before anybody may approve it: check, cases, diff, impact.
 
 The book is read and its worked examples are run; a rule that changed its meaning needs a line in the changelog. The
-exact difference is taken at the instant at which the book is to be in force, and the recorded decisions and everybody
+exact difference is taken from the instant on at which the book is to be in force. The recorded decisions and everybody
 on file are judged under both books. Freezes are left out on both sides, or a freeze would hide what the book changes.
 """
 
@@ -117,7 +117,7 @@ def _cases(results: tuple[CaseResult, ...]) -> ReportContent:
 
 
 def _diff(old: Book, new: Book, candidate: Candidate) -> ReportContent:
-    report = diff_report(old, new, candidate.effective)
+    report = diff_report(old, new, since=candidate.effective)
     summary = (
         f"{_many(len(report.answers), 'class of requesters', 'classes of requesters')} answered otherwise,"
         f" {len(report.reasons)} with the same answer for another reason"

@@ -114,6 +114,13 @@ def stretches_of(books: Iterable[Book]) -> tuple[Stretch, ...]:
     return (first, *rest)
 
 
+def _from(stretch: Stretch, since: datetime) -> Stretch:
+    """What is left of a stretch that ends after an instant."""
+    if stretch.start is not None and stretch.start >= since:
+        return stretch
+    return Stretch(start=since, end=stretch.end, instant=since)
+
+
 _EPOCH: Final = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
@@ -164,12 +171,21 @@ class _Place:
     change: _Change
 
 
-def compare(old: Book, new: Book, at: datetime | None = None, progress: Progress | None = None) -> Comparison:
-    """The differences at an instant, or over all time when none is given.
+def compare(
+    old: Book,
+    new: Book,
+    at: datetime | None = None,
+    progress: Progress | None = None,
+    *,
+    since: datetime | None = None,
+) -> Comparison:
+    """The differences at an instant, or over all time when none is given, or from an instant on.
 
     Raises `DisprovedError` when the engine does not answer a witness as the analysis says.
     """
     stretches = stretches_of((old, new)) if at is None else (Stretch(start=at, end=at, instant=at),)
+    if since is not None:
+        stretches = tuple(_from(one, since) for one in stretches if one.end is None or one.end > since)
     atlas = Atlas((old, new), [stretch.instant for stretch in stretches])
     sides = [(Side(book=0, at=one.instant), Side(book=1, at=one.instant)) for one in stretches]
     differences = differences_between(atlas, models_of((old, new)), stretches, sides, progress)

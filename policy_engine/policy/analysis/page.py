@@ -12,8 +12,8 @@ from typing import Final
 
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
-from policy_engine.policy.analysis.differences import Difference
-from policy_engine.policy.analysis.report import DiffReport, actions_in_words, models_in_words, place_in_words
+from policy_engine.policy.analysis.differences import Difference, Where
+from policy_engine.policy.analysis.report import SHOWN, DiffReport, actions_in_words, models_in_words, place_in_words
 from policy_engine.policy.analysis.survey import PERSPECTIVES, Access, Flip, IdleRow, Survey
 from policy_engine.policy.analysis.survey_report import (
     NAMED,
@@ -203,12 +203,22 @@ def _difference(one: Difference) -> Iterator[str]:
         yield "<p>… and others</p>"
     if not one.whole:
         yield f'<p class="dim">Of those only some: whom other rules answer with {one.old} as well stay out.</p>'
-    yield "<details><summary>where, and an example</summary>"
-    yield from _list(place_in_words(where) for where in one.where)
+    yield from _places(one.where)
+    yield "<details><summary>an example</summary>"
     before, after = one.witness_old, one.witness_new
     yield f"<p>At {escape(one.witness.at)}: {_tag(before.decision)} {escape(before.rule)} {escape(before.code)} to "
     yield f"{_tag(after.decision)} {escape(after.rule)} {escape(after.code)}</p>"
     yield f"<pre>{escape(_plain(one.witness.request))}\n{escape(_plain(one.witness.members))}</pre></details></div>"
+
+
+def _places(where: Sequence[Where]) -> Iterator[str]:
+    """For which actions on which models, and when: the first ones, and the others folded away."""
+    shown, more = where[:SHOWN], where[SHOWN:]
+    yield from (f"<p>for {escape(place_in_words(one))}</p>" for one in shown)
+    if more:
+        yield f"<details><summary>and {len(more)} more</summary>"
+        yield from _list(place_in_words(one) for one in more)
+        yield "</details>"
 
 
 def _plain(value: Mapping[str, object]) -> str:

@@ -25,12 +25,14 @@ SHOWN: Final = 4
 class DiffReport:
     """Every class of requesters who are answered otherwise by the new book than by the old one.
 
-    `at` is the instant looked at, or `None` for all time; `stretches` counts the times in which nothing dated changes.
+    `at` is the instant looked at, or `None` for all time, from `since` on where that is set; `stretches` counts the
+    times in which nothing dated changes.
     """
 
     old: str
     new: str
     at: datetime | None
+    since: datetime | None = None
     stretches: int
     differences: tuple[Difference, ...]
 
@@ -50,6 +52,7 @@ class DiffReport:
             "old": self.old,
             "new": self.new,
             "at": None if self.at is None else format_instant(self.at),
+            "since": None if self.since is None else format_instant(self.since),
             "stretches": self.stretches,
             "changes": dict(Counter(f"{one.old} -> {one.new}" for one in self.answers)),
             "differences": [difference_content(one) for one in self.differences],
@@ -65,6 +68,8 @@ class DiffReport:
 
     def _lines(self) -> Iterator[str]:
         when = "at " + format_instant(self.at) if self.at is not None else f"over {self.stretches} stretches of time"
+        if self.since is not None:
+            when = f"from {format_instant(self.since)} on, {when}"
         answers, reasons = self.answers, self.reasons
         if not self.differences:
             yield f"nobody is answered otherwise {when}"
@@ -80,26 +85,39 @@ class DiffReport:
                 yield f"  {one.old}, by {' and '.join(one.rules)}: {_clauses(one, 1)} ({_places(one.where, 1)})"
 
 
-def diff_report(old: Book, new: Book, at: datetime | None = None, progress: Progress | None = None) -> DiffReport:
-    """What differs between two books at an instant, or over all time when none is given.
+def diff_report(
+    old: Book,
+    new: Book,
+    at: datetime | None = None,
+    progress: Progress | None = None,
+    *,
+    since: datetime | None = None,
+) -> DiffReport:
+    """What differs between two books at an instant, or over all time when none is given, or from an instant on.
 
     Pure. Raises `DisprovedError` when the engine does not answer a witness as the analysis says.
     """
-    comparison = compare(old, new, at, progress)
+    comparison = compare(old, new, at, progress, since=since)
     return DiffReport(
         old=old.fingerprint,
         new=new.fingerprint,
         at=at,
+        since=since,
         stretches=len(comparison.stretches),
         differences=comparison.differences,
     )
 
 
 def diff_of_files(
-    old: Mapping[str, bytes], new: Mapping[str, bytes], at: datetime | None = None, progress: Progress | None = None
+    old: Mapping[str, bytes],
+    new: Mapping[str, bytes],
+    at: datetime | None = None,
+    progress: Progress | None = None,
+    *,
+    since: datetime | None = None,
 ) -> DiffReport:
     """The same of two books in files by their names. Raises `FaultsError` for a book that cannot be read."""
-    return diff_report(read_book(old), read_book(new), at, progress)
+    return diff_report(read_book(old), read_book(new), at, progress, since=since)
 
 
 def difference_content(one: Difference) -> dict[str, object]:

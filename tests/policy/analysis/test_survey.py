@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.analysis.page import diff_page, survey_page
@@ -280,3 +281,14 @@ def test_text_document_and_csv_say_the_same_of_an_answer() -> None:
     assert isinstance(access, list)
     assert {row["decision"] for row in rows} == {one["decision"] for one in access}
     assert "allow" in survey_text(found)
+
+
+def test_a_difference_from_an_instant_on_leaves_out_what_was_over_and_has_what_is_to_come() -> None:
+    dated = bar("ORDER", party="foreign-person", **{"from": "2026-03-01", "to": "2026-05-01"})
+    old, new = read(GRANT, BAR), read(GRANT, BAR, dated)
+    before, within, after = (parse_instant(text) for text in ("2026-02-01", "2026-04-01", "2026-05-01"))
+    whole = diff_report(old, new, since=before)
+    assert {(one.old, one.new) for one in whole.answers} == {("allow", "deny")}
+    assert {where.start for one in whole.answers for where in one.where} == {parse_instant("2026-03-01")}
+    assert {where.start for one in diff_report(old, new, since=within).answers for where in one.where} == {within}
+    assert diff_report(old, new, since=after).differences == ()
