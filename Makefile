@@ -5,10 +5,10 @@ INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runti
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types format bench mutation lock clean
+.PHONY: help setup run test lint types format bench mutation lock clean verify-with-go
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: $(INSTALLED) ## create .venv from the locks; PYTHON=python3.12 chooses the interpreter
 
@@ -60,3 +60,6 @@ lock: setup ## compile requirements/*.txt anew, with the newest versions that re
 
 clean: ## remove .venv and everything built or cached
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+verify-with-go: setup ## seal a log and verify it with programs in Go that are not ours; needs Go and its proxy
+	PATH="$$PATH:/usr/local/go/bin" tests/external/verify_with_go.sh

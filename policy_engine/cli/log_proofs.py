@@ -15,7 +15,6 @@ import msgspec
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
-from sqlalchemy import Engine
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
@@ -76,10 +75,13 @@ class _Log:
     """The log of the settings, to be read."""
 
     settings: Settings
-    engine: Engine
     entries: LogEntries
     desk_log: DeskLog
+    members: Members
     past: RecordedPast
+    index: DecisionIndex
+    indexer: Indexer
+    retirement: Retirement
 
     def sealing(self) -> Sealing:
         """The sealed log. Raises `HistoryRefused` where its key is not, since one made now would be another."""
@@ -94,7 +96,7 @@ class _Log:
 
     def roster(self) -> Roster:
         """The members as known now."""
-        snapshot = Members(self.engine).snapshot()
+        snapshot = self.members.snapshot()
         return Roster.as_known(snapshot.rows, revision=snapshot.revision)
 
     def decision(self, decision_id: str) -> LogEntry:
@@ -116,10 +118,13 @@ def _open() -> Iterator[_Log]:
         desk_log = DeskLog(engine)
         yield _Log(
             settings=settings,
-            engine=engine,
             entries=LogEntries(engine),
             desk_log=desk_log,
+            members=Members(engine),
             past=RecordedPast(desk_log, Library(desk_log.content)),
+            index=DecisionIndex(engine),
+            indexer=Indexer(engine),
+            retirement=Retirement(engine),
         )
     except _FAILURES as error:
         _fail(str(error))
@@ -408,7 +413,7 @@ def look_back(
 
 
 def _last_epoch(log: _Log) -> int:
-    return Members(log.engine).control().epoch
+    return log.members.control().epoch
 
 
 def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
@@ -524,7 +529,7 @@ def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
         err.print(f"{gone.content.year} was retired: its decisions are no longer kept", markup=False)
     sealed = log.sealing().sealed()
     size = 0 if sealed is None else sealed.end
-    index, indexer = DecisionIndex(log.engine), Indexer(log.engine)
+    index, indexer = log.index, log.indexer
     while index.size() < size and indexer.catch_up(1_000):
         pass
     for begin in range(0, size, WINDOW):
@@ -636,10 +641,9 @@ def retire(
         removed = remove_retired(
             log.entries,
             log.sealing(),
-            Retirement(log.engine),
+            log.retirement,
             log.desk(),
             year,
-            now=system_clock(),
             progress=shown,
         )
     if as_json:

@@ -20,6 +20,7 @@ from policy_engine.cli.case_report import (
     try_mutants,
 )
 from policy_engine.cli.check_report import check_folder, report_document, tell_report
+from policy_engine.cli.impact import impact
 from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.domain.rules import Book
@@ -125,3 +126,4 @@ def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
 
 app.command("analyse")(analyse)
 app.command("diff")(diff)
+app.command("impact")(impact)

@@ -56,6 +56,7 @@ def serve(
         port=settings.port,
         http="httptools",
         loop="uvloop",
+        log_config=None,
         log_level="warning",
         access_log=False,
     )

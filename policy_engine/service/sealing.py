@@ -82,14 +82,15 @@ class Sealing:
 
         Raises `LogLocked` when another process seals, what `ledger.sealer.seal` raises, and `LogUnavailable`.
         """
-        for past in self._entries.years()[:-1]:
-            if self.tiles(past.year).read(CHECKPOINT) is None:
-                self._seal_year(past)
         sealed = None
         year = self._current_year()
         while year is not None:
             sealed, following = self._seal_year(year)
             year = None if following is None else self._begin(following)
+        # Last, so that a past year that cannot be made again does not keep the log from being sealed.
+        for past in self._entries.years()[:-1]:
+            if self.tiles(past.year).read(CHECKPOINT) is None:
+                self._seal_year(past)
         return sealed
 
     def _seal_year(self, year: LogYear) -> tuple[SealedYear, LogYear | None]:
@@ -253,6 +254,7 @@ class SealKeeper:
             alarm = self._look()
         except _FAILURES as error:
             alarm = f"the log is not sealed: {type(error).__name__}: {error}"
+            self._look()
         if alarm != self.alarm:
             self.alarm = alarm
             self._report(alarm)

@@ -342,6 +342,9 @@ class _Unavailable:
 
     alive = False
 
+    def check(self) -> None:
+        raise LogUnavailable("disk full")
+
     def append(self, _record: object) -> Future[Appended]:
         failed: Future[Appended] = Future()
         failed.set_exception(LogUnavailable("disk full"))

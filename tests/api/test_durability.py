@@ -89,6 +89,9 @@ class _LostAnswer:
         self._log = log
         self.bodies: list[bytes] = []
 
+    def check(self) -> None:
+        self._log.check()
+
     def append(self, record: Record) -> Future[Appended]:
         appended = self._log.append(record).result(timeout=10)
         assert appended.body is not None

@@ -147,7 +147,16 @@ ALL_ROWS = (
     Row("GLASSWING-ACCESS", "consortium", "permit", begins=GLASSWING_BEGINS),
     Row("GLASSWING-MEMBERSHIP", "consortium", "deny", begins=GLASSWING_BEGINS),
     Row("GLASSWING-PURPOSE", "consortium", "deny", begins=GLASSWING_BEGINS),
-    Row("GLASSWING-PURPOSE-REVIEW", "consortium", "deny", hold=True, begins=GLASSWING_BEGINS),
+    Row(
+        "GLASSWING-PURPOSE-REVIEW",
+        "consortium",
+        "deny",
+        hold=True,
+        begins=GLASSWING_BEGINS,
+        unless=("GLASSWING-RELEASE",),
+    ),
+    Row("GLASSWING-RELEASE", "consortium", "note", obligations=("retain:authorisation",)),
+    Row("GLASSWING-REVIEWED-ACCESS", "consortium", "permit", begins=GLASSWING_BEGINS),
     Row("OPERATOR-MODEL-KNOWN", "operator", "deny"),
     Row("OPERATOR-SUBJECT-KNOWN", "operator", "deny"),
     Row("OPERATOR-ASSERTION-CONFLICT", "operator", "deny", hold=True),
@@ -165,7 +174,8 @@ ALL_ROWS = (
     Row("OPERATOR-EXPORT-DESK", "operator", "permit"),
     Row("OPERATOR-AUTHORISED-USE", "operator", "permit", obligations=("retain:authorisation",)),
     Row("INBOUND-DISTILLED", "operator", "deny"),
-    Row("INBOUND-DISTILLED-REVIEW", "operator", "deny", hold=True),
+    Row("INBOUND-DISTILLED-REVIEW", "operator", "deny", hold=True, unless=("INBOUND-RELEASE",)),
+    Row("INBOUND-RELEASE", "operator", "note"),
     Row("INBOUND-DISTILLED-NOTE", "operator", "note"),
     Row("MOFCOM-BLOCKING", "cn-blocking", "deny", hold=True, begins="2021-01-09T00:00:00Z"),
 )
@@ -2208,6 +2218,30 @@ def glasswing_access(w: World, p: Party) -> set[str]:
     return {"MEMBER_ACTIVE", "PURPOSE_OK"} if glasswing_member(w, p) else set()
 
 
+def glasswing_reviewed_access(w: World, p: Party) -> set[str]:
+    """GLASSWING-REVIEWED-ACCESS: calls by members for a purpose that was reviewed."""
+    if w.entry.get("consortium") != "glasswing" or w.action not in CALLS:
+        return set()
+    if w.purpose is None or w.purpose not in (w.entry.get("purposes_needing_review") or []):
+        return set()
+    return {"MEMBER_ACTIVE"} if glasswing_member(w, p) else set()
+
+
+def released(w: World, p: Party, regime: str) -> bool:
+    """A review left an exception of the regime on file for the organisation acting."""
+    return bool(usable(w, p, holder_alone(p), regime, ("exception",)))
+
+
+def glasswing_release(w: World, p: Party) -> bool:
+    """What lifts GLASSWING-PURPOSE-REVIEW."""
+    return released(w, p, "consortium")
+
+
+def inbound_release(w: World, p: Party) -> bool:
+    """What lifts INBOUND-DISTILLED-REVIEW."""
+    return released(w, p, "operator")
+
+
 def operator_staff_access(w: World, p: Party) -> set[str]:
     """OPERATOR-STAFF-ACCESS: employees of the vendor administer its models."""
     if w.kind != "model" or w.action != "administer" or w.vendor is None or p.org is None:
@@ -2328,6 +2362,16 @@ def exemption_note(w: World, p: Party) -> set[str]:
     return {"EXEMPTION_APPLIED"} if us_com_2026_06_26(w, p) else set()
 
 
+def glasswing_release_note(w: World, p: Party) -> set[str]:
+    """GLASSWING-RELEASE as a finding."""
+    return {"EXCEPTION_APPLIED"} if glasswing_release(w, p) else set()
+
+
+def inbound_release_note(w: World, p: Party) -> set[str]:
+    """INBOUND-RELEASE as a finding."""
+    return {"EXCEPTION_APPLIED"} if inbound_release(w, p) else set()
+
+
 def sta_note(w: World, p: Party) -> set[str]:
     """EAR-STA as a finding: claimed and available."""
     return {"EXCEPTION_APPLIED"} if ear_sta(w, p) else set()
@@ -2383,6 +2427,7 @@ GRANTS: dict[str, Callable[[World, Party], set[str]]] = {
     "VENDOR-GENERAL-ACCESS": vendor_general_access,
     "VENDOR-PUBLISHED-WEIGHTS": vendor_published_weights,
     "GLASSWING-ACCESS": glasswing_access,
+    "GLASSWING-REVIEWED-ACCESS": glasswing_reviewed_access,
     "OPERATOR-STAFF-ACCESS": operator_staff_access,
     "OPERATOR-EXPORT-DESK": operator_export_desk,
     "OPERATOR-AUTHORISED-USE": operator_authorised_use,
@@ -2401,6 +2446,8 @@ NOTES: dict[str, Callable[[World, Party], set[str]]] = {
     "OFAC-50-MINORITY": ofac_50_minority,
     "VENDOR-OWNERSHIP-MINORITY": vendor_ownership_minority,
     "INBOUND-DISTILLED-NOTE": inbound_distilled_note,
+    "GLASSWING-RELEASE": glasswing_release_note,
+    "INBOUND-RELEASE": inbound_release_note,
 }
 
 LICENCE_NOTES = ("US-ORDER-LICENCES", "ITAR-AUTHORISATIONS", "EAR-AUTHORISATIONS")
@@ -2418,6 +2465,8 @@ CODE_BESIDE_WHICH = {
 
 
 LIFTERS: dict[str, Callable[[World, Party], bool]] = {
+    "GLASSWING-RELEASE": glasswing_release,
+    "INBOUND-RELEASE": inbound_release,
     "US-COM-2026-06-26": us_com_2026_06_26,
     "US-ORDER-LICENCES": us_order_licences,
     "ITAR-AUTHORISATIONS": itar_authorisations,

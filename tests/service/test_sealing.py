@@ -474,6 +474,21 @@ def test_tiles_that_are_lost_are_not_made_again_from_an_altered_database(log: Lo
         log.sealing().seal()
 
 
+def test_a_past_year_that_cannot_be_made_again_is_an_alarm_and_the_log_is_sealed_all_the_same(log: Log) -> None:
+    log.commit(300)
+    log.commit(10, at=IN_2027)
+    log.sealing().seal()
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000017")
+    shutil.rmtree(log.folder / "ledger" / "2026")
+    log.commit(5, at=IN_2027)
+    keeper = SealKeeper(log.sealing(), report=lambda _: None)
+    keeper.turn()
+    assert keeper.alarm is not None
+    assert "HistoryDiffers" in keeper.alarm
+    assert keeper.sealed is not None
+    assert keeper.sealed.end == 315
+
+
 def test_one_byte_changed_in_the_row_of_a_decision_is_found_and_named(anywhere: Log) -> None:
     anywhere.commit(300)
     anywhere.sealing().seal()

@@ -1,0 +1,365 @@
+"""The commands by which an operator and an auditor prove the log: what they print, and how they exit."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+import uvicorn
+
+from policy_engine.api.app import create_app
+from policy_engine.cli.decide import decide_now
+from policy_engine.domain.instants import Validity, parse_instant
+from policy_engine.domain.request import Caller
+from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
+from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.sealing import Sealing, SealKeeper
+from policy_engine.store.database import open_database, writing
+from policy_engine.wiring import Parts, Settings, build, open_sealing
+from tests.cli.test_cli import Shell, Told
+from tests.conftest import POLICIES
+from tests.service.decisions import DEMO
+
+BEGIN: Final = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+CAROL: Final[dict[str, object]] = {
+    "subject": {"type": "person", "id": "carol"},
+    "model": "mythos-5",
+    "action": "infer",
+    "purpose": "defensive_cybersecurity",
+    "place": {"country": "US"},
+}
+
+
+class Office:
+    """A shell beside a log, whose clock and sealer the test holds."""
+
+    def __init__(self, shell: Shell, monkeypatch: pytest.MonkeyPatch, folder: Path, migrated: Path) -> None:
+        self.shell, self.folder = shell, folder
+        (folder / "office.db").write_bytes(migrated.read_bytes())
+        self.settings = Settings(
+            database_url=f"sqlite:///{folder / 'office.db'}",
+            policies=POLICIES,
+            ledger=folder / "ledger",
+            witness=folder / "witness",
+            log_key=folder / "log.key",
+            log_origin="pdp.example/log",
+        )
+        for name in ("database_url", "policies", "ledger", "witness", "log_key", "log_origin"):
+            monkeypatch.setenv(f"POLICY_ENGINE_{name.upper()}", str(getattr(self.settings, name)))
+        monkeypatch.setenv("COLUMNS", "250")
+        self._monkeypatch = monkeypatch
+        self.now = BEGIN
+        self.parts: Parts = build(self.settings, clock=lambda: self.now)
+        self.parts.members.record(DEMO, actor="test", reason="test", at=BEGIN)
+        self.sealing: Sealing = open_sealing(self.settings, self.parts.entries)
+
+    def __call__(self, *arguments: str) -> Told:
+        return self.shell("log", *arguments)
+
+    def decide(self, **changes: object) -> str:
+        """The id of a decision, which is sealed too."""
+        self.parts.decider.view.refresh()
+        answer = json.loads(decide_now(self.parts.decider, {**CAROL, **changes}, Caller(id="cli", explain=True)))
+        self.sealing.seal()
+        return str(answer["decision_id"])
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    def key(self, year: int = 2026) -> str:
+        """The file of a verifier key."""
+        path = self.folder / f"{year}.vkey"
+        path.write_text(self.sealing.key(year).verifier.encode() + "\n")
+        return str(path)
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """The service, on a port that the shell knows."""
+        app = create_app(replace(self.parts, keeper=SealKeeper(self.sealing, report=lambda _: None)))
+        listening = socket.socket()
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", http="h11", loop="asyncio", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        self._monkeypatch.setenv("POLICY_ENGINE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        made = self.parts.ring.create(
+            name="test", rights=RIGHTS, at=self.now, random_hex=secrets.token_hex, person="dora"
+        )
+        self._monkeypatch.setenv("POLICY_ENGINE_KEY", made.token)
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)
+            listening.close()
+
+
+@pytest.fixture
+def office(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], migrated: Path, tmp_path: Path
+) -> Iterator[Office]:
+    made = Office(Shell(monkeypatch, capsys), monkeypatch, tmp_path, migrated)
+    yield made
+    made.parts.close()
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_without_fault_verifies_with_its_database_and_an_older_checkpoint(office: Office) -> None:
+    office.decide()
+    checkpoint = office.folder / "ledger" / "2026" / "checkpoint"
+    (office.folder / "older.txt").write_bytes(checkpoint.read_bytes())
+    office.decide()
+    told = office("verify", "--database", "--older", office.path("older.txt"))
+    assert told.code == 0, told.err
+    assert "pdp.example/log/2026: 4 entries" in told.out
+    assert "4 entries of the database are those sealed, 0 wait to be sealed" in told.out
+    (year,) = office("verify", "--database", "--older", office.path("older.txt"), "--json").json["years"]
+    assert (year["size"], year["compared"], year["waiting"], year["held_against"]) == (4, 4, 0, [3, 4])
+
+
+def test_the_first_fault_is_named_and_the_exit_is_1(office: Office) -> None:
+    name = office.decide()
+    engine = open_database(office.settings.database_url)
+    with writing(engine) as writer:
+        writer.exec_driver_sql("DROP TRIGGER decisions_refuse_update")
+        writer.exec_driver_sql("UPDATE decisions SET body = ? WHERE id = ?", (b"{}", name))
+    engine.dispose()
+    assert office("verify").code == 0
+    told = office("verify", "--database")
+    assert (told.code, told.err) == (1, "2026: entry 2 in the database is not the one sealed\n")
+    bundle = office.folder / "ledger" / "2026" / "tile" / "entries" / "000.p" / "3"
+    bundle.write_bytes(bundle.read_bytes()[:-1])
+    told = office("verify")
+    assert told.code == 1
+    assert told.err.startswith("2026: tile/entries/000.p/3: entry 2")
+
+
+def test_a_witness_that_is_missing_or_a_key_that_is_missing_is_a_fault_and_no_key_is_made(office: Office) -> None:
+    office.decide()
+    (office.folder / "witness" / "2026.witness").rename(office.folder / "w")
+    told = office("verify")
+    assert told.code == 1
+    assert "what the witness has seen is missing" in told.err
+    office.settings.log_key.unlink()
+    told = office("verify")
+    assert told.code == 1
+    assert "there is no key" in told.err
+    assert not office.settings.log_key.exists()
+
+
+def test_a_copy_is_verified_with_the_key_alone_and_not_under_another_one(office: Office) -> None:
+    office.decide()
+    folder = office.path("ledger/2026")
+    told = office("verify", "--tiles", folder, "--key", office.key())
+    assert (told.code, told.out.startswith("pdp.example/log/2026: 3 entries")) == (0, True)
+    assert office("verify", "--tiles", folder, "--key", office.key(2027)).code == 1
+
+
+def test_a_receipt_verifies_offline_for_its_record_and_for_no_other(office: Office) -> None:
+    name = office.decide()
+    told = office("receipt", name, "--output", office.path("r.tlog-proof"), "--record", office.path("r.json"))
+    assert told.code == 0, told.err
+    assert office.sealing.key(2026).verifier.encode() in told.out
+    arguments = ("verify", "--receipt", office.path("r.tlog-proof"), "--record", office.path("r.json"))
+    told = office(*arguments, "--key", office.key())
+    assert told.code == 0, told.err
+    assert "entry 2 of pdp.example/log/2026, whose checkpoint has 3 entries" in told.out
+    record = office.folder / "r.json"
+    record.write_bytes(record.read_bytes().replace(b"allow", b"deny", 1))
+    told = office(*arguments, "--key", office.key())
+    assert told.code == 1
+    assert "the entry is not proven" in told.err
+    record.write_bytes(b"")
+    (office.folder / "r.tlog-proof").write_bytes(b"nothing")
+    assert office(*arguments, "--key", office.key()).code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--receipt", "r"),
+        ("--tiles", "t"),
+        ("--tiles", "t", "--key", "no-such-file"),
+        ("--key", "k", "--database"),
+        ("--older", "no-such-file"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(office: Office, arguments: tuple[str, ...]) -> None:
+    assert office("verify", *arguments).code == 2
+
+
+def test_a_checkpoint_of_another_log_is_wrong_usage(office: Office) -> None:
+    office.decide()
+    checkpoint = (office.folder / "ledger" / "2026" / "checkpoint").read_bytes()
+    (office.folder / "other.txt").write_bytes(checkpoint.replace(b"pdp.example", b"pdp.elsewhere"))
+    told = office("verify", "--older", office.path("other.txt"))
+    assert told.code == 2
+    assert "`pdp.elsewhere/log/2026`, which is not verified here" in told.err
+
+
+def test_a_year_that_is_not_there_is_a_fault_and_an_empty_log_is_none(office: Office) -> None:
+    assert office("verify").out == "nothing is sealed yet\n"
+    office.decide()
+    assert office("verify", "--year", "2025").code == 1
+    assert office("verify", "--year", "2026").code == 0
+
+
+# --- replay and lookback ----------------------------------------------------------------------------------------------
+
+
+def carol_is_listed(office: Office) -> None:
+    """It becomes known that carol's organisation was listed all along."""
+    employer = next(row.organisation for row in DEMO.employments if row.person == "carol")
+    listing = Listing(
+        party=employer,
+        list="EL",
+        entry="X",
+        entry_version="1",
+        reference="90 FR 1",
+        status=ListingStatus.CONFIRMED,
+        valid=Validity(start=parse_instant("2026-01-01"), end=None),
+    )
+    office.parts.members.record(RosterRows(listings=(listing,)), actor="t", reason="t", at=BEGIN)
+
+
+def test_a_replay_exits_0_for_the_same_and_1_with_every_place_that_differs(office: Office) -> None:
+    name = office.decide()
+    carol_is_listed(office)
+    told = office("replay", name)
+    assert (told.code, told.out) == (0, f"{name}: the same\n")
+    assert office("replay", name, "--json").json["same"] is True
+    told = office("replay", name, "--known-now")
+    assert told.code == 1
+    assert "recorded allow; with what is known now deny" in told.out
+    assert "$.facts[0].known.listings: recorded" in told.out
+    assert office("replay", "no-such-id").code == 1
+
+
+def test_a_lookback_tells_what_a_rule_would_deny_and_exits_1_where_there_is_something(office: Office) -> None:
+    name = office.decide()
+    period = ("--from", "2026-11-01", "--to", "2026-12-01")
+    told = office("lookback", "--rule", "VENDOR-REGION", *period)
+    assert (told.code, told.out) == (0, "0 of 1 allows would be denied; 0 could not be judged\n")
+    told = office("lookback", "--rule", "NO-SUCH", *period)
+    assert (told.code, "is in none of the books" in told.err) == (2, True)
+    assert office("lookback", "--rule", "VENDOR-REGION", "--from", "yesterday").code == 2
+    carol_is_listed(office)
+    office.parts.decider.view.refresh()
+    answer = msgspec.json.decode(decide_now(office.parts.decider, CAROL, Caller(id="cli", explain=True)), type=_Answer)
+    rule = next(one.rule for one in answer.findings if "LISTED_PARTY" in one.codes)
+    told = office("lookback", "--rule", rule, *period)
+    assert told.code == 1
+    assert told.out.startswith(f"{name}  2026-11-20T12:00:00.000000Z  person:carol  infer  mythos-5  ")
+    assert told.out.endswith("1 of 1 allows would be denied; 0 could not be judged\n")
+    lines = office("lookback", "--rule", rule, *period, "--book-now", "--json").out.splitlines()
+    assert [json.loads(line).get("decision_id") for line in lines] == [name, None]
+    assert json.loads(lines[-1]) == {"decisions": 2, "allows": 1, "found": 1, "not_judged": 0}
+
+
+class _Finding(msgspec.Struct):
+    rule: str
+    codes: list[str]
+
+
+class _Answer(msgspec.Struct):
+    findings: list[_Finding]
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pack_by_ids_or_by_a_query_is_the_same_and_verifies(office: Office) -> None:
+    allowed = office.decide()
+    office.decide(subject={"type": "person", "id": "nobody"})
+    told = office("evidence", allowed, "--output", office.path("one.zip"), "--json")
+    assert told.code == 0, told.err
+    assert (told.json["records"], told.json["changes"], told.json["books"]) == (1, 1, 1)
+    query = "decision=allow&model=mythos-5"
+    assert office("evidence", "--query", query, "--output", office.path("two.zip")).code == 0
+    assert (office.folder / "one.zip").read_bytes() == (office.folder / "two.zip").read_bytes()
+    with zipfile.ZipFile(office.path("one.zip")) as pack:
+        pack.extract("verify.py", office.folder)
+    run = subprocess.run(  # noqa: S603  the program that was just unpacked
+        [sys.executable, "-I", office.path("verify.py"), office.path("one.zip"), "--key", office.key()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "verified: 1 records and 1 changes, each in the log")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 2),
+        (("ID", "--query", "model=x"), 2),
+        (("--query", "colour=red"), 2),
+        (("--query", "model=x&model=y"), 2),
+        (("--query", "model=never-asked"), 1),
+        (("no-such-id",), 1),
+    ],
+)
+def test_a_pack_of_nothing_is_not_written(office: Office, arguments: tuple[str, ...], code: int) -> None:
+    office.decide()
+    assert office("evidence", *arguments, "--output", office.path("none.zip")).code == code
+    assert not list(office.folder.glob("none.zip*"))
+
+
+# --- holds and retiring -----------------------------------------------------------------------------------------------
+
+
+def test_holds_are_placed_listed_and_released_and_a_year_is_retired_when_none_stands(office: Office) -> None:
+    name = office.decide()
+    office.now = datetime(2036, 11, 21, tzinfo=UTC)
+    office.decide()
+    with office.served():
+        held = office("hold", "--subject", "person:carol", "--reason", "BIS request", "--json").json
+        assert office("holds").out.startswith(f"{held['id']}  held  subject person:carol  dora")
+        told = office("retire", "2026", "--reason", "schedule")
+        assert told.code == 1
+        assert f"decision `{name}` is under hold `{held['id']}`: BIS request" in told.err
+        assert office("verify", "--database").code == 0
+        told = office("release", held["id"], "--reason", "BIS letter")
+        assert (told.code, told.out) == (0, f"{held['id']}: subject person:carol is released\n")
+        told = office("retire", "2026", "--reason", "schedule")
+        assert told.code == 0, told.err
+        assert "2026 is retired since 2036-11-21" in told.out
+        assert "1 decisions were removed" in told.out
+        assert office("retire", "2026", "--reason", "again", "--json").json == {
+            "year": 2026,
+            "decisions": 1,
+            "removed": 0,
+        }
+    office.sealing.seal()
+    told = office("verify", "--database")
+    assert told.code == 0, told.err
+    assert "retired: the hashes alone are left" in told.out
+    told = office("replay", name)
+    assert (told.code, "2026 was retired" in told.err) == (1, True)
+    assert "2026 was retired" in office("evidence", "--query", "model=x", "--output", office.path("x.zip")).err
+
+
+def test_what_needs_a_person_needs_a_key(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("POLICY_ENGINE_KEY", raising=False)
+    for arguments in (("hold", "--all"), ("release", "H"), ("retire", "2026")):
+        told = office(*arguments, "--reason", "R")
+        assert told.code == 2
+        assert "POLICY_ENGINE_KEY" in told.err
