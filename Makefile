@@ -5,7 +5,7 @@ INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runti
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types format bench mutation lock clean verify-with-go
+.PHONY: help setup run test lint types format bench torture mutation lock clean verify-with-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -63,3 +63,6 @@ clean: ## remove .venv and everything built or cached
 
 verify-with-go: setup ## seal a log and verify it with programs in Go that are not ours; needs Go and its proxy
 	PATH="$$PATH:/usr/local/go/bin" tests/external/verify_with_go.sh
+
+torture: setup ## kill, break and trace the service for about half an hour; strace is needed for a part (TORTURE_KILLS=300)
+	$(BIN)/python -m benchmarks.torture

@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 
+from policy_engine.domain.logic import Tri
+
 
 class ItemKind(StrEnum):
     """What kind of thing an entry is."""
@@ -119,11 +121,12 @@ class OperationsCount:
     """The counted operations of a model, or why there is no count.
 
     `operations` is `None` when a count that matters is undisclosed; `excluded` says that the model is a derivative of
-    published weights within the bounds; `counted` names the models whose operations are in the sum.
+    published weights within the bounds, or that nobody knows; `counted` names the models whose operations are in the
+    sum.
     """
 
     operations: Decimal | None
-    excluded: bool
+    excluded: Tri
     counted: tuple[str, ...]
 
 
@@ -134,8 +137,9 @@ def count_operations(entry: Entry, catalogue: Catalogue, test: OperationsTest) -
     count of the generator with the largest share, if its weights are not published; made in the same way down a chain,
     one generator at each step and nothing twice.
     """
-    if _is_excluded_derivative(entry, catalogue, test):
-        return OperationsCount(operations=entry.training_operations, excluded=True, counted=(entry.id,))
+    excluded = _excluded_derivative(entry, catalogue, test)
+    if excluded is Tri.YES:
+        return OperationsCount(operations=entry.training_operations, excluded=excluded, counted=(entry.id,))
     total = Decimal(0)
     counted: list[str] = []
     current: Entry | None = entry
@@ -149,8 +153,8 @@ def count_operations(entry: Entry, catalogue: Catalogue, test: OperationsTest) -
         current = _generator(current, catalogue, test)
     # A sum of the disclosed parts that reaches the threshold needs no further disclosure.
     if disclosed or total >= test.threshold:
-        return OperationsCount(operations=total, excluded=False, counted=tuple(counted))
-    return OperationsCount(operations=None, excluded=False, counted=tuple(counted))
+        return OperationsCount(operations=total, excluded=excluded, counted=tuple(counted))
+    return OperationsCount(operations=None, excluded=excluded, counted=tuple(counted))
 
 
 def _generator(entry: Entry, catalogue: Catalogue, test: OperationsTest) -> Entry | None:
@@ -164,14 +168,16 @@ def _generator(entry: Entry, catalogue: Catalogue, test: OperationsTest) -> Entr
     return None if teacher.weights is Weights.PUBLISHED else teacher
 
 
-def _is_excluded_derivative(entry: Entry, catalogue: Catalogue, test: OperationsTest) -> bool:
+def _excluded_derivative(entry: Entry, catalogue: Catalogue, test: OperationsTest) -> Tri:
+    excluded = Tri.NO
     for derived in entry.derived_from:
         base = catalogue.entries[derived.base]
-        if base.weights is not Weights.PUBLISHED or derived.added_operations is None:
+        if base.weights is not Weights.PUBLISHED:
             continue
-        bound = test.derivative_added_max
-        if base.training_operations is not None:
-            bound = max(bound, base.training_operations * test.derivative_added_share)
-        if derived.added_operations <= bound:
-            return True
-    return False
+        if derived.added_operations is not None and derived.added_operations <= test.derivative_added_max:
+            return Tri.YES
+        if derived.added_operations is None or base.training_operations is None:
+            excluded = Tri.UNKNOWN
+        elif derived.added_operations <= base.training_operations * test.derivative_added_share:
+            return Tri.YES
+    return excluded

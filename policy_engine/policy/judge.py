@@ -312,11 +312,19 @@ class Judge:
                 continue
             for match in matches:
                 matched.add(candidate.row.regime)
-                if not match.lifted_by:
-                    held = standing.get(id(match.party), frozenset())
-                    standing[id(match.party)] = held | {candidate.row.regime}
+                if match.lifted_by:
+                    continue
+                for party in _barred_by(match.party, question.parties):
+                    standing[id(party)] = standing.get(id(party), frozenset()) | {candidate.row.regime}
         question.matched_regimes = frozenset(matched)
         question.barred_regimes = standing
+
+
+def _barred_by(party: Party, parties: Sequence[Party]) -> list[Party]:
+    """Against whom a bar on this party stands: one on the host is one on those whose copy it would host."""
+    if party.role is not Role.HOST:
+        return [party]
+    return [party, *(one for one in parties if one.role is not Role.HOST and one.acting is party.acting)]
 
 
 def _state(row: Row, at: datetime) -> State:

@@ -73,7 +73,7 @@ ownership:
   - {owner: CANARY-OWNER, owned: CANARY-ORG, percent: "51", from: 2020-01-01, to: null, evidence: CANARY-EVIDENCE}
 people:
   - {id: CANARY-PERSON, employments: [{organisation: CANARY-ORG, kind: employee, from: 2020-01-01, to: null}],
-     citizenships: [{country: US, from: 1990-01-01, to: null}], us_status: [{kind: citizen, from: 2020-01-01, to: null}]}
+     us_status: [{kind: citizen, from: 2020-01-01, to: null}]}
 accounts:
   - {id: CANARY-ACCOUNT, kind: account, organisation: CANARY-ORG, person: CANARY-PERSON, gateway: main,
      cluster: CANARY-CLUSTER}
@@ -161,7 +161,9 @@ def _ask_everything(server: Server) -> set[int]:
     return statuses
 
 
-@pytest.mark.parametrize(("part", "level"), [("serve", "error"), ("serve", "debug"), *((one, "debug") for one in BREAK)])
+@pytest.mark.parametrize(
+    ("part", "level"), [("serve", "error"), ("serve", "debug"), *((one, "debug") for one in BREAK)]
+)
 def test_a_real_process_says_nothing_about_anybody_whatever_it_is_asked_and_however_it_fails(
     part: str, level: str, migrated: Path, tmp_path: Path
 ) -> None:

@@ -1397,9 +1397,7 @@ def us_com_2026_06_26(w: World, p: Party) -> bool:
     """US-COM-2026-06-26: covers an exempted organisation, the vendor, their accounts, and their employees on file."""
     if state_of(w, "US-COM-2026-06-26") != "enforced" or w.model_id != "mythos-5" or p.org is None:
         return False
-    held = [
-        row for row in w.authorisations if fits(w, row, {p.org.id}, "us-order", ("exemption",)) and in_force(row, w.at)
-    ]
+    held = usable(w, p, {p.org.id}, "us-order", ("exemption",))
     is_vendor = p.org.id is not None and p.org.id == w.vendor
     if not held and not is_vendor:
         return False
@@ -1493,8 +1491,8 @@ def itar_release(w: World, p: Party) -> Hit | None:
 
 
 def itar_authorisations(w: World, p: Party) -> bool:
-    """ITAR-AUTHORISATIONS: the organisation acting holds a licence of the regime us-itar."""
-    if state_of(w, "ITAR-AUTHORISATIONS") != "enforced":
+    """ITAR-AUTHORISATIONS: the organisation acting holds a licence of us-itar, and it is known where the data go."""
+    if state_of(w, "ITAR-AUTHORISATIONS") != "enforced" or w.reached_country is None:
         return False
     return bool(usable(w, p, holder_alone(p), "us-itar", ("licence",)))
 
@@ -1730,11 +1728,10 @@ def military_end_user(w: World, org: Org | None) -> Hit | None:
     missing = unknown_establishments(orgs)
     if supp2_item(w) is None:
         missing.add("model.eccn")
-    if missing:
-        codes |= {"LICENCE_REQUIRED", "LISTED_PARTY"}
     if only_evidence(w):
-        codes.add("LOCATION_UNKNOWN")
         missing.add("place.country")
+    # Whatever leaves it open, it is open where the item is reached; that the party is listed is known.
+    codes |= {"LISTED_PARTY", "LOCATION_UNKNOWN"}
     return doubt(codes, missing) if missing else None
 
 
@@ -2530,12 +2527,10 @@ def judge_bar(w: World, parties: list[Party], rule: str, bar: Callable[[World, P
         hit = bar(w, p)
         if hit is None:
             continue
-        lifter = None
-        if state == "enforced":
-            lifter = next((name for name in ROWS[rule].unless if lifts(w, p, rule, name)), None)
-        if lifter is not None:
+        lifters = [name for name in ROWS[rule].unless if lifts(w, p, rule, name)] if state == "enforced" else []
+        if lifters:
             judged.lifted[i] = hit
-            judged.lifters.add(lifter)
+            judged.lifters.update(lifters)
         else:
             beside = codes_beside(w, p, rule, hit, state)
             judged.standing[i] = Hit(hit.sure, hit.codes | beside, hit.missing)
@@ -2698,13 +2693,14 @@ def decide(w: World) -> Json:
     if acting_for_matters(w, parties, bars):
         missing.add("acting_for")
 
-    obligations: set[str] = set()
-    for found in findings:
-        if found["state"] == "deciding":
-            obligations |= set(ROWS[found["rule"]].obligations)
-        if found["lifted_by"] in ROWS:
-            obligations |= set(ROWS[found["lifted_by"]].obligations)
-    return conclude(findings, missing, obligations)
+    return conclude(findings, missing, obligations_of(findings, bars))
+
+
+def obligations_of(findings: list[Json], bars: list[Judged]) -> set[str]:
+    """Those of deciding rows, and of everything that lifts a bar, also where one of several would have been enough."""
+    rules = {found["rule"] for found in findings if found["state"] == "deciding"}
+    rules |= {lifter for judged in bars if not judged.standing for lifter in judged.lifters}
+    return {obligation for rule in rules if rule in ROWS for obligation in ROWS[rule].obligations}
 
 
 def refreshed(w: World, p: Party) -> Party:

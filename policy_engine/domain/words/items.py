@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policy_engine.domain.catalogue import Entry, ItemKind, OperationsCount, Weights, count_operations
 from policy_engine.domain.facts import Party
-from policy_engine.domain.logic import NO, YES, Answer, known, unknown, yes
+from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 
 
 def item_of(party: Party) -> Entry:
@@ -91,18 +91,20 @@ def counted(party: Party, parameter: str) -> OperationsCount:
 
 def operations_reach(party: Party, parameter: str) -> Answer:
     count = counted(party, parameter)
-    if count.excluded:
+    if count.excluded is Tri.YES:
         return NO
     if count.operations is None:
         return unknown("model.training_operations")
     if count.operations < party.question.tables.operations[parameter].threshold:
         return NO
+    if count.excluded is Tri.UNKNOWN:
+        return unknown("model.training_operations")
     return yes(("operations", f"{count.operations:.6E}"), ("counted", count.counted))
 
 
 def operations_below(party: Party, parameter: str) -> Answer:
     count = counted(party, parameter)
-    if count.excluded:
+    if count.excluded is Tri.YES:
         return NO
     if count.operations is None:
         return unknown("model.training_operations")
@@ -112,4 +114,5 @@ def operations_below(party: Party, parameter: str) -> Answer:
 
 
 def operations_excluded(party: Party, parameter: str) -> Answer:
-    return known(counted(party, parameter).excluded)
+    excluded = counted(party, parameter).excluded
+    return unknown("model.training_operations") if excluded is Tri.UNKNOWN else known(excluded is Tri.YES)

@@ -1,0 +1,57 @@
+"""A service that breaks where nobody foresaw it, with facts of a person in the error: for a test of what it then says.
+
+`python -m tests.faults.talkative PART` serves as `policy-engine serve` does, from the same settings, with one part
+broken. Loggers of all libraries are opened to the lowest level first.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+import uvicorn
+
+from policy_engine.api.app import create_app
+from policy_engine.wiring import Parts, Settings, build, configure_logging
+
+SECRET: Final = "CANARY-UNFORESEEN"
+
+
+def _boom(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError(f"something about {SECRET}")
+
+
+BREAK: Final[dict[str, Callable[[Parts], None]]] = {
+    "nothing": lambda _: None,
+    "keys": lambda parts: setattr(parts.ring, "authenticate", _boom),
+    "ids": lambda parts: setattr(parts.decider, "_new_id", _boom),
+    "log": lambda parts: setattr(parts.log, "_commit", _boom),
+    "desk": lambda parts: setattr(parts.desk, "clock", _boom),
+    "sealer": lambda parts: setattr(parts.keeper.sealing, "seal", _boom) if parts.keeper else None,
+}
+
+
+def main(part: str) -> None:
+    settings = Settings()
+    configure_logging(settings.log_level)
+    parts = build(settings, background=True)
+    BREAK[part](parts)
+    for name in ("", *logging.root.manager.loggerDict):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    logging.getLogger("uvicorn").disabled = False
+    uvicorn.run(
+        create_app(parts),
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        loop="uvloop",
+        log_config=None,
+        log_level="debug",
+        access_log=False,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
