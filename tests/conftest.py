@@ -10,6 +10,9 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Before anything that prints is imported: the width of a console is settled when it is made.
+os.environ["COLUMNS"] = "250"
+
 from policy_engine.formats.documents import Node
 from policy_engine.policy.cases import Case, read_cases
 from policy_engine.policy.judge import Judge

@@ -6,9 +6,9 @@ killed.
 
 Not generated is what no case could tell apart, where that is seen without judging: a term that is all of its
 alternative, or an alternative that is all of its column, which goes with the column; the hold of what is no bar; the
-host for a row that asks nothing of a party; the host beside the parties for a note, which only speaks more often then
-and lifts nothing by it, while a case can ask that a note speaks and never that it is silent; a note's enforcement and obligations where it lifts nothing; and a row's
-only code, without which it would not load.
+host for a row that asks nothing of a party, and the host beside the parties for a note, which then only speaks more
+often, while a case can ask that a note speaks and never that it is silent; a note's enforcement and obligations where
+it lifts nothing; and a row's only code, without which it would not load.
 
 A mutant is tried on those cases alone to which its row does not say the same as before.
 """
