@@ -71,10 +71,13 @@ def compare(document: World) -> tuple[dict[str, Any], dict[str, Any]]:
 def _comparable(missing: list[str], document: World) -> list[str]:
     """`missing`, less what the two read apart on purpose.
 
-    Which shares of a chain of doubts are named is a matter of how far up one looks; that some are named is compared.
+    Which shares of a chain of doubts are named is a matter of how far up one looks; that some are named is compared,
+    unless somebody's headquarters are unknown as well: then it is open whose shares would count.
     With an end user barred in any case the reference still asks for whom the subject acts.
     """
     names = {"ownership.share" if name.startswith("ownership.share:") else name for name in missing}
+    if "organisation.headquarters" in names:
+        names.discard("ownership.share")
     if "end_user" in document["request"]:
         names.discard("acting_for")
     return sorted(names)
