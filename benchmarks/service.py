@@ -113,6 +113,9 @@ def main(arguments: Sequence[str]) -> None:
         environment = {
             **os.environ,
             "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{database}",
+            "POLICY_ENGINE_LEDGER": str(Path(folder) / "ledger"),
+            "POLICY_ENGINE_WITNESS": str(Path(folder) / "witness"),
+            "POLICY_ENGINE_LOG_KEY": str(Path(folder) / "log.key"),
             "POLICY_ENGINE_PORT": str(port),
             "POLICY_ENGINE_POLICIES": str(ROOT / "policies"),
         }
