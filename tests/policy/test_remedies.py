@@ -479,7 +479,10 @@ def test_an_end_user_that_is_not_on_file_is_past_remedy() -> None:
 def test_a_purpose_that_is_not_stated_is_to_be_stated_and_another_is_not_suggested() -> None:
     assert offered(asked(purpose=None)) == ["fact purpose", "model opus-4.6"]
     assert offered(asked(purpose="marketing")) == ["model opus-4.6"]
-    assert offered(asked(purpose="pentest_own_product")) == ["model opus-4.6"]
+    assert offered(asked(purpose="pentest_own_product")) == [
+        "authorisation consortium exception acme mythos-5 infer",
+        "model opus-4.6",
+    ]
 
 
 def test_a_share_that_nobody_knows_is_to_be_established() -> None:

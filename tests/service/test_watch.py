@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import Caller
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.reader import read_book
@@ -220,11 +222,13 @@ def test_over_a_thousand_reloads_under_decisions_every_answer_is_reproduced_by_t
 
     def decide() -> None:
         while not done.is_set():
-            begun = parts.decider.begin(document, CALLER)
-            while not isinstance(outcome := parts.decider.finish(begun, begun.handle.result(10)), Finished):
-                parts.decider.view.refresh()
-                begun = parts.decider.again(outcome)
-            answers.append(outcome.answer)
+            # Whom the books overtake again and again is told to come back, and does.
+            with suppress(LogUnavailable):
+                begun = parts.decider.begin(document, CALLER)
+                while not isinstance(outcome := parts.decider.finish(begun, begun.handle.result(10)), Finished):
+                    parts.decider.view.refresh()
+                    begun = parts.decider.again(outcome)
+                answers.append(outcome.answer)
 
     decider = threading.Thread(target=decide)
     decider.start()
