@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_engine.api import auditor, compliance, errors, gateway, health, log
+from policy_engine.api.direct import Direct
 from policy_engine.wiring import Parts, Settings, build
 
 
@@ -33,7 +35,7 @@ class EchoRequestId:
         await self._app(scope, receive, echo)
 
 
-def create_app(parts: Parts) -> FastAPI:
+def create_app(parts: Parts) -> ASGIApp:
     """The application over parts that are built; it closes them when it ends."""
 
     @asynccontextmanager
@@ -52,9 +54,9 @@ def create_app(parts: Parts) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    # The hot path first: routes are tried in order.
+    posts = gateway.posts(parts.decider, parts.ring)
     app.router.routes[:0] = [
-        *gateway.routes(parts.decider, parts.ring),
+        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
         *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper),
         *auditor.routes(parts.log, parts.ring, parts.inspector),
         *log.routes(
@@ -68,10 +70,9 @@ def create_app(parts: Parts) -> FastAPI:
         *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring),
     ]
     errors.install(app)
-    app.add_middleware(EchoRequestId)
-    return app
+    return EchoRequestId(Direct(app, posts))
 
 
-def from_environment() -> FastAPI:
+def from_environment() -> ASGIApp:
     """The application as the environment's settings say, for an ASGI server's factory mode."""
     return create_app(build(Settings(), background=True))

@@ -186,6 +186,18 @@ def error_response(error: Exception) -> Response:
     return problem_response(problem.status, problem.name, problem.title, detail=detail, headers=problem.headers, **more)
 
 
+def is_foreseen(error: Exception) -> bool:
+    """Whether the table has the error."""
+    return type(error) in _TABLE
+
+
+def unforeseen_response(error: Exception) -> Response:
+    """The answer to an error that the table does not have. Its class alone is logged: its text may carry facts about a
+    person."""
+    _log.error("unforeseen error", error=type(error).__name__)
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed; nothing is allowed")
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the table, the framework's own 404 and 405, and whatever else went wrong."""
 
@@ -198,9 +210,7 @@ def install(app: FastAPI) -> None:
         return problem_response(status, status.phrase.lower().replace(" ", "-"), status.phrase, headers=headers)
 
     async def unforeseen(_: Request, error: Exception) -> Response:
-        # The class alone: the text of an error may carry facts about a person.
-        _log.error("unforeseen error", error=type(error).__name__)
-        return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed; nothing is allowed")
+        return unforeseen_response(error)
 
     for kind in _TABLE:
         app.add_exception_handler(kind, known)

@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
+from policy_engine.api.direct import Endpoint
 from policy_engine.api.security import authenticated
 from policy_engine.domain.ports import Appended, LogUnavailable
 from policy_engine.formats.record import short_answer
@@ -23,8 +23,8 @@ MAX_BATCH: Final = 1_000
 COMMIT_TIMEOUT_SECONDS: Final = 5.0
 
 
-def routes(decider: Decider, ring: KeyRing) -> list[Route]:
-    """The gateway's routes."""
+def posts(decider: Decider, ring: KeyRing) -> dict[str, Endpoint]:
+    """The gateway's routes, by their paths."""
 
     async def decide(request: Request) -> Response:
         key = authenticated(request, ring, "decide")
@@ -62,10 +62,7 @@ def routes(decider: Decider, ring: KeyRing) -> list[Route]:
         decider.view.refresh()
         ring.refresh()
 
-    return [
-        Route("/decide", decide, methods=["POST"]),
-        Route("/decide/batch", batch, methods=["POST"]),
-    ]
+    return {"/decide": decide, "/decide/batch": batch}
 
 
 def _batch_of(document: Mapping[str, object]) -> tuple[list[object], Semantic]:

@@ -59,6 +59,9 @@ def serve(
         log_config=None,
         log_level="warning",
         access_log=False,
+        # Nobody here asks from which address a request came.
+        proxy_headers=False,
+        server_header=False,
     )
 
 
