@@ -200,7 +200,9 @@ _HOST_TOO: Final = frozenset({"holds-or-host", "authorisation-ended-or-host", "a
 
 
 def _authorisations(party: Party, asked: Asked) -> object:
-    """Those that name the model, the action and the country, and what each was worth."""
+    """Those that name the model, the action and the country, and what each was worth; none names an unknown model."""
+    if party.question.entry is None:
+        return []
     authorisations = party.question.roster.authorisations
     holders = [one.id for one in (party.acting, host_of(party)) if one is not None]
     if not any(holder in authorisations for holder in holders):
