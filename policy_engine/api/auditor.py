@@ -27,8 +27,8 @@ from policy_engine.service.keyring import KeyRing
 _encoder: Final = msgspec.json.Encoder()
 
 
-def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector | None = None) -> list[Route]:
-    """The auditor's routes; without an inspector a decision is found by its id alone."""
+def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector) -> list[Route]:
+    """The auditor's routes."""
 
     async def decision(request: Request) -> Response:
         await asyncio.to_thread(ring.refresh)
@@ -36,11 +36,11 @@ def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector | None = None) 
         decision_id = request.path_params["decision_id"]
         record = await asyncio.to_thread(log.read, decision_id)
         if record is None:
+            await asyncio.to_thread(inspector.require_kept, decision_id)
             raise NotFound("no decision has this id")
         return Response(record, media_type="application/json")
 
-    by_id = Route("/decisions/{decision_id}", decision, methods=["GET"])
-    return [by_id] if inspector is None else [*_query_routes(ring, inspector), by_id]
+    return [*_query_routes(ring, inspector), Route("/decisions/{decision_id}", decision, methods=["GET"])]
 
 
 def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
@@ -74,6 +74,9 @@ def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
         headers = {"Log-Size": str(as_of.size), "Content-Disposition": f'attachment; filename="decisions.{form}"'}
         if as_of.root is not None:
             headers["Log-Root"] = as_of.root
+        retired = await asyncio.to_thread(inspector.retired, filters)
+        if retired:
+            headers["Log-Retired"] = " ".join(str(one.content.year) for one in retired)
         return StreamingResponse(_data(first, chunks), media_type=FORMS[form].media_type, headers=headers)
 
     return [
@@ -87,7 +90,9 @@ def page_document(page: Page) -> bytes:
     bodies = b",".join(logged.body for logged in page.decisions)
     cursor = _encoder.encode(page.next_cursor)
     as_of = _encoder.encode({"size": page.as_of.size, "root": page.as_of.root})
-    return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + b"}"
+    years = [one.content.year for one in page.retired]
+    retired = b',"retired":' + _encoder.encode(years) if years else b""
+    return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + retired + b"}"
 
 
 def _data(first: Chunk, rest: Iterator[Chunk]) -> Iterator[bytes]:

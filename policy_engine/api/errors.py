@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
@@ -30,6 +31,7 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
+from policy_engine.service.retired import RecordRetired
 
 
 class Unauthenticated(Exception):
@@ -75,6 +77,10 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
     ),
     Forbidden: _Problem(status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not carry this right"),
     NotFound: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
+    # Not 410: that there was a record under the id is more than anybody knows by now.
+    RecordRetired: _Problem(
+        status=HTTPStatus.NOT_FOUND, name="retired", title="Records of this year are no longer kept"
+    ),
     RequestIdConflict: _Problem(
         status=HTTPStatus.CONFLICT, name="request-id-conflict", title="The request id was used for another request"
     ),
@@ -130,6 +136,7 @@ _SAYS_MORE: Final = (
     NotFresh,
     Forbidden,
     NotFound,
+    RecordRetired,
     BodyTooLarge,
     PersonNeeded,
     SecondPersonNeeded,
@@ -172,6 +179,13 @@ def error_response(error: Exception) -> Response:
     more: dict[str, object] = {}
     if isinstance(error, MalformedRequest):
         more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    elif isinstance(error, RecordRetired):
+        retired = error.retired
+        more |= {
+            "year": retired.content.year,
+            "retired_at": format_instant(retired.at),
+            "retirement": retired.change,
+        }
     elif isinstance(error, NotAccepted | BookNotAccepted):
         more["errors"] = [
             {

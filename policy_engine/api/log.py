@@ -40,9 +40,9 @@ from policy_engine.service.retention import (
     Retention,
     place_hold,
     release_hold,
-    retired_with,
     without_repeats,
 )
+from policy_engine.service.retired import RecordRetired, retired_text, retired_with
 from policy_engine.service.sealing import Sealing
 
 _LIMIT: Final = 2**20
@@ -88,6 +88,7 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
                         "first_index": one.first_index,
                         "key": held.key(one.year).verifier.encode(),
                         "retired_at": format_instant(retired[one.year].at) if one.year in retired else None,
+                        "retirement": retired[one.year].change if one.year in retired else None,
                     }
                     for one in found
                 ]
@@ -100,7 +101,7 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
         data = await asyncio.to_thread(held.tiles(year).read, path)
         if data is None:
             retired = (await asyncio.to_thread(desk.view.refresh)).desk.retired.get(year)
-            raise NotFound("the log has no such resource" if retired is None else _retired_text(retired))
+            raise NotFound("the log has no such resource" if retired is None else retired_text(retired))
         if path == CHECKPOINT:
             return Response(data, media_type="text/plain; charset=utf-8", headers=_SECONDS)
         return Response(data, media_type="application/octet-stream", headers=_FOR_EVER)
@@ -111,7 +112,9 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
         entry = await asyncio.to_thread(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
             retired = retired_with((await asyncio.to_thread(desk.view.refresh)).desk, entry_id)
-            raise NotFound("the log has no entry with this id" if retired is None else _retired_text(retired))
+            if retired is not None:
+                raise RecordRetired(retired)
+            raise NotFound("the log has no entry with this id")
         receipt = await asyncio.to_thread(held.receipt, entry)
         if receipt is None:
             raise NotFound("the entry is not sealed yet; ask again in a second")
@@ -130,10 +133,6 @@ def _findable(entry_id: str) -> bool:
     return entry_id.isascii() and entry_id.isprintable()
 
 
-def _retired_text(retired: RetiredYear) -> str:
-    return f"{retired.content.year} was retired on {format_instant(retired.at)}; its records are no longer kept"
-
-
 def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog) -> list[Route]:
     one_at_a_time = threading.Lock()
 
@@ -142,7 +141,9 @@ def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog) -> l
         ground = desk.view.refresh()
         if body is None:
             retired = retired_with(ground.desk, decision_id)
-            raise NotFound("no decision has this id" if retired is None else _retired_text(retired))
+            if retired is not None:
+                raise RecordRetired(retired)
+            raise NotFound("no decision has this id")
         try:
             record = read_record(body)
         except RecordFault as fault:
@@ -294,6 +295,7 @@ def _retired_document(retired: RetiredYear) -> dict[str, object]:
         "reason": content.reason,
         "retired_by": _person(retired.actor),
         "retired_at": format_instant(retired.at),
+        "retirement": retired.change,
     }
 
 

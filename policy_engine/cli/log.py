@@ -21,6 +21,7 @@ from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.service.retired import RecordRetired
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
@@ -159,12 +160,14 @@ def query(
             if filters.decision is None and stats != "decision":
                 filters = replace(filters, decision="deny")
             counted = inspector.statistics(filters, stats)
+            tell.tell_retired(counted.retired)
             if as_json:
                 print_json(tell.statistics_document(counted))
             else:
                 tell.tell_statistics(counted)
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor)
+            tell.tell_retired(page.retired)
             if as_json:
                 print_json(tell.page_document(page))
             else:
@@ -193,8 +196,10 @@ def _made_report(
     """The report for programs, and what tells it to people."""
     match name:
         case "touched":
-            touches = inspector.touches(read_filters({**given, "model": value}))
-            return tell.touches_document(touches), partial(tell.tell_touches, touches)
+            filters = read_filters({**given, "model": value})
+            touches, retired = inspector.touches(filters), inspector.retired(filters)
+            tell.tell_retired(retired)
+            return tell.touches_document(touches, retired), partial(tell.tell_touches, touches)
         case "overrides":
             filters = read_filters(given)
             changes = inspector.overrides(filters.start, filters.end)
@@ -209,6 +214,7 @@ def _made_report(
         case _:
             filters = _decisions_of(name, value, given)
             page = inspector.page(filters, limit=limit, cursor=None)
+            tell.tell_retired(page.retired)
             counts = inspector.statistics(filters, "decision")
             document = {**tell.statistics_document(counts), **tell.page_document(page)}
             return document, partial(tell.tell_decisions, counts, page)
@@ -231,13 +237,20 @@ def show(
 ) -> None:
     """Show the record of a decision: what was asked, what was on file, which rules decided, and its log index.
 
+    Exit 1 when no decision has the id, or when its record is no longer kept because its year was retired.
+
     Example: policy-engine log show 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
     """
     with _open_inspector() as inspector:
         found = inspector.index.find(decision)
-    if found is None:
-        err.print(f"no decision has the id `{decision}`", markup=False)
-        raise typer.Exit(Exit.FAILED)
+        if found is None:
+            try:
+                inspector.require_kept(decision)
+            except RecordRetired as gone:
+                err.print(str(gone), markup=False)
+            else:
+                err.print(f"no decision has the id `{decision}`", markup=False)
+            raise typer.Exit(Exit.FAILED)
     if as_json:
         print_json(tell.record_document(found))
     else:
@@ -270,6 +283,8 @@ def export_log(
             raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
         if size is not None and size < as_of.size:
             as_of = AsOf(size=size, root=None)
+        retired = inspector.retired(filters)
+        tell.tell_retired(retired)
         if str(output) == "-":
             digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form)
             sys.stdout.buffer.flush()
@@ -281,7 +296,8 @@ def export_log(
             digest, length = _write(file, inspector, filters, as_of, form)
         partial.replace(output)
     if as_json:
-        print_json({"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)})
+        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)}
+        print_json({**written, **tell.retired_document(retired)})
     else:
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
 

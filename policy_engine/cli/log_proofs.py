@@ -16,6 +16,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
 from policy_engine.domain.desk import Desk, desk_after
@@ -36,7 +37,8 @@ from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
-from policy_engine.service.retention import MustBeKept, remove_retired, retired_between, retired_with
+from policy_engine.service.retention import MustBeKept, remove_retired
+from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.sealing import HistoryRefused, Sealing
 from policy_engine.service.verification import (
     VerificationFailed,
@@ -66,6 +68,7 @@ _FAILURES: Final = (
     LogFault,
     LogLocked,
     RecordFault,
+    RecordRetired,
     NothingThere,
 )
 
@@ -100,12 +103,13 @@ class _Log:
         return Roster.as_known(snapshot.rows, revision=snapshot.revision)
 
     def decision(self, decision_id: str) -> LogEntry:
-        """The entry of a decision. Raises `NothingThere`, also for the id of a change."""
+        """The entry of a decision. Raises `NothingThere`, also for the id of a change, and `RecordRetired`."""
         entry = self.entries.find(decision_id)
         if entry is None:
             retired = retired_with(self.desk(), decision_id)
-            gone = "" if retired is None else f": {retired.content.year} was retired on {format_instant(retired.at)}"
-            raise NothingThere(f"no decision has the id `{decision_id}`{gone}")
+            if retired is not None:
+                raise RecordRetired(retired)
+            raise NothingThere(f"no decision has the id `{decision_id}`")
         return entry
 
 
@@ -387,8 +391,7 @@ def look_back(
             judge = None if book is None else log.past.judge(book.fingerprint, _last_epoch(log))
             if judge is None:
                 raise VerificationFailed("no book is in force now, or it cannot be read")
-        for gone in retired_between(desk, begin, before):
-            err.print(f"{gone.content.year} was retired: its decisions are no longer kept", markup=False)
+        tell_retired(retired_between(desk, begin, before))
         shown = stack.enter_context(_bar("looking back"))
         found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
         for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=begin, end=before, judge=judge):
@@ -525,8 +528,7 @@ def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
     if len(given) != len(pairs):
         raise _misused("--query", "has a filter twice")
     filters = read_filters(given)
-    for gone in retired_between(log.desk(), filters.start, filters.end):
-        err.print(f"{gone.content.year} was retired: its decisions are no longer kept", markup=False)
+    tell_retired(retired_between(log.desk(), filters.start, filters.end))
     sealed = log.sealing().sealed()
     size = 0 if sealed is None else sealed.end
     index, indexer = log.index, log.indexer

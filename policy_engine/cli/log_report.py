@@ -12,7 +12,7 @@ from rich.bar import Bar
 from rich.table import Table
 from rich.text import Text
 
-from policy_engine.cli.output import out
+from policy_engine.cli.output import err, out
 from policy_engine.domain.changes import (
     Actor,
     Change,
@@ -22,10 +22,12 @@ from policy_engine.domain.changes import (
     ReviewClosed,
     ReviewReleaseAsked,
 )
+from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
 from policy_engine.service.inspect import AsOf, BookAt, Page, Statistics
+from policy_engine.service.retired import retired_text
 from policy_engine.store.decision_index import Logged, Touch
 
 _WIDTH: Final = 40
@@ -59,7 +61,19 @@ def page_document(page: Page) -> dict[str, object]:
         "decisions": [json.loads(logged.body) for logged in page.decisions],
         "next_cursor": page.next_cursor,
         "as_of": as_of_document(page.as_of),
+        **retired_document(page.retired),
     }
+
+
+def retired_document(retired: Sequence[RetiredYear]) -> dict[str, object]:
+    """The member that says which years are no longer kept; none where all are."""
+    return {"retired": [one.content.year for one in retired]} if retired else {}
+
+
+def tell_retired(retired: Sequence[RetiredYear]) -> None:
+    """Say on standard error, beside whatever is printed, which years are no longer kept."""
+    for one in retired:
+        err.print(retired_text(one), markup=False)
 
 
 def tell_page(page: Page) -> None:
@@ -101,6 +115,7 @@ def statistics_document(counted: Statistics) -> dict[str, object]:
         "counts": [{"value": count.value, "number": count.number} for count in counted.counts],
         "total": sum(count.number for count in counted.counts),
         "as_of": as_of_document(counted.as_of),
+        **retired_document(counted.retired),
     }
 
 
@@ -125,7 +140,7 @@ def tell_decisions(counted: Statistics, page: Page) -> None:
     tell_page(page)
 
 
-def touches_document(touches: Sequence[Touch]) -> dict[str, object]:
+def touches_document(touches: Sequence[Touch], retired: Sequence[RetiredYear]) -> dict[str, object]:
     return {
         "touched": [
             {
@@ -138,7 +153,8 @@ def touches_document(touches: Sequence[Touch]) -> dict[str, object]:
                 "last": format_instant(touch.last),
             }
             for touch in touches
-        ]
+        ],
+        **retired_document(retired),
     }
 
 

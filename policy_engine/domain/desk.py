@@ -108,9 +108,10 @@ class HoldState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetiredYear:
-    """A year whose decisions are no longer kept, by whom and when."""
+    """A year whose decisions are no longer kept, by whom and when; `change` is the id of the change that says so."""
 
     content: YearRetired
+    change: str
     actor: Actor
     at: datetime
 
@@ -242,7 +243,7 @@ def _keep(
                 holds[event.hold], released_by=change.actor, released_at=change.at, release_reason=event.reason
             )
         case YearRetired():
-            retired[event.year] = RetiredYear(content=event, actor=change.actor, at=change.at)
+            retired[event.year] = RetiredYear(content=event, change=change.id, actor=change.actor, at=change.at)
 
 
 def _approve(change: Change, event: BookApproved, proposals: dict[str, Proposal]) -> None:

@@ -76,6 +76,8 @@ class Question:
 
     `reached` holds the ids of the enforced rows in force whose action and item do not fail, `enforced` those of all
     enforced rows in force; `barred` collects, once the plain bars are judged, the regimes that bar each party.
+    `names_listed_persons` has what is told of a person's listing repeat the text of the list's entry, which is a name:
+    records were written so once, and only a replay of one asks for it.
     """
 
     request: Request
@@ -91,6 +93,7 @@ class Question:
     enforced: frozenset[str] = frozenset()
     reached: tuple[Row, ...] = ()
     fault: str | None = None
+    names_listed_persons: bool = False
     matched_regimes: frozenset[str] = frozenset()
     barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -147,7 +150,15 @@ class _Claimed:
     employment: tuple[frozenset[EmploymentKind], ...]
 
 
-def derive(request: Request, roster: Roster, book: Book, caller: Caller, at: datetime) -> Question:
+def derive(
+    request: Request,
+    roster: Roster,
+    book: Book,
+    caller: Caller,
+    at: datetime,
+    *,
+    names_listed_persons: bool = False,
+) -> Question:
     """The question with its parties, as the roster has them at the instant; a contradiction on file is its `fault`.
 
     Raises `AssertedValueError` for an assertable property whose value no file could hold.
@@ -160,6 +171,7 @@ def derive(request: Request, roster: Roster, book: Book, caller: Caller, at: dat
         roster=roster,
         book=book,
         horizon=Horizon(at),
+        names_listed_persons=names_listed_persons,
     )
     conflicts: list[Conflict] = []
     ignored: list[str] = []

@@ -37,13 +37,21 @@ class Answered:
     changes_at: datetime | None
 
 
-def answer(judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime) -> Answered:
+def answer(
+    judge: Judge,
+    roster: Roster,
+    request: Request,
+    caller: Caller,
+    at: datetime,
+    *,
+    names_listed_persons: bool = False,
+) -> Answered:
     """Judge the request, and the models it may fall back to.
 
-    A contradiction on file is a deny with `ENGINE_FAULT`. Raises `AssertedValueError` for an assertion that no file
-    could hold: that is the caller's mistake.
+    A contradiction on file is a deny with `ENGINE_FAULT`. `names_listed_persons` is for replays alone, see `Question`.
+    Raises `AssertedValueError` for an assertion that no file could hold: that is the caller's mistake.
     """
-    question = derive(request, roster, judge.book, caller, at)
+    question = derive(request, roster, judge.book, caller, at, names_listed_persons=names_listed_persons)
     verdict = _judged(judge, question)
     others = _alternatives(judge, roster, request, caller, at, question)
     alternatives = tuple(name for name, _, allowed in others if allowed)

@@ -453,6 +453,9 @@ def _draws(used: Iterable[tuple[Row, Party]]) -> tuple[Draw, ...]:
     paper without a cap, or one already drawn on by this person, serves as well."""
     draws: set[tuple[str, str]] = set()
     for row, party in used:
+        if party.question.entry is None:
+            # No paper names a model that nobody knows.
+            continue
         for term in (term for facet in row.facets for term in facet.terms):
             if term.word not in ("holds", "holds-or-host") or term.negated or party.person is None:
                 continue

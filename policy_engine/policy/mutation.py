@@ -275,11 +275,10 @@ class _Setting:
         return replace(self._book, rows=tuple(one for one in rows if one is not None))
 
     def fails(self, book: Book) -> bool:
-        """Whether the case fails with the book, or cannot be judged by it: a row matches and has nothing to say, or
-        asks about the item where there is none."""
+        """Whether the case fails with the book, or cannot be judged by it: a row matches and has nothing to say."""
         try:
             return not run_case(self.case, Judge(book)).holds
-        except (JudgingError, LookupError):
+        except JudgingError:
             return True
 
     def _weight(self, row: Row | None) -> object:

@@ -22,13 +22,14 @@ import msgspec
 
 from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.changes import Change
-from policy_engine.domain.desk import InForce, Proposal, desk_after
+from policy_engine.domain.desk import Desk, InForce, Proposal, RetiredYear, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import DeskLog, LogUnavailable
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, Position, Touch
 
 PAGE: Final = 100
@@ -121,11 +122,15 @@ class AsOf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Decisions newest first, where the next page begins, and the log that they are of."""
+    """Decisions newest first, where the next page begins, and the log that they are of.
+
+    `retired` are the years that the filters reach into and whose decisions are no longer kept, oldest first.
+    """
 
     decisions: tuple[Logged, ...]
     next_cursor: str | None
     as_of: AsOf
+    retired: tuple[RetiredYear, ...]
 
 
 STATISTICS: Final[Mapping[str, str]] = {
@@ -149,11 +154,13 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """How many decisions there are for each value, and the log that they are counted in."""
+    """How many decisions there are for each value, the log that they are counted in, and the years that the filters
+    reach into and of which nothing is left to count."""
 
     by: str
     counts: tuple[Count, ...]
     as_of: AsOf
+    retired: tuple[RetiredYear, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +213,7 @@ class Inspector:
         if len(found) > limit:
             last = shown_now[-1]
             following = _cursor(_Cursor(as_of.size, as_of.root, digest, last.at, last.log_index))
-        return Page(decisions=shown_now, next_cursor=following, as_of=as_of)
+        return Page(decisions=shown_now, next_cursor=following, as_of=as_of, retired=self.retired(filters))
 
     def statistics(self, filters: Filters, by: str) -> Statistics:
         """How many of the decisions that are asked for there are, by one of `STATISTICS`."""
@@ -216,11 +223,24 @@ class Inspector:
             Count(value=_day(value) if by == "day" and value is not None else value, number=number)
             for value, number in counts
         )
-        return Statistics(by=by, counts=tuple(told), as_of=as_of)
+        return Statistics(by=by, counts=tuple(told), as_of=as_of, retired=self.retired(filters))
 
     def touches(self, filters: Filters) -> tuple[Touch, ...]:
         """Who asked for what and was told what, of the decisions that are asked for."""
         return self.index.touches(filters, size=self.pin().size)
+
+    def retired(self, filters: Filters) -> tuple[RetiredYear, ...]:
+        """The retired years that the filters reach into, oldest first: more was there than is found."""
+        return retired_between(self._retirements(), filters.start, filters.end)
+
+    def require_kept(self, decision_id: str) -> None:
+        """Raises `RecordRetired` when an id under which nothing is found is of a retired year, by the instant in it."""
+        retired = retired_with(self._retirements(), decision_id)
+        if retired is not None:
+            raise RecordRetired(retired)
+
+    def _retirements(self) -> Desk:
+        return desk_after(self._desk_log.changes(_RETIREMENTS))
 
     def overrides(self, start: datetime | None = None, end: datetime | None = None) -> tuple[Change, ...]:
         """Every freeze, its lifting, and every case for review that people released or refused, oldest first."""
@@ -247,6 +267,7 @@ OVERRIDES: Final = (
 )
 """The kinds of change by which people stop what rules allow, or let go what rules hold."""
 
+_RETIREMENTS: Final = ("year.retired",)
 _BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 
 

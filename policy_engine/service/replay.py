@@ -2,11 +2,15 @@
 
 The functions are those that decided it. What they need of the past is what the record names: the members at its
 revision, and the book, the freezes and the closed review cases under its control epoch.
+
+Records of before did not tell a person's listing as they do now: they repeated the entry of the list, a name. A record
+does not say how it was written, so it is made again in each of the two ways, and compared with the nearer one. Both
+follow from the same facts, and nothing but that text is different in them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -147,12 +151,14 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
     roster = past.roster(record.membership_revision)
     closings = past.closings(record.control_epoch)
     until = past.until(record.control_epoch, record.decided_at)
+
+    def made(*, named: bool) -> tuple[Decision, tuple[Party, ...]]:
+        return _decided(record, request, judge, roster, closings, until, named=named)
+
     try:
-        decision, parties = _decided(record, request, judge, roster, closings, until)
+        _, again, differences = _nearest(body, made, lambda path: path == "$.engine")
     except AssertedValueError as error:
         return _obstructed(record, f"the request is refused now: {error}")
-    again = encode_record(decision, parties, encode_answer(decision))
-    differences = tuple(one for one in _differences(body, again) if one.path != "$.engine")
     obstacle = None
     if again != body and not differences and record.engine == ENGINE_VERSION:
         obstacle = "the record says the same in other bytes"
@@ -195,18 +201,18 @@ def replay_now(record: RecordedDecision, body: bytes, roster: Roster, judge: Jud
         differences=(),
         obstacle=None,
     )
-    if record.request is None:
+    request = record.request
+    if request is None:
         return replace(known, obstacle=_NO_REQUEST)
+
+    def made(*, named: bool) -> tuple[Decision, tuple[Party, ...]]:
+        return _decided(record, request, judge, roster, {}, None, named=named)
+
     try:
-        decision, parties = _decided(record, record.request, judge, roster, {}, None)
+        decision, _, differences = _nearest(body, made, _of_version)
     except AssertedValueError as error:
         return replace(known, obstacle=f"the request is refused now: {error}")
-    again = encode_record(decision, parties, encode_answer(decision))
-    return replace(
-        known,
-        allowed_now=decision.verdict.allowed,
-        differences=tuple(one for one in _differences(body, again) if not _of_version(one.path)),
-    )
+    return replace(known, allowed_now=decision.verdict.allowed, differences=differences)
 
 
 _OF_VERSION: Final = frozenset({"$.engine", "$.answer.policy_version", "$.answer.membership_revision"})
@@ -216,6 +222,29 @@ def _of_version(path: str) -> bool:
     return path in _OF_VERSION or path.endswith(".review")
 
 
+class _Made(Protocol):
+    """Decides again; `named` as records were written that repeat the entries of persons on lists."""
+
+    def __call__(self, *, named: bool) -> tuple[Decision, tuple[Party, ...]]: ...
+
+
+def _nearest(
+    body: bytes, made: _Made, passed_over: Callable[[str], bool]
+) -> tuple[Decision, bytes, tuple[Difference, ...]]:
+    """The decision made again, its record, and what differs, in the way of writing in which the least does."""
+
+    def compared(*, named: bool) -> tuple[Decision, bytes, tuple[Difference, ...]]:
+        decision, parties = made(named=named)
+        again = encode_record(decision, parties, encode_answer(decision))
+        return decision, again, tuple(one for one in _differences(body, again) if not passed_over(one.path))
+
+    written_now = compared(named=False)
+    if not written_now[2]:
+        return written_now
+    written_before = compared(named=True)
+    return written_before if len(written_before[2]) < len(written_now[2]) else written_now
+
+
 def _decided(
     record: RecordedDecision,
     request: Request,
@@ -223,6 +252,8 @@ def _decided(
     roster: Roster,
     closings: Mapping[str, int],
     until: datetime | None,
+    *,
+    named: bool,
 ) -> tuple[Decision, tuple[Party, ...]]:
     """The decision as `Decider` makes it. Raises `AssertedValueError`, which `Decider` refuses the request for."""
     at = record.decided_at
@@ -243,7 +274,7 @@ def _decided(
     if judge is None:
         return base, ()
     try:
-        answered = answer(judge, roster, request, record.caller, at)
+        answered = answer(judge, roster, request, record.caller, at, names_listed_persons=named)
     except AssertedValueError:
         raise
     except Exception as error:  # noqa: BLE001  whatever goes wrong inside the engine is a recorded deny

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
@@ -358,35 +358,3 @@ def remove_retired(
     while taken := retirement.remove(first, end):
         removed += taken
     return removed
-
-
-def retired_between(desk: DeskState, start: datetime | None, end: datetime | None) -> tuple[RetiredYear, ...]:
-    """The retired years that an interval of instants touches, oldest first: more was there than is found."""
-    return tuple(
-        desk.retired[year]
-        for year in sorted(desk.retired)
-        if (start is None or start.year <= year) and (end is None or end > datetime(year, 1, 1, tzinfo=UTC))
-    )
-
-
-def retired_with(desk: DeskState, decision_id: str) -> RetiredYear | None:
-    """The retired year in which a decision stood, as far as the instant in its id tells."""
-    at = _instant_in(decision_id)
-    return None if at is None else desk.retired.get(at.year)
-
-
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID: Final = 26
-_ULID_TIME: Final = 10
-
-
-def _instant_in(ulid: str) -> datetime | None:
-    if len(ulid) != _ULID or not set(ulid) <= set(_CROCKFORD):
-        return None
-    milliseconds = 0
-    for digit in ulid[:_ULID_TIME]:
-        milliseconds = milliseconds << 5 | _CROCKFORD.index(digit)
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return None

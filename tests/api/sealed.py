@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
 from policy_engine.service.sealing import Sealing, SealKeeper
-from policy_engine.wiring import Parts
+from policy_engine.wiring import DecisionIds, Parts
 from tests.api.service import NOON, Service, copied, serving
 from tests.service.decisions import DEMO
 
@@ -88,7 +88,7 @@ class Sealed:
 def sealed_service(migrated: Path, folder: Path, *, at: datetime = NOON) -> Iterator[Sealed]:
     """A service whose log is sealed when the test says so."""
     url = copied(migrated, folder)
-    with serving(url, DEMO, at=at, published=True) as service:
+    with serving(url, DEMO, at=at, published=True, new_id=DecisionIds()) as service:
         sealing = Sealing(
             entries=service.parts.entries,
             folder=folder / "ledger",

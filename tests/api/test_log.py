@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ from policy_engine.ledger.note import VerifierKey
 from policy_engine.ledger.proof import LogLine, Policy, Receipt
 from policy_engine.ledger.verify import verify_log
 from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.retention import remove_retired
+from policy_engine.store.database import open_database
+from policy_engine.store.retirement import Retirement
 from tests.api.sealed import ORIGIN, Person, Sealed, sealed_service
 
 BEGIN: Final = datetime(2026, 6, 20, 12, 0, tzinfo=UTC)
@@ -186,10 +190,125 @@ def test_a_year_is_retired_once_its_clocks_have_run_out_and_says_so_from_then_on
     gone = sealed.officer.get("/log/2026/tile/entries/000.p/4").json()
     assert "2026 was retired" in gone["detail"]
     assert [year["retired_at"] is None for year in sealed.officer.get("/log/years").json()["years"]] == [False, True]
-    # An id of that time says where it would have been.
-    ulid = "01KVJ6ZVG0" + "0" * 16
-    assert "2026 was retired" in sealed.officer.get(f"/log/proof/{ulid}").json()["detail"]
-    assert "2026 was retired" in sealed.officer.post(f"/decisions/{ulid}/replay").json()["detail"]
+    assert [year["retirement"] for year in sealed.officer.get("/log/years").json()["years"]] == [
+        told["retirement"],
+        None,
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retired:
+    """A log of which 2026 was retired and removed: a decision that it had, and the one that it has."""
+
+    sealed: Sealed
+    gone: str
+    kept: str
+    record: bytes
+    receipt: bytes
+    retirement: str
+
+
+@pytest.fixture
+def retired(sealed: Sealed) -> Retired:
+    gone = sealed.decide()
+    sealed.seal()
+    record = sealed.officer.get(f"/decisions/{gone}").content
+    receipt = sealed.officer.get(f"/log/proof/{gone}").content
+    sealed.at(MUCH_LATER)
+    kept = sealed.decide()
+    sealed.seal()
+    made = sealed.officer.post("/log/retirements", year=2026, reason="schedule")
+    assert made.status_code == 201, made.text
+    sealed.seal()
+    engine = open_database(sealed.url)
+    desk = sealed.parts.desk.view.refresh().desk
+    assert remove_retired(sealed.parts.entries, sealed.sealing, Retirement(engine), desk, 2026) == 1
+    engine.dispose()
+    return Retired(
+        sealed=sealed,
+        gone=gone,
+        kept=kept,
+        record=record,
+        receipt=receipt,
+        retirement=made.json()["retirement"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/decisions/{}"), ("GET", "/log/proof/{}"), ("POST", "/decisions/{}/replay")]
+)
+def test_an_id_of_a_retired_year_is_told_so_with_when_and_by_which_change(
+    retired: Retired, method: str, path: str
+) -> None:
+    officer = retired.sealed.officer
+    answer = officer.service.client.request(method, path.format(retired.gone), headers=officer.headers)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    detail = problem.pop("detail")
+    assert problem == {
+        "type": "/problems/retired",
+        "title": "Records of this year are no longer kept",
+        "status": 404,
+        "year": 2026,
+        "retired_at": "2036-06-30T00:00:00.000000Z",
+        "retirement": retired.retirement,
+    }
+    assert detail.startswith("no record is kept under this id; by the instant in it, it would be of 2026: ")
+    assert f"2026 was retired on 2036-06-30T00:00:00.000000Z by the change `{retired.retirement}`" in detail
+    assert "a receipt that was made before still proves" in detail
+    # The same words for one that never was: nobody can tell them apart any more, and they do not claim to.
+    never = retired.gone[:10] + "0" * 16
+    assert officer.service.client.request(method, path.format(never), headers=officer.headers).json()["year"] == 2026
+
+
+@pytest.mark.parametrize("unknown", ["none", "01J7Y0TNQA" + "0" * 16, "founding-x"])
+def test_an_id_of_no_retired_year_is_not_found_as_before(retired: Retired, unknown: str) -> None:
+    problem = retired.sealed.officer.get(f"/decisions/{unknown}").json()
+    assert (problem["type"], problem["detail"]) == ("/problems/not-found", "no decision has this id")
+
+
+def test_what_is_told_of_a_retired_year_can_be_checked(retired: Retired) -> None:
+    officer = retired.sealed.officer
+    years = {year["year"]: year for year in officer.get("/log/years").json()["years"]}
+    assert years[2026]["retirement"] == retired.retirement
+    policy = Policy(logs=(LogLine(key=VerifierKey.parse(years[2026]["key"])),))
+    assert Receipt.parse(retired.receipt).verify(retired.record, policy).checkpoint.origin == f"{ORIGIN}/2026"
+    # The change that retired it is an entry of the log, with a receipt of its own.
+    change = retired.sealed.parts.entries.find(retired.retirement)
+    assert change is not None
+    policy = Policy(logs=(LogLine(key=VerifierKey.parse(years[2036]["key"])),))
+    receipt = Receipt.parse(officer.get(f"/log/proof/{retired.retirement}").content)
+    assert receipt.verify(change.body, policy).checkpoint.origin == f"{ORIGIN}/2036"
+
+
+@pytest.mark.parametrize(
+    ("query", "reaches"),
+    [
+        ({}, True),
+        ({"decision": "deny"}, True),
+        ({"to": "2026-01-01T00:00:00Z"}, False),
+        ({"from": "2026-12-31T23:59:59Z"}, True),
+        ({"from": "2027-01-01T00:00:00Z"}, False),
+    ],
+)
+def test_a_listing_that_reaches_into_a_retired_year_names_it(
+    retired: Retired, query: dict[str, str], reaches: bool
+) -> None:
+    page = retired.sealed.officer.get("/decisions", **query).json()
+    assert page.get("retired") == ([2026] if reaches else None)
+    assert list(page)[:3] == ["decisions", "next_cursor", "as_of"]
+    assert {one["answer"]["decision_id"] for one in page["decisions"]} <= {retired.kept}
+
+
+def test_an_export_that_reaches_into_a_retired_year_says_so_beside_its_bytes(retired: Retired) -> None:
+    officer = retired.sealed.officer
+    for form in ("jsonl", "csv"):
+        whole = officer.get("/decisions/export", format=form)
+        later = officer.get("/decisions/export", **{"format": form, "from": "2027-01-01T00:00:00Z"})
+        assert (whole.headers["log-retired"], "log-retired" in later.headers) == ("2026", False)
+        assert whole.content == later.content
+        assert retired.kept.encode() in whole.content
 
 
 @pytest.mark.parametrize(

@@ -352,9 +352,62 @@ def test_holds_are_placed_listed_and_released_and_a_year_is_retired_when_none_st
     told = office("verify", "--database")
     assert told.code == 0, told.err
     assert "retired: the hashes alone are left" in told.out
-    told = office("replay", name)
-    assert (told.code, "2026 was retired" in told.err) == (1, True)
-    assert "2026 was retired" in office("evidence", "--query", "model=x", "--output", office.path("x.zip")).err
+
+
+RETIRED: Final = "2026 was retired on 2036-11-21T00:00:00.000000Z by the change `"
+
+
+@pytest.fixture
+def retired(office: Office) -> tuple[Office, str]:
+    """A log of which 2026 was retired, and the id of a decision that it had."""
+    name = office.decide()
+    office.now = datetime(2036, 11, 21, tzinfo=UTC)
+    office.decide()
+    with office.served():
+        assert office("retire", "2026", "--reason", "schedule").code == 0
+    office.sealing.seal()
+    return office, name
+
+
+@pytest.mark.parametrize("command", ["show", "replay", "receipt"])
+def test_a_decision_of_a_retired_year_is_told_to_be_no_longer_kept(retired: tuple[Office, str], command: str) -> None:
+    office, name = retired
+    told = office(command, name)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.startswith("no record is kept under this id; by the instant in it, it would be of 2026: ")
+    assert RETIRED in told.err
+    assert "a receipt that was made before still proves that its record stood there" in told.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query",),
+        ("query", "--stats", "reason"),
+        ("query", "--report", "touched:mythos-5"),
+        ("query", "--report", "subject-after:carol@2026-12-01"),
+        ("export", "--output", "{}"),
+    ],
+)
+def test_what_is_searched_counted_or_exported_says_which_years_are_no_longer_kept(
+    retired: tuple[Office, str], arguments: tuple[str, ...]
+) -> None:
+    office, _ = retired
+    command = tuple(one.format(office.path("out.jsonl")) for one in arguments)
+    told = office(*command)
+    assert told.code == 0
+    assert RETIRED in told.err
+    assert RETIRED not in told.out
+    assert office(*command, "--json").json["retired"] == [2026]
+    if "--report" not in command or "touched:mythos-5" in command:
+        later = office(*command, "--from", "2027-01-01", "--json")
+        assert ("retired" in later.json, later.err) == (False, "")
+
+
+def test_a_pack_and_a_lookback_say_which_years_are_no_longer_kept(retired: tuple[Office, str]) -> None:
+    office, _ = retired
+    assert RETIRED in office("evidence", "--query", "model=x", "--output", office.path("x.zip")).err
+    assert RETIRED in office("lookback", "--rule", "US-COM-2026-06-12", "--from", "2026-11-01").err
 
 
 def test_what_needs_a_person_needs_a_key(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

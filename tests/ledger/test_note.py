@@ -50,6 +50,7 @@ def test_a_published_note_opens_with_its_published_key(case: dict[str, str]) -> 
         signer = SigningKey.parse(case["skey"])
         assert signer.encode() == case["skey"]
         assert signer.verifier == key
+        assert bytes([KeyType.ED25519]) + signer.seed == decode_base64(case["seed_b64"])
         assert key.key_id.hex() == case["key_id_hex"]
         assert sign_note(opened.note.text, signer) == case["note"].encode()
 

@@ -218,11 +218,13 @@ def test_a_row_that_is_left_with_nothing_to_say_is_killed(tmp_path: Path) -> Non
     assert killed["REGION", "without the code `LOCATION_UNKNOWN if !place-stated`"] is None
 
 
-def test_a_row_that_is_left_to_ask_about_an_item_that_is_not_there_is_killed(tmp_path: Path) -> None:
+def test_a_row_that_is_left_to_stand_on_an_item_that_nobody_knows_is_killed_by_a_case_of_one(tmp_path: Path) -> None:
     bar = {**BAR, "item": "in-catalogue & kind:model", "party": "!on-file", "place": "", "codes": "SUBJECT_UNKNOWN"}
-    unknown = example("UNKNOWN", "decision: deny", model="gamma-1")
-    killed = killers(tmp_path, book(rules=sheet(GRANT, bar)), unknown)
-    assert killed["REGION", "without `in-catalogue` in `in-catalogue & kind:model` of `item`"] == "UNKNOWN"
+    files = book(rules=sheet(GRANT, bar))
+    neither = example("NEITHER", "decision: deny, only_rules: [ENGINE-NO-GRANT]", subject="nobody", model="gamma-1")
+    for case, killer in ((neither, "NEITHER"), (example("UNKNOWN", "decision: deny", model="gamma-1"), None)):
+        killed = killers(tmp_path, files, case)
+        assert killed["REGION", "without `in-catalogue` in `in-catalogue & kind:model` of `item`"] == killer
 
 
 def test_a_case_that_sets_the_enforcement_does_not_notice_that_of_the_file(tmp_path: Path) -> None:

@@ -49,10 +49,11 @@ def record_of(
     epoch: int = EPOCH,
     closings: Mapping[str, int] | None = None,
     next_book: datetime | None = None,
+    names_listed_persons: bool = False,
 ) -> bytes:
-    """The body of the record of a request that is decided now."""
+    """The body of the record of a request that is decided now; `names_listed_persons` as it was written once."""
     asked_by = caller or Caller(id="key", gateway="main")
-    told = answer(judge, roster, request, asked_by, at)
+    told = answer(judge, roster, request, asked_by, at, names_listed_persons=names_listed_persons)
     entry = told.question.entry
     model = request.model if entry is None else entry.id
     decision = Decision(

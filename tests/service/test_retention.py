@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
+from policy_engine.domain.desk import Desk, RetiredYear
 from policy_engine.domain.holds import Hold, HoldScope
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.rules import FAULT_RULE
+from policy_engine.formats.change import decode_change
 from policy_engine.formats.record_reader import RecordedFinding, read_record
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, PersonNeeded
 from policy_engine.service.retention import (
@@ -27,14 +29,15 @@ from policy_engine.service.retention import (
     place_hold,
     release_hold,
     remove_retired,
-    retired_between,
     years_after,
 )
+from policy_engine.service.retired import retired_between, retired_with
 from policy_engine.service.verification import verify_year
 from policy_engine.store.database import open_database, reading, writing
 from policy_engine.store.decision_index import Indexer
 from policy_engine.store.retirement import Retirement
 from policy_engine.store.tables import decision_index, decision_marks
+from policy_engine.wiring import DecisionIds
 from tests.api.sealed import Sealed, sealed_service
 from tests.records import Entered, again, put, templates
 from tests.service.decisions import SHIPPED, asking, demo, record_of
@@ -250,8 +253,60 @@ def test_a_retired_year_is_gone_but_for_its_changes_its_hashes_and_its_checkpoin
     assert sealed.officer.decide()["allowed"]
     sealed.seal()
     sealed.sealing.require_history()
-    assert retired_between(sealed.parts.desk.view.refresh().desk, BEGIN, None) == (retired,)
-    assert retired_between(sealed.parts.desk.view.refresh().desk, AFTER_ALL, None) == ()
+    desk = sealed.parts.desk.view.refresh().desk
+    recorded = kept.find(retired.change)
+    assert recorded is not None
+    assert decode_change(recorded.body).event == retired.content
+    assert retired_between(desk, BEGIN, None) == retired_between(desk, None, None) == (retired,)
+    assert retired_between(desk, AFTER_ALL, None) == ()
+    assert retired_with(desk, gone) == retired
+
+
+ENDS: Final = Desk(
+    retired={
+        2026: RetiredYear(
+            content=YearRetired(year=2026, first_index=0, size=1, decisions=1, checkpoint="", key="", reason="R"),
+            change="01TEST",
+            actor=Actor(key="k", person="dora"),
+            at=AFTER_ALL,
+        )
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("at", "year"),
+    [
+        (datetime(2025, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), None),
+        (datetime(2026, 1, 1, tzinfo=UTC), 2026),
+        (datetime(2026, 12, 31, 23, 59, 59, 999000, tzinfo=UTC), 2026),
+        (datetime(2027, 1, 1, tzinfo=UTC), None),
+    ],
+)
+def test_an_id_is_of_the_year_of_the_millisecond_in_it(at: datetime, year: int | None) -> None:
+    found = retired_with(ENDS, DecisionIds()(at))
+    assert (None if found is None else found.content.year) == year
+
+
+@pytest.mark.parametrize("name", ["", "01TEST", "founding-1", "Z" * 26, "0" * 25 + "U", "01kvj6zvg0" + "0" * 16])
+def test_what_is_no_id_of_a_decision_is_of_no_year(name: str) -> None:
+    assert retired_with(ENDS, name) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "reaches"),
+    [
+        (None, None, True),
+        (None, datetime(2026, 1, 1, tzinfo=UTC), False),
+        (None, datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC), True),
+        (datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), None, True),
+        (datetime(2027, 1, 1, tzinfo=UTC), None, False),
+    ],
+)
+def test_an_interval_reaches_into_a_year_when_an_instant_of_it_is_in_that_year(
+    start: datetime | None, end: datetime | None, reaches: bool
+) -> None:
+    assert bool(retired_between(ENDS, start, end)) == reaches
 
 
 def test_removing_may_be_cut_short_and_run_again_and_a_hold_placed_meanwhile_stops_it(sealed: Sealed) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from policy_engine.domain.catalogue import Entry, ItemKind, OperationsCount, Weights, count_operations
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
+from policy_engine.domain.words.memory import ItemUnknown
 
 
 def item_of(party: Party) -> Entry:
-    """The item asked for; rows that look at it are not judged when there is none."""
+    """The item asked for. Raises `ItemUnknown` when there is none, which leaves the word that asks unknown."""
     entry = party.question.entry
     if entry is None:
-        raise LookupError("a word about the item was asked without one")
+        raise ItemUnknown("a word needs the item, and there is none")
     return entry
 
 

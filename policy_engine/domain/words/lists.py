@@ -26,22 +26,29 @@ def listings(party: Party, names: Iterable[str], lists: str) -> list[Listing]:
     return [row for row in rows if row.valid.holds(party.question.at)]
 
 
-def listing_answer(rows: Iterable[Listing]) -> Answer:
-    entries = tuple(
-        f"{row.list}: {row.entry or 'entry not recorded'} ({row.reference or 'no reference'})" for row in rows
-    )
+def listing_answer(party: Party, rows: Iterable[Listing]) -> Answer:
+    entries = tuple(_told(row, named=party.question.names_listed_persons) for row in rows)
     return yes(("entries", entries)) if entries else NO
+
+
+def _told(row: Listing, *, named: bool) -> str:
+    """What a record says of a listing: for a person the list, the version and the reference, by which the entry is
+    found, and not its text, which is a name."""
+    reference = row.reference or "no reference"
+    if row.party.startswith(PERSON_PREFIX) and not named:
+        return f"{row.list}: an entry for a person, version {row.entry_version or 'not recorded'} ({reference})"
+    return f"{row.list}: {row.entry or 'entry not recorded'} ({reference})"
 
 
 def listed(party: Party, parameter: str) -> Answer:
     rows = listings(party, party.listed_names, parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+    return listing_answer(party, (row for row in rows if row.status is ListingStatus.CONFIRMED))
 
 
 def person_listed(party: Party, parameter: str) -> Answer:
     names = [] if party.person is None else [PERSON_PREFIX + party.person.id]
     rows = listings(party, names, parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+    return listing_answer(party, (row for row in rows if row.status is ListingStatus.CONFIRMED))
 
 
 def organisation_listed(party: Party, parameter: str) -> bool:
@@ -53,12 +60,12 @@ def any_listed(party: Party, parameter: str) -> Answer:
     names = list(party.listed_names)
     names += [one.id for one in (party.acting, host_of(party)) if one is not None]
     rows = listings(party, dict.fromkeys(names), parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.CONFIRMED)
+    return listing_answer(party, (row for row in rows if row.status is ListingStatus.CONFIRMED))
 
 
 def listing_potential(party: Party, parameter: str) -> Answer:
     rows = listings(party, party.listed_names, parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.POTENTIAL)
+    return listing_answer(party, (row for row in rows if row.status is ListingStatus.POTENTIAL))
 
 
 def clearance_current(row: Listing) -> bool:
@@ -67,12 +74,16 @@ def clearance_current(row: Listing) -> bool:
 
 def listing_outdated(party: Party, parameter: str) -> Answer:
     rows = listings(party, party.listed_names, parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.CLEARED and not clearance_current(row))
+    return listing_answer(
+        party, (row for row in rows if row.status is ListingStatus.CLEARED and not clearance_current(row))
+    )
 
 
 def listing_cleared(party: Party, parameter: str) -> Answer:
     rows = listings(party, party.listed_names, parameter)
-    return listing_answer(row for row in rows if row.status is ListingStatus.CLEARED and clearance_current(row))
+    return listing_answer(
+        party, (row for row in rows if row.status is ListingStatus.CLEARED and clearance_current(row))
+    )
 
 
 def military(party: Party, parameter: str) -> Answer:

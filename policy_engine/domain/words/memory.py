@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policy_engine.domain.facts import Party
-from policy_engine.domain.logic import Answer
+from policy_engine.domain.logic import Answer, unknown
 
 Evaluate = Callable[[Party, str], Answer]
+
+
+class ItemUnknown(LookupError):
+    """A word needs the item, and the model that was asked for is in no catalogue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +33,16 @@ class WordKind:
 
 
 def recall(party: Party, word: str, parameter: str, evaluate: Evaluate) -> Answer:
-    """What the word says about the party; each question is answered once, and all that were asked are recorded."""
+    """What the word says about the party; each question is answered once, and all that were asked are recorded.
+
+    A word that needs an item which nobody knows is unknown: a bar stands on it, and nothing is granted or lifted by it.
+    """
     key = (word, parameter)
     answer = party.memo.get(key)
     if answer is None:
-        answer = party.memo[key] = evaluate(party, parameter)
+        try:
+            answer = evaluate(party, parameter)
+        except ItemUnknown:
+            answer = unknown("model")
+        party.memo[key] = answer
     return answer

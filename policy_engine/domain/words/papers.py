@@ -25,7 +25,10 @@ class Papers:
 
 
 def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
-    """The authorisations that fit the request; `parameter` is regime/kind, either of them `any` or a comma list."""
+    """The authorisations that fit the request; `parameter` is regime/kind, either of them `any` or a comma list.
+
+    Raises `ItemUnknown` when one would have to name a model that nobody knows.
+    """
     question = party.question
     regime, _, kinds = parameter.partition("/")
     wanted = kinds.split(",")

@@ -134,9 +134,12 @@ _BY_PURPOSES: Final = frozenset({"purpose-permitted", "purpose-in-review"})
 
 
 def item_read(word: str, parameter: str, book: Book, entry: Entry | None) -> Hashable:
-    """What of the item a word looks at that also looks at the requester; other such words look at nothing of it."""
+    """What of the item a word looks at that also looks at the requester; other such words look at nothing of it.
+
+    That there is no item is unlike everything that an item can have: what needs one is unknown then.
+    """
     if entry is None:
-        return None
+        return _NO_ITEM
     if word in _BY_VENDOR:
         return entry.vendor
     if word in _BY_COLUMNS:
@@ -144,6 +147,9 @@ def item_read(word: str, parameter: str, book: Book, entry: Entry | None) -> Has
     if word in _BY_PURPOSES:
         return entry.purposes, entry.purposes_needing_review
     return _classified(_supplement(word, parameter, book), entry)
+
+
+_NO_ITEM: Final = ("no item",)
 
 
 def _supplement(word: str, parameter: str, book: Book) -> tuple[str, ...] | None:

@@ -23,6 +23,7 @@ from tests.conftest import FILES
 from tests.policy.analysis.worlds import (
     AT,
     MODELS,
+    OF_THE_ITEM,
     OTHERS,
     PARTIES,
     PLACES,
@@ -33,7 +34,7 @@ from tests.policy.analysis.worlds import (
     read,
     rows,
 )
-from tests.policy.books import BAR, GRANT
+from tests.policy.books import BAR, GRANT, NOTE
 
 SHIPPED = read_book(FILES)
 SEEDS = st.integers(min_value=0, max_value=2**32)
@@ -74,6 +75,20 @@ def test_a_word_alone_bars_for_the_analysis_whom_it_bars_for_the_engine(word: st
         answers.add(expected.code)
     assert "REGION_UNSUPPORTED" in answers
     assert len(answers) > 1
+
+
+@pytest.mark.parametrize("cells", OF_THE_ITEM, ids=lambda cells: " ".join(cells.values()))
+def test_what_asks_about_an_item_that_is_not_there_is_the_same_for_the_analysis_and_the_engine(
+    cells: dict[str, str],
+) -> None:
+    row = {**BAR, "action": "", "place": "", "party": "on-file", **cells}
+    atlas = Atlas(read([dict(GRANT), dict(NOTE), row]), [AT])
+    random = Random(str(cells))
+    for _ in range(60):
+        profile, action = any_profile(atlas, random), random.choice(list(Action))
+        expected = asked_of_engine(atlas, 0, profile, NO_SUCH_MODEL, action, AT)
+        assert expected == atlas.outcome(atlas.scope(0, NO_SUCH_MODEL, action, AT), profile), profile
+        assert not expected.allowed
 
 
 @settings(max_examples=30)

@@ -56,6 +56,21 @@ OTHERS: Final = (
     ("authorisation", "holds:any/licence"),
     ("authorisation", "authorisation-ended:vendor/licence"),
 )
+OF_THE_ITEM: Final = (
+    {"item": "tier:commodity"},
+    {"item": "tier:commodity & in-catalogue"},
+    {"item": "!in-catalogue | published"},
+    {"item": "!eccn-on-file"},
+    {"place": "unsupported-place:UA"},
+    {"place": "column-destination"},
+    {"purpose": "purpose-permitted"},
+    {"listing": "military:744.21"},
+    {"party": "on-file & acts-for-vendor"},
+    {"party": "on-file & deemed-covered"},
+    {"authorisation": "!holds:vendor/licence"},
+    {"unless": "weights-determined"},
+)
+"""What asks about the item in a row that is judged where there is none, since it asks who is on file."""
 DATES: Final = ("", "", "2026-03-01", "2026-06-01T12:00:00Z")
 
 
@@ -101,6 +116,9 @@ def rows(random: Random) -> list[dict[str, str]]:
     found = [_row(random, number, GRANT) for number in range(random.choice((1, 2)))]
     found += [_row(random, number, BAR) for number in range(random.randint(1, 4))]
     gates = [{**BAR, "id": "KNOWN", "place": "", "party": "!on-file", "codes": "SUBJECT_UNKNOWN"}]
+    gated = {**BAR, "id": "GATED", "action": "", "place": "", "party": "on-file", **random.choice(OF_THE_ITEM)}
+    if random.random() < 0.5:
+        gates.append(gated)
     return [dict(NOTE), *found, *(gates if random.random() < 0.5 else ())]
 
 
