@@ -27,6 +27,7 @@ import structlog
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from policy_engine.companion import Companion, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, LogUnavailable, Members
 from policy_engine.domain.roster import Roster
@@ -42,7 +43,7 @@ from policy_engine.service.keyring import KeyRing
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
 from policy_engine.service.reviewing import Reviews
-from policy_engine.service.sealing import HistoryRefused, Sealing, SealKeeper
+from policy_engine.service.sealing import HistoryRefused, Keeper, KeptApart, NotIndexed, Sealing, SealKeeper, SealState
 from policy_engine.service.standing import Judges, StandingView
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
@@ -92,6 +93,7 @@ def system_clock() -> datetime:
 
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 
 
 class DecisionIds:
@@ -114,7 +116,7 @@ class DecisionIds:
             drawn, self._stock = self._stock[: self._LENGTH], self._stock[self._LENGTH :]
         milliseconds = max(0, int(at.timestamp() * 1000)) & (2**48 - 1)
         number = milliseconds << 80 | int.from_bytes(drawn, "big")
-        return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+        return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ class Parts:
     ring: KeyRing
     watcher: Watcher | None
     entries: LogEntries
-    keeper: SealKeeper | None
+    keeper: Keeper | None
     inspector: Inspector
     close: Callable[[], None]
 
@@ -192,13 +194,15 @@ def build(
     new_id: Callable[[datetime], str] | None = None,
     judges: Judges | None = None,
     background: bool = False,
+    keep: Work | None = None,
 ) -> Parts:
     """The parts over the settings' database; an empty one is founded with the book of the settings' folder.
 
     `judges` stands for the archive in what is decided. With `background` the process does everything that a service
-    does beside deciding: it seals the log, and assesses proposals in a process of their own, for which decisions do not
-    wait. Raises `FaultsError` for a first book with faults, `HistoryRefused` for a log that is not the one sealed so
-    far, and the store's errors for a database that cannot be used.
+    does beside deciding: a companion seals and indexes the log (`keep` stands for `KeepLog` in that), and proposals are
+    assessed in a process of their own, so that decisions wait for neither. Raises `FaultsError` for a first book with
+    faults, `HistoryRefused` for a log that is not the one sealed so far, and the store's errors for a database that
+    cannot be used.
     """
     engine = open_database(settings.database_url)
     new_id = new_id or DecisionIds()
@@ -244,16 +248,19 @@ def build(
             raise LogUnavailable("the assessment of the book ended without an answer") from error
 
     publisher = Publisher(desk=desk, library=library, assess=assessed)
-    watcher = None
+    watcher = watching = None
     if settings.watch:
         watcher = Watcher(read=lambda: desk_folder(settings.policies), desk=desk, library=library, report=_report_alarm)
-    stop_watching = _repeating("policy-watch", None if watcher is None else watcher.look, WATCH_SECONDS)
+        watching = Repeating("policy-watch", watcher.look, WATCH_SECONDS)
 
     entries = StoredLogEntries(engine)
-    keeper, inspector, stop_keeping = _kept(settings, engine, entries, desk_log, background=background)
+    keeper, inspector, stop_keeping = _kept(
+        settings, engine, entries, desk_log, keep=(keep or KeepLog(settings)) if background else None
+    )
 
     def close() -> None:
-        stop_watching()
+        if watching is not None:
+            watching.close()
         stop_keeping()
         if pool is not None:
             pool.shutdown(cancel_futures=True)
@@ -299,30 +306,55 @@ def _report_alarm(alarm: Alarm | None) -> None:
 
 
 def _kept(
-    settings: Settings, engine: Database, entries: LogEntries, desk_log: DeskLog, *, background: bool
-) -> tuple[SealKeeper | None, Inspector, Callable[[], None]]:
-    """The sealed log and the auditor's index, kept up in the background or not at all; and what ends that."""
+    settings: Settings, engine: Database, entries: LogEntries, desk_log: DeskLog, *, keep: Work | None
+) -> tuple[Keeper | None, Inspector, Callable[[], None]]:
+    """The sealed log and the auditor's index, kept up by a companion or not at all; and what ends that."""
     keeper = None
-    if background:
-        keeper = SealKeeper(open_sealing(settings, entries), report=_report_seal)
+    if keep is not None:
+        keeper = KeptApart(open_sealing(settings, entries), report=_report_seal, report_index=_report_index)
         keeper.sealing.require_history()
-    indexer = Indexer(engine)
+        keeper.hear(SealState(sealed=keeper.sealing.sealed()))
     inspector = Inspector(
-        index=DecisionIndex(engine), indexer=indexer, desk_log=desk_log, sealed=lambda: _newest_seal(keeper)
+        index=DecisionIndex(engine), indexer=Indexer(engine), desk_log=desk_log, sealed=lambda: _newest_seal(keeper)
     )
-    indexing = IndexerLoop(indexer, report=_report_index)
-    if background:
+    if keep is None or keeper is None:
+        return None, inspector, lambda: None
+    companion = Companion(keep, name="log-keeper", hear=keeper.hear, ended=keeper.lost)
+    return keeper, inspector, companion.close
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLog:
+    """What the companion of a service does: it seals the log and indexes its decisions, and reports how far it is."""
+
+    settings: Settings
+
+    def __call__(self, *, report: Callable[[object], None], ending: Callable[[float], bool]) -> None:
+        """Until the end is asked for, or until one of the two has ended by an error that nobody foresaw."""
+        configure_logging(self.settings.log_level)
+        engine = open_database(self.settings.database_url)
+        sealing = SealKeeper(open_sealing(self.settings, StoredLogEntries(engine)), report=lambda _: None)
+
+        told: SealState | None = None
+
+        def seal() -> None:
+            nonlocal told
+            sealing.turn()
+            if sealing.state != told:
+                told = sealing.state
+                report(told)
+
+        sealer = Repeating("log-sealer", seal, SEAL_SECONDS)
+        indexing = IndexerLoop(Indexer(engine), report=lambda fault: report(NotIndexed(fault)))
         indexing.start()
-    stop_sealing = _repeating("log-sealer", None if keeper is None else keeper.turn, SEAL_SECONDS)
-
-    def end() -> None:
-        stop_sealing()
+        while sealer.alive and indexing.alive and not ending(SEAL_SECONDS):
+            pass
+        sealer.close()
         indexing.close()
+        engine.dispose()
 
-    return keeper, inspector, end
 
-
-def _newest_seal(keeper: SealKeeper | None) -> tuple[int, str] | None:
+def _newest_seal(keeper: Keeper | None) -> tuple[int, str] | None:
     sealed = None if keeper is None else keeper.sealed
     if sealed is None:
         return None
@@ -341,25 +373,30 @@ def _report_seal(alarm: str | None) -> None:
         logger.error("the log is not sealed", alarm=alarm)
 
 
-def _repeating(name: str, work: Callable[[], None] | None, seconds: float) -> Callable[[], None]:
-    """A thread that does the work again and again; what is given ends it, after one more turn."""
-    if work is None:
-        return lambda: None
-    stop = threading.Event()
+class Repeating:
+    """A thread that does some work every so many seconds. `close` it; it does the work once more then."""
 
-    def run() -> None:
-        while not stop.wait(seconds):
-            work()
-        work()
+    def __init__(self, name: str, work: Callable[[], None], seconds: float) -> None:
+        self._work = work
+        self._seconds = seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
 
-    thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
+    @property
+    def alive(self) -> bool:
+        """Whether the work is still done."""
+        return self._thread.is_alive()
 
-    def end() -> None:
-        stop.set()
-        thread.join(10)
+    def close(self) -> None:
+        """End it."""
+        self._stop.set()
+        self._thread.join(10)
 
-    return end
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._work()
+        self._work()
 
 
 def open_sealing(settings: Settings, entries: LogEntries) -> Sealing:

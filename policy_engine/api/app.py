@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -13,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from policy_engine.api import auditor, compliance, errors, gateway, health, log
 from policy_engine.api.direct import Direct
 from policy_engine.wiring import Parts, Settings, build
+
+_TURN_SECONDS: Final = 0.000_5
 
 
 class EchoRequestId:
@@ -43,6 +47,9 @@ def create_app(parts: Parts) -> ASGIApp:
         # The book and the roster live as long as the process: a full collection need not walk them in mid-request.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        # The writer of the log comes back from the disk several times in a group, and each time waits for its turn.
+        sys.setswitchinterval(_TURN_SECONDS)
         yield
         parts.close()
 

@@ -88,9 +88,16 @@ T = TypeVar("T")
 
 async def _committed(handle: Future[T]) -> T:
     """The log's word. A log that says nothing in time is one that cannot be written, for the caller."""
-    if handle.done():
-        return handle.result()
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(handle), COMMIT_TIMEOUT_SECONDS)
-    except TimeoutError as error:
-        raise LogUnavailable("the log did not commit in time") from error
+    if not handle.done():
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+        handle.add_done_callback(lambda _: loop.call_soon_threadsafe(woken.set))
+        timer = loop.call_later(COMMIT_TIMEOUT_SECONDS, woken.set)
+        try:
+            await woken.wait()
+        finally:
+            timer.cancel()
+    if not handle.done():
+        handle.cancel()
+        raise LogUnavailable("the log did not commit in time")
+    return handle.result()

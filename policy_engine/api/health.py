@@ -12,12 +12,12 @@ from starlette.routing import Route
 from policy_engine.api.errors import problem_response
 from policy_engine.domain.ports import DecisionLog, LogUnavailable, Members, MembersUnavailable
 from policy_engine.service.decide import Decider
-from policy_engine.service.sealing import SealKeeper
+from policy_engine.service.sealing import Keeper
 from policy_engine.service.watch import Watcher
 
 
 def routes(
-    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: SealKeeper | None
+    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None
 ) -> list[Route]:
     """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 

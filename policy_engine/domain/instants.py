@@ -86,4 +86,4 @@ def instant_of_date(day: date) -> datetime:
 
 def format_instant(instant: datetime) -> str:
     """RFC 3339 in UTC with six digits of a second, the one form in which the project writes an instant."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return f"{instant.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"

@@ -56,7 +56,6 @@ MAX_RECORD_BYTES: Final = 65_535
 Json = dict[str, object]
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
-_decoder: Final = msgspec.json.Decoder()
 _TRI: Final = {Tri.YES: "yes", Tri.NO: "no", Tri.UNKNOWN: "unknown"}
 
 
@@ -108,7 +107,7 @@ def encode_problem_answer(name: str, detail: str) -> bytes:
         "public_code": "UNDER_REVIEW",
         "public_message": "Your request could not be decided.",
     }
-    document: Json = dict.fromkeys(_SHORT)
+    document: Json = dict.fromkeys(_ShortAnswer.__struct_fields__)
     document |= {"decision": "deny", "allowed": False, "hold": False, "alternatives": (), "obligations": ()}
     return _encoder.encode({**document, "reason": reason, "error": f"/problems/{name}"})
 
@@ -240,25 +239,35 @@ def full_answer(record: bytes) -> bytes:
     return bytes(document["answer"])
 
 
-_SHORT: Final = (
-    "decision",
-    "allowed",
-    "hold",
-    "alternatives",
-    "obligations",
-    "decision_id",
-    "decided_at",
-    "valid_until",
-    "policy_version",
-    "membership_revision",
-)
+class _ShortObligation(msgspec.Struct):
+    id: msgspec.Raw
+    message: msgspec.Raw
+
+
+class _ShortReason(msgspec.Struct):
+    public_code: msgspec.Raw
+    public_message: msgspec.Raw
+
+
+class _ShortAnswer(msgspec.Struct):
+    """What is kept of a full answer; values are handed on as they stand."""
+
+    decision: msgspec.Raw
+    allowed: msgspec.Raw
+    hold: msgspec.Raw
+    alternatives: msgspec.Raw
+    obligations: list[_ShortObligation]
+    decision_id: msgspec.Raw
+    decided_at: msgspec.Raw
+    valid_until: msgspec.Raw
+    policy_version: msgspec.Raw
+    membership_revision: msgspec.Raw
+    reason: _ShortReason
+
+
+_short_decoder: Final = msgspec.json.Decoder(_ShortAnswer)
 
 
 def short_answer(answer: bytes) -> bytes:
     """What a caller without `decisions:explain` gets of a full answer: no rule, no finding, no fact."""
-    document = _decoder.decode(answer)
-    reason = document["reason"]
-    short = {name: document[name] for name in _SHORT}
-    short["obligations"] = [{"id": one["id"], "message": one["message"]} for one in document["obligations"]]
-    short["reason"] = {"public_code": reason["public_code"], "public_message": reason["public_message"]}
-    return _encoder.encode(short)
+    return _encoder.encode(_short_decoder.decode(answer))

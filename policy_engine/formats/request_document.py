@@ -47,7 +47,7 @@ def parse_object(body: bytes) -> Mapping[str, object]:
     """The JSON object in the body. Raises `MalformedRequest`."""
     _refuse_depth(body)
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MalformedRequest(FieldFault(field="", message=f"is not UTF-8 at byte {error.start}")) from error
     except MalformedRequest:
@@ -88,10 +88,13 @@ def _refuse_constant(text: str) -> NoReturn:
     raise MalformedRequest(FieldFault(field="", message=f"has `{text}`, which is no JSON number"))
 
 
+_decoder: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 def request_digest(request: Mapping[str, object]) -> str:
     """SHA-256 of the request's canonical JSON in hex; member order, white space and `null` members do not matter."""
-    text = json.dumps(_without_nulls(request), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_canonical.encode(_without_nulls(request)).encode("ascii")).hexdigest()
 
 
 def _without_nulls(value: object) -> object:

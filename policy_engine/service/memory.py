@@ -12,8 +12,9 @@ Not remembered is what takes a place on a cap, what the engine could not judge, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from policy_engine.domain.catalogue import Entry
@@ -79,6 +80,9 @@ class Memory:
         self._kept[_key(request, caller)] = _Kept(remembered=judged, since=at, until=min(untils, default=None))
 
 
+_asked: Final = attrgetter(*(one.name for one in fields(Request) if one.name not in ("request_id", "min_revision")))
+"""All that is asked: under which id, and how fresh the members have to be, changes no answer."""
+
+
 def _key(request: Request, caller: Caller) -> object:
-    asked = replace(request, request_id=None, min_revision=None)
-    return asked, caller.gateway, caller.assertable, caller.explain
+    return _asked(request), caller.gateway, caller.assertable, caller.explain

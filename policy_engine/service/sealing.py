@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from policy_engine.domain.ports import LogEntries, LogEntry, LogUnavailable, LogYear
 from policy_engine.ledger.checkpoint import SignedCheckpoint
@@ -226,6 +226,40 @@ _FAILURES: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealState:
+    """The newest checkpoint that is known, and what keeps the log from being sealed, if anything does."""
+
+    sealed: SealedYear | None = None
+    alarm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotIndexed:
+    """Why decisions are not indexed for the auditor's queries."""
+
+    fault: str
+
+
+class Keeper(Protocol):
+    """Who seals the log again and again, as those see it who ask for what is sealed."""
+
+    @property
+    def sealing(self) -> Sealing:
+        """The sealed log."""
+        ...
+
+    @property
+    def sealed(self) -> SealedYear | None:
+        """The newest checkpoint that this process knows of."""
+        ...
+
+    @property
+    def alarm(self) -> str | None:
+        """What keeps the log from being sealed now."""
+        ...
+
+
 class SealKeeper:
     """Seals again and again; what goes wrong is an alarm that stays until sealing works again.
 
@@ -236,32 +270,75 @@ class SealKeeper:
         """`report` is told of every new alarm, and with `None` when the last one is over."""
         self.sealing = sealing
         self._report = report
-        self._held: SealedYear | None = None
-        self.alarm: str | None = None
+        self.state = SealState()
 
     @property
     def sealed(self) -> SealedYear | None:
         """The newest checkpoint that this process knows of."""
-        return self._held
+        return self.state.sealed
+
+    @property
+    def alarm(self) -> str | None:
+        """What keeps the log from being sealed now."""
+        return self.state.alarm
 
     def turn(self) -> None:
         """Seal once. Nothing but a programming error is raised."""
-        alarm: str | None = None
+        before = self.state
         try:
-            self._held = self.sealing.seal()
+            self.state = SealState(sealed=self.sealing.seal())
         except LogLocked:
             # Another process is the sealer; what it sealed is read.
-            alarm = self._look()
+            self.state = self._look()
         except _FAILURES as error:
             alarm = f"the log is not sealed: {type(error).__name__}: {error}"
-            self._look()
-        if alarm != self.alarm:
-            self.alarm = alarm
-            self._report(alarm)
+            self.state = replace(self._look(), alarm=alarm)
+        if self.state.alarm != before.alarm:
+            self._report(self.state.alarm)
 
-    def _look(self) -> str | None:
+    def _look(self) -> SealState:
         try:
-            self._held = self.sealing.sealed()
+            return SealState(sealed=self.sealing.sealed())
         except _FAILURES as error:
-            return f"the sealed log cannot be read: {type(error).__name__}: {error}"
-        return None
+            alarm = f"the sealed log cannot be read: {type(error).__name__}: {error}"
+            return replace(self.state, alarm=alarm)
+
+
+class KeptApart:
+    """A log that another process seals and indexes: what that process has reported."""
+
+    def __init__(
+        self, sealing: Sealing, *, report: Callable[[str | None], None], report_index: Callable[[str], None]
+    ) -> None:
+        """`report` is told of every new alarm, and with `None` when the last one is over; `report_index` why decisions
+        are not indexed."""
+        self.sealing = sealing
+        self._report = report
+        self._report_index = report_index
+        self._state = SealState()
+
+    @property
+    def sealed(self) -> SealedYear | None:
+        """The newest checkpoint that was reported."""
+        return self._state.sealed
+
+    @property
+    def alarm(self) -> str | None:
+        """What keeps the log from being sealed now."""
+        return self._state.alarm
+
+    def hear(self, message: object) -> None:
+        """Take a report. Raises `TypeError` for what is none."""
+        match message:
+            case SealState():
+                before, self._state = self._state, message
+                if message.alarm != before.alarm:
+                    self._report(message.alarm)
+            case NotIndexed():
+                self._report_index(message.fault)
+            case _:
+                raise TypeError(f"a {type(message).__name__} is no report of the sealing process")
+
+    def lost(self) -> None:
+        """The process has ended; it is started again."""
+        self.hear(replace(self._state, alarm="the log is not sealed: the process that seals it has ended"))

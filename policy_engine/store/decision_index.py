@@ -45,10 +45,10 @@ from policy_engine.store.changes import NEXT_INDEX
 from policy_engine.store.database import NotDurable, Reader, Writer, reading, reason_of, writing
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions
 
-SLICE: Final = 100
+SLICE: Final = 32
 """Log entries that one transaction of the indexer takes: SQLite's only writer is not held for longer."""
 
-_PAUSE: Final = 0.01
+_PAUSE: Final = 0.002
 """Seconds between two full slices, in which the log gets at SQLite's only writer."""
 
 _THROWN_AWAY_AT_ONCE: Final = 2_000
@@ -355,6 +355,11 @@ class IndexerLoop:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still indexes."""
+        return self._thread.is_alive()
 
     def close(self, *, seconds: float = 10.0) -> None:
         """Finish the slice at hand and stop."""

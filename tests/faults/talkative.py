@@ -9,12 +9,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import uvicorn
 
 from policy_engine.api.app import create_app
-from policy_engine.wiring import Parts, Settings, build, configure_logging
+from policy_engine.service.sealing import Sealing
+from policy_engine.wiring import KeepLog, Parts, Settings, build, configure_logging
 
 SECRET: Final = "CANARY-UNFORESEEN"
 
@@ -29,14 +31,26 @@ BREAK: Final[dict[str, Callable[[Parts], None]]] = {
     "ids": lambda parts: setattr(parts.decider, "_new_id", _boom),
     "log": lambda parts: setattr(parts.log, "_commit", _boom),
     "desk": lambda parts: setattr(parts.desk, "clock", _boom),
-    "sealer": lambda parts: setattr(parts.keeper.sealing, "seal", _boom) if parts.keeper else None,
+    "sealer": lambda _: None,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBroken:
+    """The companion of a service whose sealing breaks where nobody foresaw it."""
+
+    work: KeepLog
+
+    def __call__(self, *, report: Callable[[object], None], ending: Callable[[float], bool]) -> None:
+        Sealing.seal = _boom  # type: ignore[method-assign]
+        self.work(report=report, ending=ending)
 
 
 def main(part: str) -> None:
     settings = Settings()
     configure_logging(settings.log_level)
-    parts = build(settings, background=True)
+    keep = KeepLog(settings)
+    parts = build(settings, background=True, keep=KeepBroken(keep) if part == "sealer" else keep)
     BREAK[part](parts)
     for name in ("", *logging.root.manager.loggerDict):
         logging.getLogger(name).setLevel(logging.DEBUG)

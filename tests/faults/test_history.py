@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
@@ -191,3 +194,39 @@ def test_the_same_history_untouched_starts(sealed: Installation, tmp_path: Path)
     installation = _copied(sealed, tmp_path)
     with running(installation) as server:
         assert server.request("GET", "/readyz")[0] == 200
+
+
+def test_the_process_that_seals_may_be_killed_again_and_again_while_decisions_go_on(
+    migrated: Path, tmp_path: Path
+) -> None:
+    shutil.copyfile(migrated, tmp_path / "service.db")
+    installation = installed(f"sqlite:///{tmp_path / 'service.db'}", tmp_path)
+    clients = journals(tmp_path, 3)
+    with running(installation) as server:
+        load = Load(server, clients)
+        for _ in range(3):
+            time.sleep(0.4)
+            os.kill(_sealing_process(server.pid), signal.SIGKILL)
+            deadline = time.monotonic() + 10
+            while b"the process that seals it has ended" not in server.request("GET", "/readyz")[2]:
+                assert time.monotonic() < deadline, "nobody was told"
+            while b"alarms" in server.request("GET", "/readyz")[2]:
+                assert time.monotonic() < deadline, "the log was not sealed again"
+        load.stop()
+        server.stop()
+    assert [one for journal in clients for one in (*journal.statuses, *journal.surprises)] == []
+    assert require_nothing_lost(installation, clients, replays=20).unacknowledged == 0
+
+
+def _sealing_process(service: int) -> int:
+    """The companion, by the name under which it was started."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                pid, _, rest = status.read_text().partition(" ")
+                if int(rest.rpartition(")")[2].split()[1]) == service:
+                    command = (status.parent / "cmdline").read_bytes()
+                    if b"multiprocessing.spawn" in command:
+                        return int(pid)
+    raise AssertionError("no companion runs")

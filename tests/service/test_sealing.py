@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import threading
 import time
@@ -20,7 +21,7 @@ from policy_engine.ledger.proof import LogLine, Policy
 from policy_engine.ledger.sealer import HistoryDiffers, published
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault, tiles_of
 from policy_engine.ledger.witness import WitnessUnreadable
-from policy_engine.service.sealing import HistoryRefused, Sealing, SealKeeper
+from policy_engine.service.sealing import HistoryRefused, KeptApart, NotIndexed, Sealing, SealKeeper
 from policy_engine.service.verification import VerificationFailed, compare_with_database, verify_year
 from policy_engine.store.database import writing
 from policy_engine.store.decision_log import DecisionLog
@@ -601,3 +602,26 @@ def test_a_checkpoint_behind_its_witness_is_a_fault(log: Log) -> None:
     with pytest.raises(VerificationFailed, match="has had 6 entries before, and now has 3"):
         verify_year(log.sealing(), log.entries.years()[0], pause=lambda: paused.append(None))
     assert paused
+
+
+def test_what_another_process_seals_is_known_by_its_reports_and_its_end_is_an_alarm(log: Log) -> None:
+    alarms: list[str | None] = []
+    faults: list[str] = []
+    kept = KeptApart(log.sealing(), report=alarms.append, report_index=faults.append)
+    assert (kept.sealed, kept.alarm) == (None, None)
+    log.commit(3)
+    keeper = SealKeeper(log.sealing(), report=lambda _: None)
+    keeper.turn()
+    kept.hear(pickle.loads(pickle.dumps(keeper.state)))  # noqa: S301  as it comes through a pipe
+    assert kept.sealed == keeper.sealed
+    assert kept.sealed is not None
+    kept.lost()
+    assert alarms == [kept.alarm]
+    assert "has ended" in str(kept.alarm)
+    assert kept.sealed == keeper.sealed
+    kept.hear(keeper.state)
+    assert alarms[1:] == [kept.alarm] == [None]
+    kept.hear(NotIndexed("no connection"))
+    assert faults == ["no connection"]
+    with pytest.raises(TypeError, match="a str is no report"):
+        kept.hear("sealed")
