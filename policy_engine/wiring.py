@@ -31,7 +31,7 @@ from policy_engine.companion import Companion, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, LogUnavailable, Members
 from policy_engine.domain.roster import Roster
-from policy_engine.ledger.files import locked, write_durably
+from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_folder
@@ -416,7 +416,7 @@ def open_sealing(settings: Settings, entries: LogEntries) -> Sealing:
 def _seed(settings: Settings) -> bytes:
     path = settings.log_key
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         # Two services that start at once on a new folder sign with one key.
         with locked(path.with_name(f"{path.name}.lock")):
             _make_seed(settings, path)

@@ -1,64 +1,139 @@
 """Everything that may happen to the service while it decides, for as long as it takes: `make torture`.
 
-The kills are as many as `TORTURE_KILLS` says (300). Faults in system calls and the order of flush and answer are
-injected and traced with strace, which has to be installed and allowed to trace; without it those lines are left out and
-the table says so. `python -m benchmarks.torture [--only kill] [--kills 300]`.
+`python -m benchmarks.torture [--only PART ...] [--kills 300] [--requests 1000]` prints one table in Markdown, and tells
+on standard error how far it is. A part runs in a process of its own; one that fails is a line of the table too, the
+others go on, and the exit code is 1. The kills are as many as `TORTURE_KILLS` says (300).
+
+Faults in system calls and the order of flush and answer are injected and traced with strace, which has to be installed
+and allowed to trace; without it those lines are left out and the table says so.
+
+On two cores it takes about 18 minutes: five for the kills under load, one for the decision, five for the sealer of a
+running service, seven for the checkpoint.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
+import time
+import traceback
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from benchmarks.torture import checkpoint
 from benchmarks.torture.kill import kill_again_and_again
 from benchmarks.torture.order import flushed_before_answered
-from benchmarks.torture.report import Line, Outcome, table, tried
+from benchmarks.torture.report import Line, Outcome, progress, table
 from benchmarks.torture.syscalls import Work, break_every_call
 from benchmarks.torture.traced import obstacle
 
 _SHARE_SQLITE: Final = 2 / 3
 """Of the kills so many are on SQLite, where the service and its database die together."""
+_ERRORS: Final = ("EIO", "ENOSPC")
 
 
-def main(arguments: list[str]) -> None:
-    """Run and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A line of the table, and the names by which it is chosen: its own, and those that it shares with others."""
+
+    names: tuple[str, ...]
+    test: str
+    trial: Callable[[], Outcome]
+    traces: bool = True
+
+    def chosen(self, only: list[str] | None) -> bool:
+        return only is None or not set(self.names).isdisjoint(only)
+
+
+def _parts(kills: int, requests: int) -> list[_Part]:
+    sqlite = round(kills * _SHARE_SQLITE)
+    return [
+        *(
+            _Part(
+                (f"kill-{name.lower()}", "kill"),
+                f"SIGKILL under load, {name}",
+                partial(kill_again_and_again, name.lower(), number),
+                traces=False,
+            )
+            for name, number in (("SQLite", sqlite), ("PostgreSQL", kills - sqlite))
+        ),
+        *(
+            _Part(
+                (f"decision-{how.lower()}", "decision", "syscalls"),
+                f"{how} at every file call of one decision",
+                partial(break_every_call, Work.DECISION, how),
+            )
+            for how in (*_ERRORS, "SIGKILL")
+        ),
+        *(
+            _Part(
+                (f"sealer-{error.lower()}", "sealer", "syscalls"),
+                f"{error} at every file call of the sealer while decisions are made",
+                partial(break_every_call, Work.CHECKPOINT, error),
+            )
+            for error in _ERRORS
+        ),
+        *(
+            _Part(
+                (f"checkpoint-{error.lower()}", "checkpoint", "syscalls"),
+                f"{error} at every file call of one checkpoint",
+                partial(checkpoint.break_every_call, error),
+            )
+            for error in _ERRORS
+        ),
+        _Part(
+            ("checkpoint-sigkill", "checkpoint", "syscalls"),
+            "SIGKILL at every file call of one checkpoint, and after the last",
+            checkpoint.kill_at_every_call,
+        ),
+        _Part(("order",), "the flush before the answer, traced", partial(flushed_before_answered, requests)),
+    ]
+
+
+def _try(part: _Part, lines: list[Line]) -> None:
+    progress(f"begin: {part.test}")
+    begun = time.monotonic()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        future = pool.submit(part.trial)
+        error = future.exception()
+    if error is not None:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    line = Line(
+        test=part.test,
+        outcome=future.result() if error is None else None,
+        error=error,
+        seconds=time.monotonic() - begun,
+    )
+    lines.append(line)
+    progress(f"done: {line.markdown}")
+
+
+def main(arguments: list[str]) -> int:
+    """Run and print the table; the exit code."""
+    parts = _parts(0, 0)
+    names = sorted({name for part in parts for name in part.names})
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=int(os.environ.get("TORTURE_KILLS", "300")))
-    parser.add_argument("--only", nargs="*", default=None, help="kill, syscalls, order")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="PART", help=", ".join(names))
     parser.add_argument("--requests", type=int, default=1_000, help="traced requests")
     options = parser.parse_args(arguments)
-    sqlite = round(options.kills * _SHARE_SQLITE)
-    trials: list[tuple[str, str, Callable[[], Outcome]]] = [
-        ("kill", "SIGKILL under load, SQLite", lambda: kill_again_and_again("sqlite", sqlite)),
-        (
-            "kill",
-            "SIGKILL under load, PostgreSQL",
-            lambda: kill_again_and_again("postgresql", options.kills - sqlite),
-        ),
-    ]
     missing = obstacle()
-    if missing is None:
-        for work in Work:
-            trials += [
-                ("syscalls", f"{how} at every call on files of {work}", partial(break_every_call, work, how))
-                for how in ("EIO", "ENOSPC", "SIGKILL")
-            ]
-        trials.append(("order", "flush before answer, traced", partial(flushed_before_answered, options.requests)))
     lines: list[Line] = []
     try:
-        for group, test, trial in trials:
-            if options.only is None or group in options.only:
-                lines.append(tried(test, trial))
+        for part in _parts(options.kills, options.requests):
+            if part.chosen(options.only) and (missing is None or not part.traces):
+                _try(part, lines)
     finally:
-        command = f"TORTURE_KILLS={options.kills} make torture"
-        sys.stdout.write(table(lines, command))
+        sys.stdout.write(table(lines, " ".join(["python -m benchmarks.torture", *arguments])))
         if missing is not None:
             sys.stdout.write(f"\nFaults in system calls and the order of flush and answer were not tried: {missing}.\n")
+    return 1 if any(line.error is not None for line in lines) else 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

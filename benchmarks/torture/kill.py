@@ -78,14 +78,13 @@ def kill_again_and_again(kind: str, kills: int) -> Outcome:
     return Outcome(
         count=killing.landings.total(),
         result=(
-            f"0 of {found.acknowledged:,} answers lost, altered or doubled; {found.logged:,} records, dense, sealed"
-            f" and consistent with {found.checkpoints:,} checkpoints that were served; {found.replayed:,} replayed to"
-            f" the same bytes; {killing.orphans} of {killing.in_flight} requests in flight were on record; "
-            f"{_places(killing.landings)}; ready after {starts[len(starts) // 2]:.1f} s"
-            f" (p95 {starts[len(starts) * 95 // 100]:.1f} s, two starting at once)"
+            f"0 of {found.acknowledged:,} answers lost, altered or doubled; {found.logged:,} records dense and sealed,"
+            f" {found.replayed:,} replayed to the same bytes; {found.checkpoints:,} served checkpoints consistent;"
+            f" killed {_places(killing.landings)}; {killing.orphans} of {killing.in_flight} requests in flight were on"
+            f" record; ready after {starts[len(starts) // 2]:.1f} s (p95 {starts[len(starts) * 95 // 100]:.1f} s)"
         ),
     )
 
 
 def _places(landings: Counter[Landing]) -> str:
-    return ", ".join(f"{landings[one]} {one}" for one in Landing)
+    return "; ".join(f"{landings[one]} × {one}" for one in Landing)

@@ -40,10 +40,11 @@ def flushed_before_answered(requests: int) -> Outcome:
     assert in_order == requests, f"{requests - in_order} of {requests} answers did not wait for their flush"
     delays.sort()
     return Outcome(
-        count=requests,
+        count=in_order,
+        of=requests,
         result=(
-            f"{in_order} of {requests} answers left after their record was written and its flush had returned 0;"
-            f" the answer left {delays[len(delays) // 2] * 1e6:.0f} µs after the flush (median, traced)"
+            "the answer left after its record was written and the flush had returned 0:"
+            f" {delays[len(delays) // 2] * 1e6:.0f} µs after the flush (median, traced)"
         ),
     )
 

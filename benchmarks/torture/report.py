@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How often something was tried, and in a sentence what came of it."""
+    """How often something was done, of how many times where that is known, and in a sentence what came of it."""
 
     count: int
+    of: int | None = None
     result: str
+
+    @property
+    def counted(self) -> str:
+        return f"{self.count:,}" if self.of is None else f"{self.count:,} of {self.of:,}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of the table."""
+    """One line of the table; what failed has an error instead of an outcome."""
 
     test: str
-    outcome: Outcome
+    outcome: Outcome | None
+    error: BaseException | None = None
     seconds: float
+
+    @property
+    def markdown(self) -> str:
+        counted = "" if self.outcome is None else self.outcome.counted
+        result = f"FAILED: {self.error!r}" if self.outcome is None else self.outcome.result
+        cells = (self.test, counted, result, f"{self.seconds:,.0f} s")
+        return "".join(f"| {' '.join(cell.replace('|', '/').split())} " for cell in cells) + "|"
 
 
 def progress(text: str) -> None:
@@ -33,23 +44,11 @@ def progress(text: str) -> None:
     sys.stderr.flush()
 
 
-def tried(test: str, trial: Callable[[], Outcome]) -> Line:
-    """Run a trial; an assertion that fails in it is its result, and what it raised goes on."""
-    progress(f"begin: {test}")
-    begun = time.monotonic()
-    outcome = trial()
-    line = Line(test=test, outcome=outcome, seconds=time.monotonic() - begun)
-    progress(f"done: {test}: {outcome.count}, {outcome.result} ({line.seconds:.0f} s)")
-    return line
-
-
 def table(lines: list[Line], command: str) -> str:
     """The table with its date, its command and the load of the machine."""
     load = os.getloadavg()[0]
     head = (
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load average {load:.1f} at the end.\n\n"
-        "| Test | Count | Result | Duration |\n|---|---:|---|---:|\n"
+        "| test | count | result | duration |\n|---|---:|---|---:|\n"
     )
-    return head + "".join(
-        f"| {line.test} | {line.outcome.count:,} | {line.outcome.result} | {line.seconds:,.0f} s |\n" for line in lines
-    )
+    return head + "".join(f"{line.markdown}\n" for line in lines)

@@ -1,4 +1,8 @@
-"""An error or the end of the process at every system call on files of one decision, and of one checkpoint."""
+"""An error, or the end of the process, at every system call on files that a thread of a running service makes.
+
+One decision is broken in both ways. A checkpoint is broken by errors only, to see that decisions go on meanwhile;
+`checkpoint` has the rest, without a service for each try.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,17 @@ from typing import Final
 
 from benchmarks.torture.kill import database
 from benchmarks.torture.report import Outcome, progress
-from benchmarks.torture.traced import calls, threads, traced
+from benchmarks.torture.traced import FILES, calls, threads, traced
 from tests.faults.load import Journal
 from tests.faults.oracle import require_nothing_lost
 from tests.faults.process import Installation, Server, installed, start
 
-_FILES: Final = "trace=%file,%desc"
 _NOT_BROKEN: Final = frozenset(
     {"close", "mmap", "fcntl", "flock", "poll", "select", "pselect6", "epoll_wait", "epoll_pwait"}
 )
 """Calls that wait, and those of which an error that strace injects leaves what no kernel leaves on a local file system:
 a lock that is never let go of, a descriptor that stays open. The process is killed at them all the same."""
+_PROGRESS_EVERY: Final = 50
 _RECOVERY_SECONDS: Final = 5.0
 
 
@@ -121,7 +125,7 @@ class _Bench:
             self.ask()
         time.sleep(0.6)
         output = folder / "find.trace"
-        with traced(self.server.pid, output, "-f", "-y", "-e", _FILES):
+        with traced(self.server.pid, output, "-f", "-y", "-e", FILES):
             self.once()
         mark = _MARK[self.work]
         found = Counter(
@@ -130,7 +134,7 @@ class _Bench:
         ((task, _),) = found.most_common(1)
         self.place = threads(self.server.pid).index(task)
         output = folder / "count.trace"
-        with traced(task, output, "-e", _FILES):
+        with traced(task, output, "-e", FILES):
             self.once()
         return calls(output)
 
@@ -151,6 +155,8 @@ def break_every_call(work: Work, how: str) -> Outcome:
             steps = [(call, at) for call, at in steps if kills or call not in _NOT_BROKEN]
             progress(f"{work}: {sum(found.values())} calls: {dict(found)}")
             for call, at in steps:
+                if tried % _PROGRESS_EVERY == 0:
+                    progress(f"{work}, {how}: {tried} of {len(steps)} calls")
                 action = "signal=SIGKILL" if kills else f"error={how}"
                 output = folder / "break.trace"
                 with traced(bench.task(), output, "-e", f"trace={call}", "-e", f"inject={call}:{action}:when={at}"):
@@ -168,10 +174,15 @@ def break_every_call(work: Work, how: str) -> Outcome:
                 bench.server.kill()
         compared = require_nothing_lost(installation, [bench.journal], in_flight=tried)
     told = ", ".join(f"{count} × {status or 'no answer'}" for status, count in sorted(bench.statuses.items()))
+    again = f"{'restarted, ' if kills else ''}{_RECOVERED[work]} within {_RECOVERY_SECONDS:.0f} s"
     return Outcome(
         count=hit,
+        of=tried,
         result=(
-            f"of {tried} calls reached {hit}; {told}; it recovered each time; 0 of {compared.acknowledged} answers"
-            f" lost, {compared.logged} records whole, dense, sealed and replayed"
+            f"{told}; {again}; 0 of {compared.acknowledged:,} answers lost; {compared.logged:,} records whole, dense,"
+            " sealed and replayed"
         ),
     )
+
+
+_RECOVERED: Final = {Work.DECISION: "decided again", Work.CHECKPOINT: "decided and sealed again"}

@@ -10,9 +10,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+FILES: Final = "trace=%file,%desc"
+"""The calls that take a path or a descriptor."""
 _ATTACH_SECONDS: Final = 20.0
 _CALL: Final = re.compile(r"^(?:\d+ +)?(?:\d+\.\d+ )?(?:<\.\.\. )?([a-z0-9_]+)(?:\(| resumed)")
 
@@ -60,3 +63,35 @@ def calls(output: Path) -> Counter[str]:
 def threads(pid: int) -> list[int]:
     """The threads of a process in the order in which they were begun."""
     return sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir())
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A system call of a run: which of the calls of that name it is, from 1."""
+
+    name: str
+    at: int
+
+    def injecting(self, what: str) -> str:
+        """The option of strace that lets something happen on entering this call."""
+        return f"inject={self.name}:{what}:when={self.at}"
+
+
+def calls_in_order(output: Path, end: str) -> list[Call]:
+    """The calls of a trace of one thread, up to the first whose arguments hold `end`, with that one."""
+    found: list[Call] = []
+    counts: Counter[str] = Counter()
+    for line in output.read_text(errors="replace").splitlines():
+        match = _CALL.match(line)
+        if match is None:
+            continue
+        counts[match[1]] += 1
+        found.append(Call(match[1], counts[match[1]]))
+        if end in line:
+            return found
+    raise AssertionError("the trace does not come to its end")
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process was stopped with a signal."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] == "T"

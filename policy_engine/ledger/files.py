@@ -12,7 +12,6 @@ import fcntl
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,17 +35,20 @@ class LogLocked(Exception):
 def write_durably(path: Path, data: bytes, *, staging: Path, flush: Flush = os.fsync) -> None:
     """Replace the file, or make it; `staging` is a directory on the same file system. Raises `OSError`.
 
-    A crash may leave a file behind in the staging directory.
+    The file has one writer at a time. A crash may leave `.<name>.staged` behind in the staging directory, which the
+    next write of the file takes away.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=staging)
+    staged = staging / f".{path.name}.staged"
+    staged.unlink(missing_ok=True)
+    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             flush(file.fileno())
-        Path(name).replace(path)
+        staged.replace(path)
     except OSError:
-        Path(name).unlink(missing_ok=True)
+        staged.unlink(missing_ok=True)
         raise
     sync_directory(path.parent, flush)
 

@@ -16,6 +16,7 @@ from threading import Barrier
 
 import pytest
 
+from policy_engine.ledger import files
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.wiring import open_sealing
@@ -69,6 +70,16 @@ def test_services_that_start_at_once_on_a_new_folder_sign_with_one_key(tmp_path:
         with ThreadPoolExecutor(6) as pool:
             keys = [pool.submit(key) for _ in range(6)]
         assert len({one.result() for one in keys}) == 1
+
+
+def test_the_folder_of_a_new_key_is_on_the_disk_before_anything_is_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    monkeypatch.setattr(files, "sync_directory", lambda path, _: flushed.append(path))
+    installation = Installation(url=f"sqlite:///{tmp_path / 'none.db'}", folder=tmp_path / "above" / "keys")
+    open_sealing(installation.settings, LogEntries(open_database(installation.url)))
+    assert flushed == [tmp_path, tmp_path / "above", tmp_path / "above" / "keys"]
 
 
 @pytest.fixture(scope="module")

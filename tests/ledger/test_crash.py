@@ -169,7 +169,7 @@ from tests.ledger.logs import KEY, ORIGIN, grow, some, source
 
 root, begin, end = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "fcntl.flock",
-          "tempfile.mkstemp", "shutil.rmtree"}
+          "shutil.rmtree"}
 
 def step(place, size):
     witness = FileWitness(place / "witness", origin=ORIGIN)
@@ -211,6 +211,7 @@ for at in range(1, 10_000):
     assert verify_log(store, KEY.verifier, older=[witness]).signed.checkpoint == now
     assert FileWitness(place / "witness", origin=ORIGIN).latest() == now
     assert not list((place / "log" / ".staging").iterdir())
+    assert sorted(one.name for one in place.iterdir()) == ["log", "witness", "witness.lock"]
 print(died)
 """
 

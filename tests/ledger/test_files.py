@@ -132,6 +132,13 @@ def test_a_write_that_cannot_be_done_leaves_the_old_bytes_and_nothing_else(tmp_p
         write_durably(tmp_path / "other", b"new", staging=tmp_path / "missing")
 
 
+def test_what_a_crash_left_of_a_write_is_taken_away_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".file.staged").write_bytes(b"half")
+    write_durably(tmp_path / "file", b"whole", staging=tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"whole"}
+    assert (tmp_path / "file").stat().st_mode & 0o077 == 0
+
+
 def test_who_waits_for_a_lock_gets_it_afterwards(tmp_path: Path) -> None:
     order: list[str] = []
 
