@@ -43,7 +43,7 @@ def flushed_before_answered(requests: int) -> Outcome:
         count=in_order,
         of=requests,
         result=(
-            "the answer left after its record was written and the flush had returned 0:"
+            "each answer left after its record was written and flushed without an error,"
             f" {delays[len(delays) // 2] * 1e6:.0f} µs after the flush (median, traced)"
         ),
     )

@@ -33,6 +33,8 @@ _NOT_BROKEN: Final = frozenset(
 """Calls that wait, and those of which an error that strace injects leaves what no kernel leaves on a local file system:
 a lock that is never let go of, a descriptor that stays open. The process is killed at them all the same."""
 _PROGRESS_EVERY: Final = 50
+_START_SECONDS: Final = 30.0
+"""In which the process that seals has begun; nothing is measured by it."""
 _RECOVERY_SECONDS: Final = 5.0
 
 
@@ -82,8 +84,12 @@ class _Bench:
         self.journal.keep_checkpoint(note)
         return int(note.split(b"\n")[1])
 
+    def process(self) -> int:
+        """The process that does the work: the service, or its companion."""
+        return self.server.pid if self.work is Work.DECISION else self.server.companion()
+
     def task(self) -> int:
-        return threads(self.server.pid)[self.place]
+        return threads(self.process())[self.place]
 
     def died(self) -> bool:
         """Whether the process has ended."""
@@ -123,16 +129,20 @@ class _Bench:
         """Which thread does the work, and the calls on files that it makes for it."""
         for _ in range(3):
             self.ask()
+        end = time.monotonic() + _START_SECONDS
+        while not self.sealed():
+            assert time.monotonic() < end, "nothing is sealed"
+            time.sleep(0.1)
         time.sleep(0.6)
         output = folder / "find.trace"
-        with traced(self.server.pid, output, "-f", "-y", "-e", FILES):
+        with traced(self.process(), output, "-f", "-y", "-e", FILES):
             self.once()
         mark = _MARK[self.work]
         found = Counter(
             int(match[1]) for line in output.read_text(errors="replace").splitlines() if (match := mark.match(line))
         )
         ((task, _),) = found.most_common(1)
-        self.place = threads(self.server.pid).index(task)
+        self.place = threads(self.process()).index(task)
         output = folder / "count.trace"
         with traced(task, output, "-e", FILES):
             self.once()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -96,6 +96,18 @@ class Server:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def companion(self) -> int:
+        """The process that seals and indexes for this one."""
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            for status in Path("/proc").glob("[0-9]*/stat"):
+                with suppress(OSError):
+                    parent = int(status.read_text().rpartition(")")[2].split()[1])
+                    if parent == self.pid and b"multiprocessing.spawn" in (status.parent / "cmdline").read_bytes():
+                        return int(status.parent.name)
+            time.sleep(0.02)
+        raise AssertionError("no companion runs")
 
     def request(
         self, method: str, path: str, body: bytes | None = None, *, seconds: float = 10.0

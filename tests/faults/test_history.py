@@ -9,7 +9,6 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
@@ -217,7 +216,7 @@ def test_the_process_that_seals_may_be_killed_again_and_again_while_decisions_go
         load = Load(server, clients)
         for _ in range(3):
             time.sleep(0.4)
-            os.kill(_sealing_process(server.pid), signal.SIGKILL)
+            os.kill(server.companion(), signal.SIGKILL)
             deadline = time.monotonic() + 10
             while b"the process that seals it has ended" not in server.request("GET", "/readyz")[2]:
                 assert time.monotonic() < deadline, "nobody was told"
@@ -227,17 +226,3 @@ def test_the_process_that_seals_may_be_killed_again_and_again_while_decisions_go
         server.stop()
     assert [one for journal in clients for one in (*journal.statuses, *journal.surprises)] == []
     assert require_nothing_lost(installation, clients, replays=20).unacknowledged == 0
-
-
-def _sealing_process(service: int) -> int:
-    """The companion, by the name under which it was started."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for status in Path("/proc").glob("[0-9]*/stat"):
-            with suppress(OSError):
-                pid, _, rest = status.read_text().partition(" ")
-                if int(rest.rpartition(")")[2].split()[1]) == service:
-                    command = (status.parent / "cmdline").read_bytes()
-                    if b"multiprocessing.spawn" in command:
-                        return int(pid)
-    raise AssertionError("no companion runs")
