@@ -39,7 +39,7 @@ from policy_engine.service.past import RecordedPast
 from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
 from policy_engine.service.retention import MustBeKept, remove_retired
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
-from policy_engine.service.sealing import HistoryRefused, Sealing
+from policy_engine.service.sealing import EntryAltered, HistoryRefused, Sealing
 from policy_engine.service.verification import (
     VerificationFailed,
     VerifiedYear,
@@ -61,6 +61,7 @@ WINDOW: Final = 200
 _FAILURES: Final = (
     VerificationFailed,
     HistoryRefused,
+    EntryAltered,
     WitnessUnreadable,
     InvalidReceipt,
     NotProvable,

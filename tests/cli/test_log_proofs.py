@@ -119,6 +119,17 @@ def office(
     made.parts.close()
 
 
+def alter(office: Office, *statements: str) -> None:
+    """What only the owner of the tables can do."""
+    engine = open_database(office.settings.database_url)
+    with writing(engine) as writer:
+        for (name,) in writer.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            writer.exec_driver_sql(f"DROP TRIGGER {name}")
+        for statement in statements:
+            writer.exec_driver_sql(statement)
+    engine.dispose()
+
+
 # --- verify -----------------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +201,15 @@ def test_a_receipt_verifies_offline_for_its_record_and_for_no_other(office: Offi
     record.write_bytes(b"")
     (office.folder / "r.tlog-proof").write_bytes(b"nothing")
     assert office(*arguments, "--key", office.key()).code == 1
+
+
+def test_no_receipt_is_written_for_a_record_that_was_altered_and_the_exit_is_1(office: Office) -> None:
+    name = office.decide()
+    alter(office, "UPDATE decisions SET body = x'7b7d'")
+    told = office("receipt", name, "--output", office.path("r.tlog-proof"))
+    assert told.code == 1
+    assert told.err.startswith("entry 2 of 2026 in the database is not the one that was sealed")
+    assert not (office.folder / "r.tlog-proof").exists()
 
 
 @pytest.mark.parametrize(
