@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -182,8 +182,9 @@ def verify(
 ) -> None:
     """Verify the sealed log: every entry, every tile, the checkpoint, and what the witness has seen.
 
-    Exit 1 names the first fault. What no check of the log alone can find is a history that the holder of the signing
-    key has written anew: keep a checkpoint elsewhere, and hand it in with --older.
+    Exit 1 names the first fault, and every witness file and folder of a year that the database does not have. What no
+    check of the log alone can find is a history that the holder of the signing key has written anew: keep a checkpoint
+    elsewhere, and hand it in with --older.
 
     Example: policy-engine log verify --database --older checkpoint-of-june.txt
 
@@ -251,13 +252,24 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, as_json:
     notes = {path: (_origin_of(path, note), note) for path, note in _notes(older).items()}
     with _open() as log:
         sealing, retired = log.sealing(), log.desk().retired
-        years = [one for one in log.entries.years() if year is None or one.year == year]
+        # The files first: a sealer makes a year in the database before it seals anything of it.
+        left = sealing.left_of()
+        all_years = log.entries.years()
+        lost = {number: paths for number, paths in left.items() if all(one.year != number for one in all_years)}
+        for paths in lost.values():
+            for path in paths:
+                err.print(f"`{path}` is of a year that is not in the database", markup=False)
+        if lost and not as_json:
+            err.print(_PUT_BACK, markup=False)
+        years = [one for one in all_years if year is None or one.year == year]
         if year is not None and not years:
             raise NothingThere(f"the log has no year {year}")
         origins = {sealing.key(one.year).name for one in years}
         for path, (origin, _) in notes.items():
             if origin not in origins:
                 raise _misused("--older", f"`{path}` is a checkpoint of `{origin}`, which is not verified here")
+        if all_years and all_years[0].first_index:
+            raise VerificationFailed(f"entries 0 to {all_years[0].first_index - 1} of the log are in none of its years")
         told = []
         for one in years:
             kept = [note for origin, note in notes.values() if origin == sealing.key(one.year).name]
@@ -265,9 +277,21 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, as_json:
             if not as_json:
                 _tell_year(told[-1], sealing)
     if as_json:
-        print_json({"years": [_year_document(one) for one in told]})
-    elif not told:
+        print_json({"years": [_year_document(one) for one in told], "lost": _lost_document(lost)})
+    elif not told and not lost:
         out.print("nothing is sealed yet")
+    if lost:
+        raise typer.Exit(Exit.FAILED)
+
+
+_PUT_BACK: Final = (
+    "the database was emptied, replaced or put back, or a year was taken out of it: put back the one that belongs here"
+)
+
+
+def _lost_document(lost: Mapping[int, tuple[Path, ...]]) -> list[dict[str, object]]:
+    """The years of which there are files and nothing in the database."""
+    return [{"year": year, "files": [str(path) for path in lost[year]]} for year in sorted(lost)]
 
 
 def _verify_year(

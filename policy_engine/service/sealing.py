@@ -201,6 +201,22 @@ class Sealing:
             raise LogFault(CHECKPOINT, index, "the tiles lead from it to another root than the one signed") from error
         return made
 
+    def left_of(self) -> dict[int, tuple[Path, ...]]:
+        """The years that a witness file or a folder of the sealed log tells of, each with these paths.
+
+        A witness that has seen nothing yet and a folder without tiles tell of none: a sealer makes both before the
+        year. Raises `WitnessUnreadable`, `OSError`.
+        """
+        found: dict[int, tuple[Path, ...]] = {}
+        for number in self._witnessed():
+            if self.witness(number).latest().size:
+                found[number] = (self._witness_path(number),)
+        for folder in sorted(self._folder.glob("*")):
+            kept = (folder / CHECKPOINT).exists() or (folder / "tile").exists()
+            if kept and folder.name.isascii() and folder.name.isdecimal():
+                found[int(folder.name)] = (*found.get(int(folder.name), ()), folder)
+        return found
+
     def year_of(self, index: int) -> LogYear | None:
         """The year to which an entry of the log belongs."""
         return next((year for year in reversed(self._entries.years()) if year.first_index <= index), None)

@@ -203,6 +203,35 @@ def test_a_receipt_verifies_offline_for_its_record_and_for_no_other(office: Offi
     assert office(*arguments, "--key", office.key()).code == 1
 
 
+def test_every_witness_and_folder_of_a_year_that_the_database_lost_is_named_and_the_exit_is_1(
+    office: Office, migrated: Path
+) -> None:
+    office.decide()
+    office.now = datetime(2027, 1, 2, tzinfo=UTC)
+    office.decide()
+    names = {year: (office.path(f"witness/{year}.witness"), office.path(f"ledger/{year}")) for year in (2026, 2027)}
+    alter(office, "DELETE FROM log_years WHERE year = 2027")
+    told = office("verify", "--database")
+    assert told.code == 1
+    assert [path in told.err for path in (*names[2026], *names[2027])] == [False, False, True, True]
+    told = office("verify", "--database", "--json")
+    assert (told.code, told.json["lost"]) == (1, [{"year": 2027, "files": list(names[2027])}])
+    office.parts.close()
+    for path in office.folder.glob("office.db*"):
+        path.unlink()
+    (office.folder / "office.db").write_bytes(migrated.read_bytes())
+    told = office("verify")
+    assert told.code == 1
+    assert all(path in told.err for path in (*names[2026], *names[2027]))
+
+
+def test_entries_that_are_in_no_year_are_a_fault(office: Office) -> None:
+    office.decide()
+    alter(office, "UPDATE log_years SET first_index = 2")
+    told = office("verify", "--database")
+    assert (told.code, told.err) == (1, "entries 0 to 1 of the log are in none of its years\n")
+
+
 def test_no_receipt_is_written_for_a_record_that_was_altered_and_the_exit_is_1(office: Office) -> None:
     name = office.decide()
     alter(office, "UPDATE decisions SET body = x'7b7d'")
