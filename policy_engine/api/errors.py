@@ -21,6 +21,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.ledger.tiles import LogFault
 from policy_engine.policy.library import BookLost
 from policy_engine.service.decide import NotFresh, RequestIdConflict
 from policy_engine.service.desk_faults import (
@@ -32,6 +33,7 @@ from policy_engine.service.desk_faults import (
     SecondPersonNeeded,
 )
 from policy_engine.service.retired import RecordRetired
+from policy_engine.service.sealing import EntryAltered
 
 
 class Unauthenticated(Exception):
@@ -117,6 +119,15 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
         title="No record could be made, so nothing is allowed",
         headers=_RETRY,
     ),
+    # Not "nothing is allowed": decisions go on, and are sealed once the log is whole again.
+    LogFault: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE, name="log-damaged", title="What is kept of the sealed log is damaged"
+    ),
+    EntryAltered: _Problem(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        name="entry-altered",
+        title="The record in the database is not the one that was sealed",
+    ),
     MembersUnavailable: _Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="members-unavailable",
@@ -145,6 +156,8 @@ _SAYS_MORE: Final = (
     NotAccepted,
     BookNotAccepted,
     BookLost,
+    LogFault,
+    EntryAltered,
 )
 """Errors whose text was written for the caller; of the others the text may name things that are not the caller's."""
 

@@ -30,7 +30,7 @@ from policy_engine.domain.ports import DecisionLog, Key, LogEntries
 from policy_engine.formats.identifiers import text_fault
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.ledger.tiles import CHECKPOINT
+from policy_engine.ledger.tiles import CHECKPOINT, Tile, require_form
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import DeskConflict
 from policy_engine.service.keyring import KeyRing
@@ -98,7 +98,7 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
     async def resource(request: Request) -> Response:
         held = await allowed(request)
         path, year = request.path_params["path"], request.path_params["year"]
-        data = await asyncio.to_thread(held.tiles(year).read, path)
+        data = await asyncio.to_thread(_resource, held, year, path)
         if data is None:
             retired = (await asyncio.to_thread(desk.view.refresh)).desk.retired.get(year)
             raise NotFound("the log has no such resource" if retired is None else retired_text(retired))
@@ -126,6 +126,18 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
         Route("/log/proof/{entry_id}", proof, methods=["GET"]),
         Route("/log/{year:int}/{path:path}", resource, methods=["GET"]),
     ]
+
+
+def _resource(held: Sealing, year: int, path: str) -> bytes | None:
+    """What stands under a path of a year's log. Raises `LogFault` for what no verifier could read."""
+    if path == CHECKPOINT:
+        signed = held.checkpoint(year)
+        return None if signed is None else signed.note
+    data, tile = held.tiles(year).read(path), Tile.parse(path)
+    if data is not None and tile is not None:
+        # What is served here may be kept for ever by whoever fetched it.
+        require_form(data, tile)
+    return data
 
 
 def _findable(entry_id: str) -> bool:

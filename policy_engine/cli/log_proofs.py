@@ -1,9 +1,10 @@
-"""`policy-engine log verify`, `replay`, `lookback`, `receipt`, `evidence`, `hold`, `holds`, `release` and `retire`."""
+"""`policy-engine log verify`, `reindex`, `replay`, `lookback`, `receipt`, `evidence`, `hold`, `holds`, `release` and
+`retire`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,14 +40,17 @@ from policy_engine.service.past import RecordedPast
 from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
 from policy_engine.service.retention import MustBeKept, remove_retired
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
-from policy_engine.service.sealing import HistoryRefused, Sealing
+from policy_engine.service.sealing import EntryAltered, HistoryRefused, Sealing
 from policy_engine.service.verification import (
     VerificationFailed,
     VerifiedYear,
-    compare_with_database,
+    compare_rows,
+    verify_beside,
     verify_copy,
+    verify_index,
     verify_year,
 )
+from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.desk_log import DeskLog
@@ -61,6 +65,7 @@ WINDOW: Final = 200
 _FAILURES: Final = (
     VerificationFailed,
     HistoryRefused,
+    EntryAltered,
     WitnessUnreadable,
     InvalidReceipt,
     NotProvable,
@@ -84,6 +89,7 @@ class _Log:
     past: RecordedPast
     index: DecisionIndex
     indexer: Indexer
+    rows: CrossCheck
     retirement: Retirement
 
     def sealing(self) -> Sealing:
@@ -128,6 +134,7 @@ def _open() -> Iterator[_Log]:
             past=RecordedPast(desk_log, Library(desk_log.content)),
             index=DecisionIndex(engine),
             indexer=Indexer(engine),
+            rows=CrossCheck(engine),
             retirement=Retirement(engine),
         )
     except _FAILURES as error:
@@ -171,7 +178,10 @@ def verify(
         list[Path] | None, typer.Option(help="A checkpoint that was kept from earlier; may be given again.")
     ] = None,
     database: Annotated[
-        bool, typer.Option("--database", help="Also hold every entry of the database against the sealed one.")
+        bool, typer.Option("--database", help="Also hold every row of the database against the sealed log.")
+    ] = False,
+    index: Annotated[
+        bool, typer.Option("--index", help="With --database: the index of decisions too, against their records.")
     ] = False,
     tiles: Annotated[Path | None, typer.Option(help="Verify a copy of one year's folder, with --key.")] = None,
     receipt: Annotated[Path | None, typer.Option(help="Verify a receipt, with --record and --key, offline.")] = None,
@@ -181,13 +191,16 @@ def verify(
 ) -> None:
     """Verify the sealed log: every entry, every tile, the checkpoint, and what the witness has seen.
 
-    Exit 1 names the first fault. What no check of the log alone can find is a history that the holder of the signing
-    key has written anew: keep a checkpoint elsewhere, and hand it in with --older.
+    Exit 1 names the first fault, and every witness file and folder of a year that the database does not have. What no
+    check of the log alone can find is a history that the holder of the signing key has written anew: keep a checkpoint
+    elsewhere, and hand it in with --older.
 
     Example: policy-engine log verify --database --older checkpoint-of-june.txt
 
     Example: policy-engine log verify --receipt 01K9.tlog-proof --record 01K9.json --key 2026.vkey
     """
+    if index and not database:
+        raise _misused("--index", "is given together with --database")
     if receipt is not None or record is not None:
         if receipt is None or record is None or key is None or tiles is not None or database or older:
             raise _misused("--receipt", "is given together with --record and --key, and with nothing else")
@@ -197,7 +210,7 @@ def verify(
             raise _misused("--tiles", "is given together with --key, and without --year and --database")
         _verify_copy(tiles, _read_key(key), older or [], as_json=as_json)
     else:
-        _verify_log(year, older or [], database=database, as_json=as_json)
+        _verify_log(year, older or [], database=database, index=index, as_json=as_json)
 
 
 def _read_key(path: Path) -> VerifierKey:
@@ -246,27 +259,63 @@ def _origin_of(path: Path, note: bytes) -> str:
         raise _misused("--older", f"`{path}` is no checkpoint: {error}") from error
 
 
-def _verify_log(year: int | None, older: list[Path], *, database: bool, as_json: bool) -> None:
+def _verify_log(year: int | None, older: list[Path], *, database: bool, index: bool, as_json: bool) -> None:
     notes = {path: (_origin_of(path, note), note) for path, note in _notes(older).items()}
     with _open() as log:
         sealing, retired = log.sealing(), log.desk().retired
-        years = [one for one in log.entries.years() if year is None or one.year == year]
+        # The files first: a sealer makes a year in the database before it seals anything of it.
+        left = sealing.left_of()
+        all_years = log.entries.years()
+        lost = {number: paths for number, paths in left.items() if all(one.year != number for one in all_years)}
+        _tell_lost(lost)
+        years = [one for one in all_years if year is None or one.year == year]
         if year is not None and not years:
             raise NothingThere(f"the log has no year {year}")
         origins = {sealing.key(one.year).name for one in years}
         for path, (origin, _) in notes.items():
             if origin not in origins:
                 raise _misused("--older", f"`{path}` is a checkpoint of `{origin}`, which is not verified here")
+        if all_years and all_years[0].first_index:
+            raise VerificationFailed(f"entries 0 to {all_years[0].first_index - 1} of the log are in none of its years")
         told = []
         for one in years:
             kept = [note for origin, note in notes.values() if origin == sealing.key(one.year).name]
             told.append(_verify_year(log, sealing, one, kept, retired=one.year in retired, database=database))
             if not as_json:
                 _tell_year(told[-1], sealing)
+        _verify_beside(log, database=database, index=index)
     if as_json:
-        print_json({"years": [_year_document(one) for one in told]})
-    elif not told:
+        print_json({"years": [_year_document(one) for one in told], "lost": _lost_document(lost)})
+    elif not told and not lost:
         out.print("nothing is sealed yet")
+    if lost:
+        raise typer.Exit(Exit.FAILED)
+
+
+_PUT_BACK: Final = (
+    "the database was emptied, replaced or put back, or a year was taken out of it: put back the one that belongs here"
+)
+
+
+def _tell_lost(lost: Mapping[int, tuple[Path, ...]]) -> None:
+    for paths in lost.values():
+        for path in paths:
+            err.print(f"`{path}` is of a year that is not in the database", markup=False)
+    if lost:
+        err.print(_PUT_BACK, markup=False)
+
+
+def _verify_beside(log: _Log, *, database: bool, index: bool) -> None:
+    if database:
+        verify_beside(log.rows)
+    if index:
+        with _bar("comparing the index") as shown:
+            verify_index(log.rows, progress=shown)
+
+
+def _lost_document(lost: Mapping[int, tuple[Path, ...]]) -> list[dict[str, object]]:
+    """The years of which there are files and nothing in the database."""
+    return [{"year": year, "files": [str(path) for path in lost[year]]} for year in sorted(lost)]
 
 
 def _verify_year(
@@ -277,7 +326,7 @@ def _verify_year(
     if not database or retired or found.checkpoint is None:
         return found
     with _bar(f"comparing {year.year}") as shown:
-        compared = compare_with_database(sealing, log.entries, year, found.checkpoint.size, progress=shown)
+        compared = compare_rows(sealing, log.rows, year, found.checkpoint.size, progress=shown)
     following = [one.first_index for one in log.entries.years() if one.year > year.year]
     end = min(following, default=log.entries.size())
     return replace(found, compared=compared, waiting=end - year.first_index - compared)
@@ -310,6 +359,23 @@ def _year_document(found: VerifiedYear) -> dict[str, object]:
         "compared": found.compared,
         "waiting": found.waiting,
     }
+
+
+def reindex(*, as_json: JsonFlag = False) -> None:
+    """Throw the index of decisions away and make it again from their records.
+
+    The index is what listings, counts and reports are found by; it proves nothing by itself. An auditor who is about to
+    trust a listing makes it again first. The service goes on deciding; listings answer 503 until the index is made.
+
+    Example: policy-engine log reindex
+    """
+    with _open() as log, _bar("indexing") as shown:
+        size = log.entries.size()
+        covered = log.indexer.rebuild(lambda done: shown(done, max(done, size)))
+    if as_json:
+        print_json({"entries": covered})
+    else:
+        out.print(f"the index is made again from {covered} entries of the log")
 
 
 # --- replay and lookback ----------------------------------------------------------------------------------------------
@@ -658,6 +724,7 @@ def register(app: typer.Typer) -> None:
     """Put the commands on the app of `policy-engine log`."""
     for name, command in (
         ("verify", verify),
+        ("reindex", reindex),
         ("replay", replay_decision),
         ("lookback", look_back),
         ("receipt", receipt),

@@ -211,9 +211,16 @@ def read_hashes(store: TileReader, tile: Tile) -> bytes:
         used, data = tile.full, store.read(tile.full.path)
     if data is None:
         raise LogFault(tile.path, tile.start, "the tile is missing")
-    if len(data) != used.width * HASH_SIZE:
-        raise LogFault(used.path, None, f"the tile has {len(data)} bytes instead of {used.width * HASH_SIZE}")
+    require_form(data, used)
     return data[: tile.width * HASH_SIZE]
+
+
+def require_form(data: bytes, tile: Tile) -> None:
+    """Raises `LogFault` for bytes that cannot be the tile or bundle: cut off, or with something after the end."""
+    if tile.level == _ENTRIES:
+        decode_bundle(data, tile)
+    elif len(data) != tile.width * HASH_SIZE:
+        raise LogFault(tile.path, None, f"the tile has {len(data)} bytes instead of {tile.width * HASH_SIZE}")
 
 
 class TileHashes:
@@ -255,14 +262,19 @@ class Edge:
         self._levels: list[bytes] = []
 
     @classmethod
-    def load(cls, store: TileReader, size: int) -> Edge:
-        """The edge of the tree of that size, as its tiles have it. Raises `LogFault` and `OSError`."""
+    def load(cls, store: TileReader, size: int, *, within: int | None = None) -> Edge:
+        """The edge of the tree of that size, as its tiles have it. Raises `LogFault` and `OSError`.
+
+        Where a tree of that size was never signed it has no tiles of its own: `within` is the size of a larger one,
+        from whose tiles it is taken.
+        """
         edge = cls()
         edge._size = size
         for level, count in _levels(size):
-            width = count % WIDTH
-            tile = Tile(level=level, index=count // WIDTH, width=width) if width else None
-            edge._levels.append(read_hashes(store, tile) if tile else b"")
+            index, width = divmod(count, WIDTH)
+            held = min(WIDTH, ((within or size) >> level * HEIGHT) - index * WIDTH)
+            hashes = read_hashes(store, Tile(level=level, index=index, width=held)) if width else b""
+            edge._levels.append(hashes[: width * HASH_SIZE])
         return edge
 
     @property

@@ -2,8 +2,13 @@
 
 The year of an entry is that of its instant, and never an earlier one than that of the entry before it. A year's log has
 the origin `<origin>/<year>`, a folder of tiles, and a witness file that stands elsewhere. Whoever starts a service
-asks `require_history` first: a database that is smaller than the witness saw, or whose last sealed entries are not
-those that were sealed, is refused.
+asks `require_history` first:
+
+1. The database has every year that a witness saw, and at least as many entries of it.
+2. The tiles of each year lead to the root that the witness saw, and the checkpoint that is published is consistent with
+   it. Tiles that are missing or behind the witness are not believed: the database's entries have to lead to that root.
+3. The last `CHECKED_AT_START` sealed entries are in the database without a gap, and lead from the tiles before them to
+   the same root. Older ones are for `log verify --database`.
 
 A folder of tiles that was lost, with its checkpoint, is made again from the entries, of a past year too; what comes
 out has to be what the witness saw. A year that was retired keeps its checkpoint, and nothing is made again.
@@ -14,23 +19,53 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final, Protocol
 
 from policy_engine.domain.ports import LogEntries, LogEntry, LogUnavailable, LogYear
-from policy_engine.ledger.checkpoint import SignedCheckpoint
+from policy_engine.ledger.checkpoint import Checkpoint, SignedCheckpoint
 from policy_engine.ledger.files import Directory, LogLocked
+from policy_engine.ledger.merkle import (
+    HASH_SIZE,
+    InvalidProof,
+    consistency_proof,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.proof import Receipt, receipt_of
 from policy_engine.ledger.sealer import EntryGap, HistoryDiffers, published, seal
-from policy_engine.ledger.tiles import CHECKPOINT, WIDTH, EntryTooLong, LogFault, TileConflict, bundle_of, read_entries
+from policy_engine.ledger.tiles import (
+    CHECKPOINT,
+    WIDTH,
+    Edge,
+    EntryTooLong,
+    LogFault,
+    Tile,
+    TileConflict,
+    TileHashes,
+    TileReader,
+    bundle_of,
+    read_entries,
+    read_hashes,
+)
 from policy_engine.ledger.witness import FileWitness, WitnessRefuses, WitnessUnreadable
 
 WITNESS_SUFFIX: Final = ".witness"
 
+CHECKED_AT_START: Final = 100_000
+"""Sealed entries that a start holds against the database: about two seconds of reading and hashing. The whole of a log
+may take many minutes, and a service that does not come up decides nothing: `log verify --database` is for that."""
+
 
 class HistoryRefused(Exception):
     """The log in the database is not the one that was sealed and witnessed."""
+
+
+class EntryAltered(Exception):
+    """The bytes of an entry in the database are not those that were sealed, so nothing can vouch for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +103,10 @@ class Sealing:
     def witness(self, year: int) -> FileWitness:
         """What saw the year's last checkpoint."""
         return FileWitness(self._witness_path(year), origin=f"{self._origin}/{year}")
+
+    def checkpoint(self, year: int) -> SignedCheckpoint | None:
+        """The published checkpoint of a year, verified; `None` where there is none. Raises `LogFault`, `OSError`."""
+        return published(self.tiles(year), self.key(year).verifier)
 
     def sealed(self) -> SealedYear | None:
         """The newest checkpoint. Raises `LogFault`, `OSError`, `LogUnavailable`."""
@@ -117,28 +156,66 @@ class Sealing:
                 raise HistoryRefused(f"the witness of {number} has seen a log, and the database has none of that year")
         if not years:
             return
+        seen |= {one.year: self.witness(one.year).latest() for one in years if one.year not in seen}
         ends = [*(year.first_index for year in years[1:]), self._entries.size()]
         for year, end in zip(years, ends, strict=True):
-            size = (seen.get(year.year) or self.witness(year.year).latest()).size
+            size = seen[year.year].size
             committed = end - year.first_index
             if committed < size:
                 raise HistoryRefused(
                     f"the witness of {year.year} has seen {size} entries, and the database has {max(committed, 0)}:"
                     " it was put back, or records were removed"
                 )
-        year = years[-1]
-        signed = published(self.tiles(year.year), self.key(year.year).verifier)
-        size = 0 if signed is None else signed.checkpoint.size
-        if size:
-            self._require_same_bundle(year, size)
+        left = CHECKED_AT_START
+        for year in reversed(years):
+            last = self._require_tiles(year, seen[year.year])
+            if last is None:
+                continue
+            start = max(0, last.size - left) // WIDTH * WIDTH
+            if left > 0 and year != years[-1] and not self._bundles(year.year).exists():
+                self._require_kept(year, last.size, start)
+            elif left > 0:
+                self._require_entries(year, last, start)
+            left -= last.size - start
 
     def receipt(self, entry: LogEntry) -> Receipt | None:
-        """The proof that an entry stands in the sealed log; `None` while it is not sealed yet."""
+        """The proof that an entry stands in the sealed log; `None` while it is not sealed yet.
+
+        Raises `EntryAltered` for bytes that are not the sealed ones, `LogFault`, `OSError`, `LogUnavailable`.
+        """
         year = self.year_of(entry.index)
         signed = None if year is None else published(self.tiles(year.year), self.key(year.year).verifier)
         if year is None or signed is None or entry.index - year.first_index >= signed.checkpoint.size:
             return None
-        return receipt_of(self.tiles(year.year), entry.index - year.first_index, signed)
+        index, tiles, now = entry.index - year.first_index, self.tiles(year.year), signed.checkpoint
+        leaf = leaf_hash(entry.body)
+        if TileHashes(tiles, now.size)(0, index) != leaf:
+            raise EntryAltered(
+                f"entry {index} of {year.year} in the database is not the one that was sealed, so there is no receipt"
+                " for it: `policy-engine log verify --database` names what was altered"
+            )
+        made = receipt_of(tiles, index, signed)
+        try:
+            verify_inclusion(leaf=leaf, index=index, size=now.size, proof=made.proof, root=now.root)
+        except InvalidProof as error:
+            raise LogFault(CHECKPOINT, index, "the tiles lead from it to another root than the one signed") from error
+        return made
+
+    def left_of(self) -> dict[int, tuple[Path, ...]]:
+        """The years that a witness file or a folder of the sealed log tells of, each with these paths.
+
+        A witness that has seen nothing yet and a folder without tiles tell of none: a sealer makes both before the
+        year. Raises `WitnessUnreadable`, `OSError`.
+        """
+        found: dict[int, tuple[Path, ...]] = {}
+        for number in self._witnessed():
+            if self.witness(number).latest().size:
+                found[number] = (self._witness_path(number),)
+        for folder in sorted(self._folder.glob("*")):
+            kept = (folder / CHECKPOINT).exists() or (folder / "tile").exists()
+            if kept and folder.name.isascii() and folder.name.isdecimal():
+                found[int(folder.name)] = (*found.get(int(folder.name), ()), folder)
+        return found
 
     def year_of(self, index: int) -> LogYear | None:
         """The year to which an entry of the log belongs."""
@@ -149,21 +226,115 @@ class Sealing:
 
         Raises `LogLocked`, `OSError`.
         """
-        bundles = self._folder / str(year) / "tile" / "entries"
+        bundles = self._bundles(year)
         with self.tiles(year).exclusive():
             if bundles.exists():
                 shutil.rmtree(bundles)
 
-    def _require_same_bundle(self, year: LogYear, size: int) -> None:
-        start = (size - 1) // WIDTH * WIDTH
-        bundle = bundle_of(start // WIDTH, size - start)
-        sealed = read_entries(self.tiles(year.year), bundle)
-        held = [entry.body for entry in self._entries.page(year.first_index + start, size - start)]
-        if held != sealed:
-            differing = (at for at, pair in enumerate(zip(held, sealed, strict=False)) if pair[0] != pair[1])
-            number = next(differing, min(len(held), len(sealed)))
+    def _require_tiles(self, year: LogYear, seen: Checkpoint) -> Checkpoint | None:
+        """The larger of what the witness saw and what is published, once the tiles lead to both.
+
+        `None` where the tiles do not reach as far as the witness, and the entries lead to what it saw.
+        """
+        tiles = self.tiles(year.year)
+        try:
+            signed = published(tiles, self.key(year.year).verifier)
+        except LogFault as fault:
+            raise HistoryRefused(f"the sealed log of {year.year} is damaged: {fault}") from fault
+        shown = None if signed is None else signed.checkpoint
+        behind = seen.size > (0 if shown is None else shown.size)
+        older, newer = (shown, seen) if behind or shown is None else (seen, shown)
+        try:
+            _require_tree(tiles, newer, older)
+        except (LogFault, InvalidProof) as error:
+            # A sealer that was cut short leaves the witness ahead, with the tiles that it saw; a folder that was lost
+            # or put back does not have them, and is made again from entries that lead to the same root.
+            if behind:
+                self._require_entries_alone(year, seen, shown)
+                return None
             raise HistoryRefused(
-                f"entry {start + number} of {year.year} in the database is not the one that was sealed"
+                f"the sealed log of {year.year} in `{self._folder / str(year.year)}` is not the one of {seen.size}"
+                f" entries that its witness has seen: {error}; put the folder back from a copy, and run"
+                " `policy-engine log verify --database`"
+            ) from error
+        return newer
+
+    def _require_entries(self, year: LogYear, last: Checkpoint, start: int) -> None:
+        """The entries from a number on, the first of a tile, lead from the tiles before it to the root."""
+        tiles = self.tiles(year.year)
+        leaves = self._leaves(year, start, last.size)
+        try:
+            edge = Edge.load(tiles, start, within=last.size)
+            for begin in range(start, last.size, WIDTH):
+                width = min(WIDTH, last.size - begin)
+                held = list(islice(leaves, width))
+                sealed = read_hashes(tiles, Tile(level=0, index=begin // WIDTH, width=width))
+                for at, leaf in enumerate(held):
+                    if leaf != sealed[at * HASH_SIZE : (at + 1) * HASH_SIZE]:
+                        raise _not_the_sealed_one(year, begin + at)
+                for _ in edge.extend(held):
+                    pass
+                # Of the bundles the last alone, which the sealer goes on to fill.
+                bundle = bundle_of(begin // WIDTH, width)
+                if begin + width == last.size and [leaf_hash(one) for one in read_entries(tiles, bundle)] != held:
+                    raise LogFault(bundle.path, None, "the entries do not hash to the tile of level 0")
+        except LogFault as fault:
+            raise HistoryRefused(f"the sealed log of {year.year} is damaged: {fault}") from fault
+        if edge.root() != last.root:
+            raise HistoryRefused(
+                f"the entries of {year.year} from {start} on in the database do not lead to the root of the"
+                f" {last.size} that were sealed: its tiles were altered; run `policy-engine log verify --database`"
+            )
+
+    def _require_kept(self, year: LogYear, size: int, start: int) -> None:
+        """Of a retired year, whose bundles are gone, what is still in the database is what was sealed."""
+        tiles = self.tiles(year.year)
+        at, end = year.first_index + start, year.first_index + size
+        tile, hashes = -1, b""
+        while page := [entry for entry in self._entries.page(at) if entry.index < end]:
+            for entry in page:
+                number, place = divmod(entry.index - year.first_index, WIDTH)
+                if number != tile:
+                    width = min(WIDTH, size - number * WIDTH)
+                    try:
+                        tile, hashes = number, read_hashes(tiles, Tile(level=0, index=number, width=width))
+                    except LogFault as fault:
+                        raise HistoryRefused(f"the sealed log of {year.year} is damaged: {fault}") from fault
+                if leaf_hash(entry.body) != hashes[place * HASH_SIZE : (place + 1) * HASH_SIZE]:
+                    raise _not_the_sealed_one(year, entry.index - year.first_index)
+            at = page[-1].index + 1
+
+    def _require_entries_alone(self, year: LogYear, seen: Checkpoint, shown: Checkpoint | None) -> None:
+        """Without tiles: the entries lead to the roots of what the witness saw and of an earlier checkpoint."""
+        leaves = self._leaves(year, 0, seen.size)
+        edge = Edge()
+        for one in (seen,) if shown is None else (shown, seen):
+            while edge.size < one.size:
+                for _ in edge.extend(islice(leaves, min(WIDTH - edge.size % WIDTH, one.size - edge.size))):
+                    pass
+            if edge.root() != one.root:
+                raise HistoryRefused(
+                    f"the first {one.size} entries of {year.year} in the database are not those that its witness has"
+                    f" seen, and the sealed log in `{self._folder / str(year.year)}` is missing or behind: put the"
+                    " database and the folder back from copies of one time, the newest ones"
+                )
+
+    def _leaves(self, year: LogYear, start: int, end: int) -> Iterator[bytes]:
+        """The leaf hashes of a year's entries from one number to another, of which none may be missing."""
+        due = start
+        while due < end:
+            page = self._entries.page(year.first_index + due, min(_READ_AT_ONCE, end - due))
+            for entry in page:
+                if entry.index - year.first_index != due:
+                    break
+                yield leaf_hash(entry.body)
+                due += 1
+            else:
+                if page:
+                    continue
+            raise HistoryRefused(
+                f"entry {due} of {year.year} is not in the database, and it was sealed: put the database back from a"
+                " copy"
             )
 
     def _current_year(self) -> LogYear | None:
@@ -189,6 +360,9 @@ class Sealing:
         names = (path.name.removesuffix(WITNESS_SUFFIX) for path in self._witnesses.glob(f"*{WITNESS_SUFFIX}"))
         return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
+    def _bundles(self, year: int) -> Path:
+        return self._folder / str(year) / "tile" / "entries"
+
     def _witness_path(self, year: int) -> Path:
         return self._witnesses / f"{year}{WITNESS_SUFFIX}"
 
@@ -211,6 +385,22 @@ class _Year:
                     return
                 yield entry.index - self._year.first_index, entry.body
             at = page[-1].index + 1
+
+
+_READ_AT_ONCE: Final = 4 * WIDTH
+
+
+def _not_the_sealed_one(year: LogYear, number: int) -> HistoryRefused:
+    return HistoryRefused(f"entry {number} of {year.year} in the database is not the one that was sealed")
+
+
+def _require_tree(tiles: TileReader, newer: Checkpoint, older: Checkpoint | None) -> None:
+    """The tiles lead to the root of a checkpoint, and to an older one within it. Raises `LogFault`, `InvalidProof`."""
+    if Edge.load(tiles, newer.size).root() != newer.root:
+        raise LogFault(CHECKPOINT, None, f"the tiles lead to another root of {newer.size} entries")
+    if older is not None:
+        proof = consistency_proof(older.size, newer.size, TileHashes(tiles, newer.size))
+        verify_consistency(old=older.size, old_root=older.root, new=newer.size, new_root=newer.root, proof=proof)
 
 
 _FAILURES: Final = (

@@ -1,16 +1,17 @@
 """The verification of the sealed log where it is kept: tiles, checkpoint and witness of each year, and the database.
 
 `ledger.verify` says what the first part can find. Against the database every committed entry is held beside the sealed
-one, so a record that was altered in either place is named. What neither finds is a history that the holder of the
-signing key wrote anew in the tiles, the witness and the database: for that, hand in a checkpoint that somebody else
-kept.
+one, so a record that was altered in either place is named; so is a row whose columns say something else than its
+bytes, and what stands beside the log and is not what the log tells of it. What neither finds is a history that the
+holder of the signing key wrote anew in the tiles, the witness and the database: for that, hand in a checkpoint that
+somebody else kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from policy_engine.domain.ports import LogEntries, LogYear
 from policy_engine.ledger.checkpoint import Checkpoint, InvalidCheckpoint, SignedCheckpoint, open_checkpoint
@@ -31,6 +32,7 @@ from policy_engine.ledger.tiles import (
 )
 from policy_engine.ledger.verify import Progress, verify_log
 from policy_engine.service.sealing import Sealing
+from policy_engine.store.cross_check import CrossCheck
 
 _ENTRIES_AT_ONCE: Final = 4 * WIDTH
 
@@ -134,6 +136,19 @@ def _retired(
     )
 
 
+class HeldEntry(Protocol):
+    """An entry as the database has it: its number, and its bytes."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+
+Held = TypeVar("Held", bound=HeldEntry)
+
+
 def compare_with_database(
     sealing: Sealing, entries: LogEntries, year: LogYear, size: int, *, progress: Progress | None = None
 ) -> int:
@@ -141,10 +156,50 @@ def compare_with_database(
 
     The tiles were verified before. Raises `VerificationFailed`, `LogUnavailable`, `OSError`.
     """
+    for _ in _compared(sealing, entries.page, year, size, progress):
+        pass
+    return size
+
+
+def compare_rows(
+    sealing: Sealing, rows: CrossCheck, year: LogYear, size: int, *, progress: Progress | None = None
+) -> int:
+    """As `compare_with_database`, and the columns of each row say what its bytes say."""
+    for page in _compared(sealing, rows.page, year, size, progress):
+        for row in page:
+            if row.wrong is not None:
+                raise VerificationFailed(f"{year.year}: entry {row.index - year.first_index} {row.wrong}")
+    return size
+
+
+def verify_beside(rows: CrossCheck) -> None:
+    """Archived contents, members and keys are those of which the log tells. Raises `VerificationFailed` with the first
+    that is not, `LogUnavailable`."""
+    for faults in (rows.contents, rows.members, rows.keys):
+        for fault in faults():
+            raise VerificationFailed(fault)
+
+
+def verify_index(rows: CrossCheck, *, progress: Progress) -> None:
+    """The index of decisions follows from the records. Raises `VerificationFailed` with the first place where it does
+    not, `LogUnavailable`."""
+    for fault in rows.index(progress):
+        raise VerificationFailed(f"{fault}: run `policy-engine log reindex`")
+
+
+def _compared(
+    sealing: Sealing,
+    read: Callable[[int, int], Sequence[Held]],
+    year: LogYear,
+    size: int,
+    progress: Progress | None,
+) -> Iterator[Sequence[Held]]:
+    """The entries below a size, a page at a time, each the one that is sealed."""
     tiles = sealing.tiles(year.year)
     for begin in range(0, size, _ENTRIES_AT_ONCE):
         count = min(_ENTRIES_AT_ONCE, size - begin)
-        held = {entry.index - year.first_index: entry.body for entry in entries.page(year.first_index + begin, count)}
+        page = read(year.first_index + begin, count)
+        held = {entry.index - year.first_index: entry.body for entry in page}
         for start in range(begin, begin + count, WIDTH):
             try:
                 sealed = read_entries(tiles, bundle_of(start // WIDTH, min(WIDTH, begin + count - start)))
@@ -154,9 +209,9 @@ def compare_with_database(
                 if held.get(at) != body:
                     what = "is not in the database" if at not in held else "in the database is not the one sealed"
                     raise VerificationFailed(f"{year.year}: entry {at} {what}")
+        yield page
         if progress is not None:
             progress(begin + count, size)
-    return size
 
 
 def verify_copy(

@@ -227,11 +227,24 @@ def _digest(news: Sequence[tuple[Kind, Sequence[RosterRow]]]) -> str:
     digest = hashlib.sha256()
     for kind, new in news:
         for row in new:
-            digest.update(_ENCODER.encode([kind.name, row]) + b"\n")
+            digest.update(row_bytes(kind, row))
     return f"sha256:{digest.hexdigest()}"
 
 
+def row_bytes(kind: Kind, row: RosterRow) -> bytes:
+    """A row as it is hashed into the digest of its revision: in the order of `KINDS`, and then of recording."""
+    return _ENCODER.encode([kind.name, row]) + b"\n"
+
+
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, RosterRow]]:
+    """Every row of a kind with the revision that recorded it, in the order of recording."""
+    names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
+    query = select(kind.table.c.revision, *(kind.table.c[name] for name in names)).order_by(kind.table.c.row_id)
+    for revision, *values in connection.execute(query):
+        yield revision, kind.read(values)
 
 
 def read_rows(

@@ -19,7 +19,7 @@ from policy_engine.ledger.proof import LogLine, Policy, Receipt
 from policy_engine.ledger.verify import verify_log
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.service.retention import remove_retired
-from policy_engine.store.database import open_database
+from policy_engine.store.database import open_database, writing
 from policy_engine.store.retirement import Retirement
 from tests.api.sealed import ORIGIN, Person, Sealed, sealed_service
 
@@ -88,6 +88,49 @@ def test_before_anything_is_sealed_there_is_nothing_and_a_proof_comes_later(seal
     name = sealed.decide()
     assert sealed.officer.get("/log/checkpoint").status_code == 404
     assert "not sealed yet" in sealed.officer.get(f"/log/proof/{name}").json()["detail"]
+
+
+def alter(sealed: Sealed, *statements: str) -> None:
+    """What only the owner of the tables can do."""
+    engine = open_database(sealed.url)
+    with writing(engine) as writer:
+        for (name,) in writer.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            writer.exec_driver_sql(f"DROP TRIGGER {name}")
+        for statement in statements:
+            writer.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def test_a_proof_of_a_record_that_was_altered_is_refused_with_a_problem_of_its_own(sealed: Sealed) -> None:
+    name = sealed.decide()
+    sealed.seal()
+    alter(sealed, "UPDATE decisions SET body = x'7b7d'")
+    answer = sealed.officer.get(f"/log/proof/{name}")
+    assert (answer.status_code, answer.json()["type"]) == (500, "/problems/entry-altered")
+    assert "in the database is not the one that was sealed" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "path"),
+    [
+        ("checkpoint", "/log/checkpoint"),
+        ("checkpoint", "/log/2026/checkpoint"),
+        ("checkpoint", "/log/proof/{name}"),
+        ("tile/0/000.p/4", "/log/proof/{name}"),
+        ("tile/0/000.p/4", "/log/2026/tile/0/000.p/4"),
+        ("tile/entries/000.p/4", "/log/2026/tile/entries/000.p/4"),
+    ],
+)
+def test_a_sealed_file_that_is_damaged_is_named_and_never_served(sealed: Sealed, damage: str, path: str) -> None:
+    name = sealed.decide()
+    sealed.seal()
+    file = sealed.folder / "ledger" / "2026" / damage
+    file.write_bytes(file.read_bytes()[:-7])
+    answer = sealed.officer.get(path.format(name=name))
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/log-damaged")
+    assert damage in answer.json()["detail"]
+    assert "allowed" not in answer.text
+    assert sealed.decide() != name
 
 
 # --- replay -----------------------------------------------------------------------------------------------------------

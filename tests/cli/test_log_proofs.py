@@ -119,6 +119,17 @@ def office(
     made.parts.close()
 
 
+def alter(office: Office, *statements: str) -> None:
+    """What only the owner of the tables can do."""
+    engine = open_database(office.settings.database_url)
+    with writing(engine) as writer:
+        for (name,) in writer.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            writer.exec_driver_sql(f"DROP TRIGGER {name}")
+        for statement in statements:
+            writer.exec_driver_sql(statement)
+    engine.dispose()
+
+
 # --- verify -----------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +203,130 @@ def test_a_receipt_verifies_offline_for_its_record_and_for_no_other(office: Offi
     assert office(*arguments, "--key", office.key()).code == 1
 
 
+def test_every_witness_and_folder_of_a_year_that_the_database_lost_is_named_and_the_exit_is_1(
+    office: Office, migrated: Path
+) -> None:
+    office.decide()
+    office.now = datetime(2027, 1, 2, tzinfo=UTC)
+    office.decide()
+    names = {year: (office.path(f"witness/{year}.witness"), office.path(f"ledger/{year}")) for year in (2026, 2027)}
+    alter(office, "DELETE FROM log_years WHERE year = 2027")
+    told = office("verify", "--database")
+    assert told.code == 1
+    assert [path in told.err for path in (*names[2026], *names[2027])] == [False, False, True, True]
+    told = office("verify", "--database", "--json")
+    assert (told.code, told.json["lost"]) == (1, [{"year": 2027, "files": list(names[2027])}])
+    office.parts.close()
+    for path in office.folder.glob("office.db*"):
+        path.unlink()
+    (office.folder / "office.db").write_bytes(migrated.read_bytes())
+    told = office("verify")
+    assert told.code == 1
+    assert all(path in told.err for path in (*names[2026], *names[2027]))
+
+
+def test_entries_that_are_in_no_year_are_a_fault(office: Office) -> None:
+    office.decide()
+    alter(office, "UPDATE log_years SET first_index = 2")
+    told = office("verify", "--database")
+    assert (told.code, told.err) == (1, "entries 0 to 1 of the log are in none of its years\n")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", "'01K9Z5C0V4R8M2Q7T1X3Y6W0AB'"),
+        ("decided_at", "decided_at - 1"),
+        ("valid_until", "valid_until + 1"),
+        ("allowed", "NOT allowed"),
+        ("hold", "NOT hold"),
+        ("caller", "'another'"),
+        ("control_epoch", "control_epoch + 1"),
+        ("request_id", "'r-2'"),
+    ],
+)
+def test_a_row_that_says_otherwise_than_its_record_is_named_with_the_column(
+    office: Office, column: str, value: str
+) -> None:
+    office.decide(request_id="r-1")
+    assert office("verify", "--database").code == 0
+    alter(office, f"UPDATE decisions SET {column} = {value}")  # noqa: S608  of this test
+    told = office("verify", "--database")
+    assert told.code == 1
+    assert told.err == f"2026: entry 2 has other values in its row than in its bytes: {column}\n"
+
+
+def test_two_rows_that_exchanged_their_ids_are_found(office: Office) -> None:
+    one, other = office.decide(), office.decide(subject={"type": "person", "id": "ken"})
+    alter(
+        office,
+        f"UPDATE decisions SET id = 'x' WHERE id = '{one}'",  # noqa: S608  of this test
+        f"UPDATE decisions SET id = '{one}' WHERE id = '{other}'",  # noqa: S608
+        f"UPDATE decisions SET id = '{other}' WHERE id = 'x'",  # noqa: S608
+    )
+    told = office("verify", "--database", "--json")
+    assert told.code == 1
+    assert told.err.endswith("has other values in its row than in its bytes: id\n")
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE blobs SET body = x'00'", "the archived content `sha256:"),
+        (
+            "UPDATE listings SET status = 'cleared'",
+            "the rows of membership revision 1 are not those that were recorded",
+        ),
+        (
+            "INSERT INTO keys SELECT 'k', 'n', 'h', '[]', NULL, 'dora', '[]', 0, NULL",
+            "the key `k` on file is not the one",
+        ),
+    ],
+)
+def test_what_stands_beside_the_log_and_is_not_what_it_tells_of_is_named(
+    office: Office, statement: str, fault: str
+) -> None:
+    office.decide()
+    assert office("verify", "--database").code == 0
+    alter(office, statement)
+    told = office("verify", "--database")
+    assert told.code == 1
+    assert fault in told.err
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE decision_index SET subject = 'person:mallory'",
+        "DELETE FROM decision_index",
+        "INSERT INTO decision_index (log_index, id, at, decision, hold, caller) VALUES (0, 'x', 0, 'allow', 0, 'x')",
+        "DELETE FROM decision_marks WHERE kind = 'rule'",
+        "INSERT INTO decision_marks VALUES ('rule', 'R', 0, 2)",
+    ],
+)
+def test_an_index_that_does_not_follow_from_the_records_is_named_and_made_again(office: Office, statement: str) -> None:
+    office.decide()
+    assert office("reindex").out == "the index is made again from 3 entries of the log\n"
+    assert office("verify", "--database", "--index").code == 0
+    alter(office, statement)
+    assert office("verify", "--database").code == 0
+    told = office("verify", "--database", "--index")
+    assert told.code == 1
+    assert told.err.startswith("the index ")
+    assert told.err.endswith(": run `policy-engine log reindex`\n")
+    assert office("reindex", "--json").json == {"entries": 3}
+    assert office("verify", "--database", "--index").code == 0
+
+
+def test_no_receipt_is_written_for_a_record_that_was_altered_and_the_exit_is_1(office: Office) -> None:
+    name = office.decide()
+    alter(office, "UPDATE decisions SET body = x'7b7d'")
+    told = office("receipt", name, "--output", office.path("r.tlog-proof"))
+    assert told.code == 1
+    assert told.err.startswith("entry 2 of 2026 in the database is not the one that was sealed")
+    assert not (office.folder / "r.tlog-proof").exists()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -199,6 +334,7 @@ def test_a_receipt_verifies_offline_for_its_record_and_for_no_other(office: Offi
         ("--tiles", "t"),
         ("--tiles", "t", "--key", "no-such-file"),
         ("--key", "k", "--database"),
+        ("--index",),
         ("--older", "no-such-file"),
     ],
 )

@@ -17,11 +17,20 @@ import pytest
 from policy_engine.domain.ports import LogEntry, LogUnavailable, LogYear
 from policy_engine.ledger.checkpoint import Checkpoint
 from policy_engine.ledger.files import Directory
+from policy_engine.ledger.merkle import EMPTY_ROOT
 from policy_engine.ledger.proof import LogLine, Policy
 from policy_engine.ledger.sealer import HistoryDiffers, published
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault, tiles_of
 from policy_engine.ledger.witness import WitnessUnreadable
-from policy_engine.service.sealing import HistoryRefused, KeptApart, NotIndexed, Sealing, SealKeeper
+from policy_engine.service import sealing
+from policy_engine.service.sealing import (
+    EntryAltered,
+    HistoryRefused,
+    KeptApart,
+    NotIndexed,
+    Sealing,
+    SealKeeper,
+)
 from policy_engine.service.verification import VerificationFailed, compare_with_database, verify_year
 from policy_engine.store.database import writing
 from policy_engine.store.decision_log import DecisionLog
@@ -196,6 +205,29 @@ def test_a_receipt_is_good_for_its_record_and_for_no_other(log: Log) -> None:
     assert receipt.verify(entry.body, policy).checkpoint.size == 5
     with pytest.raises(ValueError, match="not proven"):
         receipt.verify(log.written[2], policy)
+
+
+def test_there_is_no_receipt_for_bytes_that_are_not_those_that_were_sealed(log: Log) -> None:
+    log.commit(5)
+    log.sealing().seal()
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000003")
+    entry = log.entries.find("D000003")
+    assert entry is not None
+    with pytest.raises(EntryAltered, match="entry 3 of 2026 in the database is not the one that was sealed"):
+        log.sealing().receipt(entry)
+
+
+def test_there_is_no_receipt_from_tiles_that_do_not_lead_to_the_signed_root(log: Log) -> None:
+    log.commit(5)
+    log.sealing().seal()
+    tile = log.tile("tile/0/000.p/5")
+    data = bytearray(tile.read_bytes())
+    data[0] ^= 1
+    tile.write_bytes(data)
+    entry = log.entries.find("D000003")
+    assert entry is not None
+    with pytest.raises(LogFault, match="entry 3: the tiles lead from it to another root"):
+        log.sealing().receipt(entry)
 
 
 # --- years ------------------------------------------------------------------------------------------------------------
@@ -508,6 +540,140 @@ def test_one_byte_changed_in_one_of_the_last_rows_is_refused_at_the_start(log: L
     altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000299")
     with pytest.raises(HistoryRefused, match="entry 299 of 2026 in the database is not the one that was sealed"):
         log.sealing().require_history()
+
+
+def test_an_entry_altered_or_removed_among_the_last_ones_is_refused_at_the_start_and_named(log: Log) -> None:
+    log.commit(600)
+    log.sealing().seal()
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000017")
+    with pytest.raises(HistoryRefused, match="entry 17 of 2026 in the database is not the one that was sealed"):
+        log.sealing().require_history()
+    with writing(log.store.owner()) as writer:
+        writer.exec_driver_sql("DELETE FROM decisions WHERE id = 'D000017'")
+    with pytest.raises(HistoryRefused, match="entry 17 of 2026 is not in the database, and it was sealed"):
+        log.sealing().require_history()
+
+
+def test_a_start_looks_at_the_last_entries_of_an_earlier_year_too_and_not_at_older_ones(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.commit(600)
+    log.commit(40, at=IN_2027)
+    log.sealing().seal()
+    monkeypatch.setattr(sealing, "CHECKED_AT_START", 140)
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000255")
+    log.sealing().require_history()
+    with writing(log.store.owner()) as writer:
+        writer.exec_driver_sql("UPDATE decisions SET body = ? WHERE id = ?", (b"{}", "D000550"))
+    with pytest.raises(HistoryRefused, match="entry 550 of 2026 in the database"):
+        log.sealing().require_history()
+
+
+def test_entries_committed_and_not_sealed_yet_are_accepted_at_the_start(log: Log) -> None:
+    log.commit(300)
+    log.sealing().seal()
+    log.commit(300)
+    log.commit(3, at=IN_2027)
+    log.sealing().require_history()
+
+
+@pytest.mark.parametrize("path", ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1"])
+@pytest.mark.parametrize("what", ["flipped", "truncated", "missing"])
+def test_a_hash_tile_that_is_damaged_is_refused_at_the_start(log: Log, path: str, what: str) -> None:
+    log.commit(300)
+    log.sealing().seal()
+    tile = log.tile(path)
+    data = bytearray(tile.read_bytes())
+    data[0] ^= 1
+    if what == "missing":
+        tile.unlink()
+    else:
+        tile.write_bytes(data if what == "flipped" else data[:-5])
+    with pytest.raises(HistoryRefused, match="2026"):
+        log.sealing().require_history()
+
+
+def test_a_checkpoint_that_is_no_checkpoint_is_refused_at_the_start(log: Log) -> None:
+    log.commit(3)
+    log.sealing().seal()
+    log.tile(CHECKPOINT).write_bytes(b"garbage\n")
+    with pytest.raises(HistoryRefused, match="the sealed log of 2026 is damaged: checkpoint"):
+        log.sealing().require_history()
+
+
+def test_a_database_and_a_folder_that_were_written_anew_are_refused_at_the_start_while_the_witness_stands(
+    log: Log,
+) -> None:
+    log.commit(300)
+    log.sealing().seal()
+    witness = log.folder / "witness" / "2026.witness"
+    kept = witness.read_bytes()
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000017")
+    shutil.rmtree(log.folder / "ledger")
+    witness.write_bytes(Checkpoint(origin=f"{ORIGIN}/2026", size=0, root=EMPTY_ROOT).encode())
+    log.sealing().seal()
+    log.sealing().require_history()
+    witness.write_bytes(kept)
+    with pytest.raises(HistoryRefused, match="is not the one of 300 entries that its witness has seen"):
+        log.sealing().require_history()
+
+
+def test_without_the_folder_the_entries_alone_have_to_lead_to_what_the_witness_saw(anywhere: Log) -> None:
+    anywhere.commit(600)
+    anywhere.sealing().seal()
+    shutil.rmtree(anywhere.folder / "ledger")
+    anywhere.sealing().require_history()
+    altered(anywhere, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000017")
+    with pytest.raises(HistoryRefused, match="the first 600 entries of 2026 in the database are not those"):
+        anywhere.sealing().require_history()
+
+
+def test_a_folder_put_back_behind_the_witness_is_not_believed_and_the_entries_are_held_against_the_witness(
+    log: Log,
+) -> None:
+    log.commit(300)
+    log.sealing().seal()
+    shutil.copytree(log.folder / "ledger", log.folder / "old")
+    log.commit(300)
+    log.sealing().seal()
+    shutil.rmtree(log.folder / "ledger")
+    (log.folder / "old").rename(log.folder / "ledger")
+    log.sealing().require_history()
+    altered(log, "UPDATE decisions SET body = ? WHERE id = ?", b"{}", "D000417")
+    with pytest.raises(HistoryRefused, match="the first 600 entries of 2026 in the database are not those"):
+        log.sealing().require_history()
+
+
+def test_of_a_retired_year_only_what_is_left_is_held_against_its_hashes_at_the_start(log: Log) -> None:
+    log.commit(300)
+    log.commit(3, at=IN_2027)
+    log.sealing().seal()
+    log.sealing().drop_entries(2026)
+    altered(log, "DELETE FROM decisions WHERE log_index < ?", 290)
+    log.sealing().require_history()
+    with writing(log.store.owner()) as writer:
+        writer.exec_driver_sql("UPDATE decisions SET body = ? WHERE id = ?", (b"{}", "D000295"))
+    with pytest.raises(HistoryRefused, match="entry 295 of 2026 in the database is not the one that was sealed"):
+        log.sealing().require_history()
+
+
+def test_a_start_is_accepted_again_and_again_while_another_process_seals(log: Log) -> None:
+    stop = threading.Event()
+
+    def turn() -> None:
+        keeper = SealKeeper(log.sealing(entries=LogEntries(log.store.open())), report=lambda _: None)
+        while not stop.is_set():
+            keeper.turn()
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    try:
+        for number in range(30):
+            log.commit(40, at=IN_2026 if number < 15 else IN_2027)
+            log.sealing().require_history()
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_a_row_that_was_removed_is_found_and_named(log: Log) -> None:

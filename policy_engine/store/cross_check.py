@@ -1,0 +1,266 @@
+"""What the database says beside the bytes of the log, held against these bytes.
+
+An auditor asks here for what a sealed tree cannot tell: that the columns of a row are those of its record, that what is
+kept under a digest has it, that the members and the keys in force are those of which the log tells, and that the index
+is the one that follows from the records. Every method raises `LogUnavailable` when the database cannot be reached.
+
+What is read here is never written, and may grow meanwhile: what came after the first look is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Engine, Row, func, select, tuple_, type_coerce
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy_engine.domain.changes import Change, KeyCreated, KeyRevoked, MembersRecorded, ReviewClosed
+from policy_engine.domain.ports import LogUnavailable
+from policy_engine.formats.change import decode_change, digest_of
+from policy_engine.formats.record_columns import (
+    CHANGE_COLUMNS,
+    DECISION_COLUMNS,
+    UnreadableEntry,
+    said_by_change,
+    said_by_record,
+)
+from policy_engine.store.database import NotDurable, Reader, reading, reason_of
+from policy_engine.store.decision_index import SLICE, _derive, _entries, _next_index
+from policy_engine.store.members import KINDS, read_recorded, row_bytes
+from policy_engine.store.tables import (
+    blobs,
+    changes,
+    decision_index,
+    decision_marks,
+    decisions,
+    keys,
+)
+
+_CONTENTS_AT_ONCE: Final = 20
+_MARKS_AT_ONCE: Final = 200
+_MARK: Final = tuple(decision_marks.primary_key)
+_UNSAID: Final = ("draws",)
+"""Kinds of rows that come with decisions, of which no change tells."""
+
+Told = Callable[[int, int], object]
+"""Takes how many entries of the log were compared, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRow:
+    """A row of the log: its number, its bytes, and what its columns say that the bytes do not, or `None`."""
+
+    index: int
+    body: bytes
+    wrong: str | None
+
+
+class CrossCheck:
+    """Holds a database against its own log."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def page(self, first: int, count: int) -> Sequence[LoggedRow]:
+        """The rows of the log from a number on, at most so many."""
+        with self._reading() as reader:
+            found = [*_decisions(reader, first, count), *_changes(reader, first, count)]
+        # Two runs in order, which sorting only merges.
+        return sorted(found, key=attrgetter("index"))[:count]
+
+    def contents(self) -> Iterator[str]:
+        """Archived contents, such as the files of books, that are not those whose SHA-256 is their name."""
+        last = ""
+        while True:
+            query = select(blobs).where(blobs.c.digest > last).order_by(blobs.c.digest).limit(_CONTENTS_AT_ONCE)
+            with self._reading() as reader:
+                page = reader.execute(query).all()
+            for row in page:
+                if digest_of(row.body) != row.digest:
+                    yield f"the archived content `{row.digest}` is another one: its SHA-256 is not its name"
+            if len(page) < _CONTENTS_AT_ONCE:
+                return
+            last = page[-1].digest
+
+    def members(self) -> Iterator[str]:
+        """Membership revisions whose rows are not those of which the change `members.recorded` has the digest."""
+        with self._reading() as reader:
+            told = _events(reader, "members.recorded")
+            digests = {one.event.revision: one.event for one in told if isinstance(one.event, MembersRecorded)}
+            released = {
+                one.event.revision
+                for one in _events(reader, "review.closed")
+                if isinstance(one.event, ReviewClosed) and one.event.revision is not None
+            }
+            hashes = {revision: hashlib.sha256() for revision in digests}
+            for kind in KINDS:
+                for revision, row in read_recorded(reader, kind):
+                    if revision in hashes:
+                        hashes[revision].update(row_bytes(kind, row))
+                    elif kind.name not in _UNSAID and revision not in released:
+                        yield f"the table `{kind.name}` has rows of revision {revision}, of which no change tells"
+                        return
+        for revision, event in sorted(digests.items()):
+            if f"sha256:{hashes[revision].hexdigest()}" != event.digest:
+                yield f"the rows of membership revision {revision} are not those that were recorded"
+
+    def keys(self) -> Iterator[str]:
+        """Keys on file that are not those of which the changes `key.created` and `key.revoked` tell."""
+        said: dict[str, tuple[object, ...]] = {}
+        with self._reading() as reader:
+            for one in _events(reader, "key.created", "key.revoked"):
+                event = one.event
+                if isinstance(event, KeyCreated):
+                    rights, assertable = frozenset(event.rights), frozenset(event.assertable)
+                    said[event.key] = (event.name, rights, event.gateway, event.person, assertable, one.at, None)
+                elif isinstance(event, KeyRevoked) and event.key in said:
+                    said[event.key] = (*said[event.key][:-1], one.at)
+            columns = keys.c
+            found = reader.execute(
+                select(
+                    columns.id,
+                    columns.name,
+                    columns.rights,
+                    columns.gateway,
+                    columns.person,
+                    columns.assertable,
+                    columns.created_at,
+                    columns.revoked_at,
+                ).order_by(columns.id)
+            ).all()
+        for row in found:
+            if said.pop(row.id, None) != tuple(row)[1:]:
+                yield f"the key `{row.id}` on file is not the one of which the log tells"
+        for name in sorted(said):
+            yield f"the key `{name}`, of which the log tells, is not on file"
+
+    def index(self, told: Told) -> Iterator[str]:
+        """Where the index of decisions is not what follows from the records, as far as it has come."""
+        with self._reading() as reader:
+            size = _next_index(reader)
+        if size < 0:
+            yield "the index is thrown away and made again just now"
+            return
+        derived = 0
+        for begin in range(0, size, SLICE):
+            end = min(begin + SLICE, size)
+            with self._reading() as reader:
+                marks, wrong = _indexed(reader, begin, end)
+            if wrong is not None:
+                yield wrong
+                return
+            derived += marks
+            told(end, size)
+        with self._reading() as reader:
+            marks = reader.scalar(select(func.count()).where(decision_marks.c.log_index < size)) or 0
+        if marks != derived:
+            yield f"the index has {marks} marks of decisions, and {derived} follow from the records"
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        try:
+            with reading(self._engine) as reader:
+                yield reader
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+
+def _decisions(reader: Reader, first: int, count: int) -> list[LoggedRow]:
+    columns = decisions.c
+    query = (
+        select(
+            columns.log_index,
+            columns.body,
+            columns.request_id,
+            columns.request_digest,
+            columns.id,
+            type_coerce(columns.decided_at, BigInteger),
+            type_coerce(columns.valid_until, BigInteger),
+            columns.allowed,
+            columns.hold,
+            columns.caller,
+            columns.control_epoch,
+        )
+        .where(columns.log_index >= first)
+        .order_by(columns.log_index)
+        .limit(count)
+    )
+    return [LoggedRow(row[0], row[1], _decision_fault(row)) for row in reader.execute(query)]
+
+
+def _decision_fault(row: Row[*tuple[Any, ...]]) -> str | None:
+    try:
+        said, more, value = said_by_record(row[1])
+    except UnreadableEntry as error:
+        return f"is no record that this release can read: {error}"
+    held = row[2] if more == "request_id" else row[3]
+    if said == row[4:] and value == held:
+        return None
+    return _does_not_say(_differing((*DECISION_COLUMNS, more), (*row[4:], held), (*said, value)))
+
+
+def _changes(reader: Reader, first: int, count: int) -> list[LoggedRow]:
+    columns = changes.c
+    query = (
+        select(
+            columns.log_index,
+            columns.body,
+            columns.id,
+            columns.kind,
+            type_coerce(columns.at, BigInteger),
+            columns.actor,
+            columns.person,
+            columns.epoch,
+        )
+        .where(columns.log_index >= first)
+        .order_by(columns.log_index)
+        .limit(count)
+    )
+    return [LoggedRow(row[0], row[1], _change_fault(row)) for row in reader.execute(query)]
+
+
+def _change_fault(row: Row[*tuple[Any, ...]]) -> str | None:
+    try:
+        said = said_by_change(row[1])
+    except UnreadableEntry as error:
+        return f"is no change that this release can read: {error}"
+    return None if said == row[2:] else _does_not_say(_differing(CHANGE_COLUMNS, row[2:], said))
+
+
+def _differing(names: Sequence[str], held: Sequence[object], said: Sequence[object]) -> list[str]:
+    return [name for name, one, other in zip(names, held, said, strict=True) if one != other]
+
+
+def _does_not_say(names: Sequence[str]) -> str:
+    return f"has other values in its row than in its bytes: {', '.join(names)}"
+
+
+def _events(reader: Reader, *kinds: str) -> Iterator[Change]:
+    query = select(changes.c.body).where(changes.c.kind.in_(kinds)).order_by(changes.c.log_index)
+    return (decode_change(body) for body in reader.scalars(query).all())
+
+
+def _indexed(reader: Reader, begin: int, end: int) -> tuple[int, str | None]:
+    """How many marks follow from a slice of the log, and what the index has otherwise."""
+    derived = _derive(_entries(reader, begin, end))
+    columns = decision_index.c
+    query = select(decision_index).where(columns.log_index >= begin, columns.log_index < end)
+    held = {row["log_index"]: dict(row) for row in reader.execute(query).mappings()}
+    for row in derived.rows:
+        if held.pop(row["log_index"], None) != row:
+            return 0, f"the index is not what follows from the record of `{row['id']}`, entry {row['log_index']}"
+    for number in sorted(held):
+        return 0, f"the index has entry {number}, which is no decision of the log"
+    for at in range(0, len(derived.marks), _MARKS_AT_ONCE):
+        some = [tuple(mark[column.name] for column in _MARK) for mark in derived.marks[at : at + _MARKS_AT_ONCE]]
+        found = {tuple(row) for row in reader.execute(select(*_MARK).where(tuple_(*_MARK).in_(some)))}
+        for mark in some:
+            if mark not in found:
+                named = dict(zip((column.name for column in _MARK), mark, strict=True))
+                return 0, f"the index does not have `{named['kind']}` `{named['value']}` of entry {named['log_index']}"
+    return len(derived.marks), None
