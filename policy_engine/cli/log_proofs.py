@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
@@ -32,7 +33,7 @@ from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.policy.library import Library
 from policy_engine.service.desk_faults import NothingThere
-from policy_engine.service.evidence import NotProvable, write_pack
+from policy_engine.service.evidence import Asked, NotProvable, write_pack
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.past import RecordedPast
@@ -477,11 +478,15 @@ def evidence(
         typer.Option(help="Instead of ids, the filters of GET /decisions, such as `model=mythos-5&decision=allow`."),
     ] = None,
     output: Annotated[Path, typer.Option(help="The ZIP file to write.")],
+    asked_by: Annotated[
+        str | None, typer.Option(help="Who asks for the pack, as it says then; the login name when absent.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Pack decisions with all that proves and explains them: receipts, checkpoints, keys, books and who approved them.
 
-    The pack is checked offline by the program in it. The same decisions under the same checkpoints are the same bytes.
+    The pack is checked offline by the program in it, and says what was asked for, when, by whom and of which log. Two
+    packs of the same decisions under the same checkpoints have the same SHA-256 of the contents.
 
     Example: policy-engine log evidence 01K9Z5C0V4R8M2Q7T1X3Y6W0AB --output evidence.zip
 
@@ -489,22 +494,24 @@ def evidence(
     """
     if bool(decisions) == (query is not None):
         raise _misused("--query", "is given when no ids are, and not beside them")
+    given = None if query is None else _filters_in(query)
     with _open() as log, _bar("packing") as shown:
-        partial = output.with_name(f"{output.name}.partial")
-        found = (log.decision(one) for one in decisions or []) if query is None else _queried(log, query)
-        try:
-            with partial.open("wb") as file:
-                packed = write_pack(
-                    file,
-                    found,
-                    entries=log.entries,
-                    desk_log=log.desk_log,
-                    sealing=log.sealing(),
-                    progress=lambda done: shown(done, None),
-                )
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
+        sealing = log.sealing()
+        sealed = sealing.sealed()
+        size = 0 if sealed is None else sealed.end
+        ids = None if decisions is None or given is not None else tuple(decisions)
+        asked = Asked(by=asked_by or _login(), at=system_clock(), ids=ids, filters=given, log_size=size)
+        found = (log.decision(one) for one in ids or ()) if given is None else _queried(log, given, size)
+        with writing_to(output) as file:
+            packed = write_pack(
+                file,
+                found,
+                entries=log.entries,
+                desk_log=log.desk_log,
+                sealing=sealing,
+                asked=asked,
+                progress=lambda done: shown(done, None),
+            )
     if as_json:
         print_json(
             {
@@ -513,24 +520,38 @@ def evidence(
                 "changes": packed.changes,
                 "books": packed.books,
                 "checkpoints": list(packed.checkpoints),
+                "contents": packed.contents,
                 "manifest": packed.manifest,
             }
         )
     else:
         out.print(f"{output}: {packed.records} records, {packed.changes} changes, {packed.books} books", markup=False)
+        out.print(f"SHA-256 of the contents {packed.contents}", markup=False)
         out.print(f"SHA-256 of the manifest {packed.manifest}", markup=False)
 
 
-def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
-    """The decisions of a query that are sealed, in the order of the log."""
+def _login() -> str:
+    """Who runs the command, by the operating system's word."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "nobody named"
+
+
+def _filters_in(query: str) -> dict[str, str]:
+    """The filters of a query by their names. Raises `MalformedRequest`."""
     pairs = parse_qsl(query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):
         raise _misused("--query", "has a filter twice")
+    read_filters(given)
+    return given
+
+
+def _queried(log: _Log, given: Mapping[str, str], size: int) -> Iterator[LogEntry]:
+    """The decisions that the filters leave of the log up to a size, in the order of the log."""
     filters = read_filters(given)
     tell_retired(retired_between(log.desk(), filters.start, filters.end))
-    sealed = log.sealing().sealed()
-    size = 0 if sealed is None else sealed.end
     index, indexer = log.index, log.indexer
     while index.size() < size and indexer.catch_up(1_000):
         pass

@@ -293,8 +293,12 @@ def test_a_pack_by_ids_or_by_a_query_is_the_same_and_verifies(office: Office) ->
     assert told.code == 0, told.err
     assert (told.json["records"], told.json["changes"], told.json["books"]) == (1, 1, 1)
     query = "decision=allow&model=mythos-5"
-    assert office("evidence", "--query", query, "--output", office.path("two.zip")).code == 0
-    assert (office.folder / "one.zip").read_bytes() == (office.folder / "two.zip").read_bytes()
+    other = office("evidence", "--query", query, "--asked-by", "ines", "--output", office.path("two.zip"), "--json")
+    assert (other.code, other.json["contents"]) == (0, told.json["contents"])
+    with zipfile.ZipFile(office.path("two.zip")) as pack:
+        asked = json.loads(pack.read("manifest.json"))["asked"]
+    assert (asked["by"], asked["filters"]) == ("ines", {"decision": "allow", "model": "mythos-5"})
+    assert (asked["ids"], asked["log_size"]) == (None, 4)
     with zipfile.ZipFile(office.path("one.zip")) as pack:
         pack.extract("verify.py", office.folder)
     run = subprocess.run(  # noqa: S603  the program that was just unpacked
