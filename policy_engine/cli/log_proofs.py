@@ -328,7 +328,8 @@ def replay_decision(
 ) -> None:
     """Decide again what is on record, at its own instant and under its own book, and compare byte for byte.
 
-    Exit 0 when the same comes out, 1 when not: then every place that differs is named. With --known-now the answer and
+    Exit 0 when the same comes out, 1 when not: then every place that differs is named, or why nothing could be
+    compared, as with a record that has the digest of its request alone. With --known-now the answer and
     the facts are compared.
 
     Example: policy-engine log replay 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
@@ -345,7 +346,7 @@ def replay_decision(
             same = found.obstacle is None and not found.differences
         else:
             found = replay(record, body, log.past)
-            same = found.same
+            same = found.same is True
     if as_json:
         print_json(msgspec.json.decode(found.document()))
     else:
@@ -353,8 +354,18 @@ def replay_decision(
     raise typer.Exit(Exit.DONE if same else Exit.FAILED)
 
 
+_SHORTENED: Final = (
+    "the record is shortened: the facts were left out, since it would have been too long; request and answer are"
+    " compared with what this engine makes of the same request from the database as known then"
+)
+
+
 def _tell_replay(found: Replayed | KnownNow, *, same: bool) -> None:
-    out.print(Text(f"{found.decision_id}: {'the same' if same else 'not the same'}"))
+    compared = found.same if isinstance(found, Replayed) else found.allowed_now
+    word = "not compared" if compared is None else "the same" if same else "not the same"
+    out.print(Text(f"{found.decision_id}: {word}"))
+    if isinstance(found, Replayed) and found.shortened and compared is not None:
+        out.print(Text(_SHORTENED))
     if found.obstacle is not None:
         out.print(Text(found.obstacle))
     if isinstance(found, Replayed) and found.engine != found.engine_now:

@@ -111,13 +111,16 @@ def without_repeats(scope: HoldScope) -> HoldScope:
 
 
 def covers(hold: Hold, record: RecordedDecision) -> bool:
-    """Whether a record is under a hold; in doubt it is: of a shortened record nobody knows all the names."""
+    """Whether a record is under a hold; in doubt it is: of a shortened record nobody knows whom it was judged for, and
+    without its request nobody knows any name."""
     scope = hold.scope
     if scope.everything or record.id in scope.decisions:
         return True
     request = record.request
     if request is None:
         return bool(scope.organisations or scope.subjects or scope.models)
+    if record.shortened and scope.organisations:
+        return True
     organisations = {party.organisation for party in record.parties}
     organisations |= {request.acting_for, request.destination.host}
     asked = [one for one in (request.subject, request.end_user) if one is not None]

@@ -197,6 +197,9 @@ def test_a_hold_covers_whatever_has_any_of_its_names(scope: HoldScope) -> None:
 
 def test_a_shortened_record_is_under_every_hold_that_names_what_it_no_longer_says() -> None:
     record = read_record(record_of(SHIPPED, demo(), asking("dara", "fable-5"), BEGIN))
+    short = replace(record, parties=(), shortened=True)
+    assert covers(Hold(id="H", scope=HoldScope(organisations=("any",)), reason="R"), short)
+    assert not covers(Hold(id="H", scope=HoldScope(subjects=("person:other",)), reason="R"), short)
     short = replace(record, request=None, request_digest="d")
     assert covers(Hold(id="H", scope=HoldScope(subjects=("person:other",)), reason="R"), short)
     assert not covers(Hold(id="H", scope=HoldScope(decisions=("other",)), reason="R"), short)
