@@ -19,7 +19,7 @@ from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogEntry, LogYear
@@ -574,6 +574,10 @@ def _queried(log: _Log, given: Mapping[str, str], size: int) -> Iterator[LogEntr
 # --- holds and retiring -----------------------------------------------------------------------------------------------
 
 
+_ROLE: Final = "auditor"
+"""The role whose keys have the right `log:hold`, and may read what is held."""
+
+
 class _Person(msgspec.Struct):
     person: str | None = None
 
@@ -585,6 +589,7 @@ class _Hold(msgspec.Struct):
     reason: str
     placed_by: _Person
     placed_at: str
+    records: int | None = None
 
 
 class _Holds(msgspec.Struct):
@@ -609,8 +614,13 @@ def hold(
 ) -> None:
     """Place a legal hold: every record that has any one of the names is kept until the hold is released.
 
+    A name that nothing on file, in the catalogue or in the log has is refused, with exit 1. The answer says how many
+    records are held now; those that come are held too.
+
     Example: policy-engine log hold --organisation beihe-holding --reason "BIS request of 20 November 2026"
     """
+    if not (decision or organisation or subject or model or everything):
+        raise Misused("say what is held: --decision, --organisation, --subject or --model, or --all for the whole log")
     body = {
         "decisions": decision or [],
         "organisations": organisation or [],
@@ -619,7 +629,9 @@ def hold(
         "all": everything,
         "reason": reason,
     }
-    _tell_hold(open_service().post("log", "holds", body=body), as_json=as_json)
+    with waiting("looking for the records"):
+        answer = open_service(role=_ROLE).post("log", "holds", body=body, seconds=ASSESSMENT_SECONDS)
+    _tell_hold(answer, as_json=as_json)
 
 
 def release(
@@ -632,12 +644,12 @@ def release(
 
     Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
     """
-    _tell_hold(open_service().delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
+    _tell_hold(open_service(role=_ROLE).delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
 
 
 def holds(*, as_json: JsonFlag = False) -> None:
     """List every legal hold, released ones too."""
-    answer = open_service().get("log", "holds")
+    answer = open_service(role=_ROLE).get("log", "holds")
     if as_json:
         print_json(answer.plain())
         return
@@ -651,6 +663,8 @@ def _tell_hold(answer: Answer, *, as_json: bool) -> None:
         return
     held = answer.read(_Hold)
     out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
+    if held.records is not None:
+        out.print(f"{held.records:,} {'record is' if held.records == 1 else 'records are'} held now")
 
 
 def retire(
@@ -667,7 +681,7 @@ def retire(
     Example: policy-engine log retire 2026 --reason "retention schedule 2037"
     """
     with waiting("looking at every clock and hold"):
-        answer = open_service().post(
+        answer = open_service(role=_ROLE).post(
             "log", "retirements", body={"year": year, "reason": reason}, seconds=ASSESSMENT_SECONDS
         )
     retired = answer.read(_Retired)

@@ -420,3 +420,15 @@ def test_what_needs_a_person_needs_a_key(office: Office, monkeypatch: pytest.Mon
         told = office(*arguments, "--reason", "R")
         assert told.code == 2
         assert "POLICY_ENGINE_KEY" in told.err
+        assert "--role auditor" in told.err
+
+
+def test_a_hold_without_names_is_wrong_usage_and_one_of_a_mistyped_name_is_refused(office: Office) -> None:
+    office.decide()
+    with office.served():
+        told = office("hold", "--reason", "R")
+        assert (told.code, "say what is held: --decision" in told.err) == (2, True)
+        told = office("hold", "--organisation", "habor-cyber", "--reason", "R")
+        assert (told.code, "did you mean `harbor-cyber`?" in told.err) == (1, True)
+        told = office("hold", "--model", "mythos-5", "--reason", "R")
+        assert (told.code, told.out.splitlines()[1]) == (0, "1 record is held now")
