@@ -20,6 +20,7 @@ from rich.text import Text
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogEntry, LogYear
@@ -117,7 +118,7 @@ class _Log:
 @contextmanager
 def _open() -> Iterator[_Log]:
     """The log; what is wrong with it ends the command with a sentence and exit code 1. Raises the store's errors."""
-    settings = Settings()
+    settings = settings_with_database()
     engine = open_database(settings.database_url)
     try:
         desk_log = DeskLog(engine)

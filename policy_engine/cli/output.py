@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from collections.abc import Iterator
@@ -38,6 +39,23 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+class _Stream(io.FileIO):
+    """A device or a pipe, of which no position can be asked: some devices answer 0 wherever they are."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, pos: int, whence: int = 0, /) -> int:
+        raise io.UnsupportedOperation(f"seek to {pos} from {whence}")
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation("tell")
+
+
+def _stream(path: Path) -> io.BufferedWriter:
+    return io.BufferedWriter(_Stream(path, "wb"))
+
+
 @contextmanager
 def writing_to(path: Path, option: str = "--output") -> Iterator[BinaryIO]:
     """A file to be written: it has its name once all of it is there, and after an error nothing is left of it.
@@ -48,7 +66,7 @@ def writing_to(path: Path, option: str = "--output") -> Iterator[BinaryIO]:
     try:
         kind = path.stat().st_mode if path.exists() else stat.S_IFREG
         if stat.S_ISCHR(kind) or stat.S_ISFIFO(kind):
-            target, partial, file = path, None, path.open("wb")
+            target, partial, file = path, None, _stream(path)
         elif not stat.S_ISREG(kind):
             what = "a directory" if stat.S_ISDIR(kind) else "no regular file"
             raise MalformedRequest(FieldFault(field=option, message=f"`{path}` is {what}: name the file to write"))

@@ -12,6 +12,7 @@ import uvicorn
 
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import err, out
+from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.domain.request import Caller
 from policy_engine.service.keyring import ROLES
 from policy_engine.service.roster import import_members
@@ -44,7 +45,7 @@ def serve(
 ) -> None:
     if watch:
         os.environ["POLICY_ENGINE_WATCH"] = "true"
-    settings = Settings()
+    settings = checked_settings() if demo else settings_with_database()
     configure_logging(settings.log_level)
     if demo:
         _set_up_demonstration(settings)

@@ -327,6 +327,42 @@ def test_a_pack_of_nothing_is_not_written(office: Office, arguments: tuple[str, 
     assert not list(office.folder.glob("none.zip*"))
 
 
+@pytest.mark.parametrize("output", ["", "no-such-folder/x.zip", "block"])
+def test_an_output_that_is_no_file_is_wrong_usage_and_is_left_as_it_is(office: Office, output: str) -> None:
+    name = office.decide()
+    path = office.folder / output
+    if output == "block":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+    told = office("evidence", name, "--output", str(path))
+    assert told.code == 2
+    assert told.err.startswith(f"--output `{path}` ")
+    assert not list(office.folder.glob("**/*.partial"))
+    assert output != "block" or path.is_socket()
+
+
+def test_a_device_is_written_as_it_stands_and_a_full_one_is_a_sentence(office: Office) -> None:
+    name = office.decide()
+    told = office("evidence", name, "--output", "/dev/full")
+    assert (told.code, told.err) == (4, "the output cannot be written: no space left on device\n")
+    assert Path("/dev/full").is_char_device()
+    assert office("evidence", name, "--output", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    assert not Path("/dev/full.partial").exists()
+
+
+def test_a_directory_in_the_place_of_a_file_is_wrong_usage(office: Office) -> None:
+    name = office.decide()
+    folder = str(office.folder)
+    for arguments in (
+        ("verify", "--tiles", office.path("ledger/2026"), "--key", folder),
+        ("verify", "--receipt", folder, "--record", folder, "--key", office.key()),
+        ("receipt", name, "--output", folder),
+    ):
+        told = office(*arguments)
+        assert (told.code, told.err) == (2, f"`{folder}`: is a directory; name a file\n")
+
+
 # --- holds and retiring -----------------------------------------------------------------------------------------------
 
 
