@@ -19,7 +19,7 @@ from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service, waiting
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
@@ -105,7 +105,10 @@ class _Log:
         return Roster.as_known(snapshot.rows, revision=snapshot.revision)
 
     def decision(self, decision_id: str) -> LogEntry:
-        """The entry of a decision. Raises `NothingThere`, also for the id of a change, and `RecordRetired`."""
+        """The entry under an id: a decision's, or a change's, which has a receipt as well, but is no record to be read.
+
+        Raises `NothingThere`, and `RecordRetired` for an id of a retired year.
+        """
         entry = self.entries.find(decision_id)
         if entry is None:
             retired = retired_with(self.desk(), decision_id)
@@ -709,9 +712,14 @@ def register(app: typer.Typer) -> None:
         ("lookback", look_back),
         ("receipt", receipt),
         ("evidence", evidence),
-        ("hold", hold),
-        ("holds", holds),
-        ("release", release),
-        ("retire", retire),
     ):
         app.command(name)(command)
+    for name, asking in (("hold", hold), ("holds", holds), ("release", release), ("retire", retire)):
+        app.command(name, epilog=_WITH_THE_SERVICE)(asking)
+
+
+_WITH_THE_SERVICE: Final = (
+    f"The service does it: POLICY_ENGINE_URL is where it is (default {RemoteSettings.model_fields['url'].default}), and"
+    " POLICY_ENGINE_KEY a key that is bound to you and has the right log:hold; to list holds, decisions:read. Both are"
+    f' in the role {_ROLE}: policy-engine keys create "NAME" --role {_ROLE} --person ID.'
+)

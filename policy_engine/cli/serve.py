@@ -12,6 +12,7 @@ import uvicorn
 
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import err, out
+from policy_engine.cli.remote import RemoteSettings
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.domain.request import Caller
 from policy_engine.service.keyring import ROLES
@@ -22,11 +23,18 @@ _SETTINGS = "\n\n".join(
     f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"
     for name, field in Settings.model_fields.items()
 )
+_CLIENT = "\n\n".join(
+    f"POLICY_ENGINE_{name.upper()}: {field.description}" for name, field in RemoteSettings.model_fields.items()
+)
 HELP = f"""Serve POST /decide and its siblings.
 
 Settings are environment variables:
 
 {_SETTINGS}
+
+Commands that a person does through the service (policy propose and approve, freeze, reviews, log hold) read two more:
+
+{_CLIENT}
 """
 
 

@@ -110,8 +110,15 @@ def test_every_command_explains_itself(shell: Shell, command: tuple[str, ...]) -
 
 def test_serve_lists_every_setting(shell: Shell) -> None:
     told = shell("serve", "--help").out
-    for name in ("DATABASE_URL", "POLICIES", "HOST", "PORT"):
+    for name in ("DATABASE_URL", "POLICIES", "HOST", "PORT", "URL", "KEY"):
         assert f"POLICY_ENGINE_{name}" in told
+
+
+@pytest.mark.parametrize("command", ["hold", "holds", "release", "retire"])
+def test_a_command_that_goes_through_the_service_names_its_settings_and_the_role(shell: Shell, command: str) -> None:
+    told = shell("log", command, "--help").out
+    for name in ("POLICY_ENGINE_URL", "POLICY_ENGINE_KEY", "log:hold", "--role auditor"):
+        assert name in told
 
 
 def test_wrong_usage_exits_with_2(shell: Shell) -> None:
