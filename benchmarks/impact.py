@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
     line("records read", count, start)
     past = Past(roster, old)
     start = time.perf_counter()
-    same = sum(replay(read_record(body), body, past).same for body in bodies)
+    same = sum(replay(read_record(body), body, past).same is True for body in bodies)
     line(f"records replayed, {same} to the same bytes", count, start)
     for what, some in (("no two requests the same", bodies), ("requests that come again", bodies[:50])):
         start = time.perf_counter()

@@ -237,8 +237,8 @@ def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, de
         body = documents.read(await read_body(request, _LIMIT), _HoldBody)
         reason, scope = documents.text_of("reason", body.reason), body.scope()
         held = await asyncio.to_thread(place_hold, desk, _actor(key), scope, reason=reason)
-        headers = {"Location": f"/log/holds/{held.hold.id}"}
-        return _json(_hold_document(held), HTTPStatus.CREATED, headers)
+        headers = {"Location": f"/log/holds/{held.state.hold.id}"}
+        return _json({**_hold_document(held.state), "records": held.records}, HTTPStatus.CREATED, headers)
 
     async def release(request: Request) -> Response:
         key = await keyed(request, "log:hold")

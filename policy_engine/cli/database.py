@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from policy_engine.cli.output import Exit, JsonFlag, out, print_json
-from policy_engine.wiring import Settings, schema, upgrade
+from policy_engine.cli.settings import checked_settings, settings_with_database
+from policy_engine.wiring import schema, upgrade
 
 app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
 
@@ -13,13 +14,13 @@ app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True
 @app.command("upgrade")
 def bring_up() -> None:
     """Bring the database to the newest schema. Safe to run again."""
-    out.print(f"the database is at {upgrade(Settings()).current}")
+    out.print(f"the database is at {upgrade(checked_settings()).current}")
 
 
 @app.command()
 def current(*, as_json: JsonFlag = False) -> None:
     """Say at which schema the database is; exit 1 when it is not the newest."""
-    found = schema(Settings())
+    found = schema(settings_with_database())
     if as_json:
         print_json({"current": found.current, "newest": found.newest})
     else:

@@ -14,12 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object
 from policy_engine.service.decide import Decider, Finished
 from policy_engine.service.simulate import Supposed, simulate
-from policy_engine.wiring import Settings, build, system_clock
+from policy_engine.wiring import build, system_clock
 
 
 def decide(
@@ -42,7 +43,7 @@ def decide(
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     document = parse_object(body)
     caller = Caller(id="cli", gateway=gateway, explain=True)
-    parts = build(Settings())
+    parts = build(settings_with_database())
     try:
         if at is None and known_at is None:
             answer = decide_now(parts.decider, document, caller)

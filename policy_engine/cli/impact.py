@@ -11,12 +11,13 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.impact import ImpactReport
 from policy_engine.service.impact import impact as judge_again
-from policy_engine.wiring import Settings, build, system_clock
+from policy_engine.wiring import build, system_clock
 
 DEFAULT_DAYS: Final = 30
 
@@ -41,7 +42,7 @@ def impact(
     now = system_clock()
     at = now if effective is None else _instant(effective, "--effective")
     start = now - timedelta(days=DEFAULT_DAYS) if since is None else _instant(since, "--since")
-    parts = build(Settings())
+    parts = build(settings_with_database())
     try:
         ground = parts.desk.view.current()
         held = ground.desk.book_at(at) or ground.desk.books[0]

@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import format_instant
 from policy_engine.service.keyring import RIGHTS, ROLES
-from policy_engine.wiring import Settings, open_keyring, system_clock
+from policy_engine.wiring import open_keyring, system_clock
 
 app = typer.Typer(
     help="Make, list and revoke API keys.",
@@ -44,7 +45,7 @@ def create(
     if not rights:
         err.print("a key needs a --role or a --right", markup=False)
         raise typer.Exit(Exit.USAGE)
-    with open_keyring(Settings()) as ring:
+    with open_keyring(settings_with_database()) as ring:
         made = ring.create(
             name=name,
             rights=rights,
@@ -64,7 +65,7 @@ def create(
 @app.command("list")
 def list_keys(*, as_json: JsonFlag = False) -> None:
     """List every key ever made, without its secret."""
-    with open_keyring(Settings()) as ring:
+    with open_keyring(settings_with_database()) as ring:
         keys = sorted(ring.all(), key=lambda key: key.created_at)
     if as_json:
         print_json(
@@ -94,7 +95,7 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `keys list` shows it.")]) -> None:
     """Revoke a key. Once this has returned, no decision under the key commits."""
-    with open_keyring(Settings()) as ring:
+    with open_keyring(settings_with_database()) as ring:
         done = ring.revoke(key_id, system_clock())
     if not done:
         err.print(f"no key `{key_id}` is in force", markup=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,8 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, open_service, waiting
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service, waiting
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogEntry, LogYear
@@ -33,7 +35,7 @@ from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.policy.library import Library
 from policy_engine.service.desk_faults import NothingThere
-from policy_engine.service.evidence import NotProvable, write_pack
+from policy_engine.service.evidence import Asked, NotProvable, write_pack
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.past import RecordedPast
@@ -109,7 +111,10 @@ class _Log:
         return Roster.as_known(snapshot.rows, revision=snapshot.revision)
 
     def decision(self, decision_id: str) -> LogEntry:
-        """The entry of a decision. Raises `NothingThere`, also for the id of a change, and `RecordRetired`."""
+        """The entry under an id: a decision's, or a change's, which has a receipt as well, but is no record to be read.
+
+        Raises `NothingThere`, and `RecordRetired` for an id of a retired year.
+        """
         entry = self.entries.find(decision_id)
         if entry is None:
             retired = retired_with(self.desk(), decision_id)
@@ -122,7 +127,7 @@ class _Log:
 @contextmanager
 def _open() -> Iterator[_Log]:
     """The log; what is wrong with it ends the command with a sentence and exit code 1. Raises the store's errors."""
-    settings = Settings()
+    settings = settings_with_database()
     engine = open_database(settings.database_url)
     try:
         desk_log = DeskLog(engine)
@@ -393,7 +398,8 @@ def replay_decision(
 ) -> None:
     """Decide again what is on record, at its own instant and under its own book, and compare byte for byte.
 
-    Exit 0 when the same comes out, 1 when not: then every place that differs is named. With --known-now the answer and
+    Exit 0 when the same comes out, 1 when not: then every place that differs is named, or why nothing could be
+    compared, as with a record that has the digest of its request alone. With --known-now the answer and
     the facts are compared.
 
     Example: policy-engine log replay 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
@@ -410,7 +416,7 @@ def replay_decision(
             same = found.obstacle is None and not found.differences
         else:
             found = replay(record, body, log.past)
-            same = found.same
+            same = found.same is True
     if as_json:
         print_json(msgspec.json.decode(found.document()))
     else:
@@ -418,8 +424,18 @@ def replay_decision(
     raise typer.Exit(Exit.DONE if same else Exit.FAILED)
 
 
+_SHORTENED: Final = (
+    "the record is shortened: the facts were left out, since it would have been too long; request and answer are"
+    " compared with what this engine makes of the same request from the database as known then"
+)
+
+
 def _tell_replay(found: Replayed | KnownNow, *, same: bool) -> None:
-    out.print(Text(f"{found.decision_id}: {'the same' if same else 'not the same'}"))
+    compared = found.same if isinstance(found, Replayed) else found.allowed_now
+    word = "not compared" if compared is None else "the same" if same else "not the same"
+    out.print(Text(f"{found.decision_id}: {word}"))
+    if isinstance(found, Replayed) and found.shortened and compared is not None:
+        out.print(Text(_SHORTENED))
     if found.obstacle is not None:
         out.print(Text(found.obstacle))
     if isinstance(found, Replayed) and found.engine != found.engine_now:
@@ -543,11 +559,15 @@ def evidence(
         typer.Option(help="Instead of ids, the filters of GET /decisions, such as `model=mythos-5&decision=allow`."),
     ] = None,
     output: Annotated[Path, typer.Option(help="The ZIP file to write.")],
+    asked_by: Annotated[
+        str | None, typer.Option(help="Who asks for the pack, as it says then; the login name when absent.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Pack decisions with all that proves and explains them: receipts, checkpoints, keys, books and who approved them.
 
-    The pack is checked offline by the program in it. The same decisions under the same checkpoints are the same bytes.
+    The pack is checked offline by the program in it, and says what was asked for, when, by whom and of which log. Two
+    packs of the same decisions under the same checkpoints have the same SHA-256 of the contents.
 
     Example: policy-engine log evidence 01K9Z5C0V4R8M2Q7T1X3Y6W0AB --output evidence.zip
 
@@ -555,22 +575,24 @@ def evidence(
     """
     if bool(decisions) == (query is not None):
         raise _misused("--query", "is given when no ids are, and not beside them")
+    given = None if query is None else _filters_in(query)
     with _open() as log, _bar("packing") as shown:
-        partial = output.with_name(f"{output.name}.partial")
-        found = (log.decision(one) for one in decisions or []) if query is None else _queried(log, query)
-        try:
-            with partial.open("wb") as file:
-                packed = write_pack(
-                    file,
-                    found,
-                    entries=log.entries,
-                    desk_log=log.desk_log,
-                    sealing=log.sealing(),
-                    progress=lambda done: shown(done, None),
-                )
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
+        sealing = log.sealing()
+        sealed = sealing.sealed()
+        size = 0 if sealed is None else sealed.end
+        ids = None if decisions is None or given is not None else tuple(decisions)
+        asked = Asked(by=asked_by or _login(), at=system_clock(), ids=ids, filters=given, log_size=size)
+        found = (log.decision(one) for one in ids or ()) if given is None else _queried(log, given, size)
+        with writing_to(output) as file:
+            packed = write_pack(
+                file,
+                found,
+                entries=log.entries,
+                desk_log=log.desk_log,
+                sealing=sealing,
+                asked=asked,
+                progress=lambda done: shown(done, None),
+            )
     if as_json:
         print_json(
             {
@@ -579,24 +601,38 @@ def evidence(
                 "changes": packed.changes,
                 "books": packed.books,
                 "checkpoints": list(packed.checkpoints),
+                "contents": packed.contents,
                 "manifest": packed.manifest,
             }
         )
     else:
         out.print(f"{output}: {packed.records} records, {packed.changes} changes, {packed.books} books", markup=False)
+        out.print(f"SHA-256 of the contents {packed.contents}", markup=False)
         out.print(f"SHA-256 of the manifest {packed.manifest}", markup=False)
 
 
-def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
-    """The decisions of a query that are sealed, in the order of the log."""
+def _login() -> str:
+    """Who runs the command, by the operating system's word."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return "nobody named"
+
+
+def _filters_in(query: str) -> dict[str, str]:
+    """The filters of a query by their names. Raises `MalformedRequest`."""
     pairs = parse_qsl(query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):
         raise _misused("--query", "has a filter twice")
+    read_filters(given)
+    return given
+
+
+def _queried(log: _Log, given: Mapping[str, str], size: int) -> Iterator[LogEntry]:
+    """The decisions that the filters leave of the log up to a size, in the order of the log."""
     filters = read_filters(given)
     tell_retired(retired_between(log.desk(), filters.start, filters.end))
-    sealed = log.sealing().sealed()
-    size = 0 if sealed is None else sealed.end
     index, indexer = log.index, log.indexer
     while index.size() < size and indexer.catch_up(1_000):
         pass
@@ -606,6 +642,10 @@ def _queried(log: _Log, query: str) -> Iterator[LogEntry]:
 
 
 # --- holds and retiring -----------------------------------------------------------------------------------------------
+
+
+_ROLE: Final = "auditor"
+"""The role whose keys have the right `log:hold`, and may read what is held."""
 
 
 class _Person(msgspec.Struct):
@@ -619,6 +659,7 @@ class _Hold(msgspec.Struct):
     reason: str
     placed_by: _Person
     placed_at: str
+    records: int | None = None
 
 
 class _Holds(msgspec.Struct):
@@ -643,8 +684,13 @@ def hold(
 ) -> None:
     """Place a legal hold: every record that has any one of the names is kept until the hold is released.
 
+    A name that nothing on file, in the catalogue or in the log has is refused, with exit 1. The answer says how many
+    records are held now; those that come are held too.
+
     Example: policy-engine log hold --organisation beihe-holding --reason "BIS request of 20 November 2026"
     """
+    if not (decision or organisation or subject or model or everything):
+        raise Misused("say what is held: --decision, --organisation, --subject or --model, or --all for the whole log")
     body = {
         "decisions": decision or [],
         "organisations": organisation or [],
@@ -653,7 +699,9 @@ def hold(
         "all": everything,
         "reason": reason,
     }
-    _tell_hold(open_service().post("log", "holds", body=body), as_json=as_json)
+    with waiting("looking for the records"):
+        answer = open_service(role=_ROLE).post("log", "holds", body=body, seconds=ASSESSMENT_SECONDS)
+    _tell_hold(answer, as_json=as_json)
 
 
 def release(
@@ -666,12 +714,12 @@ def release(
 
     Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
     """
-    _tell_hold(open_service().delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
+    _tell_hold(open_service(role=_ROLE).delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
 
 
 def holds(*, as_json: JsonFlag = False) -> None:
     """List every legal hold, released ones too."""
-    answer = open_service().get("log", "holds")
+    answer = open_service(role=_ROLE).get("log", "holds")
     if as_json:
         print_json(answer.plain())
         return
@@ -685,6 +733,8 @@ def _tell_hold(answer: Answer, *, as_json: bool) -> None:
         return
     held = answer.read(_Hold)
     out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
+    if held.records is not None:
+        out.print(f"{held.records:,} {'record is' if held.records == 1 else 'records are'} held now")
 
 
 def retire(
@@ -701,7 +751,7 @@ def retire(
     Example: policy-engine log retire 2026 --reason "retention schedule 2037"
     """
     with waiting("looking at every clock and hold"):
-        answer = open_service().post(
+        answer = open_service(role=_ROLE).post(
             "log", "retirements", body={"year": year, "reason": reason}, seconds=ASSESSMENT_SECONDS
         )
     retired = answer.read(_Retired)
@@ -729,9 +779,14 @@ def register(app: typer.Typer) -> None:
         ("lookback", look_back),
         ("receipt", receipt),
         ("evidence", evidence),
-        ("hold", hold),
-        ("holds", holds),
-        ("release", release),
-        ("retire", retire),
     ):
         app.command(name)(command)
+    for name, asking in (("hold", hold), ("holds", holds), ("release", release), ("retire", retire)):
+        app.command(name, epilog=_WITH_THE_SERVICE)(asking)
+
+
+_WITH_THE_SERVICE: Final = (
+    f"The service does it: POLICY_ENGINE_URL is where it is (default {RemoteSettings.model_fields['url'].default}), and"
+    " POLICY_ENGINE_KEY a key that is bound to you and has the right log:hold; to list holds, decisions:read. Both are"
+    f' in the role {_ROLE}: policy-engine keys create "NAME" --role {_ROLE} --person ID.'
+)

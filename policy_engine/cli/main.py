@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from pydantic import ValidationError
 
 from policy_engine.cli import (
     database,
@@ -22,6 +23,7 @@ from policy_engine.cli import (
 )
 from policy_engine.cli.output import Exit, err
 from policy_engine.cli.remote import Misused, Refused, ServiceUnavailable
+from policy_engine.cli.settings import DatabaseMissing, told
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import FaultsError
@@ -56,11 +58,17 @@ app.add_typer(log.app, name="log")
 app.add_typer(database.app, name="db")
 
 _EXITS: dict[type[Exception], Exit] = {
+    ValidationError: Exit.USAGE,
     FaultsError: Exit.FAILED,
     MalformedRequest: Exit.USAGE,
     AssertedValueError: Exit.USAGE,
     KeyFault: Exit.USAGE,
     FileNotFoundError: Exit.USAGE,
+    IsADirectoryError: Exit.USAGE,
+    NotADirectoryError: Exit.USAGE,
+    PermissionError: Exit.USAGE,
+    OSError: Exit.UNAVAILABLE,
+    DatabaseMissing: Exit.UNAVAILABLE,
     Misused: Exit.USAGE,
     Refused: Exit.FAILED,
     ServiceUnavailable: Exit.UNAVAILABLE,
@@ -84,8 +92,28 @@ def main() -> None:
             count = len(error.faults)
             err.print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was changed", markup=False)
         else:
-            err.print(str(error) or type(error).__name__, markup=False)
-        sys.exit(_EXITS[type(error)])
+            err.print(_sentence(error), markup=False)
+        sys.exit(next(_EXITS[kind] for kind in type(error).__mro__ if kind in _EXITS))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return told(error)
+    if isinstance(error, OSError) and error.strerror is not None:
+        why = error.strerror.lower()
+        if error.filename is None:
+            return f"the output cannot be written: {why}"
+        remedy = _REMEDIES.get(type(error), "see to it, and try again")
+        return f"`{error.filename}`: {why}; {remedy}"
+    return str(error) or type(error).__name__
+
+
+_REMEDIES: dict[type[OSError], str] = {
+    FileNotFoundError: "name one that is there",
+    IsADirectoryError: "name a file",
+    NotADirectoryError: "name a folder",
+    PermissionError: "name one that you may open",
+}
 
 
 if __name__ == "__main__":

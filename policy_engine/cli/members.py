@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.service.roster import export_members, import_members, rows_about
-from policy_engine.wiring import Settings, open_members, system_clock
+from policy_engine.wiring import open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
 
@@ -25,7 +26,7 @@ def import_file(
     as_json: JsonFlag = False,
 ) -> None:
     """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing."""
-    with open_members(Settings()) as members:
+    with open_members(settings_with_database()) as members:
         change = import_members(
             members, file.read_bytes(), str(file), actor=actor or getpass.getuser(), reason=reason, at=system_clock()
         )
@@ -38,7 +39,7 @@ def import_file(
 @app.command()
 def export(*, as_json: JsonFlag = False) -> None:
     """Write everything ever recorded in the shape of the membership file."""
-    with open_members(Settings()) as members:
+    with open_members(settings_with_database()) as members:
         text = export_members(members)
     if as_json:
         print_json(_jsonable(plain(read_document(text.encode(), "export"))))
@@ -53,7 +54,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show everything on file about one id."""
-    with open_members(Settings()) as members:
+    with open_members(settings_with_database()) as members:
         text = rows_about(members, name)
     if not text:
         err.print(f"`{name}` is not on file", markup=False)

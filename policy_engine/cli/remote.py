@@ -87,7 +87,8 @@ class Answer:
 class Service:
     """The service at the settings' address. It follows no redirection, so that the key goes nowhere else."""
 
-    def __init__(self, settings: RemoteSettings) -> None:
+    def __init__(self, settings: RemoteSettings, *, role: str = "compliance") -> None:
+        """`role` is one whose keys may do what is wanted. Raises `Misused`."""
         place = urlsplit(settings.url)
         try:
             port = place.port
@@ -98,7 +99,7 @@ class Service:
         if not settings.key.get_secret_value():
             raise Misused(
                 "this is done by a person: set POLICY_ENGINE_KEY to a key that is bound to you"
-                ' (policy-engine keys create "NAME" --role compliance --person ID)'
+                f' (policy-engine keys create "NAME" --role {role} --person ID)'
             )
         self._settings = settings
         self._secure, self._host, self._port = place.scheme == "https", place.hostname, port
@@ -180,9 +181,9 @@ def _line(fault: _Fault) -> str:
     return f"  {place}: {fault.message}{remedy}"
 
 
-def open_service() -> Service:
-    """The service of the environment. Raises `Misused`."""
-    return Service(RemoteSettings())
+def open_service(*, role: str = "compliance") -> Service:
+    """The service of the environment, for what keys of a role may do. Raises `Misused`."""
+    return Service(RemoteSettings(), role=role)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ import uvicorn
 
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import err, out
+from policy_engine.cli.remote import RemoteSettings
+from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.domain.request import Caller
 from policy_engine.service.keyring import ROLES
 from policy_engine.service.roster import import_members
@@ -21,11 +23,18 @@ _SETTINGS = "\n\n".join(
     f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"
     for name, field in Settings.model_fields.items()
 )
+_CLIENT = "\n\n".join(
+    f"POLICY_ENGINE_{name.upper()}: {field.description}" for name, field in RemoteSettings.model_fields.items()
+)
 HELP = f"""Serve POST /decide and its siblings.
 
 Settings are environment variables:
 
 {_SETTINGS}
+
+Commands that a person does through the service (policy propose and approve, freeze, reviews, log hold) read two more:
+
+{_CLIENT}
 """
 
 
@@ -44,7 +53,7 @@ def serve(
 ) -> None:
     if watch:
         os.environ["POLICY_ENGINE_WATCH"] = "true"
-    settings = Settings()
+    settings = checked_settings() if demo else settings_with_database()
     configure_logging(settings.log_level)
     if demo:
         _set_up_demonstration(settings)

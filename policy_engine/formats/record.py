@@ -9,7 +9,7 @@ Version 1, a JSON object in UTF-8, members sorted by name, no insignificant whit
       "control_epoch":  the epoch under which it was decided, and again when it was committed
       "engine":         the engine's version
       "facts":          one object for each party judged: {"known", "organisation", "role", "subject", "words"}
-      "request":        what was asked, unstated members left out; {"sha256"} alone in a shortened record
+      "request":        what was asked, unstated members left out; {"sha256"} alone where that is too long or no request
       "v":              1
     }
 
@@ -29,12 +29,16 @@ those words read (`record_facts`), in force at the instant and as known then; a 
 The policy version covers rules, country groups and catalogue; the membership revision everything else on file. Which
 earlier decision this one repeats is not here: the log links decisions under one request id.
 
-Instants are RFC 3339 in UTC with six digits of a second. A record has at most 65,535 bytes. The layout of a version is
+Instants are RFC 3339 in UTC with six digits of a second. A record has at most 65,535 bytes. One that would be longer is
+shortened: a deny with `ENGINE_FAULT` whose detail says how long it would have been, `facts` left empty, and the request
+in full; where that is still too long, the request is {"sha256"}, the digest of its document. Earlier releases wrote the
+digest in every shortened record. The layout of a version is
 frozen: bytes that were written are read for ever, and anything else to be said is another version.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -154,8 +158,26 @@ def encode_record_with(decision: Decision, facts: bytes, answer: bytes) -> bytes
     return _record(decision, answer, _request(decision.request), facts)
 
 
+def too_long_text(length: int) -> str:
+    """What a shortened record says of the one in whose place it stands, which would have had so many bytes."""
+    return f"a record of {length} bytes is longer than {MAX_RECORD_BYTES}"
+
+
+def says_too_long(fault: object) -> bool:
+    """Whether the detail `fault` of a finding is what a shortened record says."""
+    return isinstance(fault, str) and _TOO_LONG.fullmatch(fault) is not None
+
+
+_TOO_LONG: Final = re.compile(r"a record of [0-9]+ bytes is longer than [0-9]+")
+
+
+def encode_record_without_facts(decision: Decision, answer: bytes) -> bytes:
+    """The record of a decision whose full record would be too long: with its request, and no facts."""
+    return _record(decision, answer, _request(decision.request), b"[]")
+
+
 def encode_shortened_record(decision: Decision, request_digest: str, answer: bytes) -> bytes:
-    """The record of a decision whose full record would be too long: the request by its digest, and no facts."""
+    """The record of a decision whose request is too long, or none: the request by its digest, and no facts."""
     return _record(decision, answer, {"sha256": request_digest}, b"[]")
 
 

@@ -16,6 +16,8 @@ import msgspec
 
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.request import Action, Assertion, Caller, Destination, Place, Request, Subject, SubjectType
+from policy_engine.domain.rules import FAULT_RULE
+from policy_engine.formats.record import says_too_long
 
 Shape = TypeVar("Shape")
 
@@ -109,7 +111,9 @@ class RecordedParty:
 class RecordedDecision:
     """A decision as its record tells it.
 
-    `request` is `None` in a shortened record, which has `request_digest` in its place. `model` is the catalogue's id
+    `shortened` is that its facts were left out, because the record would have been too long. `request` is `None` where
+    the request itself was too long or none, and in every shortened record of earlier releases: `request_digest` is in
+    its place. `model` is the catalogue's id
     where the request's name was found, `tier` then its market tier. `policy_version` is "none" where no book was in
     force.
     """
@@ -134,6 +138,7 @@ class RecordedDecision:
     control_epoch: int
     engine: str
     parties: tuple[RecordedParty, ...]
+    shortened: bool
 
     @property
     def decision(self) -> str:
@@ -194,6 +199,7 @@ class _Finding1(msgspec.Struct):
     hold: bool
     lifted_by: str | None
     review: str | None
+    detail: dict[str, object] = {}
 
 
 class _Model1(msgspec.Struct):
@@ -368,7 +374,13 @@ def _version_1(body: bytes) -> RecordedDecision:
         control_epoch=record.control_epoch,
         engine=record.engine,
         parties=tuple(_party_1(party) for party in record.facts),
+        shortened=request is None or _says_too_long(answer),
     )
+
+
+def _says_too_long(answer: _Answer1) -> bool:
+    told = (finding.detail.get("fault") for finding in answer.findings if finding.rule == FAULT_RULE)
+    return answer.reason.rule == FAULT_RULE and any(map(says_too_long, told))
 
 
 def _instant(text: str, place: str) -> datetime:

@@ -26,8 +26,10 @@ from policy_engine.formats.record import (
     encode_facts,
     encode_problem_answer,
     encode_record_with,
+    encode_record_without_facts,
     encode_shortened_record,
     full_answer,
+    too_long_text,
 )
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, request_digest, request_of
 from policy_engine.policy.answer import Answered, answer, reusable_until
@@ -261,18 +263,11 @@ class Decider:
         body = encode_record_with(decision, facts, reply)
         if len(body) > MAX_RECORD_BYTES:
             self._report_fault("RecordTooLong")
-            detail = (("fault", f"a record of {len(body)} bytes is longer than {MAX_RECORD_BYTES}"),)
-            decision = replace(
-                decision,
-                verdict=denied_by_engine(FAULT_RULE, detail),
-                valid_until=at,
-                alternatives=(),
-                remedies=(),
-                ignored_properties=(),
-            )
-            reviews = ()
+            decision, reviews = too_long(decision, len(body)), ()
             reply = encode_answer(decision)
-            body = encode_shortened_record(decision, digest, reply)
+            body = encode_record_without_facts(decision, reply)
+            if len(body) > MAX_RECORD_BYTES:
+                body = encode_shortened_record(decision, digest, reply)
         return _Made(answer=reply, record=_record_of(decision, body, digest, ground, reviews))
 
     def _remembered(
@@ -360,6 +355,18 @@ class Decider:
             remedies=answered.remedies,
             ignored_properties=question.ignored,
         ), answered
+
+
+def too_long(decision: Decision, length: int) -> Decision:
+    """The deny that is recorded in the place of a decision whose record would have so many bytes."""
+    return replace(
+        decision,
+        verdict=denied_by_engine(FAULT_RULE, (("fault", too_long_text(length)),)),
+        valid_until=decision.decided_at,
+        alternatives=(),
+        remedies=(),
+        ignored_properties=(),
+    )
 
 
 def _record_of(

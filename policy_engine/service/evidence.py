@@ -4,25 +4,28 @@ A ZIP file that is checked offline by the program in it (`pack_verifier`):
 
     README.txt                     what is in it, and how to check it with and without that program
     verify.py                      needs nothing but Python
-    report.html                    to be read and printed
+    report.html                    to be read and printed; the same for whoever draws it from the rest
     records/<number>-<id>.json     the exact bytes of each record, by its number in the log
     changes/<number>-<id>.json     the exact bytes of each change that put a book of theirs in force, and its proposal
     receipts/<as above>.tlog-proof that it stands in the log, under the checkpoint of its year
     books/<digest>.json            the archived files of each book
     checkpoints/<year>.txt         what the log signed
     keys/<year>.vkey               the verifier key of the year
-    manifest.json                  the SHA-256 of every other file
+    manifest.json                  the SHA-256 of every other file, and what was asked for, when and by whom
 
-Nothing in it depends on the clock or on the machine: the same records under the same checkpoints are the same bytes.
+But for what was asked, nothing in it depends on the clock or on the machine: the same question about the same records
+under the same checkpoints gives the same bytes, and `Packed.contents` is the same also for another question.
+
+The page is drawn by the program of the pack, which draws it again when it checks: so it is bound to the records.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -31,14 +34,13 @@ import msgspec
 from policy_engine.domain.changes import BookApproved, BookFounded, BookProposed, BookWatched, Change
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import DeskLog, LogEntries, LogEntry, LogYear
-from policy_engine.domain.request import Subject
-from policy_engine.formats.record_reader import RecordedDecision, read_record
+from policy_engine.formats.record_reader import read_record
 from policy_engine.ledger.checkpoint import SignedCheckpoint
-from policy_engine.ledger.merkle import inclusion_proof
-from policy_engine.ledger.note import encode_base64
+from policy_engine.ledger.merkle import InvalidProof, inclusion_proof, leaf_hash, verify_inclusion
 from policy_engine.ledger.proof import Receipt
 from policy_engine.ledger.sealer import published
 from policy_engine.ledger.tiles import TileHashes
+from policy_engine.service import pack_verifier
 from policy_engine.service.sealing import Sealing
 
 _BOOK_KINDS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
@@ -51,17 +53,48 @@ Progress = Callable[[int], object]
 
 
 class NotProvable(Exception):
-    """Something that belongs into the pack is not sealed yet, or no longer there."""
+    """Something that belongs into the pack is not sealed yet, no longer there, or no longer what it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a pack was made for: who asked, as the maker names them, when, and for what.
+
+    Either `ids` or `filters` is there, the latter by the names of `GET /decisions`. `log_size` is how many entries were
+    sealed then, in all years.
+    """
+
+    by: str
+    at: datetime
+    ids: tuple[str, ...] | None
+    filters: Mapping[str, str] | None
+    log_size: int
+
+    def document(self) -> dict[str, object]:
+        """As the manifest has it."""
+        return {
+            "by": self.by,
+            "at": format_instant(self.at),
+            "ids": None if self.ids is None else sorted(set(self.ids)),
+            "filters": None if self.filters is None else dict(self.filters),
+            "log_size": self.log_size,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packed:
-    """What went into the pack, and the SHA-256 of the manifest, which names every file."""
+    """What went into the pack, and two digests as hexadecimal SHA-256.
+
+    `manifest` is that of the manifest, which names every file and the question. `contents` is that of the names and
+    digests of what is proven alone (records, changes, receipts, books, checkpoints, keys), so that two people who asked
+    at different times can compare.
+    """
 
     records: int
     changes: int
     books: int
     checkpoints: tuple[str, ...]
+    contents: str
     manifest: str
 
 
@@ -72,9 +105,10 @@ def write_pack(
     entries: LogEntries,
     desk_log: DeskLog,
     sealing: Sealing,
+    asked: Asked,
     progress: Progress | None = None,
 ) -> Packed:
-    """Write the pack of some records, in the order in which they are given.
+    """Write the pack of some records, which `asked` asked for.
 
     Raises `NotProvable`, `RecordFault` for a record that this release cannot read, and what reading raises.
     """
@@ -92,20 +126,24 @@ def write_pack(
             if found is None:
                 raise NotProvable(f"the change `{change.id}` is not in the log")
             pack.add_entry("changes", change.id, found)
+            pack.changes[found.index] = pack_verifier.told_change(found.body)
         archives = _add_books(pack, changes, desk_log)
         for year, tree in sorted(pack.trees.held.items()):
             pack.write(f"checkpoints/{year}.txt", tree.signed.note)
             pack.write(f"keys/{year}.vkey", sealing.key(year).verifier.encode().encode() + b"\n")
+        contents = _encoder.encode(pack.digests)
         pack.write("verify.py", _VERIFIER.read_bytes())
-        pack.write("report.html", _report(pack, changes).encode())
+        question = asked.document()
+        pack.write("report.html", _report(pack, question).encode())
         pack.write("README.txt", _readme(pack, len(changes), len(archives)).encode())
-        manifest = _encoder.encode({"files": pack.digests, "v": 1})
+        manifest = _encoder.encode({"asked": question, "files": pack.digests, "v": 2})
         pack.write("manifest.json", manifest)
     return Packed(
         records=len(pack.told),
         changes=len(changes),
         books=len(archives),
         checkpoints=tuple(tree.text for _, tree in sorted(pack.trees.held.items())),
+        contents=hashlib.sha256(contents).hexdigest(),
         manifest=hashlib.sha256(manifest).hexdigest(),
     )
 
@@ -124,7 +162,7 @@ class _Tree:
     @property
     def text(self) -> str:
         at = self.signed.checkpoint
-        return f"{at.origin}: size {at.size}, root {encode_base64(at.root)}"
+        return pack_verifier.told_tree(at.origin, at.size, at.root)
 
 
 class _Trees:
@@ -141,7 +179,15 @@ class _Trees:
         if year is None or tree is None or entry.index - year.first_index >= tree.signed.checkpoint.size:
             raise NotProvable(f"`{name}` is not sealed yet: try again in a second, while the service runs")
         at = entry.index - year.first_index
-        proof = inclusion_proof(at, tree.signed.checkpoint.size, tree.hashes)
+        size, root = tree.signed.checkpoint.size, tree.signed.checkpoint.root
+        proof = inclusion_proof(at, size, tree.hashes)
+        try:
+            verify_inclusion(leaf=leaf_hash(entry.body), index=at, size=size, proof=proof, root=root)
+        except InvalidProof as error:
+            raise NotProvable(
+                f"`{name}` in the database is not entry {at} of {year.year} as it was sealed; find what was altered"
+                " with `policy-engine log verify --database`"
+            ) from error
         return Receipt(index=at, proof=proof, note=tree.signed.note)
 
     def _tree(self, year: LogYear) -> _Tree | None:
@@ -162,7 +208,8 @@ class _Pack:
     zip: zipfile.ZipFile
     trees: _Trees
     digests: dict[str, str] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    told: dict[int, tuple[str, str]] = field(default_factory=dict)
+    changes: dict[int, str] = field(default_factory=dict)
     books: dict[str, None] = field(default_factory=dict)
     epoch: int = -1
 
@@ -176,25 +223,20 @@ class _Pack:
 
     def add_entry(self, folder: str, name: str, entry: LogEntry) -> Receipt:
         receipt = self.trees.receipt(entry, name)
-        place = f"{folder}/{entry.index:012d}-{_file_name(name)}"
+        place = f"{folder}/{entry.index:012d}-{pack_verifier.file_name(name)}"
         self.write(f"{place}.json", entry.body)
         self.write(f"receipts/{place}.tlog-proof", receipt.encode())
         return receipt
 
     def add_record(self, entry: LogEntry) -> None:
         record = read_record(entry.body)
-        if f"records/{entry.index:012d}-{_file_name(record.id)}.json" in self.digests:
+        if entry.index in self.told:
             return
         receipt = self.add_entry("records", record.id, entry)
-        self.told.append(_record_html(record, entry, receipt.index))
+        self.told[entry.index] = pack_verifier.told_record(entry.index, receipt.index, entry.body)
         self.epoch = max(self.epoch, record.control_epoch)
         if record.policy_version != _NO_BOOK:
             self.books[record.policy_version] = None
-
-
-def _file_name(name: str) -> str:
-    """The id as part of a name in the pack: ids of this service are as they are, anything else is harmless."""
-    return "".join(character if character.isascii() and character.isalnum() else "-" for character in name)[:80]
 
 
 def _changes_of(pack: _Pack, desk_log: DeskLog) -> list[Change]:
@@ -229,6 +271,11 @@ def _add_books(pack: _Pack, changes: Sequence[Change], desk_log: DeskLog) -> dic
         content = desk_log.content(digest)
         if content is None:
             raise NotProvable(f"the archive `{digest}` is not there")
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise NotProvable(
+                f"the archived book `{digest}` was overwritten: its bytes have another SHA-256; restore them from a"
+                " backup of the database"
+            )
         pack.write(f"books/{digest.removeprefix('sha256:')}.json", content)
     return archives
 
@@ -259,8 +306,12 @@ HOW TO CHECK IT
 
     python3 verify.py PACK.zip --key KEY.vkey
 
-   with one --key for each year. It ends with "verified: ..." and exit code 0, or with "FAILED: ..." and exit code 1.
-   verify.py shares no code with the service; it is short enough to be read first.
+   with one --key for each year. It ends with "verified: ..." and exit code 0, or with "FAILED: ..." and exit code 1,
+   and prints what each record says. It draws report.html anew from the records and refuses another one. This README is
+   not checked beyond the manifest, which whoever alters a pack can write anew.
+   verify.py uses no code of the service; it is short enough to be read first. It is the same in every pack of a release
+   (SHA-256 {hashlib.sha256(_VERIFIER.read_bytes()).hexdigest()}):
+   whoever alters a pack can alter the program in it too, so run one that you have from elsewhere.
 
 3. Without verify.py: each file under records/ and changes/ is the exact content of an entry of the log. Its SHA-256
    with a zero byte before it is its leaf hash (RFC 6962); the file of the same name under receipts/ is a receipt in
@@ -282,134 +333,10 @@ and that the holder of the signing key has not written the log anew: only step 4
 """
 
 
-class _Told(msgspec.Struct):
-    code: str
-    message: str
-
-
-class _Finding(msgspec.Struct):
-    rule: str
-    state: str
-    citation: str
-    codes: list[str]
-
-
-class _Answer(msgspec.Struct):
-    reason: _Told
-    findings: list[_Finding]
-
-
-class _Record(msgspec.Struct):
-    answer: _Answer
-
-
-_STYLE: Final = """
-@page { size: A4; margin: 16mm }
-body { font: 10pt/1.4 sans-serif; color: #111; max-width: 62em; margin: 1em auto; padding: 0 1em }
-h1 { font-size: 16pt } h2 { font-size: 12pt; margin-top: 2em }
-section { break-inside: avoid; border-top: 1px solid #999; padding: .6em 0 }
-dl { display: grid; grid-template-columns: 11em 1fr; margin: .3em 0; gap: .1em .8em }
-dt { color: #555 } dd { margin: 0; overflow-wrap: anywhere }
-.allow { color: #064 } .deny { color: #900 }
-table { border-collapse: collapse; width: 100% } thead { display: table-header-group }
-td, th { border: 1px solid #bbb; padding: .2em .4em; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-@media print { body { margin: 0; max-width: none } }
-"""
-
-
-def _text(value: object) -> str:
-    """Harmless in HTML, and without characters that make a text look like another one."""
-    plain = "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in str(value))
-    return escape(plain)
-
-
-def _pairs(*pairs: tuple[str, object]) -> str:
-    rows = (f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in pairs if value not in (None, ""))
-    return f"<dl>{''.join(rows)}</dl>"
-
-
-def _subject(subject: Subject | None) -> str | None:
-    return None if subject is None else f"{subject.type}:{subject.id}"
-
-
-def _record_html(record: RecordedDecision, entry: LogEntry, index: int) -> str:
-    request = record.request
-    answer = msgspec.json.decode(entry.body, type=_Record).answer
-    held = ", held for a review" if record.hold else ""
-    deciding = (
-        f"<tr><td>{_text(one.rule)}</td><td>{_text(' '.join(one.codes))}</td><td>{_text(one.citation)}</td></tr>"
-        for one in answer.findings
-        if one.state == "deciding"
-    )
-    return "".join(
-        (
-            f"<section><h2>{_text(record.id)}: <span class={record.decision}>{record.decision.upper()}</span>",
-            f"{held}</h2>",
-            _pairs(
-                ("decided at", format_instant(record.decided_at)),
-                ("subject", None if request is None else _subject(request.subject)),
-                ("acting for", None if request is None else request.acting_for),
-                ("end user", None if request is None else _subject(request.end_user)),
-                ("model", record.model),
-                ("action", None if request is None else request.action.value),
-                ("purpose", None if request is None else request.purpose),
-                ("place", None if request is None else request.place.country),
-                ("request", f"digest {record.request_digest} alone" if request is None else None),
-                ("reason", f"{answer.reason.code}: {answer.reason.message}"),
-                ("asked by", f"key {record.caller.id}, gateway {record.caller.gateway or 'none'}"),
-                ("rule book", record.policy_version),
-                ("membership revision", record.membership_revision),
-                ("place in the log", f"number {entry.index}; entry {index} of its year"),
-                ("SHA-256 of the record", hashlib.sha256(entry.body).hexdigest()),
-            ),
-            "<table><thead><tr><th>deciding rule</th><th>codes</th><th>citation</th></tr></thead><tbody>",
-            *deciding,
-            "</tbody></table></section>",
-        )
-    )
-
-
-def _change_html(change: Change) -> str:
-    event = change.event
-    who = change.actor.person or f"nobody; key {change.actor.key}"
-    shared: tuple[tuple[str, object], ...] = (("at", format_instant(change.at)), ("person", who))
-    match event:
-        case BookProposed():
-            reports = "; ".join(f"{report.name}: {report.summary}" for report in event.reports)
-            more: tuple[tuple[str, object], ...] = (
-                ("proposal", event.proposal),
-                ("book", event.fingerprint),
-                ("compared with", event.base),
-                ("note", event.note),
-                ("reports", reports),
-            )
-        case BookApproved():
-            more = (
-                ("proposal", event.proposal),
-                ("book", event.fingerprint),
-                ("in force from", format_instant(event.in_force)),
-                ("note", event.note),
-            )
-        case BookFounded() | BookWatched():
-            more = (("book", event.fingerprint),)
-        case _:
-            more = ()
-    return f"<section><h2>{_text(change.kind)}</h2>{_pairs(*shared, *more)}</section>"
-
-
-def _report(pack: _Pack, changes: Sequence[Change]) -> str:
-    trees = "".join(f"<li><code>{_text(tree.text)}</code></li>" for _, tree in sorted(pack.trees.held.items()))
-    return "".join(
-        (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            f"<title>Evidence of {len(pack.told)} decisions</title><style>{_STYLE}</style></head><body>",
-            f"<h1>Evidence of {len(pack.told)} decisions</h1>",
-            "<p>This page is for reading. What counts are the records beside it, which README.txt says how to check."
-            f"</p><h2>Checkpoints</h2><ul>{trees}</ul>",
-            *pack.told,
-            "<h1>How the rule books came into force</h1>",
-            *(_change_html(change) for change in changes),
-            "</body></html>\n",
-        )
+def _report(pack: _Pack, question: dict[str, object]) -> str:
+    return pack_verifier.page(
+        question,
+        [tree.text for _, tree in sorted(pack.trees.held.items())],
+        [told for _, told in sorted(pack.told.items())],
+        [told for _, told in sorted(pack.changes.items())],
     )

@@ -6,6 +6,9 @@ revision, and the book, the freezes and the closed review cases under its contro
 Records of before did not tell a person's listing as they do now: they repeated the entry of the list, a name. A record
 does not say how it was written, so it is made again in each of the two ways, and compared with the nearer one. Both
 follow from the same facts, and nothing but that text is different in them.
+
+A shortened record has its request and no facts. It is made again from the facts as the database knew them then, and
+shortened again; so its bytes come out again although they hold no fact.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ from policy_engine.domain.reviews import with_reviews
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import MAX_RECORD_BYTES, encode_answer, encode_record, encode_record_without_facts
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
+from policy_engine.service.decide import too_long
 
 NO_BOOK: Final = "none"
 """The policy version of a decision that was made while no book was in force."""
@@ -71,13 +75,15 @@ class Difference:
 class Replayed:
     """What came of deciding again as it was decided.
 
-    `same` is that the very bytes came out again. `engine` is the version of the engine that decided, and
-    `engine_now` the one that decided again: where these are two and `differences` is empty, the version's name is all
-    that differs. `obstacle` says why nothing could be compared; `body` is then `None`.
+    `same` is that the very bytes came out again, `None` where nothing could be compared. `shortened` is that the record
+    left out its facts, so that only its request and answer are compared. `engine` is the version of the engine that
+    decided, and `engine_now` the one that decided again: where these are two and `differences` is empty, the version's
+    name is all that differs. `obstacle` says why nothing could be compared; `body` is then `None`.
     """
 
     decision_id: str
-    same: bool
+    same: bool | None
+    shortened: bool
     engine: str
     engine_now: str
     differences: tuple[Difference, ...]
@@ -90,6 +96,7 @@ class Replayed:
             {
                 "decision_id": self.decision_id,
                 "same": self.same,
+                "shortened": self.shortened,
                 "engine": self.engine,
                 "engine_now": self.engine_now,
                 "differences": [_plain(one) for one in self.differences],
@@ -133,7 +140,10 @@ class KnownNow:
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
-_NO_REQUEST: Final = "the record has the digest of its request alone: it was too long, or no request at all"
+_NO_REQUEST: Final = (
+    "the record is shortened and has the digest of its request alone, which was too long or no request at all: it"
+    " cannot be decided again from the record, and that says nothing against it"
+)
 
 
 def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
@@ -156,7 +166,7 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
         return _decided(record, request, judge, roster, closings, until, named=named)
 
     try:
-        _, again, differences = _nearest(body, made, lambda path: path == "$.engine")
+        _, again, differences = _nearest(body, made, lambda path: _of_engine(record, path))
     except AssertedValueError as error:
         return _obstructed(record, f"the request is refused now: {error}")
     obstacle = None
@@ -165,6 +175,7 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
     return Replayed(
         decision_id=record.id,
         same=again == body,
+        shortened=record.shortened,
         engine=record.engine,
         engine_now=ENGINE_VERSION,
         differences=differences,
@@ -173,10 +184,18 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
     )
 
 
+def _of_engine(record: RecordedDecision, path: str) -> bool:
+    """Whether a place differs by the engine's version: its name, and so how long a record with it would have been."""
+    if path == "$.engine":
+        return True
+    return record.shortened and record.engine != ENGINE_VERSION and path.endswith(".detail.fault")
+
+
 def _obstructed(record: RecordedDecision, obstacle: str) -> Replayed:
     return Replayed(
         decision_id=record.id,
-        same=False,
+        same=None,
+        shortened=record.shortened,
         engine=record.engine,
         engine_now=ENGINE_VERSION,
         differences=(),
@@ -236,6 +255,9 @@ def _nearest(
     def compared(*, named: bool) -> tuple[Decision, bytes, tuple[Difference, ...]]:
         decision, parties = made(named=named)
         again = encode_record(decision, parties, encode_answer(decision))
+        if len(again) > MAX_RECORD_BYTES:
+            decision = too_long(decision, len(again))
+            again = encode_record_without_facts(decision, encode_answer(decision))
         return decision, again, tuple(one for one in _differences(body, again) if not passed_over(one.path))
 
     written_now = compared(named=False)

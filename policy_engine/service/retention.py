@@ -21,10 +21,12 @@ force is folded: later years may stand on books that came in a retired one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
+
+import msgspec
 
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
 from policy_engine.domain.desk import Desk as DeskState
@@ -32,10 +34,10 @@ from policy_engine.domain.desk import HoldState, RetiredYear
 from policy_engine.domain.holds import HOLD_PREFIX, Hold, HoldScope
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogEntries, LogEntry, LogYear
-from policy_engine.domain.request import Subject, SubjectType
+from policy_engine.domain.request import Request, Subject, SubjectType
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.change import ChangeFault, decode_change
-from policy_engine.formats.faults import quoted
+from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.ledger.sealer import published
 from policy_engine.service.desk import Desk, Proposed, person_of
@@ -63,8 +65,21 @@ class MustBeKept(Exception):
     """The first clock or hold for which the year cannot be retired."""
 
 
-def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> HoldState:
-    """Hold records until the hold is released. Raises `PersonNeeded` and `NotAccepted`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A hold, and how many records of the log were under it when it was placed."""
+
+    state: HoldState
+    records: int
+
+
+def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> Placed:
+    """Hold records until the hold is released.
+
+    Every name has to be known, since a name that is mistyped holds nothing: a decision in the log; anything else on
+    file, in the catalogue or in the log. Raises `PersonNeeded`, `NotAccepted`, which names what is not known and what
+    was likely meant, and `LogUnavailable`.
+    """
     person_of(actor)
     if not reason.strip():
         raise NotAccepted("a hold needs a reason: the request or the proceedings that it answers")
@@ -75,9 +90,86 @@ def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> Ho
         if kind not in tuple(SubjectType) or not name:
             raise NotAccepted(f"{quoted(subject)} is no subject: write type:id, such as person:alice")
     name = HOLD_PREFIX + desk.new_id(desk.clock())
-    event = HoldPlaced(hold=Hold(id=name, scope=scope, reason=reason))
+    hold = Hold(id=name, scope=scope, reason=reason)
+    records, told = _under(desk, hold)
+    _require_known(scope, told, _on_file(desk.view.refresh(), desk.clock()))
+    event = HoldPlaced(hold=hold)
     desk.act(actor, lambda _ground, _at: Proposed(event=event))
-    return desk.view.current().desk.holds[name]
+    return Placed(state=desk.view.current().desk.holds[name], records=records)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Names by what they are names of."""
+
+    decisions: Set[str] = frozenset()
+    organisations: Set[str] = frozenset()
+    subjects: Set[str] = frozenset()
+    models: Set[str] = frozenset()
+
+
+def _on_file(ground: Ground, at: datetime) -> _Names:
+    roster, judge = ground.roster, ground.judge_at(at)
+    entries = () if judge is None else tuple(judge.book.tables.catalogue.entries.values())
+    kinds = {
+        SubjectType.PERSON: roster.people,
+        SubjectType.ORGANISATION: roster.organisations,
+        SubjectType.ACCOUNT: roster.accounts,
+        SubjectType.SERVICE: roster.accounts,
+    }
+    return _Names(
+        organisations=roster.organisations.keys(),
+        subjects={f"{kind}:{name}" for kind, names in kinds.items() for name in names},
+        models={name for entry in entries for name in (entry.id, *(alias for _, of in entry.aliases for alias in of))},
+    )
+
+
+def _under(desk: Desk, hold: Hold) -> tuple[int, _Names]:
+    """How many records are under a hold, and which of the names that it could have are told by any of them."""
+    scope = hold.scope
+    words = (*scope.decisions, *scope.organisations, *scope.models, *(one.partition(":")[2] for one in scope.subjects))
+    sought = [msgspec.json.encode(word)[1:-1] for word in words]
+    told: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    records = 0
+    for body in desk.log.decisions_since(_EVER):
+        # Most records have none of the names: to look for their bytes is a hundred times faster than to read them.
+        if not scope.everything and _NO_FACTS not in body and not any(word in body for word in sought):
+            continue
+        try:
+            record = read_record(body)
+        except RecordFault:
+            # It cannot be told what it names, so every hold keeps it.
+            records += 1
+            continue
+        records += covers(hold, record)
+        if record.request is not None:
+            names = _names_in(record, record.request)
+            for kind in _KINDS:
+                told[kind] |= getattr(names, kind) & set(getattr(scope, kind))
+        elif record.id in scope.decisions:
+            told["decisions"].add(record.id)
+    return records, _Names(**told)
+
+
+_KINDS: Final = ("decisions", "organisations", "subjects", "models")
+_NO_FACTS: Final = b'"facts":[]'
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _require_known(scope: HoldScope, told: _Names, on_file: _Names) -> None:
+    unknown = []
+    for kind in _KINDS:
+        filed: Set[str] = getattr(on_file, kind)
+        known = filed | getattr(told, kind)
+        for name in getattr(scope, kind):
+            if name in known:
+                continue
+            near = near_miss(name, tuple(sorted(filed)))
+            meant = "" if near is None else f"; did you mean {quoted(near)}?"
+            where = "the log" if kind == "decisions" else "what is on file, the catalogue and the log"
+            unknown.append(f"the {kind.removesuffix('s')} {quoted(name)} is not in {where}{meant}")
+    if unknown:
+        raise NotAccepted(f"nothing is held: {'. '.join(unknown)}")
 
 
 def release_hold(desk: Desk, actor: Actor, hold: str, *, reason: str) -> HoldState:
@@ -111,22 +203,35 @@ def without_repeats(scope: HoldScope) -> HoldScope:
 
 
 def covers(hold: Hold, record: RecordedDecision) -> bool:
-    """Whether a record is under a hold; in doubt it is: of a shortened record nobody knows all the names."""
+    """Whether a record is under a hold; in doubt it is: of a shortened record nobody knows whom it was judged for, and
+    without its request nobody knows any name."""
     scope = hold.scope
     if scope.everything or record.id in scope.decisions:
         return True
     request = record.request
     if request is None:
         return bool(scope.organisations or scope.subjects or scope.models)
+    if record.shortened and scope.organisations:
+        return True
+    named = _names_in(record, request)
+    return (
+        not named.organisations.isdisjoint(scope.organisations)
+        or not named.subjects.isdisjoint(scope.subjects)
+        or not named.models.isdisjoint(scope.models)
+    )
+
+
+def _names_in(record: RecordedDecision, request: Request) -> _Names:
     organisations = {party.organisation for party in record.parties}
     organisations |= {request.acting_for, request.destination.host}
     asked = [one for one in (request.subject, request.end_user) if one is not None]
     organisations |= {one.id for one in asked if one.type is SubjectType.ORGANISATION}
     subjects = {_named(one) for one in asked} | {party.subject for party in record.parties}
-    return (
-        not organisations.isdisjoint(scope.organisations)
-        or not subjects.isdisjoint(scope.subjects)
-        or bool({record.model, request.model} & set(scope.models))
+    return _Names(
+        decisions={record.id},
+        organisations={one for one in organisations if one is not None},
+        subjects={one for one in subjects if one is not None},
+        models={record.model, request.model},
     )
 
 

@@ -110,8 +110,15 @@ def test_every_command_explains_itself(shell: Shell, command: tuple[str, ...]) -
 
 def test_serve_lists_every_setting(shell: Shell) -> None:
     told = shell("serve", "--help").out
-    for name in ("DATABASE_URL", "POLICIES", "HOST", "PORT"):
+    for name in ("DATABASE_URL", "POLICIES", "HOST", "PORT", "URL", "KEY"):
         assert f"POLICY_ENGINE_{name}" in told
+
+
+@pytest.mark.parametrize("command", ["hold", "holds", "release", "retire"])
+def test_a_command_that_goes_through_the_service_names_its_settings_and_the_role(shell: Shell, command: str) -> None:
+    told = shell("log", command, "--help").out
+    for name in ("POLICY_ENGINE_URL", "POLICY_ENGINE_KEY", "log:hold", "--role auditor"):
+        assert name in told
 
 
 def test_wrong_usage_exits_with_2(shell: Shell) -> None:
@@ -255,3 +262,49 @@ def test_the_demonstration_walks_june_2026(shell: Shell) -> None:
     assert [walk[instant, "carol"] for instant in june] == [["allow"] * 2, ["deny"] * 2, ["deny"] * 2, ["allow"] * 2]
     text = shell("demo").out
     assert "60 decisions were made and recorded" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("DATABASE_URL", "nonsense", "the database URL cannot be read"),
+        ("DATABASE_URL", "sqlite://", "SQLite needs a file"),
+        ("DATABASE_URL", "mysql://h/d", "`mysql` is neither sqlite nor postgresql"),
+        ("PORT", "abc", "is `abc`: input should be a valid integer"),
+        ("LOG_LEVEL", "loud", "is `loud`: write debug, info, warning, error"),
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("members", "export"), ("log", "verify"), ("db", "current")], ids=str)
+def test_a_setting_that_cannot_be_read_is_named_in_a_sentence_and_is_wrong_usage(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], name: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(f"POLICY_ENGINE_{name}", value)
+    told = shell(*command)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith(f"POLICY_ENGINE_{name}")
+    assert why in told.err
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("serve",),
+        ("members", "export"),
+        ("keys", "list"),
+        ("db", "current"),
+        ("log", "verify"),
+        ("log", "replay", "X"),
+        ("log", "evidence", "X", "--output", "x.zip"),
+    ],
+    ids=str,
+)
+def test_a_mistyped_path_of_the_database_is_told_and_no_file_is_made(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    path = tmp_path / "mistyped.db"
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{path}")
+    told = shell(*command)
+    assert (told.code, told.out) == (4, "")
+    assert f"there is no database at `{path}`" in told.err
+    assert not path.exists()

@@ -429,8 +429,12 @@ def test_a_pack_by_ids_or_by_a_query_is_the_same_and_verifies(office: Office) ->
     assert told.code == 0, told.err
     assert (told.json["records"], told.json["changes"], told.json["books"]) == (1, 1, 1)
     query = "decision=allow&model=mythos-5"
-    assert office("evidence", "--query", query, "--output", office.path("two.zip")).code == 0
-    assert (office.folder / "one.zip").read_bytes() == (office.folder / "two.zip").read_bytes()
+    other = office("evidence", "--query", query, "--asked-by", "ines", "--output", office.path("two.zip"), "--json")
+    assert (other.code, other.json["contents"]) == (0, told.json["contents"])
+    with zipfile.ZipFile(office.path("two.zip")) as pack:
+        asked = json.loads(pack.read("manifest.json"))["asked"]
+    assert (asked["by"], asked["filters"]) == ("ines", {"decision": "allow", "model": "mythos-5"})
+    assert (asked["ids"], asked["log_size"]) == (None, 4)
     with zipfile.ZipFile(office.path("one.zip")) as pack:
         pack.extract("verify.py", office.folder)
     run = subprocess.run(  # noqa: S603  the program that was just unpacked
@@ -457,6 +461,42 @@ def test_a_pack_of_nothing_is_not_written(office: Office, arguments: tuple[str, 
     office.decide()
     assert office("evidence", *arguments, "--output", office.path("none.zip")).code == code
     assert not list(office.folder.glob("none.zip*"))
+
+
+@pytest.mark.parametrize("output", ["", "no-such-folder/x.zip", "block"])
+def test_an_output_that_is_no_file_is_wrong_usage_and_is_left_as_it_is(office: Office, output: str) -> None:
+    name = office.decide()
+    path = office.folder / output
+    if output == "block":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+    told = office("evidence", name, "--output", str(path))
+    assert told.code == 2
+    assert told.err.startswith(f"--output `{path}` ")
+    assert not list(office.folder.glob("**/*.partial"))
+    assert output != "block" or path.is_socket()
+
+
+def test_a_device_is_written_as_it_stands_and_a_full_one_is_a_sentence(office: Office) -> None:
+    name = office.decide()
+    told = office("evidence", name, "--output", "/dev/full")
+    assert (told.code, told.err) == (4, "the output cannot be written: no space left on device\n")
+    assert Path("/dev/full").is_char_device()
+    assert office("evidence", name, "--output", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+    assert not Path("/dev/full.partial").exists()
+
+
+def test_a_directory_in_the_place_of_a_file_is_wrong_usage(office: Office) -> None:
+    name = office.decide()
+    folder = str(office.folder)
+    for arguments in (
+        ("verify", "--tiles", office.path("ledger/2026"), "--key", folder),
+        ("verify", "--receipt", folder, "--record", folder, "--key", office.key()),
+        ("receipt", name, "--output", folder),
+    ):
+        told = office(*arguments)
+        assert (told.code, told.err) == (2, f"`{folder}`: is a directory; name a file\n")
 
 
 # --- holds and retiring -----------------------------------------------------------------------------------------------
@@ -552,3 +592,15 @@ def test_what_needs_a_person_needs_a_key(office: Office, monkeypatch: pytest.Mon
         told = office(*arguments, "--reason", "R")
         assert told.code == 2
         assert "POLICY_ENGINE_KEY" in told.err
+        assert "--role auditor" in told.err
+
+
+def test_a_hold_without_names_is_wrong_usage_and_one_of_a_mistyped_name_is_refused(office: Office) -> None:
+    office.decide()
+    with office.served():
+        told = office("hold", "--reason", "R")
+        assert (told.code, "say what is held: --decision" in told.err) == (2, True)
+        told = office("hold", "--organisation", "habor-cyber", "--reason", "R")
+        assert (told.code, "did you mean `harbor-cyber`?" in told.err) == (1, True)
+        told = office("hold", "--model", "mythos-5", "--reason", "R")
+        assert (told.code, told.out.splitlines()[1]) == (0, "1 record is held now")

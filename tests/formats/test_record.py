@@ -50,7 +50,13 @@ from policy_engine.domain.roster import (
 from policy_engine.domain.rules import REGIMES, Book, Effect, Obligation, PublicCode, Settings, Tables
 from policy_engine.domain.verdict import Finding, State, Verdict, combine
 from policy_engine.domain.words import VOCABULARY, ask
-from policy_engine.formats.record import MAX_RECORD_BYTES, encode_answer, encode_record, encode_shortened_record
+from policy_engine.formats.record import (
+    MAX_RECORD_BYTES,
+    encode_answer,
+    encode_record,
+    encode_record_without_facts,
+    encode_shortened_record,
+)
 from policy_engine.formats.record_facts import FACTS, READS, known_facts
 from policy_engine.formats.record_reader import (
     RecordedCluster,
@@ -62,6 +68,7 @@ from policy_engine.formats.record_reader import (
     read_record,
 )
 from policy_engine.policy.cases import Case
+from policy_engine.service.decide import too_long
 from tests.conftest import CASES, judge_of
 
 REMEDY: Final = "Ask for beta-1 instead."
@@ -287,7 +294,14 @@ def shortened() -> bytes:
     return encode_shortened_record(a_decision(), "ab" * 32, encode_answer(a_decision()))
 
 
-@pytest.mark.parametrize(("name", "record"), [("v1", whole), ("v1-shortened", shortened)])
+def without_facts() -> bytes:
+    decision = too_long(a_decision(), 243_783)
+    return encode_record_without_facts(decision, encode_answer(decision))
+
+
+@pytest.mark.parametrize(
+    ("name", "record"), [("v1", whole), ("v1-shortened", shortened), ("v1-without-facts", without_facts)]
+)
 def test_version_1_is_written_as_it_was_frozen(name: str, record: Callable[[], bytes]) -> None:
     # A difference here is another version of the layout, with golden files and a reader of its own.
     frozen = (GOLDEN / f"{name}.json").read_bytes()
@@ -360,6 +374,14 @@ def test_a_shortened_record_has_the_digest_of_its_request_and_no_facts() -> None
     record = read_golden("v1-shortened")
     assert (record.request, record.request_digest, record.parties) == (None, "ab" * 32, ())
     assert (record.id, record.decision) == ("01K00000000000000000000000", "deny")
+
+
+def test_a_record_without_facts_has_its_request_and_says_that_it_is_shortened() -> None:
+    record = read_golden("v1-without-facts")
+    assert (record.request, record.request_digest, record.parties) == (REQUEST, None, ())
+    assert (record.shortened, record.decision, record.reason_code) == (True, "deny", "ENGINE_FAULT")
+    assert read_golden("v1-shortened").shortened
+    assert not read_golden("v1").shortened
 
 
 def changed(path: str, value: object) -> bytes:

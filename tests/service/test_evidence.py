@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -26,12 +27,14 @@ from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.proof import receipt_of
 from policy_engine.ledger.sealer import seal
 from policy_engine.service import pack_verifier
-from policy_engine.service.evidence import NotProvable, Packed, write_pack
+from policy_engine.service.evidence import Asked, NotProvable, Packed, write_pack
 from policy_engine.service.retention import remove_retired
 from policy_engine.store.database import open_database
 from policy_engine.store.retirement import Retirement
 from tests.api.sealed import Sealed, sealed_service
+from tests.conftest import CASES, judge_of
 from tests.ledger.logs import Memory, some, source
+from tests.service.decisions import record_of
 
 BEGIN = parse_instant("2026-12-31T12:00:00Z")
 IN_2027 = parse_instant("2027-01-01T12:00:00Z")
@@ -56,6 +59,7 @@ def packed(sealed: Sealed, *names: str) -> tuple[bytes, Packed]:
         entries=sealed.parts.entries,
         desk_log=sealed.parts.desk_log,
         sealing=sealed.sealing,
+        asked=Asked(by="ines", at=BEGIN, ids=names, filters=None, log_size=sealed.parts.entries.size()),
     )
     return file.getvalue(), told
 
@@ -242,7 +246,7 @@ def _remanifested(alter: Alter) -> Alter:
     def altered(files: dict[str, bytes]) -> None:
         alter(files)
         told = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "manifest.json"}
-        files["manifest.json"] = json.dumps({"files": told, "v": 1}).encode()
+        files["manifest.json"] = json.dumps({**json.loads(files["manifest.json"]), "files": told}).encode()
 
     return altered
 
@@ -294,9 +298,21 @@ def _not_base64(files: dict[str, bytes]) -> None:
     files[name] = files[name].replace(b"\nindex", b"\nextra ?\nindex")
 
 
+def _say_denied(files: dict[str, bytes]) -> None:
+    files["report.html"] = files["report.html"].replace(b'class="allow">ALLOW', b'class="deny">DENIED')
+
+
+def _other_question(files: dict[str, bytes]) -> None:
+    manifest = json.loads(files["manifest.json"])
+    manifest["asked"]["by"] = "nobody"
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
 @pytest.mark.parametrize(
     "alter",
     [
+        _say_denied,
+        _other_question,
         _change_record,
         _drop_receipt,
         _swap_receipts,
@@ -319,6 +335,86 @@ def test_a_pack_in_which_anything_was_altered_fails_also_with_a_new_manifest(
     code, said = verified(zipped(files), tmp_path)
     assert code == 1
     assert said.startswith("FAILED: ")
+
+
+def test_a_record_with_its_receipt_under_the_name_of_another_one_is_refused(sealed: Sealed, tmp_path: Path) -> None:
+    one, other = sealed.decide(), sealed.decide()
+    sealed.seal()
+    good = files_of(packed(sealed, one, other)[0])
+    first, second = (name.removesuffix(".json") for name in sorted(good) if name.startswith("records/"))
+
+    def renamed(names: Mapping[str, str]) -> bytes:
+        files = {}
+        for path, data in good.items():
+            old = next((name for name in names if name in path), None)
+            files[path if old is None else path.replace(old, names[old])] = data
+        _remanifested(lambda _: None)(files)
+        return zipped(files)
+
+    code, said = verified(renamed({first: second, second: first}), tmp_path)
+    assert (code, "is the entry of another id than its name says" in said) == (1, True)
+    number = second.partition("/")[2].partition("-")[0]
+    code, said = verified(renamed({second: second.replace(number, f"{int(number) + 7:012d}")}), tmp_path)
+    assert (code, "has another number in the log than its name says" in said) == (1, True)
+    assert verified(renamed({}), tmp_path)[0] == 0
+
+
+def test_an_overwritten_book_or_record_of_the_database_is_not_packed(sealed: Sealed) -> None:
+    name = sealed.decide()
+    sealed.seal()
+    (entry,) = found(sealed, name)
+
+    class Overwritten:
+        def __getattr__(self, method: str) -> Any:
+            return getattr(sealed.parts.desk_log, method)
+
+        def content(self, digest: str) -> bytes | None:
+            return (sealed.parts.desk_log.content(digest) or b"") + b" "
+
+    def pack(entry: LogEntry, desk_log: Any) -> None:
+        asked = Asked(by="ines", at=BEGIN, ids=(name,), filters=None, log_size=1)
+        entries, sealing = sealed.parts.entries, sealed.sealing
+        write_pack(io.BytesIO(), [entry], entries=entries, desk_log=desk_log, sealing=sealing, asked=asked)
+
+    with pytest.raises(NotProvable, match=r"archived book `sha256:\w+` was overwritten"):
+        pack(entry, Overwritten())
+    altered = replace(entry, body=entry.body.replace(b'"JP"', b'"KP"').replace(b'"US"', b'"KP"'))
+    with pytest.raises(NotProvable, match="is not entry 3 of 2026 as it was sealed"):
+        pack(altered, sealed.parts.desk_log)
+
+
+def test_the_page_has_every_finding_and_the_facts_on_file_and_the_organisation_and_what_was_asked(
+    sealed: Sealed, tmp_path: Path
+) -> None:
+    name = sealed.decide()
+    sealed.seal()
+    pack, told = packed(sealed, name)
+    files = files_of(pack)
+    report = files["report.html"].decode()
+    (record,) = [json.loads(data) for path, data in files.items() if path.startswith("records/")]
+    for finding in record["answer"]["findings"]:
+        assert f"<td>{finding['state']} ({finding['effect']})</td><td>{finding['rule']}</td>" in report
+    assert f"<dt>organisation judged</dt><dd>{record['facts'][0]['organisation']}</dd>" in report
+    assert "<td>consortium glasswing, status active</td>" in report
+    assert "<dt>asked by</dt><dd>ines</dd>" in report
+    assert f"<dt>decisions by id</dt><dd>{name}</dd>" in report
+    asked = json.loads(files["manifest.json"])["asked"]
+    assert (asked["by"], asked["at"], asked["ids"]) == ("ines", "2026-12-31T12:00:00.000000Z", [name])
+    code, said = verified(pack, tmp_path)
+    assert code == 0
+    assert f"  3  {name}  2026-12-31T12:00:00.000000Z  ALLOW  person:carol  mythos-5  infer  " in said
+    assert told.contents != told.manifest
+
+
+def test_a_lifted_bar_is_told_with_what_lifted_it_and_the_licence_that_was_on_file() -> None:
+    case = next(one for one in CASES if one.id == "AUT-07")
+    body = record_of(judge_of(case), case.roster(), case.request, case.at, caller=case.caller)
+    _, section = pack_verifier.told_record(7, 5, body)
+    lifted = [one for one in json.loads(body)["answer"]["findings"] if one["state"] == "lifted"]
+    assert lifted
+    for one in lifted:
+        assert f"<td>{one['rule']}</td><td>{' '.join(one['codes'])}</td><td>{one['lifted_by']}</td>" in section
+    assert "<td>id LE-1, state usable</td>" in section
 
 
 # --- the program against the formats ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from policy_engine.domain.reviews import review_key
 from policy_engine.domain.roster import PersonEntry, Roster, RosterRows, UsStatus, UsStatusKind
 from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
+from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record import encode_answer, encode_record, encode_shortened_record
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.cases import Case
@@ -102,7 +104,7 @@ def test_a_decision_of_another_version_of_the_engine_is_named_as_such_and_not_as
 def test_a_book_that_is_not_archived_is_named() -> None:
     body = record_of(SHIPPED, demo(), ALICE, ORDER)
     replayed = replay(read_record(body), body, Archive(rosters={1: demo()}, judges={}))
-    assert (replayed.same, replayed.body) == (False, None)
+    assert (replayed.same, replayed.body) == (None, None)
     assert replayed.obstacle == f"the book {SHIPPED.book.fingerprint} is not archived, or not to be read by this engine"
 
 
@@ -133,11 +135,50 @@ def test_a_decision_without_a_book_is_made_again_without_one() -> None:
 def test_a_shortened_record_cannot_be_decided_again_and_says_so() -> None:
     body = without_a_book(shortened=True)
     replayed = replay(read_record(body), body, Archive(rosters={1: demo()}))
-    assert not replayed.same
+    assert (replayed.same, replayed.shortened) == (None, True)
     assert replayed.obstacle is not None
-    assert "digest" in replayed.obstacle
+    assert "digest of its request alone" in replayed.obstacle
     now = replay_now(read_record(body), body, demo(), SHIPPED)
     assert (now.allowed_now, now.obstacle) == (None, replayed.obstacle)
+
+
+def of_many_employers(parts: Parts) -> str:
+    """A person with more employers than a record has room for is on file; the id."""
+    names = [f"employer-{number:03d}" for number in range(150)]
+    document = {
+        "organisations": [{"id": name, "name": name, "kind": "company", "incorporated": "US"} for name in names],
+        "people": [{"id": "zoe", "employments": [{"organisation": name, "kind": "employee"} for name in names]}],
+    }
+    rows = read_members(json.dumps(document).encode(), "many.json")
+    parts.members.record(rows, actor="test", reason="test", at=ORDER)
+    parts.decider.view.refresh()
+    return "zoe"
+
+
+def test_a_record_that_is_too_long_keeps_its_request_is_found_by_it_and_is_decided_again_to_the_same_bytes(
+    migrated: Path, tmp_path: Path
+) -> None:
+    with serving(copied(migrated, tmp_path), DEMO, at=NOON, published=True) as service:
+        person = of_many_employers(service.parts)
+        request = {"subject": {"type": "person", "id": person}, "model": "mythos-5", "action": "infer", "place": US}
+        answer = service.decide(request).json()
+        assert answer["reason"]["code"] == "ENGINE_FAULT"
+        body = service.parts.log.read(answer["decision_id"])
+        assert body is not None
+        record = read_record(body)
+        assert (record.shortened, record.parties, record.request_digest) == (True, (), None)
+        assert record.request is not None
+        assert record.request.subject.id == person
+        found = service.client.get(f"/decisions?subject=person:{person}", headers=service.key()).json()["decisions"]
+        assert [one["answer"]["decision_id"] for one in found] == [record.id]
+        replayed = replay(record, body, service.parts.past)
+        assert (replayed.same, replayed.shortened, replayed.differences) == (True, True, ())
+        altered = body.replace(b'"allowed":false', b'"allowed":true').replace(b'"deny"', b'"allow"', 1)
+        assert replay(read_record(altered), altered, service.parts.past).same is False
+        judge = service.parts.past.judge(record.policy_version, record.control_epoch)
+        assert judge is not None
+        now = replay_now(record, body, service.parts.past.roster(record.membership_revision), judge)
+        assert (now.allowed_now, now.differences) == (False, ())
 
 
 def test_the_same_content_in_other_bytes_is_not_the_same_record() -> None:

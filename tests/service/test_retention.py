@@ -152,7 +152,7 @@ def test_a_hold_stands_until_it_is_released_and_both_are_in_the_log(sealed: Seal
     actor, desk = officer_of(sealed), sealed.parts.desk
     sealed.decide()
     begin_next_year(sealed)
-    held = place_hold(desk, actor, HoldScope(subjects=("person:carol",)), reason="BIS request")
+    held = place_hold(desk, actor, HoldScope(subjects=("person:carol",)), reason="BIS request").state
     with pytest.raises(MustBeKept, match=f"is under hold `{held.hold.id}`: BIS request"):
         retention(sealed).retire(actor, 2026, reason="schedule")
     released = release_hold(desk, actor, held.hold.id, reason="BIS letter")
@@ -164,6 +164,41 @@ def test_a_hold_stands_until_it_is_released_and_both_are_in_the_log(sealed: Seal
         change.event for change in sealed.parts.desk_log.changes(("hold.placed", "hold.released", "year.retired"))
     ]
     assert [type(event) for event in events] == [HoldPlaced, HoldReleased, YearRetired]
+
+
+@pytest.mark.parametrize(
+    ("scope", "why"),
+    [
+        (HoldScope(decisions=("NOPE",)), "the decision `NOPE` is not in the log"),
+        (HoldScope(organisations=("habor-cyber",)), "`habor-cyber` is not in .*; did you mean `harbor-cyber`?"),
+        (HoldScope(models=("mythos5",)), "the model `mythos5` is not in .*; did you mean `mythos-5`?"),
+        (HoldScope(subjects=("person:carl",)), "the subject `person:carl` is not in .*; did you mean `person:carol`?"),
+        (HoldScope(subjects=("person:carol",), models=("zzzzzz",)), "the model `zzzzzz` is not in what is on file"),
+    ],
+)
+def test_a_hold_of_a_name_that_nothing_knows_is_refused_with_what_was_likely_meant(
+    sealed: Sealed, scope: HoldScope, why: str
+) -> None:
+    sealed.decide()
+    with pytest.raises(NotAccepted, match=f"nothing is held: .*{why}"):
+        place_hold(sealed.parts.desk, officer_of(sealed), scope, reason="BIS request")
+    assert not sealed.parts.desk.view.refresh().desk.holds
+
+
+def test_a_hold_says_how_many_records_it_holds_now_and_takes_names_that_the_log_alone_knows(sealed: Sealed) -> None:
+    first = sealed.decide()
+    sealed.decide(model="no-such-model", subject={"type": "person", "id": "ghost"})
+    actor, desk = officer_of(sealed), sealed.parts.desk
+
+    for scope, records in (
+        (HoldScope(decisions=(first,)), 1),
+        (HoldScope(models=("mythos-5",)), 1),
+        (HoldScope(models=("no-such-model",)), 1),
+        (HoldScope(subjects=("person:ghost", "person:carol")), 2),
+        (HoldScope(subjects=("person:ken",)), 0),
+        (ALL, 2),
+    ):
+        assert place_hold(desk, actor, scope, reason="R").records == records
 
 
 def test_a_hold_on_something_else_does_not_keep_a_year(sealed: Sealed) -> None:
@@ -197,6 +232,9 @@ def test_a_hold_covers_whatever_has_any_of_its_names(scope: HoldScope) -> None:
 
 def test_a_shortened_record_is_under_every_hold_that_names_what_it_no_longer_says() -> None:
     record = read_record(record_of(SHIPPED, demo(), asking("dara", "fable-5"), BEGIN))
+    short = replace(record, parties=(), shortened=True)
+    assert covers(Hold(id="H", scope=HoldScope(organisations=("any",)), reason="R"), short)
+    assert not covers(Hold(id="H", scope=HoldScope(subjects=("person:other",)), reason="R"), short)
     short = replace(record, request=None, request_digest="d")
     assert covers(Hold(id="H", scope=HoldScope(subjects=("person:other",)), reason="R"), short)
     assert not covers(Hold(id="H", scope=HoldScope(decisions=("other",)), reason="R"), short)
@@ -315,7 +353,7 @@ def test_removing_may_be_cut_short_and_run_again_and_a_hold_placed_meanwhile_sto
     actor = officer_of(sealed)
     first = retention(sealed).retire(actor, 2026, reason="schedule")
     assert retention(sealed).retire(actor, 2026, reason="again") == first
-    held = place_hold(sealed.parts.desk, actor, ALL, reason="BIS request")
+    held = place_hold(sealed.parts.desk, actor, ALL, reason="BIS request").state
     with pytest.raises(MustBeKept, match="under hold"):
         remove(sealed)
     assert (sealed.folder / "ledger" / "2026" / "tile" / "entries").exists()

@@ -1,0 +1,64 @@
+"""The settings of a command, with what is wrong with them told before anything is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from policy_engine.cli.remote import Misused
+from policy_engine.store.database import open_database
+from policy_engine.wiring import Settings
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class DatabaseMissing(Exception):
+    """There is no database at the path of the settings; SQLite would make an empty one."""
+
+
+def checked_settings() -> Settings:
+    """The settings of the environment, whose database URL and log level can be read.
+
+    Raises `Misused` with the name of the setting, and pydantic's `ValidationError`, which `told` tells.
+    """
+    settings = Settings()
+    try:
+        open_database(settings.database_url).dispose()
+    except ValueError as error:
+        # The URL is not repeated: there may be a password in it.
+        raise Misused(
+            f"POLICY_ENGINE_DATABASE_URL: {error}; write sqlite:///path or postgresql://user@host/name"
+        ) from error
+    if settings.log_level not in LOG_LEVELS:
+        raise Misused(f"POLICY_ENGINE_LOG_LEVEL is `{settings.log_level}`: write {', '.join(LOG_LEVELS)}")
+    return settings
+
+
+def settings_with_database() -> Settings:
+    """The same, where the file of an SQLite database is there. Raises `DatabaseMissing` too."""
+    settings = checked_settings()
+    engine = open_database(settings.database_url)
+    path, is_file = engine.url.database, engine.dialect.name == "sqlite"
+    engine.dispose()
+    # A URI of SQLite's own, `file:...`, has its own way to say that nothing is made.
+    if is_file and path is not None and not path.startswith("file:") and not Path(path).is_file():
+        raise DatabaseMissing(
+            f"there is no database at `{path}`: mend the path in POLICY_ENGINE_DATABASE_URL, or make a database with"
+            " `policy-engine db upgrade`"
+        )
+    return settings
+
+
+def told(error: ValidationError) -> str:
+    """What is wrong with the settings, a line for each."""
+    return "\n".join(
+        f"POLICY_ENGINE_{'_'.join(map(str, fault['loc'])).upper()} is `{fault['input']}`: {_small(fault['msg'])};"
+        " `policy-engine serve --help` says what it may be"
+        for fault in error.errors()
+    )
+
+
+def _small(message: str) -> str:
+    return message[:1].lower() + message[1:]
