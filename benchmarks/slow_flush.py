@@ -1,8 +1,10 @@
 """The service over HTTP while every flush to the disk takes longer: what batching of commits makes of a slow disk.
 
-`python -m benchmarks.slow_flush [--seconds 5] [--connections 64] [--milliseconds 0 1 5]`. As `benchmarks.service`, with
-a library loaded before the others that makes `fsync` and `fdatasync` of the server wait after they have flushed. The
-library is compiled on the fly: a C compiler (`cc`) is needed. The load average stands beside each figure.
+`python -m benchmarks.slow_flush [--seconds 5] [--connections 64] [--milliseconds 0 1 5]`. As `benchmarks.service`, but
+the service, its companion and the clients share all cores of the machine, and a library that is loaded before others
+makes `fsync` and `fdatasync` of both processes wait after they have flushed. The library is compiled on the fly: a C
+compiler (`cc`) is needed. The load begins once the log is sealed for the first time; the load average before it stands
+beside each figure.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,8 +68,8 @@ def _shim(folder: Path) -> Path:
 
 
 @contextmanager
-def _served(folder: Path, library: Path, microseconds: int, core: int) -> Iterator[tuple[int, str, Path]]:
-    """Port, token and database of a service with slow flushes, on one core."""
+def _served(folder: Path, library: Path, microseconds: int) -> Iterator[tuple[int, str, Path]]:
+    """Port, token and database of a service with slow flushes, whose companion has begun to seal."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -86,12 +89,20 @@ def _served(folder: Path, library: Path, microseconds: int, core: int) -> Iterat
     # The command is this interpreter and this project.
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         try:
-            os.sched_setaffinity(server.pid, {core})
             token = _token(server)
             _wait(port)
+            _wait_for_seal(folder / "ledger")
             yield port, token, database
         finally:
             server.terminate()
+
+
+def _wait_for_seal(ledger: Path) -> None:
+    for _ in range(300):
+        if any(ledger.glob("*/checkpoint")):
+            return
+        time.sleep(0.1)
+    raise RuntimeError("the log is not sealed")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -101,27 +112,23 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--milliseconds", type=float, nargs="+", default=[0, 1, 5])
     options = parser.parse_args(arguments)
-    cores = sorted(os.sched_getaffinity(0))
     head = f"{'flush + ms':>10} {'connections':>11} {'decisions/s':>12} {'p50 ms':>8} {'p99 ms':>8}"
     sys.stdout.write(f"{head} {'records':>9} {'load':>6}\n")
     for milliseconds in options.milliseconds:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             library = _shim(folder)
-            with _served(folder, library, int(milliseconds * 1000), cores[0]) as (port, token, database):
-                os.sched_setaffinity(0, {cores[-1]})
-                try:
-                    before = _count(database)
-                    warm, times, elapsed = uvloop.run(_load(port, token, options.connections, options.seconds))
-                finally:
-                    os.sched_setaffinity(0, set(cores))
+            with _served(folder, library, int(milliseconds * 1000)) as (port, token, database):
+                load = os.getloadavg()[0]
+                before = _count(database)
+                warm, times, elapsed = uvloop.run(_load(port, token, options.connections, options.seconds))
                 times.sort()
                 logged = _count(database) - before
                 assert logged == warm + len(times), f"{warm + len(times)} answers and {logged} records"
                 p50, p99 = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
                 rate = len(times) / elapsed
                 line = f"{milliseconds:10g} {options.connections:11} {rate:12.0f} {p50:8.2f} {p99:8.2f}"
-                sys.stdout.write(f"{line} {logged:9} {os.getloadavg()[0]:6.2f}\n")
+                sys.stdout.write(f"{line} {logged:9} {load:6.2f}\n")
                 sys.stdout.flush()
 
 
