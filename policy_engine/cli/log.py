@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.domain.instants import InstantError, parse_instant
+from policy_engine.domain.ports import LogDamaged
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
@@ -97,12 +98,16 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _open_inspector() -> Iterator[Inspector]:
-    """The log of the settings' database, indexed up to now. Raises the store's errors."""
+    """The log of the settings' database, indexed up to now; an entry that is missing from it ends the command with a
+    sentence and exit code 1. Raises the store's other errors."""
     engine = open_database(Settings().database_url)
     try:
         indexer = Indexer(engine)
         _index(indexer)
         yield Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+    except LogDamaged as damage:
+        err.print(str(damage), markup=False)
+        raise typer.Exit(Exit.FAILED) from damage
     finally:
         engine.dispose()
 
@@ -292,9 +297,12 @@ def export_log(
             return
         # What is half written never has the name that was asked for.
         partial = output.with_name(f"{output.name}.partial")
-        with partial.open("wb") as file:
-            digest, length = _write(file, inspector, filters, as_of, form)
-        partial.replace(output)
+        try:
+            with partial.open("wb") as file:
+                digest, length = _write(file, inspector, filters, as_of, form)
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     if as_json:
         written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)}
         print_json({**written, **tell.retired_document(retired)})

@@ -30,7 +30,8 @@ class Chunk:
 
 
 def export(index: DecisionIndex, filters: Filters, *, size: int, form: str) -> Iterator[Chunk]:
-    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable`, also in the middle."""
+    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable` and `LogDamaged`, also
+    in the middle: what was given by then is not the export."""
     shape = FORMS[form]
     if shape.head:
         yield Chunk(data=shape.head, through=0)

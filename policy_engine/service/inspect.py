@@ -173,7 +173,8 @@ class BookAt:
 
 
 class Inspector:
-    """Answers an auditor's questions. Methods raise `LogUnavailable` when the log cannot be read."""
+    """Answers an auditor's questions. Methods raise `LogUnavailable` when the log cannot be read, and `LogDamaged`
+    where a record that belongs into the answer is missing."""
 
     def __init__(
         self, *, index: DecisionIndex, indexer: Indexer, desk_log: DeskLog, sealed: Sealed = lambda: None

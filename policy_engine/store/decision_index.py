@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.store.changes import NEXT_INDEX
@@ -380,7 +380,8 @@ class DecisionIndex:
     """What can be asked of the index.
 
     Methods raise `LogUnavailable` when the database cannot be reached, and where the index does not cover the size that
-    is asked for, as while it is made again: half an answer looks like a whole one.
+    is asked for, as while it is made again: half an answer looks like a whole one. Those that give records raise
+    `LogDamaged` for the first that is indexed and not in the log.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -612,4 +613,7 @@ def _read(reader: Reader, keys: Sequence[int]) -> tuple[Logged, ...]:
         row.log_index: Logged(log_index=row.log_index, id=row.id, at=row.decided_at, body=row.body)
         for row in reader.execute(query)
     }
+    gone = [key for key in keys if key not in found]
+    if gone:
+        raise LogDamaged(min(gone))
     return tuple(found[key] for key in keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import io
@@ -21,6 +22,8 @@ from httpx import Response
 from sqlalchemy import Engine, delete, update
 
 from policy_engine.api import auditor, errors
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.ports import LogDamaged
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing
@@ -32,7 +35,7 @@ from policy_engine.store.keys import Keys
 from policy_engine.store.members import Members
 from policy_engine.store.tables import decision_index, decision_index_progress
 from tests.api.service import NOON, copied, serving
-from tests.records import Entered, entered, put
+from tests.records import Entered, entered, lose, put
 from tests.service.decisions import DEMO
 
 GIVEN: Final = entered(250)
@@ -45,6 +48,7 @@ class Office:
     client: TestClient
     engine: Engine
     ring: KeyRing
+    app: FastAPI
     indexer: Indexer
     index: DecisionIndex
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
@@ -87,7 +91,15 @@ def office(url: str) -> Iterator[Office]:
     app.router.routes[:0] = auditor.routes(log, ring, inspector)
     errors.install(app)
     with TestClient(app, raise_server_exceptions=False) as client:
-        made = Office(client=client, engine=engine, ring=ring, indexer=indexer, index=index, checkpoints=checkpoints)
+        made = Office(
+            client=client,
+            engine=engine,
+            ring=ring,
+            app=app,
+            indexer=indexer,
+            index=index,
+            checkpoints=checkpoints,
+        )
         made.headers = made.key("decisions:read")
         yield made
     log.close()
@@ -377,3 +389,45 @@ def test_a_decision_that_was_just_answered_is_found_at_once(migrated: Path, tmp_
         record = auditors.get(f"/decisions/{answer['decision_id']}")
     assert names(page) == [answer["decision_id"]]
     assert page["decisions"][0] == record.json()
+
+
+def test_a_query_that_meets_a_missing_entry_names_it(desk: Office) -> None:
+    gone = newest_first()[3].log_index
+    lose(desk.engine, gone)
+    problem = desk.get("/decisions")
+    assert problem.status_code == 500
+    assert problem.json()["type"] == "/problems/log-damaged"
+    assert f"entry {gone} of the log is missing" in problem.json()["detail"]
+    assert desk.get("/decisions", to=format_instant(newest_first()[9].at)).status_code == 200
+
+
+def test_an_export_that_meets_a_missing_entry_is_broken_off_and_never_ended(desk: Office) -> None:
+    lose(desk.engine, GIVEN[-3].log_index)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/decisions/export",
+        "root_path": "",
+        "query_string": b"format=jsonl",
+        "headers": [(b"authorization", desk.headers["Authorization"].encode())],
+        "server": ("here", 80),
+        "client": ("there", 1),
+    }
+    with pytest.raises(RuntimeError) as caught:
+        asyncio.run(desk.app(scope, receive, send))
+    assert isinstance(caught.value.__cause__, LogDamaged)
+    assert sent[0]["status"] == 200
+    assert len(sent) > 1
+    assert all(message["more_body"] for message in sent[1:])

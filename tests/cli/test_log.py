@@ -20,7 +20,7 @@ from policy_engine.service.inspect import PARAMETERS
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
 from tests.cli.test_cli import Shell, shell
-from tests.records import Entered, entered, put
+from tests.records import Entered, entered, lose, put
 
 __all__ = ["shell"]
 
@@ -286,3 +286,18 @@ def test_a_database_without_the_index_is_unavailable(
 ) -> None:
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
     assert shell("log", "query").code == 4
+
+
+def test_a_missing_entry_is_named_and_no_export_is_left_behind(auditor: Shell, tmp_path: Path) -> None:
+    auditor("log", "query")
+    gone = newest_first()[3].log_index
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    lose(engine, gone)
+    engine.dispose()
+
+    file = tmp_path / "out.jsonl"
+    for arguments in (("query",), ("query", "--json"), ("export",), ("export", "--output", str(file))):
+        told = auditor("log", *arguments)
+        assert told.code == 1, arguments
+        assert f"entry {gone} of the log is missing" in told.err
+    assert list(tmp_path.glob("out*")) == []

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.store.database import is_postgresql, reading, writing
@@ -32,7 +32,7 @@ from policy_engine.store.decision_index import (
 )
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks
-from tests.records import BEGIN, Entered, entered, put
+from tests.records import BEGIN, Entered, entered, lose, put
 from tests.store.conftest import Store, refusing_inserts
 from tests.store.samples import record
 
@@ -479,3 +479,17 @@ def test_an_index_out_of_reach_is_unavailable(postgres_store: Store) -> None:
     for ask in (index.size, indexer.behind, indexer.rebuild, lambda: indexer.catch_up(1), lambda: index.find("x")):
         with pytest.raises(LogUnavailable):
             ask()
+
+
+def test_a_record_that_is_indexed_and_gone_is_damage_that_names_its_entry(sqlite_store: Store) -> None:
+    engine, index = indexed(sqlite_store)
+    gone = [GIVEN[200].log_index, GIVEN[100].log_index]
+    lose(engine, *gone)
+
+    missing = f"entry {min(gone)} of the log is missing"
+    with pytest.raises(LogDamaged, match=missing):
+        index.page(Filters(), size=SIZE, after=None, limit=1_000)
+    with pytest.raises(LogDamaged, match=missing):
+        index.since(Filters(), size=SIZE, begin=0, width=SIZE)
+    found = index.page(Filters(end=GIVEN[90].at), size=SIZE, after=None, limit=1_000)
+    assert ids(found) == expected(Filters(end=GIVEN[90].at))
