@@ -20,13 +20,18 @@ from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.ports import LogDamaged
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.ledger.tiles import LogFault
+from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.retired import RecordRetired
+from policy_engine.service.sealing import HistoryRefused
+from policy_engine.service.trees import SealedTrees, Trees, no_trees
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.wiring import Settings
+from policy_engine.store.log_entries import LogEntries
+from policy_engine.wiring import Settings, cursor_key, open_sealing
 
 app = typer.Typer(
     help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
@@ -100,16 +105,48 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 def _open_inspector() -> Iterator[Inspector]:
     """The log of the settings' database, indexed up to now; an entry that is missing from it ends the command with a
     sentence and exit code 1. Raises the store's other errors."""
-    engine = open_database(Settings().database_url)
+    settings = Settings()
+    engine = open_database(settings.database_url)
     try:
         indexer = Indexer(engine)
         _index(indexer)
-        yield Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+        trees, key = _sealed(settings, LogEntries(engine))
+        index = DecisionIndex(engine)
+        yield Inspector(index=index, indexer=indexer, desk_log=DeskLog(engine), cursor_key=key, trees=trees)
     except LogDamaged as damage:
         err.print(str(damage), markup=False)
         raise typer.Exit(Exit.FAILED) from damage
     finally:
         engine.dispose()
+
+
+def _sealed(settings: Settings, entries: LogEntries) -> tuple[Trees, bytes]:
+    """The trees of the sealed log and the key of cursors, where the settings lead to a sealed log that can be read.
+
+    Without one, answers have no root, and cursors are good wherever there is none either: who runs the command has the
+    database itself.
+    """
+    if not (settings.log_key.exists() and settings.ledger.exists()):
+        return no_trees, _NO_KEY
+    try:
+        sealing = open_sealing(settings, entries)
+        sealing.require_history()
+        sealed = sealing.sealed()
+        return SealedTrees(sealing, lambda: sealed), cursor_key(settings)
+    except (HistoryRefused, LogFault, WitnessUnreadable, OSError) as error:
+        err.print(
+            f"no root is given, since the sealed log at `{settings.ledger}` cannot be used: {error}", markup=False
+        )
+        return no_trees, _NO_KEY
+
+
+_NO_KEY: Final = b"no sealed log"
+
+
+def _tell_unsealed(inspector: Inspector, as_of: AsOf) -> None:
+    unsealed = inspector.unsealed(as_of) if as_of.tree is not None else 0
+    if unsealed:
+        err.print(f"{unsealed} newer entries of the log are not sealed yet, and not looked at", markup=False)
 
 
 def _index(indexer: Indexer) -> None:
@@ -166,6 +203,7 @@ def query(
                 filters = replace(filters, decision="deny")
             counted = inspector.statistics(filters, stats)
             tell.tell_retired(counted.retired)
+            _tell_unsealed(inspector, counted.as_of)
             if as_json:
                 print_json(tell.statistics_document(counted))
             else:
@@ -173,6 +211,8 @@ def query(
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor)
             tell.tell_retired(page.retired)
+            if cursor is None:
+                _tell_unsealed(inspector, page.as_of)
             if as_json:
                 print_json(tell.page_document(page))
             else:
@@ -220,6 +260,7 @@ def _made_report(
             filters = _decisions_of(name, value, given)
             page = inspector.page(filters, limit=limit, cursor=None)
             tell.tell_retired(page.retired)
+            _tell_unsealed(inspector, page.as_of)
             counts = inspector.statistics(filters, "decision")
             document = {**tell.statistics_document(counts), **tell.page_document(page)}
             return document, partial(tell.tell_decisions, counts, page)
@@ -286,8 +327,10 @@ def export_log(
         as_of = inspector.pin()
         if size is not None and size > as_of.size:
             raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
-        if size is not None and size < as_of.size:
-            as_of = AsOf(size=size, root=None)
+        if size is None:
+            _tell_unsealed(inspector, as_of)
+        elif size < as_of.size:
+            as_of = inspector.at(size)
         retired = inspector.retired(filters)
         tell.tell_retired(retired)
         if str(output) == "-":
@@ -304,7 +347,7 @@ def export_log(
         finally:
             partial.unlink(missing_ok=True)
     if as_json:
-        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)}
+        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": as_of.document()}
         print_json({**written, **tell.retired_document(retired)})
     else:
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)

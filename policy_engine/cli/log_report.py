@@ -26,7 +26,7 @@ from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
-from policy_engine.service.inspect import AsOf, BookAt, Page, Statistics
+from policy_engine.service.inspect import BookAt, Page, Statistics
 from policy_engine.service.retired import retired_text
 from policy_engine.store.decision_index import Logged, Touch
 
@@ -51,16 +51,12 @@ def _table(*columns: str, title: str | None = None) -> Table:
     return table
 
 
-def as_of_document(as_of: AsOf) -> dict[str, object]:
-    return {"size": as_of.size, "root": as_of.root}
-
-
 def page_document(page: Page) -> dict[str, object]:
     """The page as `GET /decisions` gives it."""
     return {
         "decisions": [json.loads(logged.body) for logged in page.decisions],
         "next_cursor": page.next_cursor,
-        "as_of": as_of_document(page.as_of),
+        "as_of": page.as_of.document(),
         **retired_document(page.retired),
     }
 
@@ -114,7 +110,7 @@ def statistics_document(counted: Statistics) -> dict[str, object]:
         "by": counted.by,
         "counts": [{"value": count.value, "number": count.number} for count in counted.counts],
         "total": sum(count.number for count in counted.counts),
-        "as_of": as_of_document(counted.as_of),
+        "as_of": counted.as_of.document(),
         **retired_document(counted.retired),
     }
 

@@ -392,6 +392,11 @@ class DecisionIndex:
         with self._reading() as reader:
             return max(0, _next_index(reader))
 
+    def log_size(self) -> int:
+        """How many entries the log has, indexed or not."""
+        with self._reading() as reader:
+            return _log_size(reader)
+
     def page(self, filters: Filters, *, size: int, after: Position | None, limit: int) -> tuple[Logged, ...]:
         """Up to `limit` decisions below the size, newest first, from the position on: by instant, then by log index."""
         with self._covering(size) as reader:

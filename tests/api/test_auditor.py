@@ -27,6 +27,7 @@ from policy_engine.domain.ports import LogDamaged
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing
+from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog
@@ -81,11 +82,23 @@ def office(url: str) -> Iterator[Office]:
     ring = KeyRing(Keys(engine), Members(engine))
     indexer, index = Indexer(engine), DecisionIndex(engine)
     checkpoints: list[tuple[int, str]] = []
+
+    def trees(size: int | None) -> Tree | None:
+        return next(
+            (
+                Tree(log_size=sealed, origin="here/2026", size=sealed, root=root)
+                for sealed, root in reversed(checkpoints)
+                if size in (None, sealed)
+            ),
+            None,
+        )
+
     inspector = Inspector(
         index=index,
         indexer=indexer,
         desk_log=DeskLog(engine),
-        sealed=lambda: checkpoints[-1] if checkpoints else None,
+        cursor_key=b"k" * 32,
+        trees=trees,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.router.routes[:0] = auditor.routes(log, ring, inspector)
@@ -264,19 +277,39 @@ def test_a_cursor_belongs_to_its_filters_and_cannot_be_altered(desk: Office) -> 
         assert response.status_code == 400
         assert response.json()["errors"][0]["message"] == "was given for other filters"
 
-    told = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    data = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    tag, canonical = data[:16], data[16:]
+    told = json.loads(canonical)
     assert told["size"] == desk.index.size()
+    assert set(told) == {"size", "filters", "at", "log_index"}
     others: list[object] = [
-        {**told, "size": 0},
+        {**told, "size": told["size"] - 1},
+        {**told, "size": 10**12},
         {**told, "log_index": -1},
         {**told, "at": "2026"},
-        {**told, "size": "all"},
+        {**told, "root": "forged"},
         [],
     ]
-    for other in others:
-        altered = base64.urlsafe_b64encode(json.dumps(other, sort_keys=True, separators=(",", ":")).encode())
-        response = desk.get("/decisions", decision="deny", cursor=altered.decode().rstrip("="))
+    forged = [tag + json.dumps(other, sort_keys=True, separators=(",", ":")).encode() for other in others]
+    forged += [canonical, b"", bytes(16) + canonical, bytes([data[0] ^ 1]) + data[1:], data + b" "]
+    for other in forged:
+        altered = base64.urlsafe_b64encode(other).decode().rstrip("=")
+        response = desk.get("/decisions", decision="deny", cursor=altered)
         assert response.status_code == 400, other
+        assert response.json()["errors"] == [{"field": "cursor", "message": "is none that a page gave"}]
+
+
+def test_a_cursor_of_a_log_that_was_longer_is_refused(migrated: Path, tmp_path: Path, desk: Office) -> None:
+    cursor = desk.get("/decisions", limit=5).json()["next_cursor"]
+    (tmp_path / "other").mkdir()
+    with office(copied(migrated, tmp_path / "other")) as shorter:
+        response = shorter.get("/decisions", limit=5, cursor=cursor)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "cursor"
+
+
+def sealed_at(size: int, root: str) -> dict[str, Any]:
+    return {"size": size, "root": root, "checkpoint": {"origin": "here/2026", "size": size}}
 
 
 def test_a_page_is_of_the_sealed_log_and_carries_its_root(desk: Office) -> None:
@@ -284,13 +317,16 @@ def test_a_page_is_of_the_sealed_log_and_carries_its_root(desk: Office) -> None:
     sealed = [one.id for one in newest_first() if one.log_index < 100]
     pages = list(desk.pages(30))
     assert [name for page in pages for name in names(page)] == sealed
-    assert {json.dumps(page["as_of"]) for page in pages} == {'{"size": 100, "root": "cm9vdA=="}'}
+    assert {json.dumps(page["as_of"]) for page in pages} == {json.dumps(sealed_at(100, "cm9vdA=="))}
 
     held = desk.get("/decisions", limit=30).json()
     desk.checkpoints.append((120, "bmV3ZXI="))
     following = desk.get("/decisions", limit=30, cursor=held["next_cursor"]).json()
-    assert following["as_of"] == {"size": 100, "root": "cm9vdA=="}
-    assert desk.get("/decisions").json()["as_of"] == {"size": 120, "root": "bmV3ZXI="}
+    assert following["as_of"] == sealed_at(100, "cm9vdA==")
+    assert desk.get("/decisions").json()["as_of"] == sealed_at(120, "bmV3ZXI=")
+    headers = desk.get("/decisions/export", format="jsonl", size=100).headers
+    assert (headers["log-size"], headers["log-root"], headers["log-checkpoint"]) == ("100", "cm9vdA==", "here/2026 100")
+    assert "log-checkpoint" not in desk.get("/decisions/export", format="jsonl", size=99).headers
 
 
 def test_an_index_behind_the_checkpoint_is_asked_as_far_as_it_is_without_a_root(desk: Office) -> None:

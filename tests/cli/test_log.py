@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import json
@@ -17,8 +18,11 @@ from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import Entry
 from policy_engine.service.inspect import PARAMETERS
-from policy_engine.store.database import open_database
+from policy_engine.service.sealing import SealedYear
+from policy_engine.store.database import open_database, writing
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.log_entries import LogEntries
+from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
 from tests.records import Entered, entered, lose, put
 
@@ -301,3 +305,67 @@ def test_a_missing_entry_is_named_and_no_export_is_left_behind(auditor: Shell, t
         assert told.code == 1, arguments
         assert f"entry {gone} of the log is missing" in told.err
     assert list(tmp_path.glob("out*")) == []
+
+
+@pytest.fixture
+def host(auditor: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The same on a machine that has the sealed log."""
+    for name, path in (("LEDGER", "ledger"), ("WITNESS", "witness"), ("LOG_KEY", "log.key")):
+        monkeypatch.setenv(f"POLICY_ENGINE_{name}", str(tmp_path / path))
+    seal(tmp_path)
+    return auditor
+
+
+def seal(folder: Path) -> SealedYear:
+    engine = open_database(f"sqlite:///{folder / 'cli.db'}")
+    sealed = open_sealing(Settings(), LogEntries(engine)).seal()
+    engine.dispose()
+    assert sealed is not None
+    return sealed
+
+
+def test_where_the_sealed_log_is_answers_have_the_root_of_the_checkpoint(host: Shell, tmp_path: Path) -> None:
+    sealed = seal(tmp_path)
+    at = {
+        "size": sealed.end,
+        "root": base64.b64encode(sealed.signed.checkpoint.root).decode(),
+        "checkpoint": {"origin": "policy-engine.local/log/2026", "size": sealed.end},
+    }
+    first = host("log", "query", "--limit", "2", "--json").json
+    assert first["as_of"] == at
+    assert host("log", "query", "--stats", "day", "--json").json["as_of"] == at
+    assert host("log", "export", "--output", str(tmp_path / "a"), "--json").json["as_of"] == at
+
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, entered(9, first=sealed.end, seed=8, changes_too=False))
+    engine.dispose()
+    told = host("log", "query", "--json")
+    assert told.json["as_of"] == at
+    assert "9 newer entries of the log are not sealed yet" in told.err
+
+    seal(tmp_path)
+    assert host("log", "query", "--json").json["as_of"]["size"] == sealed.end + 9
+    following = host("log", "query", "--limit", "2", "--cursor", first["next_cursor"], "--json").json
+    assert following["as_of"] == at
+    export = ("log", "export", "--size", str(sealed.end), "--output", str(tmp_path / "b"), "--json")
+    assert host(*export).json["as_of"] == at
+
+
+def test_a_sealed_log_of_another_database_lends_no_root(host: Shell, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    with writing(engine) as writer:
+        writer.exec_driver_sql("DROP TRIGGER decisions_refuse_update")
+        writer.exec_driver_sql("UPDATE decisions SET body = '{}' WHERE log_index = ?", (GIVEN[-1].log_index,))
+    engine.dispose()
+    told = host("log", "query", "--json")
+    assert told.code == 0
+    assert told.json["as_of"]["root"] is None
+    assert "no root is given" in told.err
+
+
+def test_the_key_of_cursors_is_one_for_every_process_with_the_signing_key(tmp_path: Path) -> None:
+    keys = [Settings(log_key=tmp_path / name) for name in ("a", "a", "b")]
+    first, again, other = map(cursor_key, keys)
+    assert first == again != other
+    assert len(first) == 32
+    assert first != bytes.fromhex((tmp_path / "a").read_text())
