@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.ports import LogDamaged
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -27,6 +28,7 @@ from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspec
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import HistoryRefused
 from policy_engine.service.trees import SealedTrees, Trees, no_trees
+from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
@@ -277,30 +279,87 @@ def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
 
 @app.command()
 def show(
-    decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had.")],
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had, or that of a change.")],
     *,
     as_json: JsonFlag = False,
 ) -> None:
     """Show the record of a decision: what was asked, what was on file, which rules decided, and its log index.
 
-    Exit 1 when no decision has the id, or when its record is no longer kept because its year was retired.
+    Of a change it shows what was changed, by whom and why; `log changes` and `--report overrides` have their ids.
+    Exit 1 when no entry has the id, or when its record is no longer kept because its year was retired.
 
     Example: policy-engine log show 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
     """
     with _open_inspector() as inspector:
         found = inspector.index.find(decision)
         if found is None:
-            try:
-                inspector.require_kept(decision)
-            except RecordRetired as gone:
-                err.print(str(gone), markup=False)
-            else:
-                err.print(f"no decision has the id `{decision}`", markup=False)
-            raise typer.Exit(Exit.FAILED)
+            _show_change(inspector, decision, as_json=as_json)
+            return
     if as_json:
         print_json(tell.record_document(found))
     else:
         tell.tell_record(found)
+
+
+def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
+    with _open_changes() as changes:
+        found = changes.find(change_id)
+    if found is None:
+        try:
+            inspector.require_kept(change_id)
+        except RecordRetired as gone:
+            err.print(str(gone), markup=False)
+        else:
+            err.print(f"no decision and no change has the id `{change_id}`", markup=False)
+        raise typer.Exit(Exit.FAILED)
+    if as_json:
+        print_json(tell.logged_change_document(found))
+    else:
+        tell.tell_change(found)
+
+
+@contextmanager
+def _open_changes() -> Iterator[ChangeList]:
+    engine = open_database(Settings().database_url)
+    try:
+        yield ChangeList(engine)
+    finally:
+        engine.dispose()
+
+
+_FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
+
+
+@app.command()
+def changes(
+    *,
+    kind: Annotated[
+        str | None, typer.Option(help=f"Of one kind, such as freeze.declared, or of {', '.join(_FAMILIES)}.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Changed at this instant or later.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Changed before this instant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LONGEST_PAGE, help="How many changes at most.")] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what people changed, the last recorded first: members, books, freezes, keys, reviews, holds, retired years.
+
+    Each is an entry of the same log as the decisions: `log show ID` shows it, and `log receipt ID` proves it.
+
+    Example: policy-engine log changes --kind freeze --from 2026-06-01
+    """
+    kinds = [one for one in KINDS if kind is None or kind in (one, one.partition(".")[0])]
+    if not kinds:
+        raise MalformedRequest(FieldFault(field="--kind", message=f"is one of {', '.join((*_FAMILIES, *KINDS))}"))
+    given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
+    filters = read_filters(given)
+    with _open_changes() as listed:
+        asked = () if kind is None else kinds
+        found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    if as_json:
+        print_json(tell.listed_document(shown, more=more))
+    else:
+        tell.tell_listed(shown, more=more)
 
 
 def export_log(

@@ -5,21 +5,34 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_type_hints
 
+import msgspec
 import pytest
+from rich.console import Console
 
-from policy_engine.cli import log
-from policy_engine.domain.changes import Actor, BookApproved, BookFounded, BookProposed, FreezeDeclared
+from policy_engine.cli import log, log_report
+from policy_engine.domain.changes import (
+    KINDS,
+    Actor,
+    BookApproved,
+    BookFounded,
+    BookProposed,
+    Event,
+    FreezeDeclared,
+)
 from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import Entry
-from policy_engine.service.inspect import PARAMETERS
+from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
+from policy_engine.store.decision_index import Logged
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.wiring import Settings, cursor_key, open_sealing
@@ -369,3 +382,109 @@ def test_the_key_of_cursors_is_one_for_every_process_with_the_signing_key(tmp_pa
     assert first == again != other
     assert len(first) == 32
     assert first != bytes.fromhex((tmp_path / "a").read_text())
+
+
+def event_of(kind: type[Event]) -> Event:
+    """Any event of the kind that people may do."""
+    return msgspec.convert(_filled(kind), kind)
+
+
+def _filled(kind: type[Any]) -> dict[str, Any]:
+    some: dict[str, Any] = {
+        "freeze": {"id": "F-1", "scope": {}, "authority": "a", "reason": "r", "start": "2026-01-01T00:00:00Z"},
+        "hold": {"id": "H-1", "scope": {"everything": True}, "reason": "r"},
+        "key": {"subject": "s", "model": "m", "action": "infer", "purpose": "p", "rule": "R"},
+        "in_force": "2026-01-01T00:00:00Z",
+        "effective": None,
+        "rollback": True,
+        "outcome": "refused",
+        "withdraws": [],
+        "reports": [],
+        "rights": ["decide"],
+        "assertable": [],
+    }
+    told = {}
+    for one in fields(kind):
+        kinds = get_type_hints(kind)[one.name]
+        told[one.name] = 1 if kinds is int else "text" if kinds is str else some.get(one.name)
+    return told
+
+
+def test_changes_of_every_kind_are_listed_shown_and_named_by_the_id_of_their_entry(
+    shell: Shell, tmp_path: Path
+) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    desk = DeskLog(engine)
+    for number, (kind, event) in enumerate(KINDS.items()):
+        at = parse_instant("2026-06-01") + timedelta(days=number)
+        entry = Entry(id=f"e-{kind}", at=at, actor=Actor(key="k-1", person="pia"), event=event_of(event))
+        desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
+    engine.dispose()
+
+    listed = shell("log", "changes", "--json").json
+    assert [one["change"]["kind"] for one in listed["changes"]] == list(reversed(KINDS))
+    assert [one["log_index"] for one in listed["changes"]] == sorted(range(len(KINDS)), reverse=True)
+    assert listed["more"] is False
+    told = shell("log", "changes")
+    assert all(f"e-{kind}" in told.out for kind in KINDS)
+    assert "pia" in told.out
+    assert "k-1" in told.out
+
+    freezes = shell("log", "changes", "--kind", "freeze", "--json").json["changes"]
+    assert [one["change"]["kind"] for one in freezes] == ["freeze.lifted", "freeze.lift_asked", "freeze.declared"]
+    one = shell("log", "changes", "--kind", "key.revoked", "--from", "2026-06-02", "--json").json["changes"]
+    assert [found["change"]["id"] for found in one] == ["e-key.revoked"]
+    assert shell("log", "changes", "--to", "2026-06-01", "--json").json["changes"] == []
+    few = shell("log", "changes", "--limit", "2", "--json").json
+    assert (len(few["changes"]), few["more"]) == (2, True)
+    assert "there are earlier ones" in shell("log", "changes", "--limit", "2").out
+
+    for kind in KINDS:
+        document = shell("log", "show", f"e-{kind}", "--json").json
+        assert document["change"]["kind"] == kind
+        told = shell("log", "show", f"e-{kind}")
+        assert told.code == 0
+        assert kind in told.out
+    overrides = shell("log", "query", "--report", "overrides").out
+    assert all(f"e-{kind}" in overrides for kind in ("freeze.declared", "freeze.lifted", "review.closed"))
+
+
+def test_a_kind_of_change_that_is_none_is_wrong_usage(auditor: Shell) -> None:
+    told = auditor("log", "changes", "--kind", "decision")
+    assert told.code == 2
+    assert "freeze.declared" in told.err
+    assert auditor("log", "changes", "--from", "soon").code == 2
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_through_a_pipe_a_row_is_a_line_whatever_the_width(auditor: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    told = auditor("log", "query", "--limit", "5").out
+    for one in newest_first()[:5]:
+        (line,) = lines_with(told, one.id)
+        assert str(one.log_index) in line
+        assert one.read.reason_code in line
+    record = auditor("log", "show", newest_first()[0].id).out
+    assert lines_with(record, newest_first()[0].read.policy_version)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_ids_stand_on_one_line_and_what_is_left_out_is_said(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        log_report, "out", Console(file=screen, force_terminal=True, width=width, highlight=False, soft_wrap=True)
+    )
+    ids = [f"01K9Z5C0V4R8M2Q7T1X3Y6W0A{digit}" for digit in "BCD"]
+    decisions = tuple(
+        Logged(log_index=one.log_index, id=name, at=one.at, body=one.body)
+        for name, one in zip(ids, GIVEN, strict=False)
+    )
+    log_report.tell_page(Page(decisions=decisions, next_cursor=None, as_of=AsOf(size=3), retired=()))
+    for name in ids:
+        assert len(lines_with(screen.getvalue(), name)) == 1
+    assert "not shown for want of room: log index" in screen.getvalue()
