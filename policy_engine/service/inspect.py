@@ -108,7 +108,19 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None) 
         values[name] = text == "true" if name == "hold" else text
     if faults:
         raise MalformedRequest(*faults)
-    return msgspec.convert(values, Filters)
+    filters = msgspec.convert(values, Filters)
+    require_interval(filters.start, filters.end)
+    return filters
+
+
+def require_interval(start: datetime | None, end: datetime | None) -> None:
+    """Raises `MalformedRequest` for an interval that ends before it begins, in which nothing could be found.
+
+    One that ends where it begins is empty and may be asked for, as the period of nothing.
+    """
+    if start is not None and end is not None and end < start:
+        told = f"is `{format_instant(end)}`, before `from`, which is `{format_instant(start)}`: exchange the two"
+        raise MalformedRequest(FieldFault(field="to", message=told))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -245,6 +245,7 @@ def test_the_filters_are_those_of_the_contract() -> None:
         ("place_country=USA", "place_country"),
         ("from=yesterday", "from"),
         ("to=2026-06-12T21:21:00", "to"),
+        ("from=2026-06-12&to=2026-06-11", "to"),
         ("subject=", "subject"),
         ("subject=a%00b", "subject"),
         ("model=" + "x" * 301, "model"),
@@ -402,6 +403,7 @@ def test_an_export_as_csv_has_a_line_for_each_decision(desk: Office) -> None:
         ("format=csv&size=-1", "size"),
         ("format=csv&size=100000", "size"),
         ("format=csv&hold=maybe", "hold"),
+        ("format=csv&from=2026-06-12&to=2026-06-11", "to"),
     ],
 )
 def test_an_export_that_cannot_be_is_400_and_names_the_parameter(desk: Office, query: str, named: str) -> None:

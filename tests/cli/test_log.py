@@ -488,3 +488,11 @@ def test_on_a_narrow_terminal_ids_stand_on_one_line_and_what_is_left_out_is_said
     for name in ids:
         assert len(lines_with(screen.getvalue(), name)) == 1
     assert "not shown for want of room: log index" in screen.getvalue()
+
+
+@pytest.mark.parametrize("command", ["query", "export", "changes"])
+def test_a_period_that_ends_before_it_begins_is_wrong_usage(auditor: Shell, command: str) -> None:
+    told = auditor("log", command, "--from", "2026-06-12", "--to", "2026-06-11")
+    assert told.code == 2
+    assert "before `from`" in told.err
+    assert auditor("log", command, "--from", "2026-06-12", "--to", "2026-06-12").code == 0
