@@ -62,7 +62,11 @@ _HELP: Final = {
 
 REPORTS: Final = {
     "touched": ("MODEL", "who asked for a model, what for, and what they were told", "touched:mythos-5"),
-    "licence": ("ID", "allows for which a licence or another authorisation fitted and was usable", "licence:D-1"),
+    "licence": (
+        "ID",
+        "allows for which a licence or another authorisation lifted a bar or carried the grant",
+        "licence:D-1",
+    ),
     "subject-after": (
         "ID@INSTANT",
         "decisions of a subject since a revocation or any instant",

@@ -111,6 +111,7 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
     marks: dict[str, list[str]] = {}
     for kind, value in sorted(marks_of(record)):
         marks.setdefault(kind, []).append(value)
+    usable = {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
     joined = {kind: " ".join(values) for kind, values in marks.items()}
     return {
         "valid_until": format_instant(record.valid_until),
@@ -123,7 +124,7 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
         "tier": record.tier,
         "citizenship_countries": joined.get("citizenship_country"),
         "organisation_countries": joined.get("organisation_country"),
-        "authorisations": joined.get("authorisation"),
+        "authorisations": " ".join(sorted(usable)),
         "codes": joined.get("code"),
         "rules": joined.get("rule"),
         "missing": " ".join(record.missing),

@@ -7,7 +7,7 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, get_type_hints
@@ -29,6 +29,7 @@ from policy_engine.domain.changes import (
 from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import Entry
+from policy_engine.domain.roster import Authorisation, AuthorisationKind
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
@@ -38,6 +39,7 @@ from policy_engine.store.log_entries import LogEntries
 from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
 from tests.records import Entered, entered, lose, put
+from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of
 
 __all__ = ["shell"]
 
@@ -138,17 +140,37 @@ def test_the_report_of_a_model_says_who_touched_it(auditor: Shell) -> None:
     assert all(subject in told.out for subject, _ in asked)
 
 
-def test_the_report_of_a_licence_lists_allows_for_which_it_was_usable(auditor: Shell) -> None:
-    document = auditor("log", "query", "--report", "licence:L-harbor-cyber", "--limit", "1000", "--json").json
-    wanted = [
-        one.id
-        for one in newest_first()
-        if one.read.allowed
-        and any(paper.id == "L-harbor-cyber" for party in one.read.parties for paper in party.authorisations)
-    ]
-    assert [one["answer"]["decision_id"] for one in document["decisions"]] == wanted
-    assert document["total"] == len(wanted) > 0
-    assert "0 denied" in auditor("log", "query", "--report", "licence:L-harbor-cyber").out
+def test_the_report_of_a_licence_lists_allows_that_it_carried_and_none_for_which_it_was_merely_on_file(
+    shell: Shell, tmp_path: Path
+) -> None:
+    licence = Authorisation(
+        id="L-1",
+        regime="us-ear",
+        kind=AuthorisationKind.LICENCE,
+        holder="harbor-cyber",
+        models=("mythos-5",),
+        actions=("release", "infer"),
+    )
+    roster = demo(rows=replace(DEMO, authorisations=(*DEMO.authorisations, licence)))
+    given = []
+    for number, action in enumerate(("infer", "release")):
+        asked = asking("carol", "mythos-5", action, purpose="defensive_cybersecurity", place={"country": "US"})
+        at = parse_instant("2026-06-01") + timedelta(hours=number)
+        body = record_of(SHIPPED, roster, asked, at, name=f"01-{action}")
+        given.append(Entered(log_index=number, id=f"01-{action}", at=at, body=body))
+    assert all(one.read.allowed for one in given)
+    assert all("L-1" in {paper.id for party in one.read.parties for paper in party.authorisations} for one in given)
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, given)
+    engine.dispose()
+
+    document = shell("log", "query", "--report", "licence:L-1", "--json").json
+    assert [one["answer"]["decision_id"] for one in document["decisions"]] == ["01-release"]
+    assert document["total"] == 1
+    assert "1 allowed, 0 denied" in shell("log", "query", "--report", "licence:L-1").out
+    # On file and usable is what the columns of an export tell.
+    with_papers = shell("log", "export", "--format", "csv").out
+    assert [row["authorisations"] for row in csv.DictReader(io.StringIO(with_papers))] == ["L-1", "L-1"]
 
 
 @pytest.mark.parametrize(("report", "who"), [("subject-after", "carol"), ("organisation-after", "harbor-cyber")])
