@@ -5,12 +5,12 @@ Everything that reads the environment, the clock or randomness is here or in a d
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import secrets
 import sys
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -45,6 +45,7 @@ from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publis
 from policy_engine.service.reviewing import Reviews
 from policy_engine.service.sealing import HistoryRefused, Keeper, KeptApart, NotIndexed, Sealing, SealKeeper, SealState
 from policy_engine.service.standing import Judges, StandingView
+from policy_engine.service.trees import SealedTrees, no_trees
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, open_database
@@ -315,7 +316,12 @@ def _kept(
         keeper.sealing.require_history()
         keeper.hear(SealState(sealed=keeper.sealing.sealed()))
     inspector = Inspector(
-        index=DecisionIndex(engine), indexer=Indexer(engine), desk_log=desk_log, sealed=lambda: _newest_seal(keeper)
+        index=DecisionIndex(engine),
+        indexer=Indexer(engine),
+        desk_log=desk_log,
+        # Without the background nobody else is given a cursor of this process.
+        cursor_key=secrets.token_bytes(32) if keeper is None else cursor_key(settings),
+        trees=no_trees if keeper is None else SealedTrees(keeper.sealing, lambda: keeper.sealed),
     )
     if keep is None or keeper is None:
         return None, inspector, lambda: None
@@ -354,11 +360,12 @@ class KeepLog:
         engine.dispose()
 
 
-def _newest_seal(keeper: Keeper | None) -> tuple[int, str] | None:
-    sealed = None if keeper is None else keeper.sealed
-    if sealed is None:
-        return None
-    return sealed.end, b64encode(sealed.signed.checkpoint.root).decode("ascii")
+def cursor_key(settings: Settings) -> bytes:
+    """The key under which cursors of queries are authenticated, the same for every process with this signing key.
+
+    Raises what `open_sealing` raises.
+    """
+    return hmac.digest(_seed(settings), b"policy-engine cursor of a query, version 1", "sha256")
 
 
 def _report_index(fault: str) -> None:

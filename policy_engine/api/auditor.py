@@ -21,7 +21,7 @@ from policy_engine.domain.ports import DecisionLog
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.export import FORMS, Chunk, export
-from policy_engine.service.inspect import LONGEST_PAGE, PAGE, AsOf, Inspector, Page, read_filters
+from policy_engine.service.inspect import LONGEST_PAGE, PAGE, Inspector, Page, read_filters
 from policy_engine.service.keyring import KeyRing
 
 _encoder: Final = msgspec.json.Encoder()
@@ -67,13 +67,13 @@ def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
         if asked > as_of.size:
             raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
         if 0 <= asked < as_of.size:
-            as_of = AsOf(size=asked, root=None)
+            as_of = await asyncio.to_thread(inspector.at, asked)
         chunks = export(inspector.index, filters, size=as_of.size, form=form)
         # The first piece is read before the answer begins, so that a log that cannot be read is an error.
         first = await asyncio.to_thread(next, chunks, Chunk(data=b"", through=0))
         headers = {"Log-Size": str(as_of.size), "Content-Disposition": f'attachment; filename="decisions.{form}"'}
-        if as_of.root is not None:
-            headers["Log-Root"] = as_of.root
+        if as_of.tree is not None:
+            headers |= {"Log-Root": as_of.tree.root, "Log-Checkpoint": f"{as_of.tree.origin} {as_of.tree.size}"}
         retired = await asyncio.to_thread(inspector.retired, filters)
         if retired:
             headers["Log-Retired"] = " ".join(str(one.content.year) for one in retired)
@@ -89,7 +89,7 @@ def page_document(page: Page) -> bytes:
     """The answer of `GET /decisions`; each record as it stands in the log."""
     bodies = b",".join(logged.body for logged in page.decisions)
     cursor = _encoder.encode(page.next_cursor)
-    as_of = _encoder.encode({"size": page.as_of.size, "root": page.as_of.root})
+    as_of = _encoder.encode(page.as_of.document())
     years = [one.content.year for one in page.retired]
     retired = b',"retired":' + _encoder.encode(years) if years else b""
     return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + retired + b"}"

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.ledger.tiles import LogFault
@@ -128,6 +128,9 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
         name="entry-altered",
         title="The record in the database is not the one that was sealed",
     ),
+    LogDamaged: _Problem(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR, name="entry-missing", title="An entry of the log is missing"
+    ),
     MembersUnavailable: _Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="members-unavailable",
@@ -143,6 +146,7 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
 }
 _SAYS_MORE: Final = (
     MalformedRequest,
+    LogDamaged,
     RequestIdConflict,
     NotFresh,
     Forbidden,

@@ -111,19 +111,31 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
         entry_id = request.path_params["entry_id"]
         entry = await asyncio.to_thread(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
-            retired = retired_with((await asyncio.to_thread(desk.view.refresh)).desk, entry_id)
-            if retired is not None:
-                raise RecordRetired(retired)
-            raise NotFound("the log has no entry with this id")
+            raise await missing(entry_id)
         receipt = await asyncio.to_thread(held.receipt, entry)
         if receipt is None:
             raise NotFound("the entry is not sealed yet; ask again in a second")
         return Response(receipt.encode(), media_type="text/plain; charset=utf-8")
 
+    async def exact(request: Request) -> Response:
+        await asyncio.to_thread(ring.refresh)
+        authenticated(request, ring, "decisions:read")
+        entry_id = request.path_params["entry_id"]
+        entry = await asyncio.to_thread(entries.find, entry_id) if _findable(entry_id) else None
+        if entry is None:
+            raise await missing(entry_id)
+        headers = {"Log-Index": str(entry.index)}
+        return Response(entry.body, media_type="application/json", headers=headers)
+
+    async def missing(entry_id: str) -> Exception:
+        retired = retired_with((await asyncio.to_thread(desk.view.refresh)).desk, entry_id)
+        return NotFound("the log has no entry with this id") if retired is None else RecordRetired(retired)
+
     return [
         Route("/log/checkpoint", newest, methods=["GET"]),
         Route("/log/years", years, methods=["GET"]),
         Route("/log/proof/{entry_id}", proof, methods=["GET"]),
+        Route("/log/entries/{entry_id}", exact, methods=["GET"]),
         Route("/log/{year:int}/{path:path}", resource, methods=["GET"]),
     ]
 

@@ -17,15 +17,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, parse_instant
+from policy_engine.domain.ports import LogDamaged
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.ledger.tiles import LogFault
+from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.retired import RecordRetired
+from policy_engine.service.sealing import HistoryRefused
+from policy_engine.service.trees import SealedTrees, Trees, no_trees
+from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.wiring import Settings
+from policy_engine.store.log_entries import LogEntries
+from policy_engine.wiring import Settings, cursor_key, open_sealing
 
 app = typer.Typer(
     help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
@@ -54,7 +62,11 @@ _HELP: Final = {
 
 REPORTS: Final = {
     "touched": ("MODEL", "who asked for a model, what for, and what they were told", "touched:mythos-5"),
-    "licence": ("ID", "allows for which a licence or another authorisation fitted and was usable", "licence:D-1"),
+    "licence": (
+        "ID",
+        "allows for which a licence or another authorisation lifted a bar or carried the grant",
+        "licence:D-1",
+    ),
     "subject-after": (
         "ID@INSTANT",
         "decisions of a subject since a revocation or any instant",
@@ -97,14 +109,50 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _open_inspector() -> Iterator[Inspector]:
-    """The log of the settings' database, indexed up to now. Raises the store's errors."""
-    engine = open_database(Settings().database_url)
+    """The log of the settings' database, indexed up to now; an entry that is missing from it ends the command with a
+    sentence and exit code 1. Raises the store's other errors."""
+    settings = Settings()
+    engine = open_database(settings.database_url)
     try:
         indexer = Indexer(engine)
         _index(indexer)
-        yield Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+        trees, key = _sealed(settings, LogEntries(engine))
+        index = DecisionIndex(engine)
+        yield Inspector(index=index, indexer=indexer, desk_log=DeskLog(engine), cursor_key=key, trees=trees)
+    except LogDamaged as damage:
+        err.print(str(damage), markup=False)
+        raise typer.Exit(Exit.FAILED) from damage
     finally:
         engine.dispose()
+
+
+def _sealed(settings: Settings, entries: LogEntries) -> tuple[Trees, bytes]:
+    """The trees of the sealed log and the key of cursors, where the settings lead to a sealed log that can be read.
+
+    Without one, answers have no root, and cursors are good wherever there is none either: who runs the command has the
+    database itself.
+    """
+    if not (settings.log_key.exists() and settings.ledger.exists()):
+        return no_trees, _NO_KEY
+    try:
+        sealing = open_sealing(settings, entries)
+        sealing.require_history()
+        sealed = sealing.sealed()
+        return SealedTrees(sealing, lambda: sealed), cursor_key(settings)
+    except (HistoryRefused, LogFault, WitnessUnreadable, OSError) as error:
+        err.print(
+            f"no root is given, since the sealed log at `{settings.ledger}` cannot be used: {error}", markup=False
+        )
+        return no_trees, _NO_KEY
+
+
+_NO_KEY: Final = b"no sealed log"
+
+
+def _tell_unsealed(inspector: Inspector, as_of: AsOf) -> None:
+    unsealed = inspector.unsealed(as_of) if as_of.tree is not None else 0
+    if unsealed:
+        err.print(f"{unsealed} newer entries of the log are not sealed yet, and not looked at", markup=False)
 
 
 def _index(indexer: Indexer) -> None:
@@ -161,6 +209,7 @@ def query(
                 filters = replace(filters, decision="deny")
             counted = inspector.statistics(filters, stats)
             tell.tell_retired(counted.retired)
+            _tell_unsealed(inspector, counted.as_of)
             if as_json:
                 print_json(tell.statistics_document(counted))
             else:
@@ -168,6 +217,8 @@ def query(
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor)
             tell.tell_retired(page.retired)
+            if cursor is None:
+                _tell_unsealed(inspector, page.as_of)
             if as_json:
                 print_json(tell.page_document(page))
             else:
@@ -215,6 +266,7 @@ def _made_report(
             filters = _decisions_of(name, value, given)
             page = inspector.page(filters, limit=limit, cursor=None)
             tell.tell_retired(page.retired)
+            _tell_unsealed(inspector, page.as_of)
             counts = inspector.statistics(filters, "decision")
             document = {**tell.statistics_document(counts), **tell.page_document(page)}
             return document, partial(tell.tell_decisions, counts, page)
@@ -231,30 +283,87 @@ def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
 
 @app.command()
 def show(
-    decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had.")],
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had, or that of a change.")],
     *,
     as_json: JsonFlag = False,
 ) -> None:
     """Show the record of a decision: what was asked, what was on file, which rules decided, and its log index.
 
-    Exit 1 when no decision has the id, or when its record is no longer kept because its year was retired.
+    Of a change it shows what was changed, by whom and why; `log changes` and `--report overrides` have their ids.
+    Exit 1 when no entry has the id, or when its record is no longer kept because its year was retired.
 
     Example: policy-engine log show 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
     """
     with _open_inspector() as inspector:
         found = inspector.index.find(decision)
         if found is None:
-            try:
-                inspector.require_kept(decision)
-            except RecordRetired as gone:
-                err.print(str(gone), markup=False)
-            else:
-                err.print(f"no decision has the id `{decision}`", markup=False)
-            raise typer.Exit(Exit.FAILED)
+            _show_change(inspector, decision, as_json=as_json)
+            return
     if as_json:
         print_json(tell.record_document(found))
     else:
         tell.tell_record(found)
+
+
+def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
+    with _open_changes() as changes:
+        found = changes.find(change_id)
+    if found is None:
+        try:
+            inspector.require_kept(change_id)
+        except RecordRetired as gone:
+            err.print(str(gone), markup=False)
+        else:
+            err.print(f"no decision and no change has the id `{change_id}`", markup=False)
+        raise typer.Exit(Exit.FAILED)
+    if as_json:
+        print_json(tell.logged_change_document(found))
+    else:
+        tell.tell_change(found)
+
+
+@contextmanager
+def _open_changes() -> Iterator[ChangeList]:
+    engine = open_database(Settings().database_url)
+    try:
+        yield ChangeList(engine)
+    finally:
+        engine.dispose()
+
+
+_FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
+
+
+@app.command()
+def changes(
+    *,
+    kind: Annotated[
+        str | None, typer.Option(help=f"Of one kind, such as freeze.declared, or of {', '.join(_FAMILIES)}.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Changed at this instant or later.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Changed before this instant.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=LONGEST_PAGE, help="How many changes at most.")] = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """List what people changed, the last recorded first: members, books, freezes, keys, reviews, holds, retired years.
+
+    Each is an entry of the same log as the decisions: `log show ID` shows it, and `log receipt ID` proves it.
+
+    Example: policy-engine log changes --kind freeze --from 2026-06-01
+    """
+    kinds = [one for one in KINDS if kind is None or kind in (one, one.partition(".")[0])]
+    if not kinds:
+        raise MalformedRequest(FieldFault(field="--kind", message=f"is one of {', '.join((*_FAMILIES, *KINDS))}"))
+    given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
+    filters = read_filters(given)
+    with _open_changes() as listed:
+        asked = () if kind is None else kinds
+        found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
+    shown, more = found[:limit], len(found) > limit
+    if as_json:
+        print_json(tell.listed_document(shown, more=more))
+    else:
+        tell.tell_listed(shown, more=more)
 
 
 def export_log(
@@ -281,8 +390,10 @@ def export_log(
         as_of = inspector.pin()
         if size is not None and size > as_of.size:
             raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
-        if size is not None and size < as_of.size:
-            as_of = AsOf(size=size, root=None)
+        if size is None:
+            _tell_unsealed(inspector, as_of)
+        elif size < as_of.size:
+            as_of = inspector.at(size)
         retired = inspector.retired(filters)
         tell.tell_retired(retired)
         if str(output) == "-":
@@ -292,11 +403,14 @@ def export_log(
             return
         # What is half written never has the name that was asked for.
         partial = output.with_name(f"{output.name}.partial")
-        with partial.open("wb") as file:
-            digest, length = _write(file, inspector, filters, as_of, form)
-        partial.replace(output)
+        try:
+            with partial.open("wb") as file:
+                digest, length = _write(file, inspector, filters, as_of, form)
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     if as_json:
-        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)}
+        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": as_of.document()}
         print_json({**written, **tell.retired_document(retired)})
     else:
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)

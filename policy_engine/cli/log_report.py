@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from rich.bar import Bar
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.output import err, out
 from policy_engine.domain.changes import (
     Actor,
+    BookApproved,
+    BookFounded,
+    BookProposed,
+    BookWatched,
     Change,
     FreezeDeclared,
     FreezeLiftAsked,
     FreezeLifted,
+    HoldPlaced,
+    HoldReleased,
+    KeyCreated,
+    KeyRevoked,
+    MembersRecorded,
     ReviewClosed,
     ReviewReleaseAsked,
+    YearRetired,
 )
 from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
+from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
-from policy_engine.service.inspect import AsOf, BookAt, Page, Statistics
+from policy_engine.service.inspect import BookAt, Page, Statistics
 from policy_engine.service.retired import retired_text
+from policy_engine.store.change_list import LoggedChange
 from policy_engine.store.decision_index import Logged, Touch
 
 _WIDTH: Final = 40
@@ -47,12 +61,45 @@ def _cell(text: str | None, style: str = "") -> Text:
 def _table(*columns: str, title: str | None = None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        whole = column in _WHOLE
+        table.add_column(column, overflow="ignore" if whole else "fold", no_wrap=whole)
     return table
 
 
-def as_of_document(as_of: AsOf) -> dict[str, object]:
-    return {"size": as_of.size, "root": as_of.root}
+_WHOLE: Final = ("log index", "id", "decided at", "at", "first", "last")
+"""Columns whose cells stand on one line always, so that they can be copied and searched for."""
+
+_ANY_WIDTH: Final = 100_000
+
+
+def _wanted(table: Table) -> int:
+    return Measurement.get(out, out.options.update(width=_ANY_WIDTH, max_width=_ANY_WIDTH), table).maximum
+
+
+def _show(table: Table) -> None:
+    """The table as wide as the terminal; where there is none, as wide as it is, one line to a row."""
+    if out.is_terminal:
+        out.print(table)
+    else:
+        Console(file=out.file, highlight=False, soft_wrap=True, width=_wanted(table)).print(table)
+
+
+def _show_rows(columns: Sequence[str], rows: Sequence[Sequence[Text]], *, spare: Sequence[str] = ()) -> None:
+    """The rows as a table; on a terminal that is too narrow the spare columns are left out, the first one first."""
+    shown_columns: list[str] = list(columns)
+    left_out: list[str] = []
+    while True:
+        table = _table(*shown_columns)
+        for row in rows:
+            cells = dict(zip(columns, row, strict=True))
+            table.add_row(*(cells[column] for column in shown_columns))
+        if not out.is_terminal or _wanted(table) <= out.width or len(left_out) == len(spare):
+            break
+        left_out.append(spare[len(left_out)])
+        shown_columns.remove(left_out[-1])
+    _show(table)
+    if left_out:
+        out.print(Text(f"not shown for want of room: {', '.join(left_out)}", style="dim"))
 
 
 def page_document(page: Page) -> dict[str, object]:
@@ -60,7 +107,7 @@ def page_document(page: Page) -> dict[str, object]:
     return {
         "decisions": [json.loads(logged.body) for logged in page.decisions],
         "next_cursor": page.next_cursor,
-        "as_of": as_of_document(page.as_of),
+        "as_of": page.as_of.document(),
         **retired_document(page.retired),
     }
 
@@ -78,13 +125,14 @@ def tell_retired(retired: Sequence[RetiredYear]) -> None:
 
 def tell_page(page: Page) -> None:
     """The decisions, one to a line."""
-    table = _table("log index", "decided at", "id", "decision", "subject", "action", "model", "place", "reason")
+    columns = ("log index", "decided at", "id", "decision", "subject", "action", "model", "place", "reason")
+    rows: list[tuple[Text, ...]] = []
     for logged in page.decisions:
         start = (Text(str(logged.log_index)), Text(_second(logged.at)), _cell(logged.id))
         try:
             told = read_record(logged.body)
         except RecordFault as error:
-            table.add_row(*start, Text(f"cannot be read: {error}", style="red"))
+            rows.append((*start, Text(f"cannot be read: {error}", style="red"), *[Text("")] * 5))
             continue
         request = told.request
         cells = (
@@ -94,9 +142,9 @@ def tell_page(page: Page) -> None:
             None if request is None else request.place.country,
             told.reason_code,
         )
-        table.add_row(*start, _decision(told), *map(_cell, cells))
-    if page.decisions:
-        out.print(table)
+        rows.append((*start, _decision(told), *map(_cell, cells)))
+    if rows:
+        _show_rows(columns, rows, spare=("log index", "place", "action", "model"))
     more = "" if page.next_cursor is None else f"; there are more: --cursor {page.next_cursor}"
     count = len(page.decisions)
     out.print(
@@ -114,7 +162,7 @@ def statistics_document(counted: Statistics) -> dict[str, object]:
         "by": counted.by,
         "counts": [{"value": count.value, "number": count.number} for count in counted.counts],
         "total": sum(count.number for count in counted.counts),
-        "as_of": as_of_document(counted.as_of),
+        "as_of": counted.as_of.document(),
         **retired_document(counted.retired),
     }
 
@@ -128,7 +176,7 @@ def tell_statistics(counted: Statistics) -> None:
         bar = Bar(size=most, begin=0, end=count.number, width=_WIDTH, color="cyan")
         table.add_row(_cell(count.value), Text(f"{count.number:,}"), bar)
     if counted.counts:
-        out.print(table)
+        _show(table)
     total = sum(count.number for count in counted.counts)
     out.print(Text(f"{total:,} decisions of the log of size {counted.as_of.size}", style="dim"))
 
@@ -160,20 +208,16 @@ def touches_document(touches: Sequence[Touch], retired: Sequence[RetiredYear]) -
 
 def tell_touches(touches: Sequence[Touch]) -> None:
     """Who asked, what for, and what they were told."""
-    table = _table("subject", "action", "answer", "times", "first", "last")
+    rows: list[tuple[Text, ...]] = []
     for touch in touches:
         subject = None if touch.subject is None else f"{touch.subject_type}:{touch.subject}"
         style = "green" if touch.decision == "allow" else "red"
-        table.add_row(
-            _cell(subject),
-            _cell(touch.action),
-            _cell(touch.decision, style),
-            Text(f"{touch.count:,}"),
-            Text(_second(touch.first)),
-            Text(_second(touch.last)),
+        instants = (Text(_second(touch.first)), Text(_second(touch.last)))
+        rows.append(
+            (_cell(subject), _cell(touch.action), _cell(touch.decision, style), Text(f"{touch.count:,}"), *instants)
         )
-    if touches:
-        out.print(table)
+    if rows:
+        _show_rows(("subject", "action", "answer", "times", "first", "last"), rows, spare=("first",))
     subjects = {(touch.subject_type, touch.subject) for touch in touches}
     allowed = {(touch.subject_type, touch.subject) for touch in touches if touch.decision == "allow"}
     out.print(Text(f"{len(subjects):,} asked, {len(allowed):,} of them were allowed", style="dim"))
@@ -195,33 +239,98 @@ def changes_document(changes: Sequence[Change]) -> dict[str, object]:
 
 
 def tell_changes(changes: Sequence[Change]) -> None:
-    """What people stopped or let go."""
-    table = _table("at", "what", "who", "of", "why")
+    """What people stopped or let go; the id is the one of the log's entry, for which there is a receipt."""
+    rows = []
     for change in changes:
         subject, reason = _told_of(change)
-        table.add_row(
-            Text(_second(change.at)), Text(change.kind), _cell(_actor(change.actor)), _cell(subject), _cell(reason)
-        )
-    if changes:
-        out.print(table)
+        who = _cell(_actor(change.actor))
+        rows.append((Text(_second(change.at)), _cell(change.id), Text(change.kind), who, _cell(subject), _cell(reason)))
+    if rows:
+        _show_rows(("at", "id", "what", "who", "of", "why"), rows, spare=("at",))
     out.print(Text(f"{len(changes):,} freezes, liftings and reviews on record", style="dim"))
 
 
 def _told_of(change: Change) -> tuple[str, str]:
-    match change.event:
-        case FreezeDeclared(freeze=freeze):
-            return freeze.id, f"{freeze.reason} ({freeze.authority})"
-        case FreezeLiftAsked() | FreezeLifted():
-            return change.event.freeze, change.event.reason
-        case ReviewReleaseAsked():
-            return f"{change.event.case} {change.event.key.subject}", change.event.rationale
-        case ReviewClosed():
-            return (
-                f"{change.event.case} {change.event.key.subject}",
-                f"{change.event.outcome}: {change.event.rationale}",
-            )
-        case _:
-            return "", ""
+    """What the change is of, and why it was made or what it says."""
+    return _ANSWERS[type(change.event)](change.event)
+
+
+def _approved(event: BookApproved) -> tuple[str, str]:
+    since = f"in force from {_second(event.in_force)}"
+    return event.proposal, f"{since}: {event.note}" if event.note else since
+
+
+_ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
+    FreezeDeclared: lambda event: (event.freeze.id, f"{event.freeze.reason} ({event.freeze.authority})"),
+    FreezeLiftAsked: lambda event: (event.freeze, event.reason),
+    FreezeLifted: lambda event: (event.freeze, event.reason),
+    ReviewReleaseAsked: lambda event: (f"{event.case} {event.key.subject}", event.rationale),
+    ReviewClosed: lambda event: (f"{event.case} {event.key.subject}", f"{event.outcome}: {event.rationale}"),
+    BookFounded: lambda event: (event.fingerprint, ""),
+    BookWatched: lambda event: (event.fingerprint, ""),
+    BookProposed: lambda event: (
+        event.proposal,
+        f"back to an earlier book: {event.note}" if event.rollback else event.note,
+    ),
+    BookApproved: _approved,
+    MembersRecorded: lambda event: (f"revision {event.revision}", f"{event.added} rows: {event.reason}"),
+    KeyCreated: lambda event: (event.key, f"{event.name}: {' '.join(event.rights)}"),
+    KeyRevoked: lambda event: (event.key, ""),
+    HoldPlaced: lambda event: (event.hold.id, f"{event.hold.scope.text}: {event.hold.reason}"),
+    HoldReleased: lambda event: (event.hold, event.reason),
+    YearRetired: lambda event: (str(event.year), event.reason),
+}
+
+
+def listed_document(changes: Sequence[LoggedChange], *, more: bool) -> dict[str, object]:
+    """The changes with their numbers in the log, and whether there are earlier ones."""
+    return {"changes": [logged_change_document(one) for one in changes], "more": more}
+
+
+def logged_change_document(logged: LoggedChange) -> dict[str, object]:
+    """The change as it stands in the log, with its number."""
+    return {"log_index": logged.log_index, "change": json.loads(logged.body)}
+
+
+def tell_listed(changes: Sequence[LoggedChange], *, more: bool) -> None:
+    """The changes, one to a line."""
+    rows = []
+    for one in changes:
+        subject, reason = _told_of_logged(one)
+        start = (Text(str(one.log_index)), Text(_second(one.at)), _cell(one.id), Text(one.kind))
+        rows.append((*start, _cell(one.person), _cell(one.actor), _cell(subject), _cell(reason)))
+    if rows:
+        columns = ("log index", "at", "id", "kind", "person", "key", "of", "why")
+        _show_rows(columns, rows, spare=("log index", "key", "at"))
+    count = f"{len(changes):,} {'change' if len(changes) == 1 else 'changes'}"
+    out.print(Text(f"{count}; there are earlier ones: see --limit and --to" if more else count, style="dim"))
+
+
+def tell_change(logged: LoggedChange) -> None:
+    """The change for a person, whole."""
+    subject, reason = _told_of_logged(logged)
+    _tell_pairs(
+        [
+            ("log index", logged.log_index),
+            ("change", logged.id),
+            ("kind", logged.kind),
+            ("at", format_instant(logged.at)),
+            ("person", logged.person),
+            ("key", logged.actor),
+            ("of", subject),
+            ("why", reason),
+        ]
+    )
+    event = json.loads(logged.body).get("event", {})
+    out.print(Text("\nevent", style="bold"))
+    _tell_pairs((name, value if isinstance(value, str) else json.dumps(value)) for name, value in event.items())
+
+
+def _told_of_logged(logged: LoggedChange) -> tuple[str, str]:
+    try:
+        return _told_of(decode_change(logged.body))
+    except ChangeFault as fault:
+        return "", f"cannot be read: {fault}"
 
 
 def _actor(actor: Actor) -> str:
@@ -256,13 +365,11 @@ def tell_book(found: BookAt) -> None:
 
 
 def _tell_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in pairs:
-        if value not in (None, "", (), []):
-            table.add_row(name.replace("_", " "), _cell(str(value)))
-    out.print(table)
+    told = [(name.replace("_", " "), str(value)) for name, value in pairs if value not in (None, "", (), [])]
+    width = max((len(name) for name, _ in told), default=0)
+    for name, value in told:
+        # No table: a terminal that is too narrow breaks the line itself, and what is copied from it is whole.
+        out.print(Text(f"{name:<{width}}  ", style="dim") + _cell(value))
 
 
 def record_document(logged: Logged) -> dict[str, object]:
@@ -301,7 +408,7 @@ def tell_record(logged: Logged) -> None:
     for row in told.findings:
         cells = (row.rule, row.regime, row.effect, row.state, " ".join(row.codes), row.lifted_by, row.review)
         findings.add_row(*map(_cell, cells), style=_STYLES.get(row.state, ""))
-    out.print(findings)
+    _show(findings)
     for party in told.parties:
         _tell_party(party)
 
@@ -344,7 +451,7 @@ def _tell_party(party: RecordedParty) -> None:
     for answer in ("unknown", "yes"):
         words = sorted(word for word, said in party.words.items() if said == answer)
         facts.add_row(f"words: {answer}", _cell(", ".join(words)) if words else Text(_UNSTATED))
-    out.print(facts)
+    _show(facts)
 
 
 def _fact(value: Any) -> str:

@@ -19,6 +19,17 @@ class LogUnavailable(Exception):
     """No record could be made durable; nothing may be answered as allowed."""
 
 
+class LogDamaged(Exception):
+    """The log can be reached, and an entry that it had is not in it any more; `index` is its log index, from 0."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        super().__init__(
+            f"entry {index} of the log is missing: find out what else is with `policy-engine log verify --database`,"
+            " and restore the database from a backup"
+        )
+
+
 class MembersUnavailable(Exception):
     """The membership database cannot be read; no decision can be made."""
 

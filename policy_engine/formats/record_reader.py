@@ -32,7 +32,11 @@ class RecordFault(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFinding:
-    """One row that matched, without its texts. `review` is the id of the case that it opened or waits for."""
+    """One row that matched, without its texts. `review` is the id of the case that it opened or waits for.
+
+    `lifters` is everything that lifted it, rows by their ids and other conditions as they are written; `authorisations`
+    are those that the row's own condition found usable, by id.
+    """
 
     rule: str
     regime: str
@@ -42,6 +46,8 @@ class RecordedFinding:
     hold: bool
     lifted_by: str | None
     review: str | None
+    lifters: tuple[str, ...] = ()
+    authorisations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +196,12 @@ class _Reason1(msgspec.Struct):
     code: str
 
 
+class _Detail1(msgspec.Struct):
+    fault: str | None = None
+    lifted_by: str | tuple[str, ...] = ()
+    authorisations: str | tuple[str, ...] = ()
+
+
 class _Finding1(msgspec.Struct):
     rule: str
     regime: str
@@ -199,7 +211,7 @@ class _Finding1(msgspec.Struct):
     hold: bool
     lifted_by: str | None
     review: str | None
-    detail: dict[str, object] = {}
+    detail: _Detail1 = msgspec.field(default_factory=_Detail1)
 
 
 class _Model1(msgspec.Struct):
@@ -358,6 +370,8 @@ def _version_1(body: bytes) -> RecordedDecision:
                 hold=one.hold,
                 lifted_by=one.lifted_by,
                 review=one.review,
+                lifters=_names_1(one.detail.lifted_by) or (() if one.lifted_by is None else (one.lifted_by,)),
+                authorisations=_names_1(one.detail.authorisations),
             )
             for one in answer.findings
         ),
@@ -379,8 +393,12 @@ def _version_1(body: bytes) -> RecordedDecision:
 
 
 def _says_too_long(answer: _Answer1) -> bool:
-    told = (finding.detail.get("fault") for finding in answer.findings if finding.rule == FAULT_RULE)
+    told = (finding.detail.fault for finding in answer.findings if finding.rule == FAULT_RULE)
     return answer.reason.rule == FAULT_RULE and any(map(says_too_long, told))
+
+
+def _names_1(told: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (told,) if isinstance(told, str) else told
 
 
 def _instant(text: str, place: str) -> datetime:

@@ -30,7 +30,8 @@ class Chunk:
 
 
 def export(index: DecisionIndex, filters: Filters, *, size: int, form: str) -> Iterator[Chunk]:
-    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable`, also in the middle."""
+    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable` and `LogDamaged`, also
+    in the middle: what was given by then is not the export."""
     shape = FORMS[form]
     if shape.head:
         yield Chunk(data=shape.head, through=0)
@@ -110,6 +111,7 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
     marks: dict[str, list[str]] = {}
     for kind, value in sorted(marks_of(record)):
         marks.setdefault(kind, []).append(value)
+    usable = {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
     joined = {kind: " ".join(values) for kind, values in marks.items()}
     return {
         "valid_until": format_instant(record.valid_until),
@@ -122,7 +124,7 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
         "tier": record.tier,
         "citizenship_countries": joined.get("citizenship_country"),
         "organisation_countries": joined.get("organisation_country"),
-        "authorisations": joined.get("authorisation"),
+        "authorisations": " ".join(sorted(usable)),
         "codes": joined.get("code"),
         "rules": joined.get("rule"),
         "missing": " ".join(record.missing),

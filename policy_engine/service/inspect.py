@@ -1,8 +1,8 @@
 """What auditors ask of the log: pages of decisions, statistics, saved reports; every answer says which log it is of.
 
 A query is pinned to a size of the log, and its later pages to the same: what is decided meanwhile is in none of them.
-The size is the one of the last sealed checkpoint, as far as the index has come, with the checkpoint's root; of a log
-without checkpoints it is what the index covers, and there is no root.
+The size is the one of the last sealed checkpoint, as far as the index has come, with the root of its year's tree at
+that size; of a log without checkpoints it is what the index covers, and there is no root.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -30,13 +31,11 @@ from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
+from policy_engine.service.trees import Tree, Trees, no_trees
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, Position, Touch
 
 PAGE: Final = 100
 LONGEST_PAGE: Final = 1_000
-
-Sealed = Callable[[], tuple[int, str] | None]
-"""The size of the log under its newest checkpoint with the checkpoint's root in base64; `None` without any."""
 
 
 def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Callable[[str], str | None]:
@@ -109,15 +108,36 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None) 
         values[name] = text == "true" if name == "hold" else text
     if faults:
         raise MalformedRequest(*faults)
-    return msgspec.convert(values, Filters)
+    filters = msgspec.convert(values, Filters)
+    require_interval(filters.start, filters.end)
+    return filters
+
+
+def require_interval(start: datetime | None, end: datetime | None) -> None:
+    """Raises `MalformedRequest` for an interval that ends before it begins, in which nothing could be found.
+
+    One that ends where it begins is empty and may be asked for, as the period of nothing.
+    """
+    if start is not None and end is not None and end < start:
+        told = f"is `{format_instant(end)}`, before `from`, which is `{format_instant(start)}`: exchange the two"
+        raise MalformedRequest(FieldFault(field="to", message=told))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsOf:
-    """The log that an answer is of: its size, and the root of its checkpoint in base64 where it has one."""
+    """The log that an answer is of: its size, which counts every entry of every year, and the tree in which it ends;
+    `None` where there is no sealed one."""
 
     size: int
-    root: str | None
+    tree: Tree | None = None
+
+    def document(self) -> dict[str, object]:
+        """As JSON: `size`, `root` in base64 or null, and beside a root the `checkpoint` with `origin` and `size` of the
+        tree that the root is of."""
+        if self.tree is None:
+            return {"size": self.size, "root": None}
+        of = {"origin": self.tree.origin, "size": self.tree.size}
+        return {"size": self.size, "root": self.tree.root, "checkpoint": of}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,15 +193,24 @@ class BookAt:
 
 
 class Inspector:
-    """Answers an auditor's questions. Methods raise `LogUnavailable` when the log cannot be read."""
+    """Answers an auditor's questions. Methods raise `LogUnavailable` when the log cannot be read, and `LogDamaged`
+    where a record that belongs into the answer is missing."""
 
     def __init__(
-        self, *, index: DecisionIndex, indexer: Indexer, desk_log: DeskLog, sealed: Sealed = lambda: None
+        self,
+        *,
+        index: DecisionIndex,
+        indexer: Indexer,
+        desk_log: DeskLog,
+        cursor_key: bytes,
+        trees: Trees = no_trees,
     ) -> None:
+        """`cursor_key` authenticates cursors, so whoever is to go on with a cursor of another process has the same."""
         self.index = index
         self._indexer = indexer
         self._desk_log = desk_log
-        self._sealed = sealed
+        self._cursor_key = cursor_key
+        self._trees = trees
 
     def pin(self) -> AsOf:
         """The log as it can be asked now. What the indexer left for less than a page is indexed first."""
@@ -189,12 +218,19 @@ class Inspector:
             # Where the one writer is busy for long, the answer is of what is indexed, and says so.
             with suppress(LogUnavailable):
                 self._indexer.catch_up(LONGEST_PAGE)
-        sealed = self._sealed()
+        newest = self._trees(None)
         indexed = self.index.size()
-        if sealed is None:
-            return AsOf(size=indexed, root=None)
-        size, root = sealed
-        return AsOf(size=size, root=root) if size <= indexed else AsOf(size=indexed, root=None)
+        if newest is None:
+            return AsOf(size=indexed)
+        return AsOf(size=newest.log_size, tree=newest) if newest.log_size <= indexed else self.at(indexed)
+
+    def at(self, size: int) -> AsOf:
+        """The log as it was when it had a size."""
+        return AsOf(size=size, tree=self._trees(size))
+
+    def unsealed(self, as_of: AsOf) -> int:
+        """How many entries the log has by now beyond those of an answer."""
+        return max(0, self.index.log_size() - as_of.size)
 
     def page(self, filters: Filters, *, limit: int, cursor: str | None) -> Page:
         """A page of at most `limit` decisions; the cursor is one that an earlier page gave for the same filters.
@@ -205,15 +241,48 @@ class Inspector:
         if cursor is None:
             as_of, after = self.pin(), None
         else:
-            held = _read_cursor(cursor, digest)
-            as_of, after = AsOf(size=held.size, root=held.root), Position(at=held.at, log_index=held.log_index)
+            held = self._read_cursor(cursor, digest)
+            as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
         found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)
         shown_now = found[:limit]
         following = None
         if len(found) > limit:
             last = shown_now[-1]
-            following = _cursor(_Cursor(as_of.size, as_of.root, digest, last.at, last.log_index))
+            following = self._cursor(_Cursor(as_of.size, digest, last.at, last.log_index))
         return Page(decisions=shown_now, next_cursor=following, as_of=as_of, retired=self.retired(filters))
+
+    def _cursor(self, cursor: _Cursor) -> str:
+        told = {
+            "size": cursor.size,
+            "filters": cursor.filters,
+            "at": format_instant(cursor.at),
+            "log_index": cursor.log_index,
+        }
+        canonical = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(self._tag(canonical) + canonical).decode().rstrip("=")
+
+    def _tag(self, canonical: bytes) -> bytes:
+        return hmac.digest(self._cursor_key, canonical, "sha256")[:_TAG]
+
+    def _read_cursor(self, text: str, digest: str) -> _Cursor:
+        try:
+            if len(text) > 1_000 or not text.isascii():
+                raise ValueError(text)
+            data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            if not hmac.compare_digest(data[:_TAG], self._tag(data[_TAG:])):
+                raise ValueError(text)
+            cursor = msgspec.json.decode(data[_TAG:], type=_Cursor)
+        except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
+            raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave")) from error
+        # Base64 has more than one text for some bytes.
+        if self._cursor(cursor) != text:
+            raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave"))
+        if cursor.filters != digest:
+            raise MalformedRequest(FieldFault(field="cursor", message="was given for other filters"))
+        # It was given by this service, of a log that has been put back since.
+        if cursor.size > self.index.log_size():
+            raise MalformedRequest(FieldFault(field="cursor", message="is of a longer log than there is: begin again"))
+        return cursor
 
     def statistics(self, filters: Filters, by: str) -> Statistics:
         """How many of the decisions that are asked for there are, by one of `STATISTICS`."""
@@ -275,10 +344,13 @@ def _day(days: str) -> str:
     return (parse_instant("1970-01-01") + timedelta(days=int(days))).date().isoformat()
 
 
+_TAG: Final = 16
+"""Bytes of the HMAC that a cursor begins with."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Cursor:
     size: int
-    root: str | None
     filters: str
     at: datetime
     log_index: int
@@ -292,30 +364,3 @@ def _digest(filters: Filters) -> str:
     }
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
-
-
-def _cursor(cursor: _Cursor) -> str:
-    told = {
-        "size": cursor.size,
-        "root": cursor.root,
-        "filters": cursor.filters,
-        "at": format_instant(cursor.at),
-        "log_index": cursor.log_index,
-    }
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
-    return base64.urlsafe_b64encode(canonical.encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str, digest: str) -> _Cursor:
-    try:
-        if len(text) > 1_000 or not text.isascii():
-            raise ValueError(text)
-        canonical = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = msgspec.json.decode(canonical, type=_Cursor)
-    except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
-        raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave")) from error
-    if _cursor(cursor) != text or not 0 <= cursor.log_index < cursor.size < 2**62:
-        raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave"))
-    if cursor.filters != digest:
-        raise MalformedRequest(FieldFault(field="cursor", message="was given for other filters"))
-    return cursor

@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from policy_engine.domain.desk import desk_after
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import FAULT_RULE, NO_GRANT_RULE
 from policy_engine.domain.verdict import State, Verdict
+from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
+from policy_engine.service.inspect import require_interval
 from policy_engine.service.replay import NO_BOOK, Past
 
 LOOKED_AT_ONCE: Final = 100
@@ -94,8 +98,49 @@ def lookback(
     """Look at every allow that was decided from `start` on and before `end`, in the order of the log.
 
     `roster` is the one known now; `judge` that of the book in force now, where everything is to be judged by it.
-    Raises `LogUnavailable`, also in the middle.
+    Raises `LogUnavailable`, also in the middle, and before anything else `MalformedRequest` for a period that ends
+    before it begins and for a rule that was in no book of this log: the answer would be that nothing was found.
     """
+    require_interval(start, end)
+    _require_rule(log, past, rule, judge)
+    return _looked_back(log, past, roster, rule=rule, start=start, end=end, judge=judge)
+
+
+def _require_rule(log: DeskLog, past: Past, rule: str, judge: Judge | None) -> None:
+    if rule == NO_GRANT_RULE or (judge is not None and _has(judge, rule)):
+        return
+    if judge is None:
+        changes = log.changes(_BOOKS)
+        books = dict.fromkeys(book.fingerprint for book in reversed(desk_after(changes).books))
+        for book in books:
+            by = past.judge(book, changes[-1].epoch)
+            # A rule that is looked for may be one of a book that this release cannot read.
+            if by is None or _has(by, rule):
+                return
+        if not books:
+            return
+    asked = "that were ever in force" if judge is None else "to be judged by"
+    told = f"`{shown(rule)}` is in none of the books {asked}; `policy-engine policy show` names the rules"
+    raise MalformedRequest(FieldFault(field="rule", message=told))
+
+
+def _has(judge: Judge, rule: str) -> bool:
+    return any(row.id == rule for row in judge.book.rows)
+
+
+_BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
+
+
+def _looked_back(
+    log: DeskLog,
+    past: Past,
+    roster: Roster,
+    *,
+    rule: str,
+    start: datetime,
+    end: datetime,
+    judge: Judge | None,
+) -> Iterator[Told]:
     decisions, allows, known, last = 0, 0, rule == NO_GRANT_RULE, None
     for body in log.decisions_since(start):
         try:
@@ -110,7 +155,7 @@ def lookback(
         if record.allowed:
             allows += 1
             by = judge or _judge_of(past, record)
-            known = known or (by is not None and any(row.id == rule for row in by.book.rows))
+            known = known or (by is not None and _has(by, rule))
             told = _judged(record, by, roster, rule)
             if told is not None:
                 yield told

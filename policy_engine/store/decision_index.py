@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.store.changes import NEXT_INDEX
@@ -90,7 +90,7 @@ class Filters:
     `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
     incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
     the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state. `authorisation` is
-    one that fitted the request and was usable.
+    one by which something was lifted or granted, see `used_authorisations`.
     """
 
     start: datetime | None = None
@@ -153,11 +153,11 @@ def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
         found.add(("organisation_country", party.incorporated))
         found.add(("organisation_country", party.headquarters))
         found.update(("citizenship_country", country) for country in party.citizenships or ())
-        found.update(("authorisation", paper.id) for paper in party.authorisations if paper.state == "usable")
     for finding in record.findings:
         found.add(("regime", finding.regime))
         found.add(("rule", finding.rule))
         found.update(("code", code) for code in finding.codes)
+    found.update(("authorisation", name) for name in used_authorisations(record))
     request = record.request
     if request is not None:
         found.add(("organisation", request.acting_for))
@@ -166,6 +166,23 @@ def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
             if subject is not None and subject.type is SubjectType.ORGANISATION:
                 found.add(("organisation", subject.id))
     return frozenset((kind, value) for kind, value in found if value is not None)
+
+
+def used_authorisations(record: RecordedDecision) -> frozenset[str]:
+    """The authorisations by which the decision went as it did: those that a row which lifted a bar, or a grant that
+    decided, found usable. Where a bar was lifted by a condition of its own and by no row, the record does not say by
+    which of them, so it is any that was usable."""
+    lifters = {name for finding in record.findings if finding.state == "lifted" for name in finding.lifters}
+    rows = {finding.rule for finding in record.findings}
+    used = {
+        name
+        for finding in record.findings
+        if finding.rule in lifters or (finding.effect == "permit" and finding.state == "deciding")
+        for name in finding.authorisations
+    }
+    if any(name not in rows and "holds" in name for name in lifters):
+        used |= {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
+    return frozenset(used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +402,8 @@ class DecisionIndex:
     """What can be asked of the index.
 
     Methods raise `LogUnavailable` when the database cannot be reached, and where the index does not cover the size that
-    is asked for, as while it is made again: half an answer looks like a whole one.
+    is asked for, as while it is made again: half an answer looks like a whole one. Those that give records raise
+    `LogDamaged` for the first that is indexed and not in the log.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -395,6 +413,11 @@ class DecisionIndex:
         """How many entries of the log the index covers: those with a log index below it. Nought while it is rebuilt."""
         with self._reading() as reader:
             return max(0, _next_index(reader))
+
+    def log_size(self) -> int:
+        """How many entries the log has, indexed or not."""
+        with self._reading() as reader:
+            return _log_size(reader)
 
     def page(self, filters: Filters, *, size: int, after: Position | None, limit: int) -> tuple[Logged, ...]:
         """Up to `limit` decisions below the size, newest first, from the position on: by instant, then by log index."""
@@ -617,4 +640,7 @@ def _read(reader: Reader, keys: Sequence[int]) -> tuple[Logged, ...]:
         row.log_index: Logged(log_index=row.log_index, id=row.id, at=row.decided_at, body=row.body)
         for row in reader.execute(query)
     }
+    gone = [key for key in keys if key not in found]
+    if gone:
+        raise LogDamaged(min(gone))
     return tuple(found[key] for key in keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import io
@@ -21,9 +22,12 @@ from httpx import Response
 from sqlalchemy import Engine, delete, update
 
 from policy_engine.api import auditor, errors
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.ports import LogDamaged
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing
+from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog
@@ -32,7 +36,7 @@ from policy_engine.store.keys import Keys
 from policy_engine.store.members import Members
 from policy_engine.store.tables import decision_index, decision_index_progress
 from tests.api.service import NOON, copied, serving
-from tests.records import Entered, entered, put
+from tests.records import Entered, entered, lose, put
 from tests.service.decisions import DEMO
 
 GIVEN: Final = entered(250)
@@ -45,6 +49,7 @@ class Office:
     client: TestClient
     engine: Engine
     ring: KeyRing
+    app: FastAPI
     indexer: Indexer
     index: DecisionIndex
     checkpoints: list[tuple[int, str]] = field(default_factory=list)
@@ -77,17 +82,37 @@ def office(url: str) -> Iterator[Office]:
     ring = KeyRing(Keys(engine), Members(engine))
     indexer, index = Indexer(engine), DecisionIndex(engine)
     checkpoints: list[tuple[int, str]] = []
+
+    def trees(size: int | None) -> Tree | None:
+        return next(
+            (
+                Tree(log_size=sealed, origin="here/2026", size=sealed, root=root)
+                for sealed, root in reversed(checkpoints)
+                if size in (None, sealed)
+            ),
+            None,
+        )
+
     inspector = Inspector(
         index=index,
         indexer=indexer,
         desk_log=DeskLog(engine),
-        sealed=lambda: checkpoints[-1] if checkpoints else None,
+        cursor_key=b"k" * 32,
+        trees=trees,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.router.routes[:0] = auditor.routes(log, ring, inspector)
     errors.install(app)
     with TestClient(app, raise_server_exceptions=False) as client:
-        made = Office(client=client, engine=engine, ring=ring, indexer=indexer, index=index, checkpoints=checkpoints)
+        made = Office(
+            client=client,
+            engine=engine,
+            ring=ring,
+            app=app,
+            indexer=indexer,
+            index=index,
+            checkpoints=checkpoints,
+        )
         made.headers = made.key("decisions:read")
         yield made
     log.close()
@@ -220,6 +245,7 @@ def test_the_filters_are_those_of_the_contract() -> None:
         ("place_country=USA", "place_country"),
         ("from=yesterday", "from"),
         ("to=2026-06-12T21:21:00", "to"),
+        ("from=2026-06-12&to=2026-06-11", "to"),
         ("subject=", "subject"),
         ("subject=a%00b", "subject"),
         ("model=" + "x" * 301, "model"),
@@ -252,19 +278,39 @@ def test_a_cursor_belongs_to_its_filters_and_cannot_be_altered(desk: Office) -> 
         assert response.status_code == 400
         assert response.json()["errors"][0]["message"] == "was given for other filters"
 
-    told = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    data = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    tag, canonical = data[:16], data[16:]
+    told = json.loads(canonical)
     assert told["size"] == desk.index.size()
+    assert set(told) == {"size", "filters", "at", "log_index"}
     others: list[object] = [
-        {**told, "size": 0},
+        {**told, "size": told["size"] - 1},
+        {**told, "size": 10**12},
         {**told, "log_index": -1},
         {**told, "at": "2026"},
-        {**told, "size": "all"},
+        {**told, "root": "forged"},
         [],
     ]
-    for other in others:
-        altered = base64.urlsafe_b64encode(json.dumps(other, sort_keys=True, separators=(",", ":")).encode())
-        response = desk.get("/decisions", decision="deny", cursor=altered.decode().rstrip("="))
+    forged = [tag + json.dumps(other, sort_keys=True, separators=(",", ":")).encode() for other in others]
+    forged += [canonical, b"", bytes(16) + canonical, bytes([data[0] ^ 1]) + data[1:], data + b" "]
+    for other in forged:
+        altered = base64.urlsafe_b64encode(other).decode().rstrip("=")
+        response = desk.get("/decisions", decision="deny", cursor=altered)
         assert response.status_code == 400, other
+        assert response.json()["errors"] == [{"field": "cursor", "message": "is none that a page gave"}]
+
+
+def test_a_cursor_of_a_log_that_was_longer_is_refused(migrated: Path, tmp_path: Path, desk: Office) -> None:
+    cursor = desk.get("/decisions", limit=5).json()["next_cursor"]
+    (tmp_path / "other").mkdir()
+    with office(copied(migrated, tmp_path / "other")) as shorter:
+        response = shorter.get("/decisions", limit=5, cursor=cursor)
+    assert response.status_code == 400
+    assert response.json()["errors"][0]["field"] == "cursor"
+
+
+def sealed_at(size: int, root: str) -> dict[str, Any]:
+    return {"size": size, "root": root, "checkpoint": {"origin": "here/2026", "size": size}}
 
 
 def test_a_page_is_of_the_sealed_log_and_carries_its_root(desk: Office) -> None:
@@ -272,13 +318,16 @@ def test_a_page_is_of_the_sealed_log_and_carries_its_root(desk: Office) -> None:
     sealed = [one.id for one in newest_first() if one.log_index < 100]
     pages = list(desk.pages(30))
     assert [name for page in pages for name in names(page)] == sealed
-    assert {json.dumps(page["as_of"]) for page in pages} == {'{"size": 100, "root": "cm9vdA=="}'}
+    assert {json.dumps(page["as_of"]) for page in pages} == {json.dumps(sealed_at(100, "cm9vdA=="))}
 
     held = desk.get("/decisions", limit=30).json()
     desk.checkpoints.append((120, "bmV3ZXI="))
     following = desk.get("/decisions", limit=30, cursor=held["next_cursor"]).json()
-    assert following["as_of"] == {"size": 100, "root": "cm9vdA=="}
-    assert desk.get("/decisions").json()["as_of"] == {"size": 120, "root": "bmV3ZXI="}
+    assert following["as_of"] == sealed_at(100, "cm9vdA==")
+    assert desk.get("/decisions").json()["as_of"] == sealed_at(120, "bmV3ZXI=")
+    headers = desk.get("/decisions/export", format="jsonl", size=100).headers
+    assert (headers["log-size"], headers["log-root"], headers["log-checkpoint"]) == ("100", "cm9vdA==", "here/2026 100")
+    assert "log-checkpoint" not in desk.get("/decisions/export", format="jsonl", size=99).headers
 
 
 def test_an_index_behind_the_checkpoint_is_asked_as_far_as_it_is_without_a_root(desk: Office) -> None:
@@ -354,6 +403,7 @@ def test_an_export_as_csv_has_a_line_for_each_decision(desk: Office) -> None:
         ("format=csv&size=-1", "size"),
         ("format=csv&size=100000", "size"),
         ("format=csv&hold=maybe", "hold"),
+        ("format=csv&from=2026-06-12&to=2026-06-11", "to"),
     ],
 )
 def test_an_export_that_cannot_be_is_400_and_names_the_parameter(desk: Office, query: str, named: str) -> None:
@@ -377,3 +427,45 @@ def test_a_decision_that_was_just_answered_is_found_at_once(migrated: Path, tmp_
         record = auditors.get(f"/decisions/{answer['decision_id']}")
     assert names(page) == [answer["decision_id"]]
     assert page["decisions"][0] == record.json()
+
+
+def test_a_query_that_meets_a_missing_entry_names_it(desk: Office) -> None:
+    gone = newest_first()[3].log_index
+    lose(desk.engine, gone)
+    problem = desk.get("/decisions")
+    assert problem.status_code == 500
+    assert problem.json()["type"] == "/problems/entry-missing"
+    assert f"entry {gone} of the log is missing" in problem.json()["detail"]
+    assert desk.get("/decisions", to=format_instant(newest_first()[9].at)).status_code == 200
+
+
+def test_an_export_that_meets_a_missing_entry_is_broken_off_and_never_ended(desk: Office) -> None:
+    lose(desk.engine, GIVEN[-3].log_index)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/decisions/export",
+        "root_path": "",
+        "query_string": b"format=jsonl",
+        "headers": [(b"authorization", desk.headers["Authorization"].encode())],
+        "server": ("here", 80),
+        "client": ("there", 1),
+    }
+    with pytest.raises(RuntimeError) as caught:
+        asyncio.run(desk.app(scope, receive, send))
+    assert isinstance(caught.value.__cause__, LogDamaged)
+    assert sent[0]["status"] == 200
+    assert len(sent) > 1
+    assert all(message["more_body"] for message in sent[1:])

@@ -386,3 +386,24 @@ def test_every_route_needs_its_right_and_what_changes_needs_a_person(
         assert answer.json()["type"].endswith("/person-needed")
     else:
         assert answer.status_code in (200, 404)
+
+
+def test_an_entry_is_given_byte_for_byte_whether_decision_or_change(sealed: Sealed) -> None:
+    decided = sealed.decide()
+    for entry in sealed.parts.entries.page(0):
+        told = json.loads(entry.body)
+        name = told["id"] if "kind" in told else told["answer"]["decision_id"]
+        answer = sealed.officer.get(f"/log/entries/{name}")
+        assert answer.status_code == 200
+        assert answer.content == entry.body
+        assert answer.headers["log-index"] == str(entry.index)
+    assert sealed.officer.get(f"/log/entries/{decided}").status_code == 200
+    assert sealed.officer.get("/log/entries/none").status_code == 404
+    assert sealed.service.client.get(f"/log/entries/{decided}").status_code == 401
+    other = sealed.person("otto", "decide")
+    assert other.get(f"/log/entries/{decided}").status_code == 403
+
+
+def test_an_entry_of_a_retired_year_is_told_so(retired: Retired) -> None:
+    answer = retired.sealed.officer.get(f"/log/entries/{retired.gone}")
+    assert answer.json()["type"] == "/problems/retired"

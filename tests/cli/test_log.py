@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
+import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, get_type_hints
 
+import msgspec
 import pytest
+from rich.console import Console
 
-from policy_engine.cli import log
-from policy_engine.domain.changes import Actor, BookApproved, BookFounded, BookProposed, FreezeDeclared
+from policy_engine.cli import log, log_report
+from policy_engine.domain.changes import (
+    KINDS,
+    Actor,
+    BookApproved,
+    BookFounded,
+    BookProposed,
+    Event,
+    FreezeDeclared,
+)
 from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import Entry
-from policy_engine.service.inspect import PARAMETERS
-from policy_engine.store.database import open_database
+from policy_engine.domain.roster import Authorisation, AuthorisationKind
+from policy_engine.service.inspect import PARAMETERS, AsOf, Page
+from policy_engine.service.sealing import SealedYear
+from policy_engine.store.database import open_database, writing
+from policy_engine.store.decision_index import Logged
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.log_entries import LogEntries
+from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
-from tests.records import Entered, entered, put
+from tests.records import Entered, entered, lose, put
+from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of
 
 __all__ = ["shell"]
 
@@ -121,17 +140,37 @@ def test_the_report_of_a_model_says_who_touched_it(auditor: Shell) -> None:
     assert all(subject in told.out for subject, _ in asked)
 
 
-def test_the_report_of_a_licence_lists_allows_for_which_it_was_usable(auditor: Shell) -> None:
-    document = auditor("log", "query", "--report", "licence:L-harbor-cyber", "--limit", "1000", "--json").json
-    wanted = [
-        one.id
-        for one in newest_first()
-        if one.read.allowed
-        and any(paper.id == "L-harbor-cyber" for party in one.read.parties for paper in party.authorisations)
-    ]
-    assert [one["answer"]["decision_id"] for one in document["decisions"]] == wanted
-    assert document["total"] == len(wanted) > 0
-    assert "0 denied" in auditor("log", "query", "--report", "licence:L-harbor-cyber").out
+def test_the_report_of_a_licence_lists_allows_that_it_carried_and_none_for_which_it_was_merely_on_file(
+    shell: Shell, tmp_path: Path
+) -> None:
+    licence = Authorisation(
+        id="L-1",
+        regime="us-ear",
+        kind=AuthorisationKind.LICENCE,
+        holder="harbor-cyber",
+        models=("mythos-5",),
+        actions=("release", "infer"),
+    )
+    roster = demo(rows=replace(DEMO, authorisations=(*DEMO.authorisations, licence)))
+    given = []
+    for number, action in enumerate(("infer", "release")):
+        asked = asking("carol", "mythos-5", action, purpose="defensive_cybersecurity", place={"country": "US"})
+        at = parse_instant("2026-06-01") + timedelta(hours=number)
+        body = record_of(SHIPPED, roster, asked, at, name=f"01-{action}")
+        given.append(Entered(log_index=number, id=f"01-{action}", at=at, body=body))
+    assert all(one.read.allowed for one in given)
+    assert all("L-1" in {paper.id for party in one.read.parties for paper in party.authorisations} for one in given)
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, given)
+    engine.dispose()
+
+    document = shell("log", "query", "--report", "licence:L-1", "--json").json
+    assert [one["answer"]["decision_id"] for one in document["decisions"]] == ["01-release"]
+    assert document["total"] == 1
+    assert "1 allowed, 0 denied" in shell("log", "query", "--report", "licence:L-1").out
+    # On file and usable is what the columns of an export tell.
+    with_papers = shell("log", "export", "--format", "csv").out
+    assert [row["authorisations"] for row in csv.DictReader(io.StringIO(with_papers))] == ["L-1", "L-1"]
 
 
 @pytest.mark.parametrize(("report", "who"), [("subject-after", "carol"), ("organisation-after", "harbor-cyber")])
@@ -286,3 +325,196 @@ def test_a_database_without_the_index_is_unavailable(
 ) -> None:
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
     assert shell("log", "query").code == 4
+
+
+def test_a_missing_entry_is_named_and_no_export_is_left_behind(auditor: Shell, tmp_path: Path) -> None:
+    auditor("log", "query")
+    gone = newest_first()[3].log_index
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    lose(engine, gone)
+    engine.dispose()
+
+    file = tmp_path / "out.jsonl"
+    for arguments in (("query",), ("query", "--json"), ("export",), ("export", "--output", str(file))):
+        told = auditor("log", *arguments)
+        assert told.code == 1, arguments
+        assert f"entry {gone} of the log is missing" in told.err
+    assert list(tmp_path.glob("out*")) == []
+
+
+@pytest.fixture
+def host(auditor: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The same on a machine that has the sealed log."""
+    for name, path in (("LEDGER", "ledger"), ("WITNESS", "witness"), ("LOG_KEY", "log.key")):
+        monkeypatch.setenv(f"POLICY_ENGINE_{name}", str(tmp_path / path))
+    seal(tmp_path)
+    return auditor
+
+
+def seal(folder: Path) -> SealedYear:
+    engine = open_database(f"sqlite:///{folder / 'cli.db'}")
+    sealed = open_sealing(Settings(), LogEntries(engine)).seal()
+    engine.dispose()
+    assert sealed is not None
+    return sealed
+
+
+def test_where_the_sealed_log_is_answers_have_the_root_of_the_checkpoint(host: Shell, tmp_path: Path) -> None:
+    sealed = seal(tmp_path)
+    at = {
+        "size": sealed.end,
+        "root": base64.b64encode(sealed.signed.checkpoint.root).decode(),
+        "checkpoint": {"origin": "policy-engine.local/log/2026", "size": sealed.end},
+    }
+    first = host("log", "query", "--limit", "2", "--json").json
+    assert first["as_of"] == at
+    assert host("log", "query", "--stats", "day", "--json").json["as_of"] == at
+    assert host("log", "export", "--output", str(tmp_path / "a"), "--json").json["as_of"] == at
+
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    put(engine, entered(9, first=sealed.end, seed=8, changes_too=False))
+    engine.dispose()
+    told = host("log", "query", "--json")
+    assert told.json["as_of"] == at
+    assert "9 newer entries of the log are not sealed yet" in told.err
+
+    seal(tmp_path)
+    assert host("log", "query", "--json").json["as_of"]["size"] == sealed.end + 9
+    following = host("log", "query", "--limit", "2", "--cursor", first["next_cursor"], "--json").json
+    assert following["as_of"] == at
+    export = ("log", "export", "--size", str(sealed.end), "--output", str(tmp_path / "b"), "--json")
+    assert host(*export).json["as_of"] == at
+
+
+def test_a_sealed_log_of_another_database_lends_no_root(host: Shell, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    with writing(engine) as writer:
+        writer.exec_driver_sql("DROP TRIGGER decisions_refuse_update")
+        writer.exec_driver_sql("UPDATE decisions SET body = '{}' WHERE log_index = ?", (GIVEN[-1].log_index,))
+    engine.dispose()
+    told = host("log", "query", "--json")
+    assert told.code == 0
+    assert told.json["as_of"]["root"] is None
+    assert "no root is given" in told.err
+
+
+def test_the_key_of_cursors_is_one_for_every_process_with_the_signing_key(tmp_path: Path) -> None:
+    keys = [Settings(log_key=tmp_path / name) for name in ("a", "a", "b")]
+    first, again, other = map(cursor_key, keys)
+    assert first == again != other
+    assert len(first) == 32
+    assert first != bytes.fromhex((tmp_path / "a").read_text())
+
+
+def event_of(kind: type[Event]) -> Event:
+    """Any event of the kind that people may do."""
+    return msgspec.convert(_filled(kind), kind)
+
+
+def _filled(kind: type[Any]) -> dict[str, Any]:
+    some: dict[str, Any] = {
+        "freeze": {"id": "F-1", "scope": {}, "authority": "a", "reason": "r", "start": "2026-01-01T00:00:00Z"},
+        "hold": {"id": "H-1", "scope": {"everything": True}, "reason": "r"},
+        "key": {"subject": "s", "model": "m", "action": "infer", "purpose": "p", "rule": "R"},
+        "in_force": "2026-01-01T00:00:00Z",
+        "effective": None,
+        "rollback": True,
+        "outcome": "refused",
+        "withdraws": [],
+        "reports": [],
+        "rights": ["decide"],
+        "assertable": [],
+    }
+    told = {}
+    for one in fields(kind):
+        kinds = get_type_hints(kind)[one.name]
+        told[one.name] = 1 if kinds is int else "text" if kinds is str else some.get(one.name)
+    return told
+
+
+def test_changes_of_every_kind_are_listed_shown_and_named_by_the_id_of_their_entry(
+    shell: Shell, tmp_path: Path
+) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    desk = DeskLog(engine)
+    for number, (kind, event) in enumerate(KINDS.items()):
+        at = parse_instant("2026-06-01") + timedelta(days=number)
+        entry = Entry(id=f"e-{kind}", at=at, actor=Actor(key="k-1", person="pia"), event=event_of(event))
+        desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
+    engine.dispose()
+
+    listed = shell("log", "changes", "--json").json
+    assert [one["change"]["kind"] for one in listed["changes"]] == list(reversed(KINDS))
+    assert [one["log_index"] for one in listed["changes"]] == sorted(range(len(KINDS)), reverse=True)
+    assert listed["more"] is False
+    told = shell("log", "changes")
+    assert all(f"e-{kind}" in told.out for kind in KINDS)
+    assert "pia" in told.out
+    assert "k-1" in told.out
+
+    freezes = shell("log", "changes", "--kind", "freeze", "--json").json["changes"]
+    assert [one["change"]["kind"] for one in freezes] == ["freeze.lifted", "freeze.lift_asked", "freeze.declared"]
+    one = shell("log", "changes", "--kind", "key.revoked", "--from", "2026-06-02", "--json").json["changes"]
+    assert [found["change"]["id"] for found in one] == ["e-key.revoked"]
+    assert shell("log", "changes", "--to", "2026-06-01", "--json").json["changes"] == []
+    few = shell("log", "changes", "--limit", "2", "--json").json
+    assert (len(few["changes"]), few["more"]) == (2, True)
+    assert "there are earlier ones" in shell("log", "changes", "--limit", "2").out
+
+    for kind in KINDS:
+        document = shell("log", "show", f"e-{kind}", "--json").json
+        assert document["change"]["kind"] == kind
+        told = shell("log", "show", f"e-{kind}")
+        assert told.code == 0
+        assert kind in told.out
+    overrides = shell("log", "query", "--report", "overrides").out
+    assert all(f"e-{kind}" in overrides for kind in ("freeze.declared", "freeze.lifted", "review.closed"))
+
+
+def test_a_kind_of_change_that_is_none_is_wrong_usage(auditor: Shell) -> None:
+    told = auditor("log", "changes", "--kind", "decision")
+    assert told.code == 2
+    assert "freeze.declared" in told.err
+    assert auditor("log", "changes", "--from", "soon").code == 2
+
+
+def lines_with(text: str, word: str) -> list[str]:
+    return [line for line in text.splitlines() if word in line]
+
+
+def test_through_a_pipe_a_row_is_a_line_whatever_the_width(auditor: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    told = auditor("log", "query", "--limit", "5").out
+    for one in newest_first()[:5]:
+        (line,) = lines_with(told, one.id)
+        assert str(one.log_index) in line
+        assert one.read.reason_code in line
+    record = auditor("log", "show", newest_first()[0].id).out
+    assert lines_with(record, newest_first()[0].read.policy_version)
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_ids_stand_on_one_line_and_what_is_left_out_is_said(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(
+        log_report, "out", Console(file=screen, force_terminal=True, width=width, highlight=False, soft_wrap=True)
+    )
+    ids = [f"01K9Z5C0V4R8M2Q7T1X3Y6W0A{digit}" for digit in "BCD"]
+    decisions = tuple(
+        Logged(log_index=one.log_index, id=name, at=one.at, body=one.body)
+        for name, one in zip(ids, GIVEN, strict=False)
+    )
+    log_report.tell_page(Page(decisions=decisions, next_cursor=None, as_of=AsOf(size=3), retired=()))
+    for name in ids:
+        assert len(lines_with(screen.getvalue(), name)) == 1
+    assert "not shown for want of room: log index" in screen.getvalue()
+
+
+@pytest.mark.parametrize("command", ["query", "export", "changes"])
+def test_a_period_that_ends_before_it_begins_is_wrong_usage(auditor: Shell, command: str) -> None:
+    told = auditor("log", command, "--from", "2026-06-12", "--to", "2026-06-11")
+    assert told.code == 2
+    assert "before `from`" in told.err
+    assert auditor("log", command, "--from", "2026-06-12", "--to", "2026-06-12").code == 0

@@ -22,6 +22,7 @@ from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.service.export import COLUMNS, FORMS, WINDOW, Form, export, neutral
 from policy_engine.service.inspect import AsOf, Inspector, read_filters
+from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged
 from policy_engine.store.desk_log import DeskLog
@@ -38,7 +39,11 @@ class Room:
 
     inspector: Inspector
     indexer: Indexer
-    sealed: list[tuple[int, str]]
+    sealed: list[Tree]
+
+
+def tree(size: int, root: str = "root") -> Tree:
+    return Tree(log_size=size, origin="here/2026", size=size - 7, root=root)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +54,18 @@ def room(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     put(engine, GIVEN)
     indexer = Indexer(engine)
     indexer.catch_up(10**6)
-    sealed: list[tuple[int, str]] = []
+    sealed: list[Tree] = []
+
+    def trees(size: int | None) -> Tree | None:
+        return next((one for one in reversed(sealed) if size in (None, one.log_size)), None)
+
     yield Room(
         Inspector(
             index=DecisionIndex(engine),
             indexer=indexer,
             desk_log=DeskLog(engine),
-            sealed=lambda: sealed[-1] if sealed else None,
+            cursor_key=b"k",
+            trees=trees,
         ),
         indexer,
         sealed,
@@ -80,17 +90,17 @@ def test_pages_of_any_length_are_together_the_whole_of_the_log_that_the_first_wa
     room: Room, filters: dict[str, str], limits: list[int], size: int
 ) -> None:
     asked = read_filters(filters)
-    room.sealed[:] = [(size, "root")]
+    room.sealed[:] = [tree(size)]
     whole = room.inspector.index.page(asked, size=size, after=None, limit=10_000)
     found: list[Logged] = []
     cursor, number = None, 0
     while True:
         page = room.inspector.page(asked, limit=limits[number % len(limits)], cursor=cursor)
-        assert page.as_of == AsOf(size=size, root="root")
+        assert page.as_of == AsOf(size=size, tree=tree(size))
         found += page.decisions
         number += 1
         # A newer checkpoint changes nothing for who has begun.
-        room.sealed[:] = [(SIZE, "newer")]
+        room.sealed[:] = [tree(size), tree(SIZE + 1, "newer")]
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -101,19 +111,30 @@ def test_pages_of_any_length_are_together_the_whole_of_the_log_that_the_first_wa
 
 def test_without_checkpoints_the_log_is_what_is_indexed_and_has_no_root(room: Room) -> None:
     room.sealed.clear()
-    assert room.inspector.pin() == AsOf(size=SIZE, root=None)
+    assert room.inspector.pin() == AsOf(size=SIZE)
+    assert room.inspector.pin().document() == {"size": SIZE, "root": None}
 
 
-def test_a_checkpoint_of_more_than_is_indexed_lends_no_root(room: Room) -> None:
-    room.sealed[:] = [(SIZE + 1, "root")]
-    assert room.inspector.pin() == AsOf(size=SIZE, root=None)
+def test_a_checkpoint_of_more_than_is_indexed_lends_no_root_but_that_of_what_is_indexed(room: Room) -> None:
+    room.sealed[:] = [tree(SIZE + 1)]
+    assert room.inspector.pin() == AsOf(size=SIZE)
+    room.sealed[:] = [tree(SIZE, "earlier"), tree(SIZE + 1)]
+    pinned = room.inspector.pin()
+    assert pinned == AsOf(size=SIZE, tree=tree(SIZE, "earlier"))
+    assert pinned.document() == {
+        "size": SIZE,
+        "root": "earlier",
+        "checkpoint": {"origin": "here/2026", "size": SIZE - 7},
+    }
 
 
 def test_what_was_just_recorded_is_indexed_before_it_is_asked_for(migrated: Path, tmp_path: Path) -> None:
     shutil.copyfile(migrated, tmp_path / "a.db")
     engine = open_database(f"sqlite:///{tmp_path / 'a.db'}")
     put(engine, GIVEN)
-    inspector = Inspector(index=DecisionIndex(engine), indexer=Indexer(engine), desk_log=DeskLog(engine))
+    inspector = Inspector(
+        index=DecisionIndex(engine), indexer=Indexer(engine), desk_log=DeskLog(engine), cursor_key=b"k"
+    )
     assert inspector.pin().size == SIZE
 
     put(engine, entered(1_500, first=SIZE))
@@ -144,7 +165,7 @@ def test_an_index_that_cannot_be_brought_up_to_date_answers_of_what_it_has(migra
     indexer = Indexer(engine)
     indexer.catch_up(10**6)
     put(engine, GIVEN[10:])
-    inspector = Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine))
+    inspector = Inspector(index=DecisionIndex(engine), indexer=indexer, desk_log=DeskLog(engine), cursor_key=b"k")
     with writing(engine):
         assert inspector.pin().size == GIVEN[9].log_index + 1
     assert inspector.pin().size == SIZE

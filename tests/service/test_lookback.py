@@ -13,6 +13,7 @@ import pytest
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
 from policy_engine.domain.rules import NO_GRANT_RULE, Effect
+from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.policy.judge import Judge
 from policy_engine.service.lookback import LOOKED_AT_ONCE, Found, Looked, NotJudged, Told, lookback
 from policy_engine.store.desk_log import DeskLog
@@ -92,11 +93,25 @@ def test_the_period_is_half_open(sealed: Sealed) -> None:
     assert looked(sealed, "VENDOR-REGION")[-1] == Looked(decisions=1, allows=1, at=BEGIN, known=True)
 
 
-def test_a_rule_that_no_book_had_is_told_as_unknown_and_one_of_a_given_book_is_known(sealed: Sealed) -> None:
+def test_a_rule_that_no_book_had_is_refused_also_of_an_empty_period(sealed: Sealed) -> None:
+    with pytest.raises(MalformedRequest, match="NO-SUCH-RULE"):
+        looked(sealed, "NO-SUCH-RULE")
+    with pytest.raises(MalformedRequest, match="NO-SUCH-RULE"):
+        looked(sealed, "NO-SUCH-RULE", judge=SHIPPED)
     sealed.decide()
-    last = looked(sealed, "NO-SUCH-RULE")[-1]
-    assert isinstance(last, Looked)
-    assert not last.known
+    with pytest.raises(MalformedRequest, match="NO-SUCH-RULE"):
+        looked(sealed, "NO-SUCH-RULE")
+
+
+def test_a_period_that_ends_before_it_begins_is_refused(sealed: Sealed) -> None:
+    parts = sealed.parts
+    roster = parts.desk.view.refresh().roster
+    with pytest.raises(MalformedRequest, match="before `from`"):
+        lookback(parts.desk_log, parts.past, roster, rule="VENDOR-REGION", start=END, end=BEGIN)
+
+
+def test_a_rule_of_a_given_book_is_known(sealed: Sealed) -> None:
+    sealed.decide()
     row = replace(SHIPPED.book.rows[0], id="NO-SUCH-RULE")
     last = looked(sealed, "NO-SUCH-RULE", judge=Judge(with_row(SHIPPED.book, row)))[-1]
     assert isinstance(last, Looked)

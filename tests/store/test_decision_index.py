@@ -14,9 +14,9 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Engine, delete, select, update
 
-from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
-from policy_engine.formats.record_reader import RecordedDecision
+from policy_engine.formats.record_reader import RecordedDecision, RecordedFinding, RecordedPaper
 from policy_engine.store.database import is_postgresql, reading, writing
 from policy_engine.store.decision_index import (
     COLUMNS,
@@ -29,10 +29,11 @@ from policy_engine.store.decision_index import (
     Logged,
     Position,
     page_query,
+    used_authorisations,
 )
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks
-from tests.records import BEGIN, Entered, entered, put
+from tests.records import BEGIN, Entered, entered, lose, put
 from tests.store.conftest import Store, refusing_inserts
 from tests.store.samples import record
 
@@ -86,9 +87,10 @@ def meets(one: Entered, filters: Filters) -> bool:
         "request_id": filters.request_id in (None, asked.request_id),
         "authorisation": filters.authorisation is None
         or any(
-            paper.id == filters.authorisation and paper.state == "usable"
-            for party in told.parties
-            for paper in party.authorisations
+            filters.authorisation in row.authorisations
+            for row in findings
+            if (row.effect, row.state) == ("permit", "deciding")
+            or row.rule in {name for other in findings if other.state == "lifted" for name in other.lifters}
         ),
     }
     assert set(tests) == {one.name for one in fields(Filters)}
@@ -479,3 +481,60 @@ def test_an_index_out_of_reach_is_unavailable(postgres_store: Store) -> None:
     for ask in (index.size, indexer.behind, indexer.rebuild, lambda: indexer.catch_up(1), lambda: index.find("x")):
         with pytest.raises(LogUnavailable):
             ask()
+
+
+def test_a_record_that_is_indexed_and_gone_is_damage_that_names_its_entry(sqlite_store: Store) -> None:
+    engine, index = indexed(sqlite_store)
+    gone = [GIVEN[200].log_index, GIVEN[100].log_index]
+    lose(engine, *gone)
+
+    missing = f"entry {min(gone)} of the log is missing"
+    with pytest.raises(LogDamaged, match=missing):
+        index.page(Filters(), size=SIZE, after=None, limit=1_000)
+    with pytest.raises(LogDamaged, match=missing):
+        index.since(Filters(), size=SIZE, begin=0, width=SIZE)
+    found = index.page(Filters(end=GIVEN[90].at), size=SIZE, after=None, limit=1_000)
+    assert ids(found) == expected(Filters(end=GIVEN[90].at))
+
+
+def a_row(
+    rule: str, effect: str, state: str, lifters: tuple[str, ...] = (), papers: tuple[str, ...] = ()
+) -> RecordedFinding:
+    return RecordedFinding(
+        rule=rule,
+        regime="us-ear",
+        effect=effect,
+        state=state,
+        codes=("X",),
+        hold=False,
+        lifted_by=lifters[0] if lifters else None,
+        review=None,
+        lifters=lifters,
+        authorisations=papers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "used"),
+    [
+        ([a_row("NOTE", "note", "note", papers=("L-1",)), a_row("G", "permit", "deciding")], set()),
+        (
+            [a_row("NOTE", "note", "note", papers=("L-1", "L-2")), a_row("B", "deny", "lifted", ("NOTE",))],
+            {"L-1", "L-2"},
+        ),
+        ([a_row("NOTE", "note", "note", papers=("L-1",)), a_row("B", "deny", "lifted", ("OTHER",))], set()),
+        ([a_row("NOTE", "note", "note", papers=("L-1",)), a_row("B", "deny", "lifted", ("A", "NOTE"))], {"L-1"}),
+        ([a_row("G", "permit", "deciding", papers=("L-1",))], {"L-1"}),
+        ([a_row("G", "permit", "note", papers=("L-1",))], set()),
+        ([a_row("B", "deny", "lifted", ("holds:us-ear/licence",))], {"L-1", "L-3"}),
+        ([a_row("B", "deny", "lifted", ("statement:uvl & !person-listed:UVL",))], set()),
+    ],
+)
+def test_an_authorisation_is_used_where_it_lifted_or_carried_the_grant(
+    rows: list[RecordedFinding], used: set[str]
+) -> None:
+    told = next(one.read for one in GIVEN if one.read.parties)
+    states = {"L-1": "usable", "L-2": "full", "L-3": "usable"}
+    papers = tuple(RecordedPaper(id=name, state=state) for name, state in states.items())
+    parties = (replace(told.parties[0], authorisations=papers), *told.parties[1:])
+    assert used_authorisations(replace(told, findings=tuple(rows), parties=parties)) == used

@@ -1,0 +1,77 @@
+"""The changes on record as they stand in the log, newest first: what auditors look up beside the decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, Select, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy_engine.domain.ports import LogUnavailable
+from policy_engine.store.database import NotDurable, reading, reason_of
+from policy_engine.store.tables import changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedChange:
+    """A change as it stands in the log: its number, its id, its kind, its instant, the key that did it with the person
+    that the key is bound to, and the bytes."""
+
+    log_index: int
+    id: str
+    kind: str
+    at: datetime
+    actor: str
+    person: str | None
+    body: bytes
+
+
+class ChangeList:
+    """Reads the changes; methods raise `LogUnavailable` when the database cannot be reached."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def newest(
+        self, kinds: Sequence[str], *, start: datetime | None, end: datetime | None, limit: int
+    ) -> tuple[LoggedChange, ...]:
+        """Up to `limit` changes of some kinds, of every kind where none is named, from `start` on and before `end`,
+        the last recorded first."""
+        columns = changes.c
+        query = _CHANGES.order_by(columns.log_index.desc()).limit(limit)
+        if kinds:
+            query = query.where(columns.kind.in_(kinds))
+        if start is not None:
+            query = query.where(columns.at >= start)
+        if end is not None:
+            query = query.where(columns.at < end)
+        return self._read(query)
+
+    def find(self, change_id: str) -> LoggedChange | None:
+        """A change by its id."""
+        return next(iter(self._read(_CHANGES.where(changes.c.id == change_id))), None)
+
+    def _read(self, query: Select[Any]) -> tuple[LoggedChange, ...]:
+        try:
+            with reading(self._engine) as reader:
+                return tuple(map(_change, reader.execute(query)))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise LogUnavailable(reason_of(error)) from error
+
+
+_CHANGES = select(changes)
+
+
+def _change(row: Row[Any]) -> LoggedChange:
+    return LoggedChange(
+        log_index=row.log_index,
+        id=row.id,
+        kind=row.kind,
+        at=row.at,
+        actor=row.actor,
+        person=row.person,
+        body=row.body,
+    )
