@@ -16,7 +16,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli import log_report as tell
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.export import FORMS, export
@@ -25,7 +26,6 @@ from policy_engine.service.retired import RecordRetired
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.wiring import Settings
 
 app = typer.Typer(
     help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
@@ -98,7 +98,7 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _open_inspector() -> Iterator[Inspector]:
     """The log of the settings' database, indexed up to now. Raises the store's errors."""
-    engine = open_database(Settings().database_url)
+    engine = open_database(settings_with_database().database_url)
     try:
         indexer = Indexer(engine)
         _index(indexer)
@@ -290,11 +290,8 @@ def export_log(
             sys.stdout.buffer.flush()
             err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
             return
-        # What is half written never has the name that was asked for.
-        partial = output.with_name(f"{output.name}.partial")
-        with partial.open("wb") as file:
+        with writing_to(output) as file:
             digest, length = _write(file, inspector, filters, as_of, form)
-        partial.replace(output)
     if as_json:
         written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": tell.as_of_document(as_of)}
         print_json({**written, **tell.retired_document(retired)})
