@@ -16,7 +16,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli import log_report as tell
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.ports import LogDamaged
@@ -111,7 +112,7 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
 def _open_inspector() -> Iterator[Inspector]:
     """The log of the settings' database, indexed up to now; an entry that is missing from it ends the command with a
     sentence and exit code 1. Raises the store's other errors."""
-    settings = Settings()
+    settings = settings_with_database()
     engine = open_database(settings.database_url)
     try:
         indexer = Indexer(engine)
@@ -401,14 +402,8 @@ def export_log(
             sys.stdout.buffer.flush()
             err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
             return
-        # What is half written never has the name that was asked for.
-        partial = output.with_name(f"{output.name}.partial")
-        try:
-            with partial.open("wb") as file:
-                digest, length = _write(file, inspector, filters, as_of, form)
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
+        with writing_to(output) as file:
+            digest, length = _write(file, inspector, filters, as_of, form)
     if as_json:
         written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": as_of.document()}
         print_json({**written, **tell.retired_document(retired)})

@@ -518,3 +518,21 @@ def test_a_period_that_ends_before_it_begins_is_wrong_usage(auditor: Shell, comm
     assert told.code == 2
     assert "before `from`" in told.err
     assert auditor("log", command, "--from", "2026-06-12", "--to", "2026-06-12").code == 0
+
+
+def test_an_export_to_a_device_writes_it_and_one_to_a_full_device_is_a_sentence(auditor: Shell) -> None:
+    told = auditor("log", "export", "--output", "/dev/full")
+    assert (told.code, told.err) == (4, "the output cannot be written: no space left on device\n")
+    assert Path("/dev/full").is_char_device()
+    assert not Path("/dev/full.partial").exists()
+
+
+def test_a_query_of_a_database_that_is_not_there_makes_none(
+    auditor: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "mistyped.db"
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{path}")
+    told = auditor("log", "query")
+    assert (told.code, f"there is no database at `{path}`" in told.err, path.exists()) == (4, True, False)
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", "sqlite://")
+    assert auditor("log", "query").code == 2
