@@ -67,6 +67,7 @@ COLUMNS: Final = (
     "gateway",
     "policy_version",
     "request_id",
+    "caller",
 )
 """What a decision has one of, or none."""
 
@@ -90,7 +91,7 @@ class Filters:
     `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
     incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
     the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state. `authorisation` is
-    one by which something was lifted or granted, see `used_authorisations`.
+    one by which something was lifted or granted, see `used_authorisations`. `caller` is the id of the key that asked.
     """
 
     start: datetime | None = None
@@ -112,6 +113,7 @@ class Filters:
     policy_version: str | None = None
     request_id: str | None = None
     authorisation: str | None = None
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
