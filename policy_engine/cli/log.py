@@ -19,8 +19,9 @@ from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
-from policy_engine.domain.instants import InstantError, parse_instant
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogDamaged
+from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
@@ -74,6 +75,11 @@ REPORTS: Final = {
         "subject-after:alice@2026-06-12T21:21:00Z",
     ),
     "organisation-after": ("ID@INSTANT", "the same of an organisation", "organisation-after:alder-bank@2026-06-12"),
+    "revocation": (
+        "NAME",
+        "decisions since a key, an authorisation or a membership was revoked, which the log knows when",
+        "revocation:alder-bank/glasswing",
+    ),
     "overrides": (None, "freezes and their lifting, releases and refusals of reviews", "overrides"),
     "book": ("INSTANT", "the book in force at an instant, and who approved it", "book:2026-06-20T15:00:00Z"),
 }
@@ -263,6 +269,8 @@ def _made_report(
                 raise MalformedRequest(FieldFault(field="--report", message=str(error))) from error
             found = inspector.book_at(at)
             return tell.book_document(found), partial(tell.tell_book, found)
+        case "revocation":
+            return _made_revocation(inspector, value, given, limit)
         case _:
             filters = _decisions_of(name, value, given)
             page = inspector.page(filters, limit=limit, cursor=None)
@@ -271,6 +279,44 @@ def _made_report(
             counts = inspector.statistics(filters, "decision")
             document = {**tell.statistics_document(counts), **tell.page_document(page)}
             return document, partial(tell.tell_decisions, counts, page)
+
+
+def _made_revocation(
+    inspector: Inspector, value: str, given: Mapping[str, str], limit: int
+) -> tuple[dict[str, object], Callable[[], None]]:
+    found = inspector.revocations(value)
+    if len(found) != 1:
+        told = "; ".join(f"{one.what} at {format_instant(one.at)}" for one in found)
+        why = (
+            f"`{shown(value)}` names several: {told}; write ORGANISATION/CONSORTIUM, or subject-after:ID@INSTANT"
+            if found
+            else f"the log knows no key, authorisation or membership `{shown(value)}` that was revoked or has ended;"
+            " with an instant of your own, write subject-after:ID@INSTANT or organisation-after:ID@INSTANT"
+        )
+        raise MalformedRequest(FieldFault(field="--report", message=why))
+    (over,) = found
+    asked = {"from": format_instant(over.at), **given}
+    if over.organisation is not None:
+        asked["organisation"] = over.organisation
+    filters = read_filters(asked, caller=over.caller)
+    if filters.start is not None and filters.start < over.at:
+        filters = replace(filters, start=over.at)
+    page = inspector.page(filters, limit=limit, cursor=None)
+    tell.tell_retired(page.retired)
+    _tell_unsealed(inspector, page.as_of)
+    counts = inspector.statistics(filters, "decision")
+    document = {
+        "revocation": {"what": over.what, "at": format_instant(over.at), "change": over.change},
+        **tell.statistics_document(counts),
+        **tell.page_document(page),
+    }
+
+    def speak() -> None:
+        by = "" if over.change is None else f" by the change {over.change}"
+        out.print(f"{over.what} at {format_instant(over.at)}{by}", markup=False)
+        tell.tell_decisions(counts, page)
+
+    return document, speak
 
 
 def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:

@@ -31,6 +31,7 @@ from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
+from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.trees import Tree, Trees, no_trees
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, Position, Touch
 
@@ -84,13 +85,13 @@ PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
 """Every filter that may be asked for, with what is wrong with a text for it."""
 
 
-def read_filters(given: Mapping[str, str], *, authorisation: str | None = None) -> Filters:
-    """The filters in texts by the names of `PARAMETERS`, with an authorisation where a report asks for one.
+def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, caller: str | None = None) -> Filters:
+    """The filters in texts by the names of `PARAMETERS`, with an authorisation or a key where a report asks for one.
 
     Raises `MalformedRequest`, which names each that is wrong.
     """
     faults: list[FieldFault] = []
-    values: dict[str, str | bool | datetime | None] = {"authorisation": authorisation}
+    values: dict[str, str | bool | datetime | None] = {"authorisation": authorisation, "caller": caller}
     for name, text in given.items():
         test = PARAMETERS.get(name)
         if test is None:
@@ -318,6 +319,10 @@ class Inspector:
             for change in self._desk_log.changes(OVERRIDES)
             if (start is None or change.at >= start) and (end is None or change.at < end)
         )
+
+    def revocations(self, name: str) -> tuple[Revocation, ...]:
+        """What was revoked under a name, the earliest first. Also raises `MembersUnavailable`."""
+        return revocations_of(self._desk_log, name)
 
     def book_at(self, at: datetime) -> BookAt:
         """The book in force at an instant, as everything that is recorded by now says."""

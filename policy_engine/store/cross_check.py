@@ -30,7 +30,7 @@ from policy_engine.formats.record_columns import (
     said_by_record,
 )
 from policy_engine.store.database import NotDurable, Reader, reading, reason_of
-from policy_engine.store.decision_index import SLICE, _derive, _entries, _next_index
+from policy_engine.store.decision_index import SLICE, derive, entries_between, next_index
 from policy_engine.store.members import KINDS, read_recorded, row_bytes
 from policy_engine.store.tables import (
     blobs,
@@ -142,7 +142,7 @@ class CrossCheck:
     def index(self, told: Told) -> Iterator[str]:
         """Where the index of decisions is not what follows from the records, as far as it has come."""
         with self._reading() as reader:
-            size = _next_index(reader)
+            size = next_index(reader)
         if size < 0:
             yield "the index is thrown away and made again just now"
             return
@@ -247,7 +247,7 @@ def _events(reader: Reader, *kinds: str) -> Iterator[Change]:
 
 def _indexed(reader: Reader, begin: int, end: int) -> tuple[int, str | None]:
     """How many marks follow from a slice of the log, and what the index has otherwise."""
-    derived = _derive(_entries(reader, begin, end))
+    derived = derive(entries_between(reader, begin, end))
     columns = decision_index.c
     query = select(decision_index).where(columns.log_index >= begin, columns.log_index < end)
     held = {row["log_index"]: dict(row) for row in reader.execute(query).mappings()}

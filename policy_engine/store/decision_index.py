@@ -67,6 +67,7 @@ COLUMNS: Final = (
     "gateway",
     "policy_version",
     "request_id",
+    "caller",
 )
 """What a decision has one of, or none."""
 
@@ -90,7 +91,7 @@ class Filters:
     `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
     incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
     the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state. `authorisation` is
-    one by which something was lifted or granted, see `used_authorisations`.
+    one by which something was lifted or granted, see `used_authorisations`. `caller` is the id of the key that asked.
     """
 
     start: datetime | None = None
@@ -112,6 +113,7 @@ class Filters:
     policy_version: str | None = None
     request_id: str | None = None
     authorisation: str | None = None
+    caller: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,7 @@ def used_authorisations(record: RecordedDecision) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Derived:
+class Derived:
     """What one slice of the log adds to the index."""
 
     rows: list[dict[str, object]]
@@ -216,7 +218,7 @@ class Indexer:
         """How many entries of the log are not indexed yet."""
         try:
             with reading(self._engine) as reader:
-                return max(0, _log_size(reader) - max(0, _next_index(reader)))
+                return max(0, _log_size(reader) - max(0, next_index(reader)))
         except (SQLAlchemyError, NotDurable) as error:
             raise LogUnavailable(reason_of(error)) from error
 
@@ -238,15 +240,15 @@ class Indexer:
         """One slice, in a transaction of its own; nought when there is none left."""
         while True:
             with reading(self._engine) as reader:
-                begin = _next_index(reader)
-                found = [] if begin == _REBUILDING else _entries(reader, begin, begin + limit)
+                begin = next_index(reader)
+                found = [] if begin == _REBUILDING else entries_between(reader, begin, begin + limit)
                 end = begin if begin == _REBUILDING else min(begin + limit, _log_size(reader))
             if begin == _REBUILDING:
                 self._throw_away()
                 continue
             if end <= begin:
                 return 0
-            derived = _derive(found)
+            derived = derive(found)
             with writing(self._engine) as writer:
                 # The row stays locked until the commit: whoever else read the same slice finds it done.
                 moved = writer.execute(
@@ -285,7 +287,8 @@ class Indexer:
             )
 
 
-def _next_index(reader: Reader) -> int:
+def next_index(reader: Reader) -> int:
+    """The log index that is to be indexed next; -1 while the index is being thrown away."""
     return int(reader.execute(select(decision_index_progress.c.next_index)).scalar_one())
 
 
@@ -297,7 +300,8 @@ def _log_size(reader: Reader) -> int:
     return int(reader.execute(select(NEXT_INDEX)).scalar_one())
 
 
-def _entries(reader: Reader, begin: int, end: int) -> Sequence[Row[*tuple[Any, ...]]]:
+def entries_between(reader: Reader, begin: int, end: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The decisions of an interval of log indexes, with the columns that the index is made from."""
     columns = decisions.c
     return reader.execute(
         select(
@@ -313,8 +317,9 @@ def _entries(reader: Reader, begin: int, end: int) -> Sequence[Row[*tuple[Any, .
     ).all()
 
 
-def _derive(entries: Sequence[Row[*tuple[Any, ...]]]) -> _Derived:
-    derived = _Derived([], [])
+def derive(entries: Sequence[Row[*tuple[Any, ...]]]) -> Derived:
+    """What the index has of some decisions, from the bytes of their records."""
+    derived = Derived([], [])
     for entry in entries:
         try:
             record = read_record(entry.body)
@@ -412,7 +417,7 @@ class DecisionIndex:
     def size(self) -> int:
         """How many entries of the log the index covers: those with a log index below it. Nought while it is rebuilt."""
         with self._reading() as reader:
-            return max(0, _next_index(reader))
+            return max(0, next_index(reader))
 
     def log_size(self) -> int:
         """How many entries the log has, indexed or not."""
@@ -495,7 +500,7 @@ class DecisionIndex:
     @contextmanager
     def _covering(self, size: int) -> Iterator[Reader]:
         with self._reading() as reader:
-            if _next_index(reader) < size:
+            if next_index(reader) < size:
                 raise LogUnavailable("the index of decisions does not reach that far yet")
             yield reader
 

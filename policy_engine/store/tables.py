@@ -442,6 +442,7 @@ decision_index: Final = Table(
             "gateway",
             "policy_version",
             "request_id",
+            "caller",
         )
     ),
     info=_DERIVED,

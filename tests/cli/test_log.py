@@ -25,17 +25,26 @@ from policy_engine.domain.changes import (
     BookProposed,
     Event,
     FreezeDeclared,
+    KeyRevoked,
 )
 from policy_engine.domain.freezes import Freeze, FreezeScope
-from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.ports import Entry
-from policy_engine.domain.roster import Authorisation, AuthorisationKind
+from policy_engine.domain.roster import (
+    Authorisation,
+    AuthorisationKind,
+    Consortium,
+    Membership,
+    MembershipStatus,
+    RosterRows,
+)
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import Logged
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
+from policy_engine.store.members import Members
 from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
 from tests.records import Entered, entered, lose, put
@@ -536,3 +545,109 @@ def test_a_query_of_a_database_that_is_not_there_makes_none(
     assert (told.code, f"there is no database at `{path}`" in told.err, path.exists()) == (4, True, False)
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", "sqlite://")
     assert auditor("log", "query").code == 2
+
+
+def member(status: MembershipStatus, start: str, end: str | None = None, *, of: str = "glasswing") -> Membership:
+    ended = None if end is None else parse_instant(end)
+    return Membership(
+        organisation="harbor-cyber",
+        consortium=of,
+        status=status,
+        valid=Validity(start=parse_instant(start), end=ended),
+    )
+
+
+def paper(name: str, end: str | None) -> Authorisation:
+    return Authorisation(
+        id=name,
+        regime="us-ear",
+        kind=AuthorisationKind.LICENCE,
+        holder="harbor-cyber",
+        models=("mythos-5",),
+        actions=("infer",),
+        valid=Validity(start=parse_instant("2026-01-01"), end=None if end is None else parse_instant(end)),
+    )
+
+
+NOON_OF_JUNE_1: Final = "2026-06-01T12:00:00.000000Z"
+
+
+def recorded(folder: Path, rows: RosterRows, at: str = "2026-06-01T12:00:00Z") -> None:
+    engine = open_database(f"sqlite:///{folder / 'cli.db'}")
+    Members(engine).record(rows, actor="t", reason="t", at=parse_instant(at))
+    engine.dispose()
+
+
+def revocation(shell: Shell, name: str) -> Any:
+    return shell("log", "query", "--report", f"revocation:{name}", "--limit", "1000", "--json").json
+
+
+def about(who: str) -> list[str]:
+    since = parse_instant(NOON_OF_JUNE_1)
+    return [
+        one.id
+        for one in newest_first()
+        if one.at >= since and any(party.organisation == who for party in one.read.parties)
+    ]
+
+
+def test_the_report_of_a_revoked_key_finds_the_instant_and_what_was_decided_for_it(
+    auditor: Shell, tmp_path: Path
+) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    desk = DeskLog(engine)
+    entry = Entry(
+        id="key-1-revoked", at=parse_instant(NOON_OF_JUNE_1), actor=Actor(key="k"), event=KeyRevoked(key="key-1")
+    )
+    desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
+    engine.dispose()
+    document = revocation(auditor, "key-1")
+    assert document["revocation"] == {"what": "key key-1 revoked", "at": NOON_OF_JUNE_1, "change": "key-1-revoked"}
+    since = parse_instant(NOON_OF_JUNE_1)
+    wanted = [one.id for one in newest_first() if one.at >= since and one.read.caller.id == "key-1"]
+    assert [one["answer"]["decision_id"] for one in document["decisions"]] == wanted
+    assert document["total"] == len(wanted) > 0
+    told = auditor("log", "query", "--report", "revocation:key-1").out
+    assert f"key key-1 revoked at {NOON_OF_JUNE_1} by the change key-1-revoked" in told
+    assert auditor("log", "query", "--report", "revocation:key-2").code == 2
+
+
+def test_the_report_of_an_authorisation_or_a_membership_that_is_over_finds_the_instant(
+    auditor: Shell, tmp_path: Path
+) -> None:
+    active, suspended = MembershipStatus.ACTIVE, MembershipStatus.SUSPENDED
+    begun, noon = "2026-01-01", NOON_OF_JUNE_1
+    rows = RosterRows(
+        organisations=tuple(row for row in DEMO.organisations if row.id == "harbor-cyber"),
+        consortia=tuple(Consortium(id=name) for name in ("glasswing", "other", "third", "stays")),
+        authorisations=(paper("L-over", noon), paper("L-stays", None)),
+        memberships=(
+            member(active, begun, noon),
+            member(active, begun, noon, of="other"),
+            member(suspended, noon, of="other"),
+            member(active, begun, of="third"),
+            member(active, begun, of="stays"),
+        ),
+    )
+    recorded(tmp_path, rows, "2026-05-01T00:00:00Z")
+    recorded(tmp_path, RosterRows(memberships=(member(suspended, begun, of="third"),)))
+    for name, what in (
+        ("L-over", "authorisation L-over of harbor-cyber ended"),
+        ("harbor-cyber/glasswing", "membership of harbor-cyber in glasswing ended"),
+        ("harbor-cyber/other", "membership of harbor-cyber in other suspended"),
+        ("harbor-cyber/third", "membership of harbor-cyber in third suspended"),
+    ):
+        document = revocation(auditor, name)
+        assert document["revocation"] == {"what": what, "at": noon, "change": None}
+        found = {one["answer"]["decision_id"] for one in document["decisions"]}
+        assert set(about("harbor-cyber")) <= found
+        assert all(one["answer"]["decided_at"] >= noon for one in document["decisions"])
+    for name, why in (
+        ("L-stays", "knows no key"),
+        ("harbor-cyber/stays", "knows no key"),
+        ("nothing", "knows no key"),
+        ("harbor-cyber", "names several"),
+    ):
+        told = auditor("log", "query", "--report", f"revocation:{name}")
+        assert told.code == 2
+        assert why in told.err

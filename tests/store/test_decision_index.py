@@ -85,6 +85,7 @@ def meets(one: Entered, filters: Filters) -> bool:
         "gateway": filters.gateway in (None, told.caller.gateway),
         "policy_version": filters.policy_version in (None, told.policy_version),
         "request_id": filters.request_id in (None, asked.request_id),
+        "caller": filters.caller in (None, told.caller.id),
         "authorisation": filters.authorisation is None
         or any(
             filters.authorisation in row.authorisations
@@ -120,6 +121,7 @@ def values() -> dict[str, list[Any]]:
         found["gateway"].add(told.caller.gateway)
         found["policy_version"].add(told.policy_version)
         found["request_id"].add(asked.request_id)
+        found["caller"].add(told.caller.id)
         for party in told.parties:
             found["citizenship_country"] |= set(party.citizenships or ())
             found["organisation_country"] |= {party.incorporated, party.headquarters}
