@@ -25,7 +25,7 @@ from policy_engine.cli.output import Exit, err
 from policy_engine.cli.remote import Misused, Refused, ServiceUnavailable
 from policy_engine.cli.settings import DatabaseMissing, told
 from policy_engine.domain.facts import AssertedValueError
-from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.domain.ports import LogDamaged, LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.ledger.tiles import LogFault
@@ -77,6 +77,7 @@ _EXITS: dict[type[Exception], Exit] = {
     NotDurable: Exit.UNAVAILABLE,
     HistoryRefused: Exit.UNAVAILABLE,
     LogFault: Exit.UNAVAILABLE,
+    LogDamaged: Exit.FAILED,
     WitnessUnreadable: Exit.UNAVAILABLE,
 }
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NewType, TypeAlias
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from policy_engine.domain.ports import MembersUnavailable
 
@@ -39,6 +39,7 @@ Database: TypeAlias = Engine
 _WRITES: Final = "policy_engine_writes"
 _RETRIES: Final = 5
 _LOOK_AGAIN_SECONDS: Final = 0.000_2
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_BUSY_SNAPSHOT)
 _FULL: Final = (2, 3)  # SQLite's numbers for synchronous=FULL and EXTRA
 
 
@@ -192,40 +193,38 @@ def _begin_sqlite(connection: Connection) -> None:
     if not connection.get_execution_options().get(_WRITES, False):
         connection.exec_driver_sql("BEGIN")
         return
-    driver = connection.connection.dbapi_connection
-    if driver is None:
-        raise AssertionError("a transaction begins on an open connection")
-    cursor = driver.cursor()
-    try:
-        _begin_to_write(connection, cursor)
-    finally:
-        cursor.close()
+    limit = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    if not _gets_write_lock(connection, limit / 1000):
+        # Once more through SQLAlchemy, whose errors are those that everybody here knows.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={limit}")
 
 
-def _begin_to_write(connection: Connection, cursor: DBAPICursor) -> None:
-    """Take SQLite's only write lock soon after it is free.
+def _gets_write_lock(connection: Connection, seconds: float) -> bool:
+    """Begin with SQLite's only write lock soon after it is free; whether that came about in so many seconds.
 
     SQLite's own waiting sleeps longer each time, up to a tenth of a second: who waits then loses again and again to
-    who has just had the lock, and every decision of a group waits with it.
+    who has just had the lock, and every decision of a group waits with it. Raises `OperationalError`.
     """
-    cursor.execute("PRAGMA busy_timeout")
-    (limit,) = cursor.fetchone() or (0,)
-    cursor.execute("PRAGMA busy_timeout=0")
+    driver = connection.connection.dbapi_connection
+    if driver is None:
+        return False
+    cursor = driver.cursor()
     try:
-        deadline = monotonic() + limit / 1000
+        deadline = monotonic() + seconds
         while monotonic() < deadline:
             try:
                 cursor.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    break
+                if getattr(error, "sqlite_errorcode", None) not in _BUSY:
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from error
                 sleep(_LOOK_AGAIN_SECONDS)
             else:
-                return
-        # Once more through SQLAlchemy, whose errors are those that everybody here knows.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+                return True
+        return False
     finally:
-        cursor.execute(f"PRAGMA busy_timeout={int(limit)}")
+        cursor.close()
 
 
 def _open_postgresql(url: URL, lock_seconds: float) -> Engine:

@@ -53,7 +53,7 @@ class LogEntries:
                         select(table.c.log_index, at, table.c.body).where(table.c.id == entry_id)
                     ).first()
                     if row is not None:
-                        return LogEntry(index=row[0], at=row[1], body=row[2])
+                        return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
                 return None
         except (SQLAlchemyError, NotDurable) as error:
             raise LogUnavailable(reason_of(error)) from error
@@ -83,7 +83,7 @@ def _decisions(reader: Reader, first: int, count: int) -> list[LogEntry]:
         .order_by(decisions.c.log_index)
         .limit(count)
     )
-    return [LogEntry(index=row[0], at=row[1], body=row[2]) for row in reader.execute(query)]
+    return [LogEntry(index=row[0], at=row[1], body=_content(row[2])) for row in reader.execute(query)]
 
 
 def _changes(reader: Reader, first: int, count: int) -> list[LogEntry]:
@@ -93,7 +93,12 @@ def _changes(reader: Reader, first: int, count: int) -> list[LogEntry]:
         .order_by(changes.c.log_index)
         .limit(count)
     )
-    return [LogEntry(index=row[0], at=row[1], body=row[2]) for row in reader.execute(query)]
+    return [LogEntry(index=row[0], at=row[1], body=_content(row[2])) for row in reader.execute(query)]
+
+
+def _content(stored: bytes | str) -> bytes:
+    """The bytes of an entry. SQLite keeps a text in any column for whoever puts one there, around this program."""
+    return stored.encode() if isinstance(stored, str) else stored
 
 
 def _number(entry: LogEntry) -> int:
