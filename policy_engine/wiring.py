@@ -351,12 +351,14 @@ class KeepLog:
                 report(told)
 
         sealer = Repeating("log-sealer", seal, SEAL_SECONDS)
-        indexing = IndexerLoop(Indexer(engine), report=lambda fault: report(NotIndexed(fault)))
+        derived = open_database(self.settings.database_url, derived=True)
+        indexing = IndexerLoop(Indexer(derived), report=lambda fault: report(NotIndexed(fault)))
         indexing.start()
         while sealer.alive and indexing.alive and not ending(SEAL_SECONDS):
             pass
         sealer.close()
         indexing.close()
+        derived.dispose()
         engine.dispose()
 
 

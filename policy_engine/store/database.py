@@ -47,10 +47,12 @@ class NotDurable(Exception):
     """The database would lose what it said was committed; nothing may be started on it."""
 
 
-def open_database(url: str, *, lock_seconds: float = 5.0) -> Engine:
+def open_database(url: str, *, lock_seconds: float = 5.0, derived: bool = False) -> Engine:
     """The engine for `sqlite:///file` or `postgresql://...`; nothing is connected yet.
 
-    A transaction that waits longer than `lock_seconds` for a lock fails. Raises `ValueError` for any other URL, and for
+    `derived` is for what can be made again: on SQLite its commits are flushed with the next one of somebody else, and
+    a loss of power may take the last of them, whole and in order. Nothing else may be written through such an engine;
+    the log refuses it. A transaction that waits longer than `lock_seconds` for a lock fails. Raises `ValueError` for any other URL, and for
     SQLite without a file.
     """
     try:
@@ -59,7 +61,7 @@ def open_database(url: str, *, lock_seconds: float = 5.0) -> Engine:
         raise ValueError("the database URL cannot be read: write sqlite:///file or postgresql://...") from error
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":
-            return _open_sqlite(parsed, lock_seconds)
+            return _open_sqlite(parsed, lock_seconds, derived=derived)
         case "postgresql" | "postgresql+psycopg":
             return _open_postgresql(parsed, lock_seconds)
         case other:
@@ -144,7 +146,7 @@ def _discarded_after_error(connection: Connection) -> Iterator[None]:
         raise
 
 
-def _open_sqlite(url: URL, lock_seconds: float) -> Engine:
+def _open_sqlite(url: URL, lock_seconds: float, *, derived: bool) -> Engine:
     if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
         raise ValueError("SQLite needs a file: a database in memory is lost with the process")
     engine = create_engine(
@@ -153,7 +155,7 @@ def _open_sqlite(url: URL, lock_seconds: float) -> Engine:
         connect_args={"isolation_level": None, "timeout": lock_seconds},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "connect", _set_up_derived if derived else _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -166,6 +168,15 @@ def _set_up_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> 
         mode = _write_ahead(cursor)
         if mode != "wal":
             raise NotDurable(f"SQLite stays in journal mode `{mode}`: it has to be `wal`")
+    finally:
+        cursor.close()
+
+
+def _set_up_derived(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    _set_up_sqlite(connection, entry)
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA synchronous=NORMAL")
     finally:
         cursor.close()
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, event, insert, select
@@ -63,6 +65,14 @@ def test_nothing_starts_on_a_file_that_does_not_wait_for_the_disk(sqlite_store: 
 
         with pytest.raises(NotDurable, match="synchronous"):
             DecisionLog(engine)
+
+
+def test_the_log_takes_no_database_that_was_opened_for_what_is_derived(migrated: Path, tmp_path: Path) -> None:
+    shutil.copyfile(migrated, tmp_path / "derived.db")
+    engine = open_database(f"sqlite:///{tmp_path / 'derived.db'}", derived=True)
+    with pytest.raises(NotDurable, match="synchronous `1`"):
+        DecisionLog(engine)
+    engine.dispose()
 
 
 def test_nothing_starts_on_a_file_that_is_not_written_ahead(sqlite_store: Store) -> None:
