@@ -1,4 +1,4 @@
-"""The service over HTTP: one server process on one core, 64 connections from another, every decision durable.
+"""The service over HTTP: the service, its companion and the clients on all cores, every decision durable.
 
 `python -m benchmarks.service [--seconds 5] [--connections 64]`. The server runs on SQLite (WAL, synchronous=FULL) in a
 temporary folder with the demonstration roster; the load is a closed loop of one request that is allowed. Afterwards the
@@ -103,7 +103,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64])
     options = parser.parse_args(arguments)
-    cores = sorted(os.sched_getaffinity(0))
     sys.stdout.write(f"{'connections':>11} {'decisions/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'records':>9}\n")
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "service.db"
@@ -123,8 +122,6 @@ def main(arguments: Sequence[str]) -> None:
         # The command is this interpreter and this project.
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
             try:
-                os.sched_setaffinity(server.pid, {cores[0]})
-                os.sched_setaffinity(0, {cores[-1]})
                 token = _token(server)
                 _wait(port)
                 for connections in options.connections:
@@ -138,7 +135,6 @@ def main(arguments: Sequence[str]) -> None:
                     sys.stdout.write(f"{connections:11} {rate:12.0f} {p50 * 1000:8.2f} {p99 * 1000:8.2f} {logged:9}\n")
             finally:
                 server.terminate()
-                os.sched_setaffinity(0, set(cores))
 
 
 def _token(server: subprocess.Popen[str]) -> str:

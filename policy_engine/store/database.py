@@ -52,8 +52,8 @@ def open_database(url: str, *, lock_seconds: float = 5.0, derived: bool = False)
 
     `derived` is for what can be made again: on SQLite its commits are flushed with the next one of somebody else, and
     a loss of power may take the last of them, whole and in order. Nothing else may be written through such an engine;
-    the log refuses it. A transaction that waits longer than `lock_seconds` for a lock fails. Raises `ValueError` for any other URL, and for
-    SQLite without a file.
+    the log refuses it. A transaction that waits longer than `lock_seconds` for a lock fails. Raises `ValueError` for
+    any other URL, and for SQLite without a file.
     """
     try:
         parsed = make_url(url)
