@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, Row, Select, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from policy_engine.domain.ports import LogUnavailable
-from policy_engine.store.database import NotDurable, reading, reason_of
+from policy_engine.store.database import reading_log
 from policy_engine.store.tables import changes
 
 
@@ -55,11 +53,8 @@ class ChangeList:
         return next(iter(self._read(_CHANGES.where(changes.c.id == change_id))), None)
 
     def _read(self, query: Select[Any]) -> tuple[LoggedChange, ...]:
-        try:
-            with reading(self._engine) as reader:
-                return tuple(map(_change, reader.execute(query)))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return tuple(map(_change, reader.execute(query)))
 
 
 _CHANGES = select(changes)

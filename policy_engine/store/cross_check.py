@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Engine, Row, func, select, tuple_, type_coerce
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import Change, KeyCreated, KeyRevoked, MembersRecorded, ReviewClosed
-from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.change import decode_change, digest_of
 from policy_engine.formats.record_columns import (
     CHANGE_COLUMNS,
@@ -29,7 +26,7 @@ from policy_engine.formats.record_columns import (
     said_by_change,
     said_by_record,
 )
-from policy_engine.store.database import NotDurable, Reader, reading, reason_of
+from policy_engine.store.database import Reader, reading_log
 from policy_engine.store.decision_index import SLICE, derive, entries_between, next_index
 from policy_engine.store.members import KINDS, read_recorded, row_bytes
 from policy_engine.store.tables import (
@@ -68,7 +65,7 @@ class CrossCheck:
 
     def page(self, first: int, count: int) -> Sequence[LoggedRow]:
         """The rows of the log from a number on, at most so many."""
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             found = [*_decisions(reader, first, count), *_changes(reader, first, count)]
         # Two runs in order, which sorting only merges.
         return sorted(found, key=attrgetter("index"))[:count]
@@ -78,7 +75,7 @@ class CrossCheck:
         last = ""
         while True:
             query = select(blobs).where(blobs.c.digest > last).order_by(blobs.c.digest).limit(_CONTENTS_AT_ONCE)
-            with self._reading() as reader:
+            with reading_log(self._engine) as reader:
                 page = reader.execute(query).all()
             for row in page:
                 if digest_of(row.body) != row.digest:
@@ -89,7 +86,7 @@ class CrossCheck:
 
     def members(self) -> Iterator[str]:
         """Membership revisions whose rows are not those of which the change `members.recorded` has the digest."""
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             told = _events(reader, "members.recorded")
             digests = {one.event.revision: one.event for one in told if isinstance(one.event, MembersRecorded)}
             released = {
@@ -112,7 +109,7 @@ class CrossCheck:
     def keys(self) -> Iterator[str]:
         """Keys on file that are not those of which the changes `key.created` and `key.revoked` tell."""
         said: dict[str, tuple[object, ...]] = {}
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             for one in _events(reader, "key.created", "key.revoked"):
                 event = one.event
                 if isinstance(event, KeyCreated):
@@ -141,7 +138,7 @@ class CrossCheck:
 
     def index(self, told: Told) -> Iterator[str]:
         """Where the index of decisions is not what follows from the records, as far as it has come."""
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             size = next_index(reader)
         if size < 0:
             yield "the index is thrown away and made again just now"
@@ -149,25 +146,17 @@ class CrossCheck:
         derived = 0
         for begin in range(0, size, SLICE):
             end = min(begin + SLICE, size)
-            with self._reading() as reader:
+            with reading_log(self._engine) as reader:
                 marks, wrong = _indexed(reader, begin, end)
             if wrong is not None:
                 yield wrong
                 return
             derived += marks
             told(end, size)
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             marks = reader.scalar(select(func.count()).where(decision_marks.c.log_index < size)) or 0
         if marks != derived:
             yield f"the index has {marks} marks of decisions, and {derived} follow from the records"
-
-    @contextmanager
-    def _reading(self) -> Iterator[Reader]:
-        try:
-            with reading(self._engine) as reader:
-                yield reader
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
 
 
 def _decisions(reader: Reader, first: int, count: int) -> list[LoggedRow]:

@@ -24,7 +24,7 @@ import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
-from policy_engine.domain.ports import MembersUnavailable
+from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -99,6 +99,26 @@ def writing(engine: Engine) -> Iterator[Writer]:
             yield Writer(connection)
 
 
+@contextmanager
+def reading_log(engine: Engine) -> Iterator[Reader]:
+    """`reading`, for what is the log's. Raises `LogUnavailable` and nothing else of the database's."""
+    try:
+        with reading(engine) as reader:
+            yield reader
+    except (SQLAlchemyError, NotDurable) as error:
+        raise LogUnavailable(reason_of(error)) from error
+
+
+@contextmanager
+def writing_log(engine: Engine) -> Iterator[Writer]:
+    """`writing`, for what is the log's. Raises `LogUnavailable` and nothing else of the database's."""
+    try:
+        with writing(engine) as writer:
+            yield writer
+    except (SQLAlchemyError, NotDurable) as error:
+        raise LogUnavailable(reason_of(error)) from error
+
+
 _COMMIT_ON_DISK: Final = text("SELECT set_config('synchronous_commit', 'on', true)")
 
 
@@ -156,7 +176,7 @@ def _open_sqlite(url: URL, lock_seconds: float, *, derived: bool) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _set_up_derived if derived else _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", lambda connection: _begin_sqlite(connection, lock_seconds))
     return engine
 
 
@@ -200,16 +220,15 @@ def _ask_for_wal(cursor: DBAPICursor) -> str:
     return str((cursor.fetchone() or ("unknown",))[0])
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: Connection, lock_seconds: float) -> None:
     if not connection.get_execution_options().get(_WRITES, False):
         connection.exec_driver_sql("BEGIN")
         return
-    limit = int(connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
     connection.exec_driver_sql("PRAGMA busy_timeout=0")
-    if not _gets_write_lock(connection, limit / 1000):
+    if not _gets_write_lock(connection, lock_seconds):
         # Once more through SQLAlchemy, whose errors are those that everybody here knows.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={limit}")
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={int(lock_seconds * 1000)}")
 
 
 def _gets_write_lock(connection: Connection, seconds: float) -> bool:

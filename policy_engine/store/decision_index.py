@@ -36,13 +36,12 @@ from sqlalchemy import (
     type_coerce,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.store.changes import NEXT_INDEX
-from policy_engine.store.database import NotDurable, Reader, Writer, reading, reason_of, writing
+from policy_engine.store.database import Reader, Writer, reading_log, writing_log
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions
 
 SLICE: Final = 32
@@ -204,32 +203,23 @@ class Indexer:
     def catch_up(self, limit: int) -> int:
         """Index up to so many entries of the log, oldest first; how many were. Whatever was begun is finished first."""
         done = 0
-        try:
-            while done < limit:
-                taken = self._step(min(SLICE, limit - done))
-                if not taken:
-                    break
-                done += taken
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        while done < limit:
+            taken = self._step(min(SLICE, limit - done))
+            if not taken:
+                break
+            done += taken
         return done
 
     def behind(self) -> int:
         """How many entries of the log are not indexed yet."""
-        try:
-            with reading(self._engine) as reader:
-                return max(0, _log_size(reader) - max(0, next_index(reader)))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return max(0, _log_size(reader) - max(0, next_index(reader)))
 
     def rebuild(self, told: Callable[[int], None] = lambda _: None) -> int:
         """Throw the index away and make it again; how many entries of the log it covers then. `told` hears the same
         number on the way. Queries see a shorter log meanwhile."""
-        try:
-            with writing(self._engine) as writer:
-                writer.execute(update(decision_index_progress).values(next_index=_REBUILDING))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with writing_log(self._engine) as writer:
+            writer.execute(update(decision_index_progress).values(next_index=_REBUILDING))
         done = 0
         while taken := self.catch_up(SLICE):
             done += taken
@@ -239,7 +229,7 @@ class Indexer:
     def _step(self, limit: int) -> int:
         """One slice, in a transaction of its own; nought when there is none left."""
         while True:
-            with reading(self._engine) as reader:
+            with reading_log(self._engine) as reader:
                 begin = next_index(reader)
                 found = [] if begin == _REBUILDING else entries_between(reader, begin, begin + limit)
                 end = begin if begin == _REBUILDING else min(begin + limit, _log_size(reader))
@@ -249,7 +239,7 @@ class Indexer:
             if end <= begin:
                 return 0
             derived = derive(found)
-            with writing(self._engine) as writer:
+            with writing_log(self._engine) as writer:
                 # The row stays locked until the commit: whoever else read the same slice finds it done.
                 moved = writer.execute(
                     update(decision_index_progress)
@@ -275,11 +265,11 @@ class Indexer:
         for removal in removals:
             left = True
             while left:
-                with writing(self._engine) as writer:
+                with writing_log(self._engine) as writer:
                     if _held_next_index(writer) != _REBUILDING:
                         return
                     left = bool(writer.execute(removal).rowcount)
-        with writing(self._engine) as writer:
+        with writing_log(self._engine) as writer:
             writer.execute(
                 update(decision_index_progress)
                 .where(decision_index_progress.c.next_index == _REBUILDING)
@@ -416,12 +406,12 @@ class DecisionIndex:
 
     def size(self) -> int:
         """How many entries of the log the index covers: those with a log index below it. Nought while it is rebuilt."""
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             return max(0, next_index(reader))
 
     def log_size(self) -> int:
         """How many entries the log has, indexed or not."""
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             return _log_size(reader)
 
     def page(self, filters: Filters, *, size: int, after: Position | None, limit: int) -> tuple[Logged, ...]:
@@ -448,7 +438,7 @@ class DecisionIndex:
     def find(self, decision_id: str) -> Logged | None:
         """A decision by its id, indexed or not."""
         query = select(decisions.c.log_index).where(decisions.c.id == decision_id)
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             keys = list(reader.scalars(query))
             return next(iter(_read(reader, keys)), None)
 
@@ -490,16 +480,8 @@ class DecisionIndex:
         return tuple(sorted(found, key=lambda one: (one.last, one.subject or ""), reverse=True))
 
     @contextmanager
-    def _reading(self) -> Iterator[Reader]:
-        try:
-            with reading(self._engine) as reader:
-                yield reader
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
-
-    @contextmanager
     def _covering(self, size: int) -> Iterator[Reader]:
-        with self._reading() as reader:
+        with reading_log(self._engine) as reader:
             if next_index(reader) < size:
                 raise LogUnavailable("the index of decisions does not reach that far yet")
             yield reader

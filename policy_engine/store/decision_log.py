@@ -38,7 +38,15 @@ from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
 from policy_engine.store.control import Lock, move, take, write_again
-from policy_engine.store.database import NotDurable, Writer, reading, reason_of, verify_durable, writing
+from policy_engine.store.database import (
+    NotDurable,
+    Writer,
+    reading_log,
+    reason_of,
+    verify_durable,
+    writing,
+    writing_log,
+)
 from policy_engine.store.members import KINDS, add_revision, add_rows, read_rows
 from policy_engine.store.tables import controls, decisions, reviews
 
@@ -122,12 +130,9 @@ class DecisionLog:
             return
         if monotonic() - failed < _DOUBTFUL_SECONDS:
             raise LogUnavailable("the last records could not be written")
-        try:
-            with writing(self._engine) as writer:
-                take(writer, Lock.LOG)
-                write_again(writer)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with writing_log(self._engine) as writer:
+            take(writer, Lock.LOG)
+            write_again(writer)
         if self._failed == failed:
             self._failed = None
 
@@ -169,11 +174,8 @@ class DecisionLog:
         """The bytes that stand in the log under the id. Raises `LogUnavailable`."""
         if "\0" in decision_id or _has_surrogate(decision_id):
             return None
-        try:
-            with reading(self._engine) as reader:
-                return reader.scalar(select(decisions.c.body).where(decisions.c.id == decision_id))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return reader.scalar(select(decisions.c.body).where(decisions.c.id == decision_id))
 
     def close(self, *, seconds: float = 10.0) -> None:
         """Take no more records, write what waits, and fail what is not written after so many seconds."""

@@ -15,13 +15,13 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import DESK_KINDS, Change
-from policy_engine.domain.ports import Entry, LogUnavailable, MembersUnavailable, OpenedReview, Standing
+from policy_engine.domain.ports import Entry, MembersUnavailable, OpenedReview, Standing
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import decode_change
 from policy_engine.store.changes import add_blobs, add_changes
 from policy_engine.store.control import Lock, move, read_control, take
-from policy_engine.store.database import NotDurable, reading, reason_of, writing
+from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
 from policy_engine.store.members import add_sorted, read_roster, sort_all
 from policy_engine.store.tables import blobs, changes, decisions, reviews
 
@@ -65,63 +65,51 @@ class DeskLog:
 
         Raises `ValueError` for rows that cannot be recorded.
         """
-        try:
-            with writing(self._engine) as writer:
-                if rows is not None:
-                    take(writer, Lock.MEMBERS)
-                take(writer, Lock.LOG)
-                control = read_control(writer)
-                if control.epoch != under:
-                    return None
-                epoch = control.epoch + 1
-                add_blobs(writer, contents)
-                revisions = 0
-                if rows is not None:
-                    first = entries[0]
-                    news = sort_all(writer, rows, first.at)
-                    revisions = add_sorted(
-                        writer,
-                        news,
-                        control.revision + 1,
-                        actor=first.actor.person or first.actor.key,
-                        reason=first.id,
-                        at=first.at,
-                    )
-                add_changes(writer, entries, epoch=epoch)
-                move(writer, revisions=revisions)
-                return epoch
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with writing_log(self._engine) as writer:
+            if rows is not None:
+                take(writer, Lock.MEMBERS)
+            take(writer, Lock.LOG)
+            control = read_control(writer)
+            if control.epoch != under:
+                return None
+            epoch = control.epoch + 1
+            add_blobs(writer, contents)
+            revisions = 0
+            if rows is not None:
+                first = entries[0]
+                news = sort_all(writer, rows, first.at)
+                revisions = add_sorted(
+                    writer,
+                    news,
+                    control.revision + 1,
+                    actor=first.actor.person or first.actor.key,
+                    reason=first.id,
+                    at=first.at,
+                )
+            add_changes(writer, entries, epoch=epoch)
+            move(writer, revisions=revisions)
+            return epoch
 
     def content(self, digest: str) -> bytes | None:
         """Long content by its digest."""
-        try:
-            with reading(self._engine) as reader:
-                return reader.scalar(select(blobs.c.body).where(blobs.c.digest == digest))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return reader.scalar(select(blobs.c.body).where(blobs.c.digest == digest))
 
     def changes(self, kinds: Sequence[str] = ()) -> tuple[Change, ...]:
         """Every change, or those of some kinds, in the order in which they were recorded."""
         query = select(changes.c.body).order_by(changes.c.log_index)
         if kinds:
             query = query.where(changes.c.kind.in_(kinds))
-        try:
-            with reading(self._engine) as reader:
-                return tuple(decode_change(body) for body in reader.scalars(query))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return tuple(decode_change(body) for body in reader.scalars(query))
 
     def reviews(self, case: str | None = None) -> tuple[OpenedReview, ...]:
         """Every case ever opened, or one, oldest first."""
         query = select(reviews).order_by(reviews.c.opened_at, reviews.c.id)
         if case is not None:
             query = query.where(reviews.c.id == case)
-        try:
-            with reading(self._engine) as reader:
-                found = reader.execute(query).all()
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            found = reader.execute(query).all()
         return tuple(
             OpenedReview(
                 id=row.id,
@@ -144,11 +132,8 @@ class DeskLog:
                 .order_by(decisions.c.log_index)
                 .limit(_PAGE)
             )
-            try:
-                with reading(self._engine) as reader:
-                    page = reader.execute(query).all()
-            except (SQLAlchemyError, NotDurable) as error:
-                raise LogUnavailable(reason_of(error)) from error
+            with reading_log(self._engine) as reader:
+                page = reader.execute(query).all()
             for row in page:
                 yield row.body
             if len(page) < _PAGE:
@@ -157,8 +142,5 @@ class DeskLog:
 
     def rows_at(self, revision: int) -> RosterRows:
         """The members' rows that were recorded up to a revision."""
-        try:
-            with reading(self._engine) as reader:
-                return read_roster(reader, up_to=revision)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return read_roster(reader, up_to=revision)

@@ -10,11 +10,10 @@ from heapq import merge
 from typing import Final
 
 from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from policy_engine.domain.ports import LogEntry, LogUnavailable, LogYear
+from policy_engine.domain.ports import LogEntry, LogYear
 from policy_engine.store.changes import NEXT_INDEX
-from policy_engine.store.database import NotDurable, Reader, reading, reason_of, writing
+from policy_engine.store.database import Reader, reading_log, writing_log
 from policy_engine.store.tables import changes, decisions, log_years
 
 READ_AT_ONCE: Final = 1_000
@@ -28,52 +27,33 @@ class LogEntries:
 
     def size(self) -> int:
         """How many entries are committed."""
-        try:
-            with reading(self._engine) as reader:
-                return int(reader.scalar(select(NEXT_INDEX)) or 0)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return int(reader.scalar(select(NEXT_INDEX)) or 0)
 
     def page(self, first: int, count: int = READ_AT_ONCE) -> Sequence[LogEntry]:
         """The entries from a number on, at most so many; dense."""
-        try:
-            with reading(self._engine) as reader:
-                return tuple(merge(_decisions(reader, first, count), _changes(reader, first, count), key=_number))[
-                    :count
-                ]
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return tuple(merge(_decisions(reader, first, count), _changes(reader, first, count), key=_number))[:count]
 
     def find(self, entry_id: str) -> LogEntry | None:
         """The entry of a decision or change."""
-        try:
-            with reading(self._engine) as reader:
-                for table, at in ((decisions, decisions.c.decided_at), (changes, changes.c.at)):
-                    row = reader.execute(
-                        select(table.c.log_index, at, table.c.body).where(table.c.id == entry_id)
-                    ).first()
-                    if row is not None:
-                        return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
-                return None
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            for table, at in ((decisions, decisions.c.decided_at), (changes, changes.c.at)):
+                row = reader.execute(select(table.c.log_index, at, table.c.body).where(table.c.id == entry_id)).first()
+                if row is not None:
+                    return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
+            return None
 
     def years(self) -> tuple[LogYear, ...]:
         """The years of the log with the number at which each begins, oldest first."""
-        try:
-            with reading(self._engine) as reader:
-                rows = reader.execute(select(log_years).order_by(log_years.c.year)).all()
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            rows = reader.execute(select(log_years).order_by(log_years.c.year)).all()
         return tuple(LogYear(year=row.year, first_index=row.first_index) for row in rows)
 
     def begin_year(self, year: LogYear) -> None:
         """Let a year begin. There is one sealer at a time, so nobody else does."""
-        try:
-            with writing(self._engine) as writer:
-                writer.execute(insert(log_years).values(year=year.year, first_index=year.first_index))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with writing_log(self._engine) as writer:
+            writer.execute(insert(log_years).values(year=year.year, first_index=year.first_index))
 
 
 def _decisions(reader: Reader, first: int, count: int) -> list[LogEntry]:

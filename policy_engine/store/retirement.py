@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Engine, Row, Table, and_, bindparam, delete, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.store.control import Lock, take
-from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
+from policy_engine.store.database import Writer, is_postgresql, reading_log, writing_log
 from policy_engine.store.decision_index import marks_of
 from policy_engine.store.tables import Instant, decision_index, decision_marks, decisions
 
@@ -34,42 +32,36 @@ class Retirement:
 
     def count(self, first: int, end: int) -> int:
         """How many decisions have a number of the interval, as far as `AT_ONCE`."""
-        try:
-            with reading(self._engine) as reader:
-                return len(
-                    reader.execute(
-                        select(decisions.c.log_index)
-                        .where(decisions.c.log_index >= first, decisions.c.log_index < end)
-                        .limit(AT_ONCE)
-                    ).all()
-                )
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with reading_log(self._engine) as reader:
+            return len(
+                reader.execute(
+                    select(decisions.c.log_index)
+                    .where(decisions.c.log_index >= first, decisions.c.log_index < end)
+                    .limit(AT_ONCE)
+                ).all()
+            )
 
     def remove(self, first: int, end: int) -> int:
         """Remove the oldest decisions of the interval with what is derived from them; how many were removed.
 
         Call it again until it gives 0.
         """
-        try:
-            with writing(self._engine) as writer:
-                # The order of locks of every writer: the log before its tables.
-                take(writer, Lock.LOG)
-                found = writer.execute(
-                    select(decisions.c.log_index, decisions.c.decided_at, decisions.c.body)
-                    .where(decisions.c.log_index >= first, decisions.c.log_index < end)
-                    .order_by(decisions.c.log_index)
-                    .limit(AT_ONCE)
-                ).all()
-                if found:
-                    _remove_marks(writer, found)
-                    _remove(writer, first, found[-1].log_index + 1)
-                else:
-                    # What an earlier release derived may have other names: one look at all of them, at the end.
-                    writer.execute(delete(decision_marks).where(_within(decision_marks, first, end)))
-                return len(found)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise LogUnavailable(reason_of(error)) from error
+        with writing_log(self._engine) as writer:
+            # The order of locks of every writer: the log before its tables.
+            take(writer, Lock.LOG)
+            found = writer.execute(
+                select(decisions.c.log_index, decisions.c.decided_at, decisions.c.body)
+                .where(decisions.c.log_index >= first, decisions.c.log_index < end)
+                .order_by(decisions.c.log_index)
+                .limit(AT_ONCE)
+            ).all()
+            if found:
+                _remove_marks(writer, found)
+                _remove(writer, first, found[-1].log_index + 1)
+            else:
+                # What an earlier release derived may have other names: one look at all of them, at the end.
+                writer.execute(delete(decision_marks).where(_within(decision_marks, first, end)))
+            return len(found)
 
 
 def _within(table: Table, first: int, end: int) -> ColumnElement[bool]:
