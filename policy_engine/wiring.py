@@ -31,6 +31,7 @@ from policy_engine.companion import Companion, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, LogUnavailable, Members
 from policy_engine.domain.roster import Roster
+from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
@@ -93,17 +94,9 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]
-
-
 class DecisionIds:
-    """ULIDs: 48 bits of milliseconds and 80 random bits in Crockford's base 32, so that ids sort by time.
+    """ULIDs. Randomness is fetched for many at once: one call of the system for each costs more than a judgement."""
 
-    Randomness is fetched for many ids at once: one call of the system for each costs more than a judgement.
-    """
-
-    _LENGTH: Final = 10
     _AT_ONCE: Final = 512
 
     def __init__(self) -> None:
@@ -113,11 +106,9 @@ class DecisionIds:
     def __call__(self, at: datetime) -> str:
         with self._lock:
             if not self._stock:
-                self._stock = secrets.token_bytes(self._LENGTH * self._AT_ONCE)
-            drawn, self._stock = self._stock[: self._LENGTH], self._stock[self._LENGTH :]
-        milliseconds = max(0, int(at.timestamp() * 1000)) & (2**48 - 1)
-        number = milliseconds << 80 | int.from_bytes(drawn, "big")
-        return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
+                self._stock = secrets.token_bytes(RANDOM_BYTES * self._AT_ONCE)
+            drawn, self._stock = self._stock[:RANDOM_BYTES], self._stock[RANDOM_BYTES:]
+        return ulid(at, drawn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

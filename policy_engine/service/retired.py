@@ -7,11 +7,11 @@ that it did: only a receipt does.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
 
 from policy_engine.domain.desk import Desk, RetiredYear
 from policy_engine.domain.instants import format_instant
+from policy_engine.formats.ulid import instant_in
 
 
 class RecordRetired(Exception):
@@ -44,22 +44,5 @@ def retired_between(desk: Desk, start: datetime | None, end: datetime | None) ->
 
 def retired_with(desk: Desk, decision_id: str) -> RetiredYear | None:
     """The retired year in which a decision stood, as far as the instant in its id tells."""
-    at = _instant_in(decision_id)
+    at = instant_in(decision_id)
     return None if at is None else desk.retired.get(at.year)
-
-
-_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID: Final = 26
-_ULID_TIME: Final = 10
-
-
-def _instant_in(ulid: str) -> datetime | None:
-    if len(ulid) != _ULID or not set(ulid) <= set(_CROCKFORD):
-        return None
-    milliseconds = 0
-    for digit in ulid[:_ULID_TIME]:
-        milliseconds = milliseconds << 5 | _CROCKFORD.index(digit)
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-    except OverflowError:
-        return None
