@@ -46,7 +46,7 @@ from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publis
 from policy_engine.service.reviewing import Reviews
 from policy_engine.service.sealing import HistoryRefused, Keeper, KeptApart, NotIndexed, Sealing, SealKeeper, SealState
 from policy_engine.service.standing import Judges, StandingView
-from policy_engine.service.trees import SealedTrees, no_trees
+from policy_engine.service.trees import SealedTrees
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, open_database
@@ -301,21 +301,21 @@ def _kept(
     settings: Settings, engine: Database, entries: LogEntries, desk_log: DeskLog, *, keep: Work | None
 ) -> tuple[Keeper | None, Inspector, Callable[[], None]]:
     """The sealed log and the auditor's index, kept up by a companion or not at all; and what ends that."""
-    keeper = None
-    if keep is not None:
-        keeper = KeptApart(open_sealing(settings, entries), report=_report_seal, report_index=_report_index)
-        keeper.sealing.require_history()
-        keeper.hear(SealState(sealed=keeper.sealing.sealed()))
+    index, indexer = DecisionIndex(engine), Indexer(engine)
+    if keep is None:
+        # Nobody else is given a cursor of this process.
+        alone = Inspector(index=index, indexer=indexer, desk_log=desk_log, cursor_key=secrets.token_bytes(32))
+        return None, alone, lambda: None
+    keeper = KeptApart(open_sealing(settings, entries), report=_report_seal, report_index=_report_index)
+    keeper.sealing.require_history()
+    keeper.hear(SealState(sealed=keeper.sealing.sealed()))
     inspector = Inspector(
-        index=DecisionIndex(engine),
-        indexer=Indexer(engine),
+        index=index,
+        indexer=indexer,
         desk_log=desk_log,
-        # Without the background nobody else is given a cursor of this process.
-        cursor_key=secrets.token_bytes(32) if keeper is None else cursor_key(settings),
-        trees=no_trees if keeper is None else SealedTrees(keeper.sealing, lambda: keeper.sealed),
+        cursor_key=cursor_key(settings),
+        trees=SealedTrees(keeper.sealing, lambda: keeper.sealed),
     )
-    if keep is None or keeper is None:
-        return None, inspector, lambda: None
     companion = Companion(keep, name="log-keeper", hear=keeper.hear, ended=keeper.lost)
     return keeper, inspector, companion.close
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from policy_engine.domain.ports import LogEntries, LogEntry, LogUnavailable, LogYear
 from policy_engine.ledger.checkpoint import Checkpoint, SignedCheckpoint
@@ -431,36 +431,18 @@ class NotIndexed:
     fault: str
 
 
-class Keeper(Protocol):
-    """Who seals the log again and again, as those see it who ask for what is sealed."""
+class Keeper:
+    """A sealed log and what this process knows of its sealing.
 
-    @property
-    def sealing(self) -> Sealing:
-        """The sealed log."""
-        ...
-
-    @property
-    def sealed(self) -> SealedYear | None:
-        """The newest checkpoint that this process knows of."""
-        ...
-
-    @property
-    def alarm(self) -> str | None:
-        """What keeps the log from being sealed now."""
-        ...
-
-
-class SealKeeper:
-    """Seals again and again; what goes wrong is an alarm that stays until sealing works again.
-
-    Decisions go on meanwhile: they are durable in the database, and sealed as soon as that works.
+    What goes wrong is an alarm that stays until sealing works again. Decisions go on meanwhile: they are durable in the
+    database, and sealed as soon as that works.
     """
 
     def __init__(self, sealing: Sealing, *, report: Callable[[str | None], None]) -> None:
         """`report` is told of every new alarm, and with `None` when the last one is over."""
         self.sealing = sealing
-        self._report = report
         self.state = SealState()
+        self._report = report
 
     @property
     def sealed(self) -> SealedYear | None:
@@ -472,58 +454,48 @@ class SealKeeper:
         """What keeps the log from being sealed now."""
         return self.state.alarm
 
+    def _learn(self, state: SealState) -> None:
+        before, self.state = self.state, state
+        if state.alarm != before.alarm:
+            self._report(state.alarm)
+
+
+class SealKeeper(Keeper):
+    """Seals again and again."""
+
     def turn(self) -> None:
         """Seal once. Nothing but a programming error is raised."""
-        before = self.state
         try:
-            self.state = SealState(sealed=self.sealing.seal())
+            state = SealState(sealed=self.sealing.seal())
         except LogLocked:
             # Another process is the sealer; what it sealed is read.
-            self.state = self._look()
+            state = self._look()
         except _FAILURES as error:
-            alarm = f"the log is not sealed: {type(error).__name__}: {error}"
-            self.state = replace(self._look(), alarm=alarm)
-        if self.state.alarm != before.alarm:
-            self._report(self.state.alarm)
+            state = replace(self._look(), alarm=f"the log is not sealed: {type(error).__name__}: {error}")
+        self._learn(state)
 
     def _look(self) -> SealState:
         try:
             return SealState(sealed=self.sealing.sealed())
         except _FAILURES as error:
-            alarm = f"the sealed log cannot be read: {type(error).__name__}: {error}"
-            return replace(self.state, alarm=alarm)
+            return replace(self.state, alarm=f"the sealed log cannot be read: {type(error).__name__}: {error}")
 
 
-class KeptApart:
-    """A log that another process seals and indexes: what that process has reported."""
+class KeptApart(Keeper):
+    """A log that another process seals and indexes: known is what that process has reported."""
 
     def __init__(
         self, sealing: Sealing, *, report: Callable[[str | None], None], report_index: Callable[[str], None]
     ) -> None:
-        """`report` is told of every new alarm, and with `None` when the last one is over; `report_index` why decisions
-        are not indexed."""
-        self.sealing = sealing
-        self._report = report
+        """As a `Keeper`; `report_index` is told why decisions are not indexed."""
+        super().__init__(sealing, report=report)
         self._report_index = report_index
-        self._state = SealState()
-
-    @property
-    def sealed(self) -> SealedYear | None:
-        """The newest checkpoint that was reported."""
-        return self._state.sealed
-
-    @property
-    def alarm(self) -> str | None:
-        """What keeps the log from being sealed now."""
-        return self._state.alarm
 
     def hear(self, message: object) -> None:
         """Take a report. Raises `TypeError` for what is none."""
         match message:
             case SealState():
-                before, self._state = self._state, message
-                if message.alarm != before.alarm:
-                    self._report(message.alarm)
+                self._learn(message)
             case NotIndexed():
                 self._report_index(message.fault)
             case _:
@@ -531,4 +503,4 @@ class KeptApart:
 
     def lost(self) -> None:
         """The process has ended; it is started again."""
-        self.hear(replace(self._state, alarm="the log is not sealed: the process that seals it has ended"))
+        self._learn(replace(self.state, alarm="the log is not sealed: the process that seals it has ended"))
