@@ -371,7 +371,7 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
 
 @contextmanager
 def _open_changes() -> Iterator[ChangeList]:
-    engine = open_database(Settings().database_url)
+    engine = open_database(settings_with_database().database_url)
     try:
         yield ChangeList(engine)
     finally:

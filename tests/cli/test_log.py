@@ -536,15 +536,16 @@ def test_an_export_to_a_device_writes_it_and_one_to_a_full_device_is_a_sentence(
     assert not Path("/dev/full.partial").exists()
 
 
+@pytest.mark.parametrize("command", ["query", "changes"])
 def test_a_query_of_a_database_that_is_not_there_makes_none(
-    auditor: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    auditor: Shell, command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "mistyped.db"
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{path}")
-    told = auditor("log", "query")
+    told = auditor("log", command)
     assert (told.code, f"there is no database at `{path}`" in told.err, path.exists()) == (4, True, False)
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", "sqlite://")
-    assert auditor("log", "query").code == 2
+    assert auditor("log", command).code == 2
 
 
 def member(status: MembershipStatus, start: str, end: str | None = None, *, of: str = "glasswing") -> Membership:
