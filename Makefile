@@ -34,10 +34,11 @@ run: setup ## start the service on an embedded database with the demonstration r
 test: lint types ## run every check that CI runs
 	$(BIN)/pytest -n $(WORKERS)
 
-lint: setup ## check the style and the direction of imports
+lint: setup ## check the style, the direction of imports and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint Dockerfile
 
 types: setup ## check the types
 	$(BIN)/mypy
