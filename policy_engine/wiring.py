@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Final
 
 import structlog
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.companion import Companion, Work
@@ -33,6 +33,7 @@ from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, L
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
+from policy_engine.ledger.note import name_fault
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_folder
@@ -79,11 +80,23 @@ class Settings(BaseSettings):
         description="folder of the witness, which remembers the last checkpoint: best on another disk",
     )
     log_key: Path = Field(Path("var/log.key"), description="file of the key that signs checkpoints; made when missing")
-    log_origin: str = Field("policy-engine.local/log", description="origin of the log, to which the year is added")
+    log_origin: str = Field(
+        "policy-engine.local/log",
+        description="origin of the log, to which the year is added: without blanks and `+`, such as `example.com/log`",
+    )
     watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
     log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
     review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
     log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
+
+    @field_validator("log_origin")
+    @classmethod
+    def _names_a_key(cls, origin: str) -> str:
+        # The origin is the name of the key that signs; with another name nothing could ever be sealed.
+        fault = name_fault(origin)
+        if fault is not None:
+            raise ValueError(f"{fault}: write a name such as `example.com/log`")
+        return origin
 
 
 Clock = Callable[[], datetime]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,6 +33,9 @@ class Direct:
             return
         try:
             response = await endpoint(Request(scope, receive))
+        except ClientDisconnect:
+            # Nobody is there to be answered.
+            return
         except Exception as error:
             if not is_foreseen(error):
                 await unforeseen_response(error)(scope, receive, send)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from policy_engine.domain.instants import format_instant
@@ -243,6 +243,11 @@ def install(app: FastAPI) -> None:
     async def unforeseen(_: Request, error: Exception) -> Response:
         return unforeseen_response(error)
 
+    async def gone(_: Request, __: Exception) -> Response:
+        # The server sends it to nobody; without an answer it would report a fault of ours.
+        return problem_response(HTTPStatus.BAD_REQUEST, "disconnected", "The client hung up")
+
+    app.add_exception_handler(ClientDisconnect, gone)
     for kind in _TABLE:
         app.add_exception_handler(kind, known)
     app.add_exception_handler(HTTPException, framework)

@@ -29,7 +29,7 @@ def posts(decider: Decider, ring: KeyRing) -> dict[str, Endpoint]:
     async def decide(request: Request) -> Response:
         key = authenticated(request, ring, "decide")
         document = parse_object(await read_body(request, DECIDE_LIMIT))
-        begun = decider.begin(document, caller_of(key))
+        begun = decider.begin(document, caller_of(key), determines=True)
         while True:
             outcome = decider.finish(begun, await _committed(begun.handle))
             if isinstance(outcome, Finished):
@@ -75,12 +75,13 @@ def _batch_of(document: Mapping[str, object]) -> tuple[list[object], Semantic]:
         faults.append(FieldFault(field="requests", message="must be a list of requests"))
     elif not 0 < len(requests) <= MAX_BATCH:
         faults.append(FieldFault(field="requests", message=f"must have 1 to {MAX_BATCH} requests"))
-    semantic = document.get("semantic") or Semantic.EXECUTE_ALL.value
-    if semantic not in list(Semantic):
+    named = document.get("semantic")
+    semantic = Semantic.EXECUTE_ALL if named is None else next((one for one in Semantic if one == named), None)
+    if semantic is None:
         faults.append(FieldFault(field="semantic", message=f"must be one of {', '.join(Semantic)}"))
-    if faults or not isinstance(requests, list):
+    if faults or semantic is None or not isinstance(requests, list):
         raise MalformedRequest(*faults)
-    return requests, Semantic(str(semantic))
+    return requests, semantic
 
 
 T = TypeVar("T")

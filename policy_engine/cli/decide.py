@@ -65,7 +65,7 @@ def decide(
 
 def decide_now(decider: Decider, document: Mapping[str, object], caller: Caller) -> bytes:
     """A recorded decision, made again as long as the members move in between."""
-    begun = decider.begin(document, caller)
+    begun = decider.begin(document, caller, determines=True)
     while True:
         outcome = decider.finish(begun, begun.handle.result())
         if isinstance(outcome, Finished):

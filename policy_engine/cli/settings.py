@@ -61,4 +61,5 @@ def told(error: ValidationError) -> str:
 
 
 def _small(message: str) -> str:
+    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]

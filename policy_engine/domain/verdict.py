@@ -139,6 +139,18 @@ def denied_by_engine(rule: str, detail: Detail = ()) -> Verdict:
     return combine((), (), (), engine=engine_finding(rule, detail))
 
 
+def denied_as_invalid(fault: str) -> Verdict:
+    """The deny of what is no request, in an answer that others share: with its fault for every caller, and no word of a
+    review, since nobody looks into what the caller has to mend."""
+    told = replace(
+        engine_finding(FAULT_RULE, (("fault", fault),)),
+        message=f"This is no request that can be judged: {fault}",
+        public_code=PublicCode.INVALID_REQUEST,
+        public_message=f"This is no request that can be decided: {fault}",
+    )
+    return combine((), (), (), engine=told)
+
+
 def combine(
     bars: Sequence[Finding],
     grants: Sequence[Finding],

@@ -50,7 +50,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.remedies import Change, Remedy
 from policy_engine.domain.request import Assertion, Request, Subject
-from policy_engine.domain.rules import FAULT_RULE
+from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
 
@@ -108,8 +108,8 @@ def encode_problem_answer(name: str, detail: str) -> bytes:
         "code": "ENGINE_FAULT",
         "rule": FAULT_RULE,
         "message": detail,
-        "public_code": "UNDER_REVIEW",
-        "public_message": "Your request could not be decided.",
+        "public_code": PublicCode.INVALID_REQUEST,
+        "public_message": f"This is no request that can be decided: {detail}",
     }
     document: Json = dict.fromkeys(_ShortAnswer.__struct_fields__)
     document |= {"decision": "deny", "allowed": False, "hold": False, "alternatives": (), "obligations": ()}

@@ -271,12 +271,13 @@ def _read_signature(line: str) -> Signature:
     if len(parts) != 3 or parts[0] != "\N{EM DASH}":
         raise InvalidNote("a signature line is malformed")
     value = decode_base64(parts[2])
-    if value is None or len(value) <= _ID_SIZE or _name_fault(parts[1]) is not None:
+    if value is None or len(value) <= _ID_SIZE or name_fault(parts[1]) is not None:
         raise InvalidNote("a signature line is malformed")
     return Signature(name=parts[1], key_id=value[:_ID_SIZE], value=value[_ID_SIZE:])
 
 
-def _name_fault(name: str) -> str | None:
+def name_fault(name: str) -> str | None:
+    """What is wrong with the name of a key, in a sentence; `None` if nothing."""
     if not name or "+" in name or any(character.isspace() for character in name):
         return "a key name is not empty and has neither spaces nor `+`"
     if _CONTROL.search(name):
@@ -285,7 +286,7 @@ def _name_fault(name: str) -> str | None:
 
 
 def _require_name(name: str) -> None:
-    fault = _name_fault(name)
+    fault = name_fault(name)
     if fault is not None:
         raise InvalidKey(fault)
 

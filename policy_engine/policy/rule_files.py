@@ -80,7 +80,8 @@ _HOLD: Final = {"": False, "no": False, "yes": True}
 _JUDGES: Final = {"": False, "parties": False, "parties and host": True}
 _ENFORCEMENT: Final = {"": Enforcement.ENFORCED, **{kind.value: kind for kind in Enforcement}}
 _EFFECTS: Final = {kind.value: kind for kind in Effect}
-_PUBLIC_CODES: Final = {kind.value: kind for kind in PublicCode}
+# What is no request was never judged by a rule.
+_PUBLIC_CODES: Final = {kind.value: kind for kind in PublicCode if kind is not PublicCode.INVALID_REQUEST}
 _TOLD_EVERY: Final = 1_000
 _NOTHING: Final = Reading(condition=ANYTHING, terms=(), mistakes=())
 

@@ -19,7 +19,7 @@ from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Ou
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.reviews import ReviewNeeded, with_reviews
 from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE
-from policy_engine.domain.verdict import Verdict, denied_by_engine
+from policy_engine.domain.verdict import Verdict, denied_as_invalid, denied_by_engine
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
@@ -136,18 +136,22 @@ class Decider:
         """Whether a book is in force by which can be judged. Raises `MembersUnavailable`."""
         return self.view.current().judge_at(self._clock()) is not None
 
-    def begin(self, document: Mapping[str, object], caller: Caller) -> Begun:
+    def begin(self, document: Mapping[str, object], caller: Caller, *, determines: bool = False) -> Begun:
         """Judge a request and hand its record to the log.
 
-        Raises `MalformedRequest` for a request that is none, `NotFresh`, and `MembersUnavailable`.
+        An allow of `licence_determination` is no access, so only a door whose callers know that asks for it, and says
+        so with `determines`. Raises `MalformedRequest` for a request that is none, `NotFresh`, and
+        `MembersUnavailable`.
         """
         request = request_of(document)
+        if not determines:
+            _refuse_determination(request)
         if request.min_revision is not None:
             revision = self.view.current().roster.revision
             if revision < request.min_revision:
                 revision = self.view.refresh().roster.revision
             if revision < request.min_revision:
-                raise NotFresh(f"membership revision {request.min_revision} is not here; {revision} is")
+                raise NotFresh(_not_here(request.min_revision, self.view.current()))
         return self._begin(request, request_digest(document), caller, attempt=1)
 
     def begin_batch(
@@ -155,12 +159,13 @@ class Decider:
     ) -> BegunBatch:
         """Judge requests in their order under one epoch, one book and one instant, and hand their records to the log.
 
-        Which of them are judged follows from the semantic. One that is no request is a recorded deny with its fault.
-        Raises `NotFresh`, `MembersUnavailable`, and `LogUnavailable` when the epoch moved too often.
+        Which of them are judged follows from the semantic. One that is no request, or asks for members that are newer
+        than what is here, is a recorded deny with its fault. Raises `MembersUnavailable`, and `LogUnavailable` when the
+        epoch moved too often.
         """
         if attempt > MAX_ATTEMPTS:
             raise LogUnavailable("the control epoch keeps moving")
-        ground, at = self.view.current(), self._clock()
+        ground, at = self._ground_for(documents), self._clock()
         made: list[_Made] = []
         for document in documents:
             one = self._item(document, caller, ground, at)
@@ -199,14 +204,25 @@ class Decider:
             if not isinstance(document, Mapping):
                 raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
             request = request_of(document)
+            _refuse_determination(request)
             if request.min_revision is not None and ground.roster.revision < request.min_revision:
-                raise NotFresh(f"membership revision {request.min_revision} is not here; {ground.roster.revision} is")
+                raise NotFresh(_not_here(request.min_revision, ground))
             return self._made(request, request_digest(document), caller, ground, at)
         except MalformedRequest as error:
-            return self._unreadable(document, str(error), caller, ground, at)
+            return self._unjudged(document, f"malformed: {error}", caller, ground, at)
+        except NotFresh as error:
+            return self._unjudged(document, f"not fresh: {error}", caller, ground, at)
 
-    def _unreadable(self, document: object, fault: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
-        """The recorded deny of a batch's item that is no request: with its fault, and by its digest alone."""
+    def _ground_for(self, documents: Sequence[object]) -> Ground:
+        """What a batch is judged on: read again where an item asks for members that are newer."""
+        ground = self.view.current()
+        wanted = [document.get("min_revision") for document in documents if isinstance(document, Mapping)]
+        if any(isinstance(revision, int) and revision > ground.roster.revision for revision in wanted):
+            return self.view.refresh()
+        return ground
+
+    def _unjudged(self, document: object, fault: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
+        """The recorded deny of a batch's item that cannot be judged: with its fault, and by its digest alone."""
         judge = ground.judge_at(at)
         decision = Decision(
             id=self._new_id(at),
@@ -215,7 +231,7 @@ class Decider:
             request=_NO_REQUEST,
             caller=caller,
             entry=None,
-            verdict=denied_by_engine(FAULT_RULE, (("fault", f"malformed: {fault}"[:MAX_FAULT]),)),
+            verdict=denied_as_invalid(fault[:MAX_FAULT]),
             alternatives=(),
             ignored_properties=(),
             policy_version="none" if judge is None else judge.book.fingerprint,
@@ -355,6 +371,19 @@ class Decider:
             remedies=answered.remedies,
             ignored_properties=question.ignored,
         ), answered
+
+
+def _not_here(revision: int, ground: Ground) -> str:
+    return f"membership revision {revision} is not here; {ground.roster.revision} is"
+
+
+def _refuse_determination(request: Request) -> None:
+    if request.action is Action.LICENCE_DETERMINATION:
+        message = (
+            "is `licence_determination`, which says what the export rules say and gives no access: ask POST /decide or"
+            " POST /simulate, and never let a request to a model through on its allow"
+        )
+        raise MalformedRequest(FieldFault(field="action", message=message))
 
 
 def too_long(decision: Decision, length: int) -> Decision:

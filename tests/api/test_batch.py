@@ -11,6 +11,7 @@ import pytest
 from policy_engine.domain.ports import Outcome
 from policy_engine.domain.request import Caller
 from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.service.decide import Semantic
 from policy_engine.service.roster import import_members
 from tests.api.service import NOON, Service, serving
@@ -70,6 +71,48 @@ def test_an_item_that_is_no_request_is_a_recorded_deny_with_its_fault(service: S
     assert response.json()["answers"][2]["allowed"] is False
 
 
+def test_the_fault_of_an_item_is_shown_to_every_caller_and_claims_no_review(service: Service) -> None:
+    plain = service.key("decide")
+    told = service.client.post("/decide/batch", json={"requests": [BAD, ALLOWED]}, headers=plain).json()["answers"]
+    assert (told[0]["decision"], told[0]["hold"]) == ("deny", False)
+    assert told[0]["reason"]["public_code"] == "INVALID_REQUEST"
+    assert "colour is not a field of this document" in told[0]["reason"]["public_message"]
+    assert "review" not in json.dumps(told[0])
+    assert "looked at" not in json.dumps(told[0])
+    assert told[1]["decision"] == "allow"
+
+
+def test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_are_answered(service: Service) -> None:
+    newer = {**ALLOWED, "min_revision": 9_999}
+    answers = batch(service, ALLOWED, newer, ALLOWED).json()["answers"]
+    assert [one["decision"] for one in answers] == ["allow", "deny", "allow"]
+    assert answers[1]["reason"]["public_code"] == "INVALID_REQUEST"
+    assert "revision 9999 is not here" in answers[1]["reason"]["public_message"]
+    assert service.parts.log.read(answers[1]["decision_id"]) is not None
+
+
+def test_members_that_are_newer_than_this_process_knows_are_read_for_a_batch(service: Service) -> None:
+    held = service.parts.decider.view.current().roster.revision
+    ended = b"people: [{id: newcomer, employments: []}]"
+    import_members(service.parts.members, ended, "m.yaml", actor="t", reason="t", at=service.now[0])
+    answer = batch(service, {**ALLOWED, "min_revision": held + 1}).json()["answers"][0]
+    assert (answer["decision"], answer["membership_revision"]) == ("allow", held + 1)
+
+
+def test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_taken_for_access(service: Service) -> None:
+    asked = {**ALLOWED, "model": "opus-4.6", "action": "licence_determination"}
+    answers = batch(service, asked, ALLOWED).json()["answers"]
+    assert [one["decision"] for one in answers] == ["deny", "allow"]
+    assert answers[0]["reason"]["public_code"] == "INVALID_REQUEST"
+    assert "gives no access" in answers[0]["reason"]["public_message"]
+    assert service.decide(asked).status_code == 200
+
+
+def test_a_door_that_says_nothing_of_determinations_is_refused_them(service: Service) -> None:
+    with pytest.raises(MalformedRequest, match="gives no access"):
+        service.parts.decider.begin({**ALLOWED, "action": "licence_determination"}, CALLER)
+
+
 def test_what_is_judged_follows_from_the_semantic(service: Service) -> None:
     assert decisions(batch(service, ALLOWED, DENIED, ALLOWED, semantic="deny_on_first_deny")) == ["allow", "deny"]
     assert decisions(batch(service, DENIED, ALLOWED, DENIED, semantic="permit_on_first_permit")) == ["deny", "allow"]
@@ -83,10 +126,15 @@ def test_what_is_judged_follows_from_the_semantic(service: Service) -> None:
         {"requests": {}},
         {"requests": [ALLOWED] * 1001},
         {"requests": [ALLOWED], "semantic": "some"},
+        {"requests": [ALLOWED], "semantic": ""},
+        {"requests": [ALLOWED], "semantic": False},
+        {"requests": [ALLOWED], "semantic": 0},
+        {"requests": [ALLOWED], "semantic": []},
+        {"requests": [ALLOWED], "semantic": {}},
         {"requests": [ALLOWED], "more": 1},
         {},
     ],
-    ids=["none", "no list", "too many", "semantic", "field", "empty"],
+    ids=["none", "no list", "too many", "semantic", "no word", "false", "zero", "list", "object", "field", "empty"],
 )
 def test_a_document_that_is_no_batch_is_refused_whole(service: Service, document: dict[str, object]) -> None:
     response = service.client.post("/decide/batch", json=document, headers=service.key())

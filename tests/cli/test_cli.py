@@ -272,6 +272,9 @@ def test_the_demonstration_walks_june_2026(shell: Shell) -> None:
         ("DATABASE_URL", "mysql://h/d", "`mysql` is neither sqlite nor postgresql"),
         ("PORT", "abc", "is `abc`: input should be a valid integer"),
         ("LOG_LEVEL", "loud", "is `loud`: write debug, info, warning, error"),
+        ("LOG_ORIGIN", "our log", "is `our log`: a key name is not empty and has neither spaces nor `+`: write a name"),
+        ("LOG_ORIGIN", "example.com/a+b", "write a name such as `example.com/log`"),
+        ("LOG_ORIGIN", "", "a key name is not empty"),
     ],
 )
 @pytest.mark.parametrize("command", [("serve",), ("members", "export"), ("log", "verify"), ("db", "current")], ids=str)
