@@ -355,6 +355,12 @@ def show(
 def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
     with _open_changes() as changes:
         found = changes.find(change_id)
+        if found is not None:
+            rows = tell.rows_of(changes.content)
+            if as_json:
+                print_json(tell.logged_change_document(found, rows))
+            else:
+                tell.tell_change(found, rows)
     if found is None:
         try:
             inspector.require_kept(change_id)
@@ -363,10 +369,6 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
         else:
             err.print(f"no decision and no change has the id `{change_id}`", markup=False)
         raise typer.Exit(Exit.FAILED)
-    if as_json:
-        print_json(tell.logged_change_document(found))
-    else:
-        tell.tell_change(found)
 
 
 @contextmanager
@@ -406,11 +408,12 @@ def changes(
     with _open_changes() as listed:
         asked = () if kind is None else kinds
         found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
-    shown, more = found[:limit], len(found) > limit
-    if as_json:
-        print_json(tell.listed_document(shown, more=more))
-    else:
-        tell.tell_listed(shown, more=more)
+        shown, more = found[:limit], len(found) > limit
+        rows = tell.rows_of(listed.content)
+        if as_json:
+            print_json(tell.listed_document(shown, rows, more=more))
+        else:
+            tell.tell_listed(shown, rows, more=more)
 
 
 def export_log(

@@ -33,12 +33,15 @@ from policy_engine.domain.changes import (
     ReviewClosed,
     ReviewReleaseAsked,
     YearRetired,
+    rows_named,
 )
 from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.identifiers import shown
+from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
+from policy_engine.formats.roster_rows import decode_rows, each_row
 from policy_engine.service.inspect import BookAt, Page, Statistics
 from policy_engine.service.retired import retired_text
 from policy_engine.store.change_list import LoggedChange
@@ -282,18 +285,47 @@ _ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
 }
 
 
-def listed_document(changes: Sequence[LoggedChange], *, more: bool) -> dict[str, object]:
-    """The changes with their numbers in the log, and whether there are earlier ones."""
-    return {"changes": [logged_change_document(one) for one in changes], "more": more}
+ROWS_LISTED: Final = 3
+"""So many rows of the members are told of each change in a list; `log show` has all of them."""
+
+RowsOf = Callable[[LoggedChange], tuple[str, ...] | None]
+"""The rows of the members that a change comes with, each on its line; `None` where it comes with none."""
 
 
-def logged_change_document(logged: LoggedChange) -> dict[str, object]:
-    """The change as it stands in the log, with its number."""
-    return {"log_index": logged.log_index, "change": json.loads(logged.body)}
+def rows_of(content: Callable[[str], bytes | None]) -> RowsOf:
+    """How the rows of a change are found, by a function that gives long content by its digest."""
+
+    def found(logged: LoggedChange) -> tuple[str, ...] | None:
+        try:
+            event = decode_change(logged.body).event
+        except ChangeFault:
+            return None
+        digest = rows_named(event)
+        kept = None if digest is None else content(digest)
+        if kept is None:
+            return None
+        return tuple(row_text(row) for row in each_row(decode_rows(kept)))
+
+    return found
 
 
-def tell_listed(changes: Sequence[LoggedChange], *, more: bool) -> None:
-    """The changes, one to a line."""
+def listed_document(changes: Sequence[LoggedChange], rows: RowsOf, *, more: bool) -> dict[str, object]:
+    """The changes with their numbers in the log, the first rows of members of each, and whether there are earlier
+    ones."""
+    return {"changes": [logged_change_document(one, rows, ROWS_LISTED) for one in changes], "more": more}
+
+
+def logged_change_document(logged: LoggedChange, rows: RowsOf, most: int | None = None) -> dict[str, object]:
+    """The change as it stands in the log, with its number, and the rows of members that it comes with."""
+    told: dict[str, object] = {"log_index": logged.log_index, "change": json.loads(logged.body)}
+    found = rows(logged)
+    if found is not None:
+        told["rows"] = {"count": len(found), "told": list(found[:most])}
+    return told
+
+
+def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more: bool) -> None:
+    """The changes, one to a line, and then the first rows of members of each."""
     rows = []
     for one in changes:
         subject, reason = _told_of_logged(one)
@@ -302,12 +334,24 @@ def tell_listed(changes: Sequence[LoggedChange], *, more: bool) -> None:
     if rows:
         columns = ("log index", "at", "id", "kind", "person", "key", "of", "why")
         _show_rows(columns, rows, spare=("log index", "key", "at"))
+    for one in changes:
+        _tell_first_rows(one.id, rows_of_change(one) or ())
     count = f"{len(changes):,} {'change' if len(changes) == 1 else 'changes'}"
     out.print(Text(f"{count}; there are earlier ones: see --limit and --to" if more else count, style="dim"))
 
 
-def tell_change(logged: LoggedChange) -> None:
-    """The change for a person, whole."""
+def _tell_first_rows(change: str, rows: tuple[str, ...]) -> None:
+    if not rows:
+        return
+    out.print(Text(f"\nrows of {change}", style="bold"))
+    for row in rows[:ROWS_LISTED]:
+        out.print(Text(row))
+    if len(rows) > ROWS_LISTED:
+        out.print(Text(f"and {len(rows) - ROWS_LISTED:,} more: policy-engine log show {change}", style="dim"))
+
+
+def tell_change(logged: LoggedChange, rows: RowsOf) -> None:
+    """The change for a person, whole, with every row of the members that it comes with."""
     subject, reason = _told_of_logged(logged)
     _tell_pairs(
         [
@@ -324,6 +368,11 @@ def tell_change(logged: LoggedChange) -> None:
     event = json.loads(logged.body).get("event", {})
     out.print(Text("\nevent", style="bold"))
     _tell_pairs((name, value if isinstance(value, str) else json.dumps(value)) for name, value in event.items())
+    found = rows(logged)
+    if found is not None:
+        out.print(Text(f"\n{len(found):,} rows", style="bold"))
+        for row in found:
+            out.print(Text(row))
 
 
 def _told_of_logged(logged: LoggedChange) -> tuple[str, str]:

@@ -110,12 +110,17 @@ class ReviewOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewReleaseAsked:
-    """One person wants to release, with the rows (a membership document, by digest) that go on file for it."""
+    """One person wants to release, with the membership document, by digest, whose rows go on file for it.
+
+    `shown` is the digest of those rows in canonical form: what the second person is shown and confirms. A release that
+    was asked for before rows were shown has none, and is asked for again.
+    """
 
     case: str
     key: ReviewKey
     rationale: str
     rows: str
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +138,14 @@ class ReviewClosed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersRecorded:
-    """A membership revision: how many rows were added, why, and the SHA-256 of their canonical form."""
+    """A membership revision: how many rows were added, why, and the SHA-256 of their canonical form, under which they
+    are kept. `change` is the change of members, or the case of the review, that they come with, if one did."""
 
     revision: int
     added: int
     reason: str
     digest: str
+    change: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,3 +255,14 @@ class Change:
     def kind(self) -> str:
         """The name of the event's kind."""
         return next(name for name, event in KINDS.items() if type(self.event) is event)
+
+
+def rows_named(event: Event) -> str | None:
+    """The digest under which the rows of members that an event comes with, or asks for, are kept."""
+    match event:
+        case MembersRecorded():
+            return event.digest
+        case ReviewReleaseAsked():
+            return event.shown
+        case _:
+            return None

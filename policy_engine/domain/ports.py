@@ -194,12 +194,21 @@ class DeskLog(Protocol):
     def standing(self, *, held_revision: int | None, after_index: int) -> Standing: ...
 
     def record(
-        self, entries: Sequence[Entry], *, under: int, contents: Sequence[bytes] = (), rows: RosterRows | None = None
+        self,
+        entries: Sequence[Entry],
+        *,
+        under: int,
+        contents: Sequence[bytes] = (),
+        rows: RosterRows | None = None,
+        reason: str = "",
+        change: str | None = None,
     ) -> int | None:
         """Record the events, the long content that they name and the members' rows, all or nothing and durably.
 
         `under` is the control epoch that they were made under: when it has moved nothing is recorded and `None` is
-        given, else the new epoch. Raises `ValueError` for rows that cannot be recorded.
+        given, else the new epoch. Rows that add anything are a revision of which a change `members.recorded` tells,
+        with the reason and the id of the change or case that they come with. Raises `ValueError` for rows that cannot
+        be recorded.
         """
         ...
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import (
@@ -73,7 +73,7 @@ def write_members(rows: RosterRows, *, recorded: bool = True) -> str:
         "ownership": [_stake_line(row) for row in rows.stakes],
         "people": _people_lines(rows),
         "accounts": [_account_line(row) for row in rows.accounts],
-        "consortia": [_line(row, ("id", _text(row.id)), ("name", _text(row.name))) for row in rows.consortia],
+        "consortia": [_consortium_line(row) for row in rows.consortia],
         "memberships": [_membership_line(row) for row in rows.memberships],
         "authorisations": [_authorisation_line(row) for row in rows.authorisations],
         "draws": [_draw_line(row) for row in rows.draws],
@@ -199,23 +199,10 @@ def _stake_line(row: Stake) -> str:
 def _people_lines(rows: RosterRows) -> list[str]:
     """A line for each entry; a list's rows stand under the first entry of the person that files the list."""
     entries = sorted(rows.people, key=lambda entry: (entry.id, entry.recorded_at or _FIRST))
-    employments = _by_person(
-        (
-            row.person,
-            _line(row, ("organisation", _text(row.organisation)), ("kind", _text(row.kind)), *_interval(row.valid)),
-        )
-        for row in rows.employments
-    )
-    us_statuses = _by_person(
-        (row.person, _line(row, ("kind", _text(row.kind)), *_interval(row.valid))) for row in rows.us_statuses
-    )
-    citizenships = _by_person(
-        (row.person, _line(row, ("country", _text(row.country)), *_interval(row.valid))) for row in rows.citizenships
-    )
-    residencies = _by_person(
-        (row.person, _line(row, ("country", _text(row.country)), *_interval(row.valid)))
-        for row in rows.permanent_residencies
-    )
+    employments = _by_person((row.person, _personal_line(row)) for row in rows.employments)
+    us_statuses = _by_person((row.person, _personal_line(row)) for row in rows.us_statuses)
+    citizenships = _by_person((row.person, _personal_line(row)) for row in rows.citizenships)
+    residencies = _by_person((row.person, _personal_line(row)) for row in rows.permanent_residencies)
     written: list[str] = []
     for entry in entries:
         pairs = [("id", _text(entry.id))]
@@ -232,6 +219,22 @@ def _people_lines(rows: RosterRows) -> list[str]:
     if unfiled:
         raise ValueError(f"rows of {', '.join(quoted(person) for person in unfiled)} stand in lists that nobody filed")
     return written
+
+
+_Personal: TypeAlias = Employment | UsStatus | Citizenship | PermanentResidency
+
+
+def _personal_line(row: _Personal) -> str:
+    """A row of one of a person's lists; whose it is stands around it."""
+    said: tuple[tuple[str, str], ...]
+    match row:
+        case Employment():
+            said = (("organisation", _text(row.organisation)), ("kind", _text(row.kind)))
+        case UsStatus():
+            said = (("kind", _text(row.kind)),)
+        case _:
+            said = (("country", _text(row.country)),)
+    return _line(row, *said, *_interval(row.valid))
 
 
 def _by_person(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
@@ -251,6 +254,10 @@ def _account_line(row: Account) -> str:
         ("gateway", _text(row.gateway)),
         ("cluster", _text(row.cluster)),
     )
+
+
+def _consortium_line(row: Consortium) -> str:
+    return _line(row, ("id", _text(row.id)), ("name", _text(row.name)))
 
 
 def _membership_line(row: Membership) -> str:
@@ -307,3 +314,40 @@ def _cluster_line(row: ClusterReading) -> str:
         ("exchanges_24h", _count(row.exchanges_24h)),
         ("as_of", _instant(row.as_of)),
     )
+
+
+def _person_line(row: PersonEntry) -> str:
+    """That a person is on file, and which lists are; their rows stand by themselves."""
+    filed = (
+        ("employments", row.employments_filed),
+        ("us_status", row.us_status_filed),
+        ("citizenships", row.citizenships_filed),
+        ("permanent_residencies", row.permanent_residencies_filed),
+    )
+    return _line(row, ("id", _text(row.id)), ("lists on file", _texts(name for name, is_filed in filed if is_filed)))
+
+
+_LINES: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
+    Organisation: ("organisation", _organisation_line),
+    PersonEntry: ("person", _person_line),
+    Employment: ("employment", _personal_line),
+    UsStatus: ("US status", _personal_line),
+    Citizenship: ("citizenship", _personal_line),
+    PermanentResidency: ("permanent residency", _personal_line),
+    Account: ("account", _account_line),
+    Consortium: ("consortium", _consortium_line),
+    Membership: ("membership", _membership_line),
+    Stake: ("share", _stake_line),
+    Authorisation: ("authorisation", _authorisation_line),
+    Draw: ("draw", _draw_line),
+    Listing: ("listing", _listing_line),
+    Statement: ("statement", _statement_line),
+    ClusterReading: ("cluster", _cluster_line),
+}
+
+
+def row_text(row: Recorded) -> str:
+    """One row on one line for people: what it is, of whom, and its fields as the file has them."""
+    what, line = _LINES[type(row)]
+    whose = f" of {_text(row.person)}" if line is _personal_line and isinstance(row, _Personal) else ""
+    return f"{what}{whose} {line(row)}"

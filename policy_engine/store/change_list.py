@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, Select, select
 
+from policy_engine.store.changes import content_of
 from policy_engine.store.database import reading_log
 from policy_engine.store.tables import changes
 
@@ -51,6 +52,11 @@ class ChangeList:
     def find(self, change_id: str) -> LoggedChange | None:
         """A change by its id."""
         return next(iter(self._read(_CHANGES.where(changes.c.id == change_id))), None)
+
+    def content(self, digest: str) -> bytes | None:
+        """Long content that a change names, by its digest; `None` where it was not kept."""
+        with reading_log(self._engine) as reader:
+            return content_of(reader, digest)
 
     def _read(self, query: Select[Any]) -> tuple[LoggedChange, ...]:
         with reading_log(self._engine) as reader:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from policy_engine.domain.changes import Change
 from policy_engine.domain.ports import Entry
 from policy_engine.formats.change import digest_of, encode_change
-from policy_engine.store.database import Writer, is_postgresql
+from policy_engine.store.database import Reader, Writer, is_postgresql
 from policy_engine.store.tables import blobs, changes, decisions
 
 _INDEXES: Final = union_all(
@@ -59,3 +59,9 @@ def add_blobs(writer: Writer, contents: Iterable[bytes]) -> None:
     rows: list[dict[str, object]] = [{"digest": digest_of(content), "body": content} for content in contents]
     if rows:
         add_unless_there(writer, blobs, rows)
+
+
+def content_of(reader: Reader, digest: str) -> bytes | None:
+    """Long content by its digest."""
+    body: bytes | None = reader.scalar(select(blobs.c.body).where(blobs.c.digest == digest))
+    return body

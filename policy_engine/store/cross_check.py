@@ -26,9 +26,10 @@ from policy_engine.formats.record_columns import (
     said_by_change,
     said_by_record,
 )
+from policy_engine.formats.roster_rows import row_bytes
 from policy_engine.store.database import Reader, reading_log
 from policy_engine.store.decision_index import SLICE, derive, entries_between, next_index
-from policy_engine.store.members import KINDS, read_recorded, row_bytes
+from policy_engine.store.members import KINDS, read_recorded
 from policy_engine.store.tables import (
     blobs,
     changes,
@@ -98,7 +99,7 @@ class CrossCheck:
             for kind in KINDS:
                 for revision, row in read_recorded(reader, kind):
                     if revision in hashes:
-                        hashes[revision].update(row_bytes(kind, row))
+                        hashes[revision].update(row_bytes(kind.name, row))
                     elif kind.name not in _UNSAID and revision not in released:
                         yield f"the table `{kind.name}` has rows of revision {revision}, of which no change tells"
                         return

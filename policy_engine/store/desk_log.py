@@ -8,6 +8,7 @@ returned, no decision that was made before it commits any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -19,11 +20,11 @@ from policy_engine.domain.ports import Entry, MembersUnavailable, OpenedReview, 
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import decode_change
-from policy_engine.store.changes import add_blobs, add_changes
+from policy_engine.store.changes import add_blobs, add_changes, content_of
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
 from policy_engine.store.members import add_sorted, read_roster, sort_all
-from policy_engine.store.tables import blobs, changes, decisions, reviews
+from policy_engine.store.tables import changes, decisions, reviews
 
 _PAGE: Final = 1_000
 
@@ -59,7 +60,14 @@ class DeskLog:
         )
 
     def record(
-        self, entries: Sequence[Entry], *, under: int, contents: Sequence[bytes] = (), rows: RosterRows | None = None
+        self,
+        entries: Sequence[Entry],
+        *,
+        under: int,
+        contents: Sequence[bytes] = (),
+        rows: RosterRows | None = None,
+        reason: str = "",
+        change: str | None = None,
     ) -> int | None:
         """Record the events, the long content and the rows, all or nothing; the new epoch, or `None` when it moved.
 
@@ -78,14 +86,19 @@ class DeskLog:
             if rows is not None:
                 first = entries[0]
                 news = sort_all(writer, rows, first.at)
-                revisions = add_sorted(
+                event = add_sorted(
                     writer,
                     news,
                     control.revision + 1,
                     actor=first.actor.person or first.actor.key,
-                    reason=first.id,
+                    reason=reason,
                     at=first.at,
                 )
+                if event is not None:
+                    revisions = 1
+                    told = replace(event, change=change)
+                    name = f"members-{event.revision}"
+                    entries = (*entries, Entry(id=name, at=first.at, actor=first.actor, event=told))
             add_changes(writer, entries, epoch=epoch)
             move(writer, revisions=revisions)
             return epoch
@@ -93,7 +106,7 @@ class DeskLog:
     def content(self, digest: str) -> bytes | None:
         """Long content by its digest."""
         with reading_log(self._engine) as reader:
-            return reader.scalar(select(blobs.c.body).where(blobs.c.digest == digest))
+            return content_of(reader, digest)
 
     def changes(self, kinds: Sequence[str] = ()) -> tuple[Change, ...]:
         """Every change, or those of some kinds, in the order in which they were recorded."""

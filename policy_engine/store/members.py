@@ -10,78 +10,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import msgspec
 from sqlalchemy import Connection, Engine, Table, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.ports import Control, Entry, Imported, MembersUnavailable, Snapshot
-from policy_engine.domain.roster import (
-    Account,
-    Authorisation,
-    Citizenship,
-    ClusterReading,
-    Consortium,
-    Draw,
-    Employment,
-    Listing,
-    Membership,
-    Organisation,
-    PermanentResidency,
-    PersonEntry,
-    RosterRows,
-    Stake,
-    Statement,
-    UsStatus,
-)
-from policy_engine.store.changes import add_changes
+from policy_engine.domain.roster import RosterRows
+from policy_engine.formats.change import digest_of
+from policy_engine.formats.roster_rows import ROW_TYPES, RosterRow, row_bytes
+from policy_engine.store.changes import add_blobs, add_changes
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
 from policy_engine.store.tables import ROSTER, revisions
-
-RosterRow: TypeAlias = (
-    Organisation
-    | PersonEntry
-    | Employment
-    | UsStatus
-    | Citizenship
-    | PermanentResidency
-    | Account
-    | Consortium
-    | Membership
-    | Stake
-    | Authorisation
-    | Draw
-    | Listing
-    | Statement
-    | ClusterReading
-)
-
-_ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {
-    "organisations": Organisation,
-    "people": PersonEntry,
-    "employments": Employment,
-    "us_statuses": UsStatus,
-    "citizenships": Citizenship,
-    "permanent_residencies": PermanentResidency,
-    "accounts": Account,
-    "consortia": Consortium,
-    "memberships": Membership,
-    "stakes": Stake,
-    "authorisations": Authorisation,
-    "draws": Draw,
-    "listings": Listing,
-    "statements": Statement,
-    "clusters": ClusterReading,
-}
 
 _LOOKED_UP_AT_ONCE: Final = 500
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -132,7 +79,7 @@ def _kind(name: str, row: type[RosterRow]) -> Kind:
     )
 
 
-KINDS: Final[tuple[Kind, ...]] = tuple(_kind(name, row) for name, row in _ROW_TYPES.items())
+KINDS: Final[tuple[Kind, ...]] = tuple(_kind(name, row) for name, row in ROW_TYPES.items())
 
 
 class Members:
@@ -170,16 +117,15 @@ class Members:
                 _take_turns(writer)
                 news = sort_all(writer, rows, at)
                 revision = read_control(writer).revision
-                added = sum(len(new) for _, new in news)
-                if add_sorted(writer, news, revision + 1, actor=actor, reason=reason, at=at):
-                    revision += 1
+                event = add_sorted(writer, news, revision + 1, actor=actor, reason=reason, at=at)
+                if event is not None:
                     # Taken last, so that decisions do not wait for a long import.
                     take(writer, Lock.LOG)
-                    event = MembersRecorded(revision=revision, added=added, reason=reason, digest=_digest(news))
-                    entry = Entry(id=f"members-{revision}", at=at, actor=Actor(key=actor), event=event)
+                    entry = Entry(id=f"members-{event.revision}", at=at, actor=Actor(key=actor), event=event)
                     add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
                     move(writer, revisions=1)
-                return Imported(revision=revision, added=added)
+                    return Imported(revision=event.revision, added=event.added)
+                return Imported(revision=revision, added=0)
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
@@ -212,31 +158,18 @@ def add_sorted(
     actor: str,
     reason: str,
     at: datetime,
-) -> int:
-    """Add new rows as a revision; how many revisions that made, none where nothing is new."""
+) -> MembersRecorded | None:
+    """Add new rows as a revision, and keep their canonical form; the event that tells of it, `None` where nothing is
+    new."""
     added = sum(len(new) for _, new in news)
     if not added:
-        return 0
+        return None
     add_revision(writer, revision, actor=actor, reason=reason, at=at, added=added)
     for kind, new in news:
         add_rows(writer, kind, new, revision)
-    return 1
-
-
-def _digest(news: Sequence[tuple[Kind, Sequence[RosterRow]]]) -> str:
-    digest = hashlib.sha256()
-    for kind, new in news:
-        for row in new:
-            digest.update(row_bytes(kind, row))
-    return f"sha256:{digest.hexdigest()}"
-
-
-def row_bytes(kind: Kind, row: RosterRow) -> bytes:
-    """A row as it is hashed into the digest of its revision: in the order of `KINDS`, and then of recording."""
-    return _ENCODER.encode([kind.name, row]) + b"\n"
-
-
-_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+    content = b"".join(row_bytes(kind.name, row) for kind, new in news for row in new)
+    add_blobs(writer, [content])
+    return MembersRecorded(revision=revision, added=added, reason=reason, digest=digest_of(content))
 
 
 def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, RosterRow]]:

@@ -49,6 +49,7 @@ from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
 from tests.records import Entered, entered, lose, put
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of
+from tests.store.samples import AT, FULL
 
 __all__ = ["shell"]
 
@@ -652,3 +653,18 @@ def test_the_report_of_an_authorisation_or_a_membership_that_is_over_finds_the_i
         told = auditor("log", "query", "--report", f"revocation:{name}")
         assert told.code == 2
         assert why in told.err
+
+
+def test_rows_of_members_stand_in_the_list_and_whole_beside_their_change(shell: Shell, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    Members(engine).record(FULL, actor="pia", reason="first roster", at=AT)
+    engine.dispose()
+    (listed,) = shell("log", "changes", "--kind", "members", "--json").json["changes"]
+    assert (listed["rows"]["count"], len(listed["rows"]["told"])) == (listed["change"]["event"]["added"], 3)
+    told = shell("log", "changes", "--kind", "members").out
+    assert "organisation {id: alder-bank" in told
+    assert "log show members-1" in told
+    whole = shell("log", "show", "members-1", "--json").json["rows"]
+    assert whole["count"] == len(whole["told"]) == listed["rows"]["count"]
+    shown = shell("log", "show", "members-1").out
+    assert all(row in shown for row in whole["told"])

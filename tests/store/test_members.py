@@ -24,8 +24,9 @@ from policy_engine.domain.roster import (
     RosterRows,
     Stake,
 )
+from policy_engine.formats.roster_rows import RosterRow
 from policy_engine.store.database import reading
-from policy_engine.store.members import KINDS, Kind, Members, RosterRow, sort_out
+from policy_engine.store.members import KINDS, Kind, Members, sort_out
 from policy_engine.store.tables import ROSTER, revisions
 from tests.store.conftest import Store, refusing_inserts
 from tests.store.samples import AT, EARLIER, FULL

@@ -1,0 +1,167 @@
+"""Rows of the members as canonical bytes: what a revision's digest is taken of, kept under it and shown again.
+
+One row on a line, `["kind",{...}]` as compact JSON in UTF-8 with the fields in the order of their declaration, kinds in
+the order of `ROW_TYPES` and rows of a kind in the order of recording. A field that rows did not have from the first is
+left out where it has its default, so that the digest of a revision that was recorded before stays what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from policy_engine.domain.roster import (
+    Account,
+    Authorisation,
+    Citizenship,
+    ClusterReading,
+    Consortium,
+    Draw,
+    Employment,
+    Listing,
+    Membership,
+    Organisation,
+    PermanentResidency,
+    PersonEntry,
+    RosterRows,
+    Stake,
+    Statement,
+    UsStatus,
+)
+
+RosterRow: TypeAlias = (
+    Organisation
+    | PersonEntry
+    | Employment
+    | UsStatus
+    | Citizenship
+    | PermanentResidency
+    | Account
+    | Consortium
+    | Membership
+    | Stake
+    | Authorisation
+    | Draw
+    | Listing
+    | Statement
+    | ClusterReading
+)
+
+ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {
+    "organisations": Organisation,
+    "people": PersonEntry,
+    "employments": Employment,
+    "us_statuses": UsStatus,
+    "citizenships": Citizenship,
+    "permanent_residencies": PermanentResidency,
+    "accounts": Account,
+    "consortia": Consortium,
+    "memberships": Membership,
+    "stakes": Stake,
+    "authorisations": Authorisation,
+    "draws": Draw,
+    "listings": Listing,
+    "statements": Statement,
+    "clusters": ClusterReading,
+}
+"""The kinds of rows by their names in `RosterRows`, in the order of the canonical form."""
+
+_DATED: Final = ("valid", "recorded_at")
+_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
+    "organisations": (
+        "id",
+        "name",
+        "kind",
+        "incorporated",
+        "headquarters",
+        "contract_country",
+        "sector",
+        "reseller",
+        "identifiers",
+        "aliases",
+        "recorded_at",
+    ),
+    "people": (
+        "id",
+        "employments_filed",
+        "us_status_filed",
+        "citizenships_filed",
+        "permanent_residencies_filed",
+        "recorded_at",
+    ),
+    "employments": ("person", "organisation", "kind", *_DATED),
+    "us_statuses": ("person", "kind", *_DATED),
+    "citizenships": ("person", "country", *_DATED),
+    "permanent_residencies": ("person", "country", *_DATED),
+    "accounts": ("id", "kind", "organisation", "person", "gateway", "cluster", "recorded_at"),
+    "consortia": ("id", "name", "recorded_at"),
+    "memberships": ("organisation", "consortium", "status", *_DATED),
+    "stakes": ("owner", "owned", "percent", "evidence", *_DATED),
+    "authorisations": (
+        "id",
+        "regime",
+        "kind",
+        "holder",
+        "models",
+        "actions",
+        "countries",
+        "named_users",
+        "conditions",
+        *_DATED,
+    ),
+    "draws": ("authorisation", "person", "at", "recorded_at"),
+    "listings": ("party", "list", "entry", "entry_version", "reference", "status", "cleared_version", *_DATED),
+    "statements": ("organisation", "kind", *_DATED),
+    "clusters": ("id", "shared", "accounts", "exchanges_24h", "as_of", "recorded_at"),
+}
+"""The fields that rows of a kind had from the first."""
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+class RowsFault(ValueError):
+    """The bytes are no rows in canonical form."""
+
+
+def row_bytes(kind: str, row: RosterRow) -> bytes:
+    """One row as a line, with its line feed."""
+    first = _FIRST[kind]
+    told = {
+        field.name: value
+        for field in fields(row)
+        if (value := getattr(row, field.name)) != _default(field) or field.name in first
+    }
+    return _encoder.encode([kind, told]) + b"\n"
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def each_row(rows: RosterRows) -> Iterator[RosterRow]:
+    """Every row, kinds in the canonical order."""
+    for kind in ROW_TYPES:
+        yield from getattr(rows, kind)
+
+
+def encode_rows(rows: RosterRows) -> bytes:
+    """The rows, each on its line."""
+    return b"".join(row_bytes(kind, row) for kind in ROW_TYPES for row in getattr(rows, kind))
+
+
+def decode_rows(data: bytes) -> RosterRows:
+    """The rows in canonical form. Raises `RowsFault`."""
+    found: dict[str, list[RosterRow]] = {kind: [] for kind in ROW_TYPES}
+    try:
+        for line in data.splitlines():
+            kind, row = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
+            if kind not in ROW_TYPES:
+                raise RowsFault(f"there is no kind of rows `{kind}`")
+            found[kind].append(msgspec.json.decode(row, type=ROW_TYPES[kind]))
+    except msgspec.MsgspecError as error:
+        raise RowsFault(str(error)) from error
+    rows: dict[str, Any] = {kind: tuple(held) for kind, held in found.items()}
+    return RosterRows(**rows)
