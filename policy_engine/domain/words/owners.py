@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
@@ -20,6 +20,7 @@ from policy_engine.domain.roster import (
     Roster,
 )
 from policy_engine.domain.rules import OwnershipRule
+from policy_engine.domain.tangles import Solution
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.items import classified_as
 from policy_engine.domain.words.memory import recall
@@ -83,12 +84,35 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
         lambda owned: holdings(party, owned, window),
         lambda owner: seed(party, owner, rule, window, inside),
         rule.test,
+        solved=_Tangles(question.roster, ("tangle", question.book.fingerprint, name), window),
     )
     lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
     measured = Measured(capture=result, lists=lists)
     remember(question.roster, key, (window, measured))
     question.horizon.note(window.end)
     return measured
+
+
+class _Tangles:
+    """Solutions of tangles, kept on the roster for all who ask about a company below one, under one test of one book.
+
+    What stands above a tangle was read before it is solved, so that the window of whoever keeps it bounds it.
+    """
+
+    def __init__(self, roster: Roster, question: tuple[str, ...], window: Window) -> None:
+        self.roster = roster
+        self.question = question
+        self.window = window
+
+    def get(self, key: tuple[bool, tuple[str, ...]]) -> Solution | None:
+        held = self.roster.memo.get((*self.question, *key))
+        if isinstance(held, tuple) and held[0].holds(self.window.at):
+            solution: Solution = held[1]
+            return solution
+        return None
+
+    def keep(self, key: tuple[bool, tuple[str, ...]], solution: Solution) -> None:
+        remember(self.roster, (*self.question, *key), (replace(self.window), solution))
 
 
 def remember(roster: Roster, key: Hashable, value: object) -> None:
@@ -214,6 +238,7 @@ def owned_unresolved(party: Party, parameter: str) -> Answer:
         missing += [f"ownership.share:{owner}>{owned}" for owner, owned in capture.unknown_shares]
         if capture.unknown_seeds:
             missing.append("organisation.headquarters")
+        missing += [f"ownership.tangle:{company}" for company in capture.unsolved]
     if not possible and own.value is not Tri.UNKNOWN:
         return NO
     return Answer(
