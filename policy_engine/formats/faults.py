@@ -23,6 +23,19 @@ _LIKE_ENOUGH: Final = 0.6
 """The least ratio of `difflib` at which one word may have been meant for another."""
 
 
+SHEET_ROWS: Final = 2**20
+"""Rows that a sheet of a workbook can have (ECMA-376 part 1, 18.3.1.73, as spreadsheets keep to it)."""
+
+
+def cell_name(row: int, column: int) -> str:
+    """A cell as a spreadsheet names it: row 7, column 3 is `C7`."""
+    letters = ""
+    while column > 0:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"{letters}{row}"
+
+
 def quoted(text: str) -> str:
     """An author's input as a message repeats it: in backticks, visible, at most 80 characters."""
     return f"`{text}`" if len(text) <= _SHOWN and text.isprintable() else f"`{shown(text, limit=_SHOWN)}`"
@@ -80,17 +93,26 @@ def _one_of(word: str, choices: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Fault:
-    """One fault. Lines and columns count from 1, columns in characters; faults sort by place."""
+    """One fault. Lines and columns count from 1, columns in characters; faults sort by place.
+
+    Of a table, line and column are the row and the number of the column, and `cell` is what a spreadsheet calls it.
+    """
 
     source: str
     line: int
     column: int
     message: str
     remedy: str = ""
+    cell: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where it is, as a message has it."""
+        return f"{self.source}:{self.cell or f'{self.line}:{self.column}'}"
 
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""
-        text = f"{self.source}:{self.line}:{self.column}: {self.message}{remedy}"
+        text = f"{self.place}: {self.message}{remedy}"
         return text if text.isprintable() else shown(text, limit=10 * len(text))
 
 
@@ -108,15 +130,37 @@ class FaultsError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Where a reader of one source puts the faults that it finds."""
+    """Where a reader of one source puts the faults that it finds.
+
+    `sheets` are the names of a table's sheets (`None` for a CSV file's only one); lines are then rows, and those of
+    every further sheet are counted from the next multiple of `SHEET_ROWS`.
+    """
 
     source: str
     faults: list[Fault] = field(default_factory=list)
+    sheets: tuple[str | None, ...] = ()
+
+    def where(self, line: int) -> str:
+        """A line as the message about another place names it."""
+        if not self.sheets:
+            return f"line {line}"
+        sheet, row = divmod(line - 1, SHEET_ROWS)
+        name = self.sheets[sheet]
+        return f"row {row + 1}" if name is None else f"row {row + 1} of {quoted(name)}"
+
+    def _fault(self, line: int, column: int, message: str, remedy: str) -> Fault:
+        if not self.sheets:
+            return Fault(source=self.source, line=line, column=column, message=message, remedy=remedy)
+        sheet, row = divmod(line - 1, SHEET_ROWS)
+        name = self.sheets[sheet]
+        source = self.source if name is None else f"{self.source}[{name}]"
+        cell = cell_name(row + 1, column)
+        return Fault(source=source, line=row + 1, column=column, message=message, remedy=remedy, cell=cell)
 
     def add(self, line: int, column: int, message: str, remedy: str = "") -> None:
         """Note a fault and read on; beyond `MOST_FAULTS` only that there are more."""
         if len(self.faults) < MOST_FAULTS - 1:
-            self.faults.append(Fault(source=self.source, line=line, column=column, message=message, remedy=remedy))
+            self.faults.append(self._fault(line, column, message, remedy))
         elif not self.full:
             message = f"there are more than {MOST_FAULTS:,} faults, and no more of them are told"
             self.faults.append(

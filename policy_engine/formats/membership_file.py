@@ -58,8 +58,10 @@ from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, par
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, quoted
 from policy_engine.formats.fields import Fields
 from policy_engine.formats.membership_writer import write_members
+from policy_engine.formats.roster_mapping import RosterMapping
+from policy_engine.formats.roster_tables import read_tables
 
-__all__ = ["NO_ROWS", "members_of", "read_members", "write_members"]
+__all__ = ["NO_ROWS", "members_of", "read_member_tables", "read_members", "write_members"]
 
 NO_ROWS: Final = RosterRows()
 """Nothing on file."""
@@ -92,6 +94,38 @@ def read_members(data: bytes, source: str, existing: RosterRows = NO_ROWS) -> Ro
     if faults:
         raise FaultsError(faults)
     return rows
+
+
+def read_member_tables(
+    data: bytes,
+    source: str,
+    existing: RosterRows = NO_ROWS,
+    *,
+    section: str | None = None,
+    mapping: RosterMapping | None = None,
+) -> TabledRows:
+    """As `read_members`, from an XLSX workbook or a CSV file whose rows are of one section (see `roster_tables.py`).
+
+    Raises `FaultsError` with every fault of file and mapping, each at its cell.
+    """
+    faults: list[Fault] = []
+    reading = read_tables(data, source, faults, section=section, mapping=mapping)
+    said: list[Fault] = []
+    findings = replace(reading.findings, faults=said)
+    rows = _Reading(findings=findings, existing=existing, undated_is_last=True).read(reading.document)
+    told = {fault.place for fault in faults}
+    faults.extend(fault for fault in said if fault.place not in told)
+    if faults:
+        raise FaultsError(faults)
+    return TabledRows(rows=rows, unread=reading.unread)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabledRows:
+    """The rows of a table, and the headers of its columns that were not read, by sheet."""
+
+    rows: RosterRows
+    unread: tuple[tuple[str | None, tuple[str, ...]], ...]
 
 
 def members_of(node: Node, source: str, faults: list[Fault], existing: RosterRows = NO_ROWS) -> RosterRows:
