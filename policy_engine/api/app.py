@@ -1,4 +1,4 @@
-"""The application: routes, errors, and the request id that is echoed."""
+"""The application: routes, errors, and what holds for the head of every request."""
 
 from __future__ import annotations
 
@@ -14,21 +14,42 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_engine.api import auditor, compliance, errors, gateway, health, log
 from policy_engine.api.direct import Direct
+from policy_engine.api.errors import error_response
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.wiring import Parts, Settings, build
 
 _TURN_SECONDS: Final = 0.000_5
 
 
-class EchoRequestId:
-    """Gives `X-Request-ID` back as it came, on every answer."""
+class RequestHead:
+    """What holds for the head of every request, whichever route answers it.
+
+    `X-Request-ID` is given back as it came. A head that names the host not once (RFC 9112 section 3.2), or more than
+    one key, is refused: a proxy before the service may have read the other one.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = next((value for name, value in scope.get("headers", ()) if name == b"x-request-id"), None)
-        if given is None:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        given = None
+        hosts = keys = 0
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts += 1
+            elif name == b"authorization":
+                keys += 1
+            elif name == b"x-request-id" and given is None:
+                given = value
+        app = self._app
+        if keys > 1 or hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
+            what = "Host" if keys <= 1 else "Authorization"
+            app = error_response(MalformedRequest(FieldFault(field=what, message="must stand once in the head")))
+        if given is None:
+            await app(scope, receive, send)
             return
 
         async def echo(message: Message) -> None:
@@ -36,7 +57,7 @@ class EchoRequestId:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
             await send(message)
 
-        await self._app(scope, receive, echo)
+        await app(scope, receive, echo)
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -77,7 +98,7 @@ def create_app(parts: Parts) -> ASGIApp:
         *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring),
     ]
     errors.install(app)
-    return EchoRequestId(Direct(app, posts))
+    return RequestHead(Direct(app, posts))
 
 
 def from_environment() -> ASGIApp:
