@@ -680,7 +680,7 @@ class _Reading:
                 continue
             place = sheet.places[index]
             same = "again" if sheet.rows[held] == row else "with other values"
-            message = f"the {_called(sheet.what, row)} of line {sheet.places[held].line} stands here {same}"
+            message = f"the {_called(sheet.what, row)} of {self.findings.where(sheet.places[held].line)} stands here {same}"
             remedy = "remove one of the two, or give the one that corrects the other a later `recorded_at`"
             self.findings.add(place.line, place.column, message, remedy)
         for row in existing if dated else ():
@@ -725,7 +725,7 @@ class _Reading:
             key=lambda place: (place.line, place.column),
         )
         if found:
-            where = f"the row of line {found[0].line}" if len(found) > 1 else "the row on file"
+            where = f"the row of {self.findings.where(found[0].line)}" if len(found) > 1 else "the row on file"
             remedy = f"end {where} with a `to` where this one begins, or remove this one"
             self.findings.add(found[-1].line, found[-1].column, message, remedy)
 
