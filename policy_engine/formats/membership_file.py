@@ -680,7 +680,8 @@ class _Reading:
                 continue
             place = sheet.places[index]
             same = "again" if sheet.rows[held] == row else "with other values"
-            message = f"the {_called(sheet.what, row)} of {self.findings.where(sheet.places[held].line)} stands here {same}"
+            other = self.findings.where(sheet.places[held].line)
+            message = f"the {_called(sheet.what, row)} of {other} stands here {same}"
             remedy = "remove one of the two, or give the one that corrects the other a later `recorded_at`"
             self.findings.add(place.line, place.column, message, remedy)
         for row in existing if dated else ():
