@@ -1,4 +1,4 @@
-"""A process beside the service's own, for work on which no decision waits.
+"""Processes beside the service's own, for work on which no decision waits.
 
 Threads of one process take turns at one interpreter; what is done in a companion takes none of the decisions' turns.
 
@@ -6,6 +6,10 @@ Threads of one process take turns at one interpreter; what is done in a companio
 - It ends when this process does, however that ends: the pipe between them closes. An interrupt at the terminal, which
   reaches both, is left to this process.
 - One that ends by itself is reported as ended, and started again after `RESTART_SECONDS`.
+- One of which nothing is heard, because it was stopped or its disk does not answer, is reported as silent.
+
+What is worked out once and answered is done `Apart`: in processes that are started when they are needed, and started
+anew when one of them was killed.
 """
 
 from __future__ import annotations
@@ -13,11 +17,16 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Final, Protocol
+from typing import Final, ParamSpec, Protocol, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RESTART_SECONDS: Final = 0.5
 _END_SECONDS: Final = 10.0
@@ -37,8 +46,20 @@ class Work(Protocol):
 class Companion:
     """The process, and who hears of it. `close` it."""
 
-    def __init__(self, work: Work, *, name: str, hear: Callable[[object], None], ended: Callable[[], None]) -> None:
-        """Start it. `hear` is given its reports, and `ended` is called when it has ended by itself."""
+    def __init__(
+        self,
+        work: Work,
+        *,
+        name: str,
+        hear: Callable[[object], None],
+        ended: Callable[[], None],
+        silent: Callable[[], None] = lambda: None,
+        silence_seconds: float | None = None,
+    ) -> None:
+        """Start it. `hear` is given its reports, and `ended` is called when it has ended by itself; `silent` when
+        nothing was reported for `silence_seconds`, and again whenever these have passed."""
+        self._silent = silent
+        self._silence = silence_seconds
         self._work = work
         self._name = name
         self._hear = hear
@@ -81,7 +102,10 @@ class Companion:
         while True:
             with suppress(EOFError, OSError):
                 while True:
-                    self._hear(self._connection.recv())
+                    if self._connection.poll(self._silence):
+                        self._hear(self._connection.recv())
+                    elif not self._closing.is_set():
+                        self._silent()
             if self._closing.is_set():
                 return
             self._ended()
@@ -92,6 +116,48 @@ class Companion:
             self._connection, self._process = self._start()
             if self._closing.is_set():
                 self._ask_to_end()
+
+
+class EndedWithoutAnswer(Exception):
+    """A process ended before it had answered, and so did the one that was started in its place."""
+
+
+class Apart:
+    """Processes that each work something out and answer. `close` them."""
+
+    def __init__(self, processes: int) -> None:
+        """At most so many at once; each is started when it is first needed."""
+        self._processes = processes
+        self._lock = threading.Lock()
+        self._pool = self._start()
+
+    def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `work` gives; waits for it, and for a process that is free.
+
+        When a process is killed whatever its siblings were working out is lost with it, so it is begun once more.
+        Raises `EndedWithoutAnswer`, and what `work` raises.
+        """
+        for _ in range(2):
+            pool = self._pool
+            try:
+                return pool.submit(work, *args, **kwargs).result()
+            except BrokenProcessPool:
+                self._replace(pool)
+        raise EndedWithoutAnswer
+
+    def close(self) -> None:
+        """Drop what waits, and end the processes once they are done."""
+        with self._lock:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._pool is broken:
+                broken.shutdown(wait=False)
+                self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._processes, mp_context=get_context("spawn"))
 
 
 def _run(work: Work, connection: Connection) -> None:

@@ -11,14 +11,12 @@ import logging
 import secrets
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from multiprocessing import get_context
 from pathlib import Path
+from time import monotonic
 from traceback import extract_tb
 from types import TracebackType
 from typing import Final
@@ -27,9 +25,9 @@ import structlog
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from policy_engine.companion import Companion, Work
+from policy_engine.companion import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.domain.changes import Actor
-from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, LogUnavailable, Members
+from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
@@ -37,15 +35,27 @@ from policy_engine.ledger.note import name_fault
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_folder
-from policy_engine.service.assess import assess
+from policy_engine.service.assess import Checked, assess, check_and_try
 from policy_engine.service.decide import Decider
 from policy_engine.service.desk import Desk
+from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.past import RecordedPast
+from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
 from policy_engine.service.reviewing import Reviews
-from policy_engine.service.sealing import HistoryRefused, Keeper, KeptApart, NotIndexed, Sealing, SealKeeper, SealState
+from policy_engine.service.sealing import (
+    HEARTBEAT_SECONDS,
+    SILENCE_SECONDS,
+    HistoryRefused,
+    Keeper,
+    KeptApart,
+    NotIndexed,
+    Sealing,
+    SealKeeper,
+    SealState,
+)
 from policy_engine.service.standing import Judges, StandingView
 from policy_engine.service.trees import SealedTrees
 from policy_engine.service.watch import Alarm, Watcher
@@ -135,6 +145,7 @@ class Parts:
     decider: Decider
     desk: Desk
     publisher: Publisher
+    check: Callable[[Mapping[str, bytes]], Checked]
     reviews: Reviews
     past: RecordedPast
     ring: KeyRing
@@ -142,6 +153,7 @@ class Parts:
     entries: LogEntries
     keeper: Keeper | None
     inspector: Inspector
+    pools: Pools
     close: Callable[[], None]
 
 
@@ -242,15 +254,23 @@ def build(
     desk = Desk(view=view, log=desk_log, clock=clock, new_id=new_id, stands=stands)
     past = RecordedPast(desk_log, library)
 
-    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn")) if background else None
+    apart = Apart(ASSESSORS) if background else None
 
     def assessed(candidate: Candidate) -> Assessment:
-        if pool is None:
+        if apart is None:
             return assess(candidate, library=library, desk_log=desk_log, roster=view.current().roster)
         try:
-            return pool.submit(_assessed_apart, settings.database_url, candidate).result()
-        except BrokenProcessPool as error:
-            raise LogUnavailable("the assessment of the book ended without an answer") from error
+            return apart.run(_assessed_apart, settings.database_url, candidate)
+        except EndedWithoutAnswer as error:
+            raise AssessmentEnded(_NO_ASSESSMENT) from error
+
+    def checked(files: Mapping[str, bytes]) -> Checked:
+        if apart is None:
+            return check_and_try(files)
+        try:
+            return apart.run(check_and_try, dict(files))
+        except EndedWithoutAnswer as error:
+            raise AssessmentEnded(_NO_ASSESSMENT) from error
 
     publisher = Publisher(desk=desk, library=library, assess=assessed)
     watcher = watching = None
@@ -258,6 +278,7 @@ def build(
         watcher = Watcher(read=lambda: desk_folder(settings.policies), desk=desk, library=library, report=_report_alarm)
         watching = Repeating("policy-watch", watcher.look, WATCH_SECONDS)
 
+    pools = Pools()
     entries = StoredLogEntries(engine)
     keeper, inspector, stop_keeping = _kept(
         settings, engine, entries, desk_log, keep=(keep or KeepLog(settings)) if background else None
@@ -267,8 +288,9 @@ def build(
         if watching is not None:
             watching.close()
         stop_keeping()
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+        pools.close()
+        if apart is not None:
+            apart.close()
         log.close()
         engine.dispose()
 
@@ -280,6 +302,7 @@ def build(
         decider=decider,
         desk=desk,
         publisher=publisher,
+        check=checked,
         reviews=Reviews(desk=desk, decisions=log, due=timedelta(days=settings.review_due_days)),
         past=past,
         ring=ring,
@@ -287,8 +310,19 @@ def build(
         entries=entries,
         keeper=keeper,
         inspector=inspector,
+        pools=pools,
         close=close,
     )
+
+
+ASSESSORS: Final = 2
+"""So many processes check and assess books; each is started when it is first needed."""
+
+
+_NO_ASSESSMENT: Final = (
+    "the process that looks at the book ended twice without an answer, as one does that is out of memory: nothing was"
+    " kept; ask again, and if it ends again look at the memory of the machine"
+)
 
 
 def _assessed_apart(database_url: str, candidate: Candidate) -> Assessment:
@@ -329,7 +363,14 @@ def _kept(
         cursor_key=cursor_key(settings),
         trees=SealedTrees(keeper.sealing, lambda: keeper.sealed),
     )
-    companion = Companion(keep, name="log-keeper", hear=keeper.hear, ended=keeper.lost)
+    companion = Companion(
+        keep,
+        name="log-keeper",
+        hear=keeper.hear,
+        ended=keeper.lost,
+        silent=keeper.silent,
+        silence_seconds=SILENCE_SECONDS,
+    )
     return keeper, inspector, companion.close
 
 
@@ -346,12 +387,13 @@ class KeepLog:
         sealing = SealKeeper(open_sealing(self.settings, StoredLogEntries(engine)), report=lambda _: None)
 
         told: SealState | None = None
+        due = 0.0
 
         def seal() -> None:
-            nonlocal told
+            nonlocal told, due
             sealing.turn()
-            if sealing.state != told:
-                told = sealing.state
+            if sealing.state != told or monotonic() >= due:
+                told, due = sealing.state, monotonic() + HEARTBEAT_SECONDS
                 report(told)
 
         sealer = Repeating("log-sealer", seal, SEAL_SECONDS)

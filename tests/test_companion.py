@@ -14,7 +14,7 @@ from queue import Empty, Queue
 
 import pytest
 
-from policy_engine.companion import Companion
+from policy_engine.companion import Apart, Companion, EndedWithoutAnswer
 
 SOON = 30.0
 
@@ -33,6 +33,15 @@ class Telling:
         while not ending(0.05):
             pass
         self.ended.write_text("ended")
+
+
+@dataclass(frozen=True, slots=True)
+class Beating:
+    """Reports its process id ten times a second."""
+
+    def __call__(self, *, report: Callable[[object], None], ending: Callable[[float], bool]) -> None:
+        while not ending(0.1):
+            report(os.getpid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +130,67 @@ def test_an_interrupt_is_left_to_the_service_and_a_request_to_end_is_heeded(
             assert is_running(pid)
 
 
+def test_a_companion_that_is_stopped_is_reported_as_silent_until_it_goes_on() -> None:
+    silent = threading.Semaphore(0)
+    reports: Queue[object] = Queue()
+    made = Companion(
+        Beating(), name="test", hear=reports.put, ended=lambda: None, silent=silent.release, silence_seconds=2.0
+    )
+    try:
+        pid = reports.get(timeout=SOON)
+        assert isinstance(pid, int)
+        while silent.acquire(blocking=False):
+            pass  # It was silent while it started.
+        assert not silent.acquire(timeout=3.0)
+        os.kill(pid, signal.SIGSTOP)
+        assert silent.acquire(timeout=SOON)
+        assert silent.acquire(timeout=SOON)
+        while not reports.empty():
+            reports.get()
+        os.kill(pid, signal.SIGCONT)
+        assert reports.get(timeout=SOON) == pid
+    finally:
+        made.close()
+
+
+def pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_work_goes_on_in_another_process_when_the_one_before_was_killed_idle_or_at_work() -> None:
+    apart = Apart(1)
+    try:
+        first = apart.run(pid_after, 0)
+        os.kill(first, signal.SIGKILL)
+        second = apart.run(pid_after, 0)
+        assert second not in (first, os.getpid())
+        killer = threading.Timer(0.5, os.kill, (second, signal.SIGKILL))
+        killer.start()
+        assert apart.run(pid_after, 1.0) not in (first, second)
+        killer.join()
+    finally:
+        apart.close()
+
+
+def test_work_that_kills_its_process_each_time_has_no_answer_and_harms_nothing_after_it() -> None:
+    apart = Apart(1)
+    try:
+        with pytest.raises(EndedWithoutAnswer):
+            apart.run(die)
+        assert is_running(apart.run(pid_after, 0))
+    finally:
+        apart.close()
+
+
 PARENT = """
 import sys, time
 from pathlib import Path
-from policy_engine.companion import Companion
+from policy_engine.companion import Apart, Companion, EndedWithoutAnswer
 from tests.test_companion import Telling
 
 if __name__ == "__main__":

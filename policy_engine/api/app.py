@@ -82,11 +82,11 @@ def create_app(parts: Parts) -> ASGIApp:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    posts = gateway.posts(parts.decider, parts.ring)
+    posts = gateway.posts(parts.decider, parts.ring, parts.pools)
     app.router.routes[:0] = [
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
-        *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper),
-        *auditor.routes(parts.log, parts.ring, parts.inspector),
+        *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper, parts.pools),
+        *auditor.routes(parts.log, parts.ring, parts.inspector, parts.pools),
         *log.routes(
             None if parts.keeper is None else parts.keeper.sealing,
             parts.entries,
@@ -94,8 +94,9 @@ def create_app(parts: Parts) -> ASGIApp:
             desk=parts.desk,
             past=parts.past,
             log=parts.log,
+            pools=parts.pools,
         ),
-        *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring),
+        *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring, parts.pools, check=parts.check),
     ]
     errors.install(app)
     return RequestHead(Direct(app, posts))

@@ -5,9 +5,7 @@ The bytes of a record stand in every answer as they stand in the log.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import msgspec
@@ -23,39 +21,40 @@ from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.export import FORMS, Chunk, export
 from policy_engine.service.inspect import LONGEST_PAGE, PAGE, Inspector, Page, read_filters
 from policy_engine.service.keyring import KeyRing
+from policy_engine.service.pools import Pool, Pools
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector) -> list[Route]:
+def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Route]:
     """The auditor's routes."""
 
     async def decision(request: Request) -> Response:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         decision_id = request.path_params["decision_id"]
-        record = await asyncio.to_thread(log.read, decision_id)
+        record = await pools.reads.run(log.read, decision_id)
         if record is None:
-            await asyncio.to_thread(inspector.require_kept, decision_id)
+            await pools.reads.run(inspector.require_kept, decision_id)
             raise NotFound("no decision has this id")
         return Response(record, media_type="application/json")
 
-    return [*_query_routes(ring, inspector), Route("/decisions/{decision_id}", decision, methods=["GET"])]
+    return [*_query_routes(ring, inspector, pools), Route("/decisions/{decision_id}", decision, methods=["GET"])]
 
 
-def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
+def _query_routes(ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Route]:
     async def found(request: Request) -> Response:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         given = _parameters(request)
         limit = _number(given, "limit", PAGE, 1, LONGEST_PAGE)
         cursor = given.pop("cursor", None)
         filters = read_filters(given)
-        page = await asyncio.to_thread(inspector.page, filters, limit=limit, cursor=cursor)
+        page = await pools.reads.run(inspector.page, filters, limit=limit, cursor=cursor)
         return Response(page_document(page), media_type="application/json")
 
     async def exported(request: Request) -> Response:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         given = _parameters(request)
         form = given.pop("format", "")
@@ -63,21 +62,23 @@ def _query_routes(ring: KeyRing, inspector: Inspector) -> list[Route]:
             raise MalformedRequest(FieldFault(field="format", message=f"is one of {', '.join(FORMS)}"))
         asked = _number(given, "size", -1, 0, 2**62)
         filters = read_filters(given)
-        as_of = await asyncio.to_thread(inspector.pin)
+        as_of = await pools.archive.run(inspector.pin)
         if asked > as_of.size:
             raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
         if 0 <= asked < as_of.size:
-            as_of = await asyncio.to_thread(inspector.at, asked)
+            as_of = await pools.archive.run(inspector.at, asked)
         chunks = export(inspector.index, filters, size=as_of.size, form=form)
         # The first piece is read before the answer begins, so that a log that cannot be read is an error.
-        first = await asyncio.to_thread(next, chunks, Chunk(data=b"", through=0))
+        first = await pools.archive.run(next, chunks, Chunk(data=b"", through=0))
         headers = {"Log-Size": str(as_of.size), "Content-Disposition": f'attachment; filename="decisions.{form}"'}
         if as_of.tree is not None:
             headers |= {"Log-Root": as_of.tree.root, "Log-Checkpoint": f"{as_of.tree.origin} {as_of.tree.size}"}
-        retired = await asyncio.to_thread(inspector.retired, filters)
+        retired = await pools.archive.run(inspector.retired, filters)
         if retired:
             headers["Log-Retired"] = " ".join(str(one.content.year) for one in retired)
-        return StreamingResponse(_data(first, chunks), media_type=FORMS[form].media_type, headers=headers)
+        return StreamingResponse(
+            _data(first, chunks, pools.archive), media_type=FORMS[form].media_type, headers=headers
+        )
 
     return [
         Route("/decisions", found, methods=["GET"]),
@@ -95,8 +96,13 @@ def page_document(page: Page) -> bytes:
     return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + retired + b"}"
 
 
-def _data(first: Chunk, rest: Iterator[Chunk]) -> Iterator[bytes]:
-    return (chunk.data for chunk in chain([first], rest) if chunk.data)
+async def _data(first: Chunk, rest: Iterator[Chunk], pool: Pool) -> AsyncIterator[bytes]:
+    chunk: Chunk | None = first
+    while chunk is not None:
+        if chunk.data:
+            yield chunk.data
+        # The answer has begun, so it waits for a thread however many do; of those there are as many as exports begun.
+        chunk = await pool.run_in_turn(next, rest, None)
 
 
 def _parameters(request: Request) -> dict[str, str]:

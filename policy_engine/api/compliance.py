@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
@@ -28,11 +27,12 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.service.assess import check_and_try, unsaid
+from policy_engine.service.assess import Checked, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import NotAccepted
 from policy_engine.service.freezing import declare_freeze, lift_freeze, without_repeats
 from policy_engine.service.keyring import KeyRing
+from policy_engine.service.pools import Pools
 from policy_engine.service.publish import Publisher
 from policy_engine.service.reviewing import Reviews
 from policy_engine.service.simulate import NO_ROWS, Supposed, simulate
@@ -52,45 +52,48 @@ LONGEST_PAGE: Final = 1_000
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 Handler = Callable[[Request, Key], Awaitable[Response]]
+Check = Callable[[Mapping[str, bytes]], Checked]
 
 
-def routes(desk: Desk, publisher: Publisher, reviews: Reviews, ring: KeyRing) -> list[Route]:
+def routes(
+    desk: Desk, publisher: Publisher, reviews: Reviews, ring: KeyRing, pools: Pools, *, check: Check
+) -> list[Route]:
     """The compliance officer's routes."""
     return [
-        *_policy_routes(desk, publisher, ring),
-        *_freeze_routes(desk, ring),
-        *_review_routes(reviews, ring),
-        *_simulation_routes(desk, publisher, ring),
+        *_policy_routes(desk, publisher, ring, pools, check),
+        *_freeze_routes(desk, ring, pools),
+        *_review_routes(reviews, ring, pools),
+        *_simulation_routes(desk, publisher, ring, pools),
     ]
 
 
-def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing) -> list[Route]:
+def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools, check_book: Check) -> list[Route]:
     async def show(_: Request, __: Key) -> Response:
-        state = await asyncio.to_thread(_state, desk)
+        state = await pools.reads.run(_state, desk)
         return _json(documents.desk_document(state, desk.clock()))
 
     async def book(request: Request, _: Key) -> Response:
         fingerprint = request.path_params["fingerprint"]
-        state = await asyncio.to_thread(_state, desk)
+        state = await pools.reads.run(_state, desk)
         archive = state.archive_of(fingerprint)
         if archive is None:
             raise NotFound("no book with this fingerprint was ever archived")
-        files = await asyncio.to_thread(publisher.library.files, archive)
+        files = await pools.reads.run(publisher.library.files, archive)
         return _json({"fingerprint": fingerprint, "files": {name: data.decode() for name, data in files.items()}})
 
     async def proposals(_: Request, __: Key) -> Response:
-        state = await asyncio.to_thread(_state, desk)
+        state = await pools.reads.run(_state, desk)
         return _json({"proposals": documents.proposals_document(state, desk.clock())})
 
     async def proposal(request: Request, _: Key) -> Response:
-        state = await asyncio.to_thread(_state, desk)
+        state = await pools.reads.run(_state, desk)
         held = state.proposals.get(request.path_params["proposal"])
         if held is None:
             raise NotFound("no proposal has this id")
         return _json(documents.proposal_document(held, desk.clock()))
 
     async def report(request: Request, _: Key) -> Response:
-        content = await asyncio.to_thread(
+        content = await pools.reads.run(
             publisher.report, request.path_params["proposal"], request.path_params["report"]
         )
         return Response(content, media_type="application/json")
@@ -100,9 +103,9 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing) -> list[Rout
 
         def checked() -> dict[str, object]:
             body = documents.read_book_body(data, documents.BookBody)
-            return _check(desk, publisher, documents.bytes_of(body.files))
+            return _check(desk, publisher, check_book, documents.bytes_of(body.files))
 
-        return _json(await asyncio.to_thread(checked))
+        return _json(await pools.assessments.run(checked))
 
     async def propose(request: Request, key: Key) -> Response:
         data = await read_body(request, BOOK_LIMIT)
@@ -111,28 +114,30 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing) -> list[Rout
             body = documents.read_book_body(data, documents.ProposalBody)
             return _propose(desk, publisher, _actor(key), body)
 
-        told = await asyncio.to_thread(proposed)
+        told = await pools.assessments.run(proposed)
         return _json(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told['id']}"})
 
     async def approve(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.ApprovalBody)
         note = documents.text_of("note", body.note)
-        approved = await asyncio.to_thread(publisher.approve, _actor(key), request.path_params["proposal"], note=note)
+        approved = await pools.desk.run(publisher.approve, _actor(key), request.path_params["proposal"], note=note)
         return _json(documents.proposal_document(approved, desk.clock()))
 
     return [
-        _route("GET", "/policy", ring, "policy:read", show),
-        _route("GET", "/policy/books/{fingerprint}", ring, "policy:read", book),
-        _route("POST", "/policy/check", ring, "policy:read", check),
-        *_methods("/policy/proposals", ring, {"GET": ("policy:read", proposals), "POST": ("policy:propose", propose)}),
-        _route("GET", "/policy/proposals/{proposal}", ring, "policy:read", proposal),
-        _route("GET", "/policy/proposals/{proposal}/reports/{report}", ring, "policy:read", report),
-        _route("POST", "/policy/proposals/{proposal}/approve", ring, "policy:approve", approve),
+        _route("GET", "/policy", ring, pools, "policy:read", show),
+        _route("GET", "/policy/books/{fingerprint}", ring, pools, "policy:read", book),
+        _route("POST", "/policy/check", ring, pools, "policy:read", check),
+        *_methods(
+            "/policy/proposals", ring, pools, {"GET": ("policy:read", proposals), "POST": ("policy:propose", propose)}
+        ),
+        _route("GET", "/policy/proposals/{proposal}", ring, pools, "policy:read", proposal),
+        _route("GET", "/policy/proposals/{proposal}/reports/{report}", ring, pools, "policy:read", report),
+        _route("POST", "/policy/proposals/{proposal}/approve", ring, pools, "policy:approve", approve),
     ]
 
 
-def _check(desk: Desk, publisher: Publisher, files: dict[str, bytes]) -> dict[str, object]:
-    checked = check_and_try(files)
+def _check(desk: Desk, publisher: Publisher, check: Check, files: dict[str, bytes]) -> dict[str, object]:
+    checked = check(files)
     base = _state(desk).book_at(desk.clock())
     changed: tuple[Fault, ...] = ()
     if checked.book is not None and base is not None:
@@ -161,9 +166,9 @@ def _propose(desk: Desk, publisher: Publisher, actor: Actor, body: documents.Pro
     return documents.proposal_document(proposal, desk.clock())
 
 
-def _freeze_routes(desk: Desk, ring: KeyRing) -> list[Route]:
+def _freeze_routes(desk: Desk, ring: KeyRing, pools: Pools) -> list[Route]:
     async def show(_: Request, __: Key) -> Response:
-        state = await asyncio.to_thread(_state, desk)
+        state = await pools.reads.run(_state, desk)
         return _json({"freezes": documents.freezes_document(state, desk.clock())})
 
     async def declare(request: Request, key: Key) -> Response:
@@ -172,7 +177,7 @@ def _freeze_routes(desk: Desk, ring: KeyRing) -> list[Route]:
         authority = documents.text_of("authority", body.authority)
         reason = documents.text_of("reason", body.reason)
         until = documents.instant_of("until", body.until)
-        state = await asyncio.to_thread(
+        state = await pools.freezes.run(
             declare_freeze, desk, _actor(key), scope, authority=authority, reason=reason, until=until
         )
         location = {"Location": f"/freezes/{state.freeze.id}"}
@@ -181,24 +186,24 @@ def _freeze_routes(desk: Desk, ring: KeyRing) -> list[Route]:
     async def lift(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.LiftBody)
         reason = documents.text_of("reason", body.reason or request.query_params.get("reason"))
-        state = await asyncio.to_thread(lift_freeze, desk, _actor(key), request.path_params["freeze"], reason=reason)
+        state = await pools.freezes.run(lift_freeze, desk, _actor(key), request.path_params["freeze"], reason=reason)
         status = HTTPStatus.OK if state.lifted_at is not None else HTTPStatus.ACCEPTED
         return _json(documents.freeze_document(state, desk.clock()), status)
 
     return [
-        *_methods("/freezes", ring, {"GET": ("policy:read", show), "POST": ("freeze", declare)}),
-        _route("DELETE", "/freezes/{freeze}", ring, "freeze", lift),
+        *_methods("/freezes", ring, pools, {"GET": ("policy:read", show), "POST": ("freeze", declare)}),
+        _route("DELETE", "/freezes/{freeze}", ring, pools, "freeze", lift),
     ]
 
 
-def _review_routes(reviews: Reviews, ring: KeyRing) -> list[Route]:
+def _review_routes(reviews: Reviews, ring: KeyRing, pools: Pools) -> list[Route]:
     async def show_all(request: Request, _: Key) -> Response:
         wanted = request.query_params.get("status", "open")
         if wanted not in ("open", "all"):
             raise MalformedRequest(FieldFault(field="status", message="is `open` or `all`"))
         limit = _limit(request)
         after = _after(request)
-        found = [review for review in await asyncio.to_thread(reviews.all) if wanted == "all" or review.is_open]
+        found = [review for review in await pools.reads.run(reviews.all) if wanted == "all" or review.is_open]
         places = [(format_instant(review.opened.opened_at), review.opened.id) for review in found]
         rest = [review for review, place in zip(found, places, strict=True) if after is None or place > after]
         page = rest[:limit]
@@ -209,7 +214,7 @@ def _review_routes(reviews: Reviews, ring: KeyRing) -> list[Route]:
         return _json({"reviews": [documents.review_document(review) for review in page], "next_cursor": following})
 
     async def show(request: Request, _: Key) -> Response:
-        file = await asyncio.to_thread(reviews.show, _case(request))
+        file = await pools.reads.run(reviews.show, _case(request))
         return _json(documents.review_file_document(file))
 
     async def close(request: Request, key: Key) -> Response:
@@ -219,32 +224,32 @@ def _review_routes(reviews: Reviews, ring: KeyRing) -> list[Route]:
         if body.outcome == "refuse":
             if body.members is not None:
                 raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
-            review = await asyncio.to_thread(reviews.refuse, actor, case, rationale=rationale)
+            review = await pools.desk.run(reviews.refuse, actor, case, rationale=rationale)
             return _json(documents.review_document(review))
         if body.members is None:
-            review = await asyncio.to_thread(reviews.confirm_release, actor, case, rationale=rationale)
+            review = await pools.desk.run(reviews.confirm_release, actor, case, rationale=rationale)
             return _json(documents.review_document(review))
-        review = await asyncio.to_thread(
+        review = await pools.desk.run(
             reviews.ask_release, actor, case, rationale=rationale, document=documents.rows_of(body.members)
         )
         return _json(documents.review_document(review), HTTPStatus.ACCEPTED)
 
     return [
-        _route("GET", "/reviews", ring, "reviews", show_all),
-        _route("GET", "/reviews/{case}", ring, "reviews", show),
-        _route("POST", "/reviews/{case}/close", ring, "reviews", close),
+        _route("GET", "/reviews", ring, pools, "reviews", show_all),
+        _route("GET", "/reviews/{case}", ring, pools, "reviews", show),
+        _route("POST", "/reviews/{case}/close", ring, pools, "reviews", close),
     ]
 
 
-def _simulation_routes(desk: Desk, publisher: Publisher, ring: KeyRing) -> list[Route]:
+def _simulation_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools) -> list[Route]:
     async def run(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.SimulationBody)
         # The right to simulate shows explanations: nothing else is there to be seen.
         caller = Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain=True)
-        answer = await asyncio.to_thread(_simulated, desk, publisher, caller, body)
+        answer = await pools.simulations.run(_simulated, desk, publisher, caller, body)
         return Response(answer, media_type="application/json")
 
-    return [_route("POST", "/simulate", ring, "simulate", run)]
+    return [_route("POST", "/simulate", ring, pools, "simulate", run)]
 
 
 def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: documents.SimulationBody) -> bytes:
@@ -313,16 +318,16 @@ def _after(request: Request) -> tuple[str, str] | None:
     return opened_at, case
 
 
-def _route(method: str, path: str, ring: KeyRing, right: str, handler: Handler) -> Route:
-    return _methods(path, ring, {method: (right, handler)})[0]
+def _route(method: str, path: str, ring: KeyRing, pools: Pools, right: str, handler: Handler) -> Route:
+    return _methods(path, ring, pools, {method: (right, handler)})[0]
 
 
-def _methods(path: str, ring: KeyRing, handlers: dict[str, tuple[str, Handler]]) -> list[Route]:
+def _methods(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[str, Handler]]) -> list[Route]:
     """One route for a path, so that another method is 405 with every one that it takes."""
 
     async def endpoint(request: Request) -> Response:
         right, handler = handlers["GET" if request.method == "HEAD" else request.method]
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         return await handler(request, authenticated(request, ring, right))
 
     return [Route(path, endpoint, methods=list(handlers))]

@@ -25,6 +25,7 @@ from policy_engine.ledger.tiles import LogFault
 from policy_engine.policy.library import BookLost
 from policy_engine.service.decide import NotFresh, RequestIdConflict
 from policy_engine.service.desk_faults import (
+    AssessmentEnded,
     DeskConflict,
     KeyNotInForce,
     NotAccepted,
@@ -32,6 +33,7 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
+from policy_engine.service.pools import Busy
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import EntryAltered
 
@@ -113,6 +115,18 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
     BodyTooLarge: _Problem(
         status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large"
     ),
+    AssessmentEnded: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="assessment-ended",
+        title="The book was not looked at to the end",
+        headers=_RETRY,
+    ),
+    Busy: _Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="busy",
+        title="As much of this is asked for as there is room for; nothing is allowed",
+        headers=_RETRY,
+    ),
     LogUnavailable: _Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="log-unavailable",
@@ -146,6 +160,8 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
 }
 _SAYS_MORE: Final = (
     MalformedRequest,
+    AssessmentEnded,
+    Busy,
     LogDamaged,
     RequestIdConflict,
     NotFresh,

@@ -18,12 +18,13 @@ from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
 from policy_engine.service.decide import Decider, Finished, Semantic, StaleBatch
 from policy_engine.service.keyring import KeyRing, caller_of
+from policy_engine.service.pools import Pools
 
 MAX_BATCH: Final = 1_000
 COMMIT_TIMEOUT_SECONDS: Final = 5.0
 
 
-def posts(decider: Decider, ring: KeyRing) -> dict[str, Endpoint]:
+def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
     """The gateway's routes, by their paths."""
 
     async def decide(request: Request) -> Response:
@@ -34,7 +35,7 @@ def posts(decider: Decider, ring: KeyRing) -> dict[str, Endpoint]:
             outcome = decider.finish(begun, await _committed(begun.handle))
             if isinstance(outcome, Finished):
                 break
-            await asyncio.to_thread(_refresh)
+            await pools.decisions.run(_refresh)
             key = authenticated(request, ring, "decide")
             begun = decider.again(outcome)
         answer = outcome.answer if "decisions:explain" in key.rights else short_answer(outcome.answer)
@@ -43,15 +44,15 @@ def posts(decider: Decider, ring: KeyRing) -> dict[str, Endpoint]:
     async def batch(request: Request) -> Response:
         key = authenticated(request, ring, "decide")
         documents, semantic = _batch_of(parse_object(await read_body(request, BATCH_LIMIT)))
-        begun = await asyncio.to_thread(decider.begin_batch, documents, caller_of(key), semantic)
+        begun = await pools.batches.run(decider.begin_batch, documents, caller_of(key), semantic)
         while True:
             appended: tuple[Appended, ...] = await _committed(begun.handle)
             outcome = decider.finish_batch(begun, appended)
             if not isinstance(outcome, StaleBatch):
                 break
-            await asyncio.to_thread(_refresh)
+            await pools.decisions.run(_refresh)
             key = authenticated(request, ring, "decide")
-            begun = await asyncio.to_thread(
+            begun = await pools.batches.run(
                 decider.begin_batch, documents, caller_of(key), semantic, attempt=begun.attempt + 1
             )
         explain = "decisions:explain" in key.rights

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -12,12 +11,13 @@ from starlette.routing import Route
 from policy_engine.api.errors import problem_response
 from policy_engine.domain.ports import DecisionLog, LogUnavailable, Members, MembersUnavailable
 from policy_engine.service.decide import Decider
+from policy_engine.service.pools import Pools
 from policy_engine.service.sealing import Keeper
 from policy_engine.service.watch import Watcher
 
 
 def routes(
-    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None
+    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None, pools: Pools
 ) -> list[Route]:
     """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 
@@ -29,10 +29,10 @@ def routes(
         if not log.alive:
             missing.append("the log takes no records")
         try:
-            await asyncio.to_thread(members.control)
-            if not await asyncio.to_thread(decider.has_book):
+            await pools.health.run(members.control)
+            if not await pools.health.run(decider.has_book):
                 missing.append("no rule book is in force, or it cannot be read")
-            await asyncio.to_thread(log.check)
+            await pools.health.run(log.check)
         except MembersUnavailable:
             missing.append("the database does not answer")
         except LogUnavailable:

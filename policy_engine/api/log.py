@@ -7,7 +7,6 @@ Bundles hold whole records, so to read any of it needs the right `decisions:read
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -34,6 +33,7 @@ from policy_engine.ledger.tiles import CHECKPOINT, Tile, require_form
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import DeskConflict
 from policy_engine.service.keyring import KeyRing
+from policy_engine.service.pools import Pools
 from policy_engine.service.replay import Past, replay, replay_now
 from policy_engine.service.retention import (
     MustBeKept,
@@ -52,34 +52,43 @@ _FOR_EVER: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
 def routes(
-    sealing: Sealing | None, entries: LogEntries, ring: KeyRing, *, desk: Desk, past: Past, log: DecisionLog
+    sealing: Sealing | None,
+    entries: LogEntries,
+    ring: KeyRing,
+    *,
+    desk: Desk,
+    past: Past,
+    log: DecisionLog,
+    pools: Pools,
 ) -> list[Route]:
     """The routes; without a sealed log those about it say that there is nothing."""
     return [
-        *_sealed_routes(sealing, entries, ring, desk),
-        *_replay_routes(ring, desk, past, log),
-        *_hold_routes(sealing, entries, ring, desk),
+        *_sealed_routes(sealing, entries, ring, desk, pools),
+        *_replay_routes(ring, desk, past, log, pools),
+        *_hold_routes(sealing, entries, ring, desk, pools),
     ]
 
 
-def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk) -> list[Route]:
+def _sealed_routes(
+    sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk, pools: Pools
+) -> list[Route]:
     async def allowed(request: Request) -> Sealing:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         if sealing is None:
             raise NotFound("this service does not seal its log")
         return sealing
 
     async def newest(request: Request) -> Response:
-        sealed = await asyncio.to_thread((await allowed(request)).sealed)
+        sealed = await pools.reads.run((await allowed(request)).sealed)
         if sealed is None:
             raise NotFound("nothing is sealed yet")
         return Response(sealed.signed.note, media_type="text/plain; charset=utf-8", headers=_SECONDS)
 
     async def years(request: Request) -> Response:
         held = await allowed(request)
-        found = await asyncio.to_thread(entries.years)
-        retired = (await asyncio.to_thread(desk.view.refresh)).desk.retired
+        found = await pools.reads.run(entries.years)
+        retired = (await pools.reads.run(desk.view.refresh)).desk.retired
         return JSONResponse(
             {
                 "years": [
@@ -98,9 +107,9 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
     async def resource(request: Request) -> Response:
         held = await allowed(request)
         path, year = request.path_params["path"], request.path_params["year"]
-        data = await asyncio.to_thread(_resource, held, year, path)
+        data = await pools.reads.run(_resource, held, year, path)
         if data is None:
-            retired = (await asyncio.to_thread(desk.view.refresh)).desk.retired.get(year)
+            retired = (await pools.reads.run(desk.view.refresh)).desk.retired.get(year)
             raise NotFound("the log has no such resource" if retired is None else retired_text(retired))
         if path == CHECKPOINT:
             return Response(data, media_type="text/plain; charset=utf-8", headers=_SECONDS)
@@ -109,26 +118,26 @@ def _sealed_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, 
     async def proof(request: Request) -> Response:
         held = await allowed(request)
         entry_id = request.path_params["entry_id"]
-        entry = await asyncio.to_thread(entries.find, entry_id) if _findable(entry_id) else None
+        entry = await pools.reads.run(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
             raise await missing(entry_id)
-        receipt = await asyncio.to_thread(held.receipt, entry)
+        receipt = await pools.reads.run(held.receipt, entry)
         if receipt is None:
             raise NotFound("the entry is not sealed yet; ask again in a second")
         return Response(receipt.encode(), media_type="text/plain; charset=utf-8")
 
     async def exact(request: Request) -> Response:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         entry_id = request.path_params["entry_id"]
-        entry = await asyncio.to_thread(entries.find, entry_id) if _findable(entry_id) else None
+        entry = await pools.reads.run(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
             raise await missing(entry_id)
         headers = {"Log-Index": str(entry.index)}
         return Response(entry.body, media_type="application/json", headers=headers)
 
     async def missing(entry_id: str) -> Exception:
-        retired = retired_with((await asyncio.to_thread(desk.view.refresh)).desk, entry_id)
+        retired = retired_with((await pools.reads.run(desk.view.refresh)).desk, entry_id)
         return NotFound("the log has no entry with this id") if retired is None else RecordRetired(retired)
 
     return [
@@ -157,7 +166,7 @@ def _findable(entry_id: str) -> bool:
     return entry_id.isascii() and entry_id.isprintable()
 
 
-def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog) -> list[Route]:
+def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog, pools: Pools) -> list[Route]:
     one_at_a_time = threading.Lock()
 
     def replayed(decision_id: str, *, now: bool) -> bytes:
@@ -181,12 +190,12 @@ def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog) -> l
         return replay_now(record, body, ground.roster, judge).document()
 
     async def again(request: Request) -> Response:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         authenticated(request, ring, "decisions:read")
         known = request.query_params.get("known", "then")
         if known not in ("then", "now"):
             raise MalformedRequest(FieldFault(field="known", message="is `then` or `now`"))
-        told = await asyncio.to_thread(replayed, request.path_params["decision_id"], now=known == "now")
+        told = await pools.archive.run(replayed, request.path_params["decision_id"], now=known == "now")
         return Response(told, media_type="application/json")
 
     return [Route("/decisions/{decision_id}/replay", again, methods=["POST"])]
@@ -232,23 +241,23 @@ def _names(field: str, values: tuple[str, ...] | None) -> tuple[str, ...]:
     return names
 
 
-def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk) -> list[Route]:
+def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk, pools: Pools) -> list[Route]:
     async def keyed(request: Request, right: str) -> Key:
-        await asyncio.to_thread(ring.refresh)
+        await pools.entrance.run(ring.refresh)
         return authenticated(request, ring, right)
 
     async def holds(request: Request) -> Response:
         if request.method == "POST":
             return await place(request)
         await keyed(request, "decisions:read")
-        state = (await asyncio.to_thread(desk.view.refresh)).desk
+        state = (await pools.reads.run(desk.view.refresh)).desk
         return _json({"holds": [_hold_document(state.holds[name]) for name in sorted(state.holds)]})
 
     async def place(request: Request) -> Response:
         key = await keyed(request, "log:hold")
         body = documents.read(await read_body(request, _LIMIT), _HoldBody)
         reason, scope = documents.text_of("reason", body.reason), body.scope()
-        held = await asyncio.to_thread(place_hold, desk, _actor(key), scope, reason=reason)
+        held = await pools.desk.run(place_hold, desk, _actor(key), scope, reason=reason)
         headers = {"Location": f"/log/holds/{held.state.hold.id}"}
         return _json({**_hold_document(held.state), "records": held.records}, HTTPStatus.CREATED, headers)
 
@@ -256,7 +265,7 @@ def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, de
         key = await keyed(request, "log:hold")
         body = documents.read(await read_body(request, _LIMIT), _ReasonBody)
         reason = documents.text_of("reason", body.reason)
-        held = await asyncio.to_thread(release_hold, desk, _actor(key), request.path_params["hold"], reason=reason)
+        held = await pools.desk.run(release_hold, desk, _actor(key), request.path_params["hold"], reason=reason)
         return _json(_hold_document(held))
 
     async def retire(request: Request) -> Response:
@@ -267,7 +276,7 @@ def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, de
         reason = documents.text_of("reason", body.reason)
         retention = Retention(desk=desk, entries=entries, sealing=sealing)
         try:
-            retired = await asyncio.to_thread(retention.retire, _actor(key), body.year, reason=reason)
+            retired = await pools.archive.run(retention.retire, _actor(key), body.year, reason=reason)
         except MustBeKept as kept:
             raise DeskConflict(str(kept)) from kept
         return _json(_retired_document(retired), HTTPStatus.CREATED)

@@ -48,26 +48,40 @@ class Library:
 
     def book(self, fingerprint: str, archive: str) -> Book:
         """The book. Raises `BookLost`."""
-        with self._lock:
-            book = self._books.get(archive)
-            if book is None:
-                try:
-                    book = read_book(book_files(self.files(archive)))
-                except FaultsError as error:
-                    raise BookLost(f"book `{fingerprint}` has faults in this release: {error.faults[0]}") from error
-                _keep(self._books, archive, book)
+        book = self._find(self._books, archive)
+        if book is None:
+            # Outside the lock: who needs a book that is read already never waits while another one is read.
+            try:
+                book = read_book(book_files(self.files(archive)))
+            except FaultsError as error:
+                raise BookLost(f"book `{fingerprint}` has faults in this release: {error.faults[0]}") from error
+            self._keep(self._books, archive, book)
         if book.fingerprint != fingerprint:
             raise BookLost(f"book `{fingerprint}` reads as `{book.fingerprint}` in this release")
         return book
 
     def judge(self, fingerprint: str, archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge:
         """The judge of the book, with the freezes as bars beside its rows. Raises `BookLost`."""
-        judge = self._judges.get((archive, freezes))
+        judge = self._find(self._judges, (archive, freezes))
         if judge is None:
             judge = frozen(Judge(self.book(fingerprint, archive)), freezes)
-            with self._lock:
-                _keep(self._judges, (archive, freezes), judge)
+            self._keep(self._judges, (archive, freezes), judge)
         return judge
+
+    def _find(self, held: dict[K, V], key: K) -> V | None:
+        with self._lock:
+            found = held.pop(key, None)
+            if found is not None:
+                held[key] = found
+            return found
+
+    def _keep(self, held: dict[K, V], key: K, value: V) -> None:
+        """The one for which nobody has asked for longest makes room."""
+        with self._lock:
+            held.pop(key, None)
+            while len(held) >= KEPT:
+                held.pop(next(iter(held)))
+            held[key] = value
 
 
 def frozen(judge: Judge, freezes: tuple[Freeze, ...]) -> Judge:
@@ -75,9 +89,3 @@ def frozen(judge: Judge, freezes: tuple[Freeze, ...]) -> Judge:
     if not freezes:
         return judge
     return Judge(replace(judge.book, rows=(*judge.book.rows, *(freeze.row() for freeze in freezes))))
-
-
-def _keep(held: dict[K, V], key: K, value: V) -> None:
-    while len(held) >= KEPT:
-        held.pop(next(iter(held)))
-    held[key] = value

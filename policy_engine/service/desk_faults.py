@@ -25,6 +25,10 @@ class DeskConflict(Exception):
     """What is asked for does not fit what stands: it is done already, or something else came before it."""
 
 
+class AssessmentEnded(Exception):
+    """The process that checked or assessed a book has ended without an answer, and another one after it."""
+
+
 class NotAccepted(Exception):
     """A book or a membership document is not taken, with every fault."""
 

@@ -481,6 +481,16 @@ class SealKeeper(Keeper):
             return replace(self.state, alarm=f"the sealed log cannot be read: {type(error).__name__}: {error}")
 
 
+HEARTBEAT_SECONDS: Final = 1.0
+"""How often whoever seals apart reports at least, also when nothing has changed."""
+SILENCE_SECONDS: Final = 15.0
+"""For so long nothing may be heard of it. A turn that takes longer, since much was left to seal, is worth an alarm."""
+_SILENT: Final = (
+    f"the log is not sealed: the process that seals it has reported nothing for {SILENCE_SECONDS:.0f} s; it may be"
+    " stopped, or wait for its disk: end that process, and it is started again"
+)
+
+
 class KeptApart(Keeper):
     """A log that another process seals and indexes: known is what that process has reported."""
 
@@ -500,6 +510,10 @@ class KeptApart(Keeper):
                 self._report_index(message.fault)
             case _:
                 raise TypeError(f"a {type(message).__name__} is no report of the sealing process")
+
+    def silent(self) -> None:
+        """The process has reported nothing for `SILENCE_SECONDS`; its next report ends the alarm."""
+        self._learn(replace(self.state, alarm=_SILENT))
 
     def lost(self) -> None:
         """The process has ended; it is started again."""

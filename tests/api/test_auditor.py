@@ -27,6 +27,7 @@ from policy_engine.domain.ports import LogDamaged
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing
+from policy_engine.service.pools import Pools
 from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Indexer
@@ -101,7 +102,8 @@ def office(url: str) -> Iterator[Office]:
         trees=trees,
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes[:0] = auditor.routes(log, ring, inspector)
+    pools = Pools()
+    app.router.routes[:0] = auditor.routes(log, ring, inspector, pools)
     errors.install(app)
     with TestClient(app, raise_server_exceptions=False) as client:
         made = Office(
@@ -115,6 +117,7 @@ def office(url: str) -> Iterator[Office]:
         )
         made.headers = made.key("decisions:read")
         yield made
+    pools.close()
     log.close()
     engine.dispose()
 

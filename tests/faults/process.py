@@ -70,14 +70,20 @@ class Installation:
         }
 
 
-def installed(url: str, folder: Path) -> Installation:
-    """The shipped book, the demonstration roster and one key, on a database at the newest schema."""
+def installed(url: str, folder: Path, *, person: str | None = None) -> Installation:
+    """The shipped book, the demonstration roster and one key, on a database at the newest schema; the key is bound to a
+    person if one is named."""
     bare = Installation(url=url, folder=folder)
     parts = build(bare.settings)
     try:
         parts.members.record(ROSTER, actor="test", reason="test", at=system_clock())
         made = parts.ring.create(
-            name="test", rights=RIGHTS, at=system_clock(), random_hex=secrets.token_hex, gateway="main"
+            name="test",
+            rights=RIGHTS,
+            at=system_clock(),
+            random_hex=secrets.token_hex,
+            gateway="main",
+            person=person,
         )
     finally:
         parts.close()
