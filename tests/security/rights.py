@@ -1,0 +1,88 @@
+"""Which right each route needs, and the page that says so: `python -m tests.security.rights` writes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from policy_engine.service.keyring import RIGHTS, ROLES
+from tests.conftest import ROOT
+
+PAGE: Final = ROOT / "docs" / "security" / "rights.md"
+
+OPEN: Final = {("GET", "/livez"), ("GET", "/readyz")}
+"""What answers without a key."""
+
+NEEDED: Final[dict[tuple[str, str], str]] = {
+    ("POST", "/decide"): "decide",
+    ("POST", "/decide/batch"): "decide",
+    ("GET", "/decisions"): "decisions:read",
+    ("GET", "/decisions/export"): "decisions:read",
+    ("GET", "/decisions/{decision_id}"): "decisions:read",
+    ("POST", "/decisions/{decision_id}/replay"): "decisions:read",
+    ("GET", "/log/checkpoint"): "decisions:read",
+    ("GET", "/log/years"): "decisions:read",
+    ("GET", "/log/proof/{entry_id}"): "decisions:read",
+    ("GET", "/log/entries/{entry_id}"): "decisions:read",
+    ("GET", "/log/{year:int}/{path:path}"): "decisions:read",
+    ("GET", "/log/holds"): "decisions:read",
+    ("POST", "/log/holds"): "log:hold",
+    ("DELETE", "/log/holds/{hold}"): "log:hold",
+    ("POST", "/log/retirements"): "log:hold",
+    ("GET", "/policy"): "policy:read",
+    ("GET", "/policy/books/{fingerprint}"): "policy:read",
+    ("POST", "/policy/check"): "policy:read",
+    ("GET", "/policy/proposals"): "policy:read",
+    ("POST", "/policy/proposals"): "policy:propose",
+    ("GET", "/policy/proposals/{proposal}"): "policy:read",
+    ("GET", "/policy/proposals/{proposal}/reports/{report}"): "policy:read",
+    ("POST", "/policy/proposals/{proposal}/approve"): "policy:approve",
+    ("GET", "/freezes"): "policy:read",
+    ("POST", "/freezes"): "freeze",
+    ("DELETE", "/freezes/{freeze}"): "freeze",
+    ("GET", "/reviews"): "reviews",
+    ("GET", "/reviews/{case}"): "reviews",
+    ("POST", "/reviews/{case}/close"): "reviews",
+    ("POST", "/simulate"): "simulate",
+}
+"""Every other route, by method and path, with the one right that opens it."""
+
+
+def page() -> str:
+    """The table as Markdown."""
+    routes = [
+        "| route | right |",
+        "|---|---|",
+        *(
+            f"| `{method} {path}` | none: it says nothing but whether the service is there |"
+            for method, path in sorted(OPEN)
+        ),
+        *(f"| `{method} {path}` | `{right}` |" for (method, path), right in NEEDED.items()),
+    ]
+    roles = [
+        "| role of a key | rights |",
+        "|---|---|",
+        *(f"| `{role}` | {', '.join(f'`{right}`' for right in rights)} |" for role, rights in ROLES.items()),
+    ]
+    unused = sorted(set(RIGHTS) - set(NEEDED.values()))
+    return "\n".join(
+        [
+            "# Who may do what",
+            "",
+            "Every route needs one right, and no other right opens it. The table is made from the tests"
+            " (`python -m tests.security.rights`), which try every route with every right alone:"
+            f" {len(NEEDED) * len(RIGHTS):,} combinations of a route and a right, and every route without a key"
+            " in force.",
+            "",
+            *routes,
+            "",
+            f"Rights that open no route by themselves: {', '.join(f'`{right}`' for right in unused)}.",
+            "",
+            *roles,
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    Path(PAGE).write_text(page(), encoding="utf-8")
