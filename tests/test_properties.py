@@ -294,8 +294,9 @@ def test_a_part_of_a_country_is_asked_for_in_ukraine_alone() -> None:
     request = replace(ANN_ASKS, model="minimax-m2", place=Place(country="RU", subdivision="UA-43"))
     assert deciding(ask(ANN_AT_WORK, request)) == {"OFAC-UA-REGIONS": ("EMBARGOED_TERRITORY",)}
     assert allows(ask(ANN_AT_WORK, replace(request, place=Place(country="RU"))))
-    unknown = deciding(ask(ANN_AT_WORK, replace(request, place=Place(country="UA"))))
-    assert unknown == {"OFAC-UA-REGIONS": ("LOCATION_UNKNOWN",)}
+    for place in (Place(country="UA"), Place(country="RU", subdivision="RU-CR")):
+        unknown = deciding(ask(ANN_AT_WORK, replace(request, place=place)))
+        assert unknown == {"OFAC-UA-REGIONS": ("LOCATION_UNKNOWN",)}
 
 
 def test_a_postcode_stands_in_for_a_subdivision_that_is_not_stated() -> None:

@@ -428,8 +428,7 @@ def _request(random: Random, organisations: list[str], people: list[str], focus:
     country = random.choice([*COUNTRIES, "US", "US"])
     place: dict[str, Any] = {"country": country, "ip_country": random.choice([None, country, random.choice(COUNTRIES)])}
     if country in ("UA", "RU"):
-        place["subdivision"] = random.choice([None, "UA-43", "UA-14", "UA-65"])
-        place["postcode"] = random.choice([None, "95000", "01001", "295000", "101000"])
+        place |= _part(random)
     request: dict[str, Any] = {
         "subject": subject(),
         "model": random.choice(MODELS),
@@ -452,9 +451,19 @@ def _request(random: Random, organisations: list[str], people: list[str], focus:
             "country": random.choice(COUNTRIES),
             "host": random.choice([None, random.choice(organisations), "ghost"]),
         }
+        if request["destination"]["country"] in ("UA", "RU"):
+            request["destination"] |= _part(random)
     if random.random() < 0.3:
         request["fallbacks"] = sorted(set(_some(random, MODELS, 3)))
     return request
+
+
+def _part(random: Random) -> dict[str, Any]:
+    """A part of a country and a postcode, as they are stated: some name nothing, or something elsewhere."""
+    return {
+        "subdivision": random.choice([None, None, "UA-43", "UA-14", "UA-65", "UA-11", "RU-CR", "RU-MOW", "US-CA"]),
+        "postcode": random.choice([None, None, "95000", "01001", "295000", "101000", "9500"]),
+    }
 
 
 class Read:

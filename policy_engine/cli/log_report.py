@@ -472,8 +472,9 @@ def _request(told: RecordedDecision) -> list[tuple[str, object]]:
         place.subdivision,
         place.postcode,
         place.ip,
-        place.ip_country and f"IP in {place.ip_country}",
+        None if place.ip_country is None else f"IP in {place.ip_country or 'no country'}",
     ]
+    goes_to = [destination.country, destination.subdivision, destination.postcode, destination.host]
     end_user = request.end_user
     return [
         ("subject", f"{request.subject.type}:{request.subject.id}"),
@@ -483,7 +484,7 @@ def _request(told: RecordedDecision) -> list[tuple[str, object]]:
         ("model", told.model if told.tier is None else f"{told.model} ({told.tier})"),
         ("purpose", request.purpose),
         ("place", ", ".join(one for one in where if one)),
-        ("destination", ", ".join(one for one in (destination.country, destination.host) if one)),
+        ("destination", ", ".join(one for one in goes_to if one)),
         ("claims", request.exception),
         ("request id", request.request_id),
     ]

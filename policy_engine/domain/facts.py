@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from policy_engine.domain.catalogue import Entry
+from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import Answer
 from policy_engine.domain.persons import ContradictionError, status_at
@@ -421,6 +422,8 @@ def _countries(assertion: Assertion) -> tuple[str, ...]:
 
 
 def _country(name: str, value: str) -> str:
-    if len(value) != 2 or not value.isascii() or not value.isupper():
-        raise AssertedValueError(f"property `{name}` takes ISO 3166-1 alpha-2 country codes, not `{value}`")
-    return value
+    if is_country(value):
+        return value
+    meant = suggest(value)
+    hint = "" if meant is None else f"; did you mean `{meant}`?"
+    raise AssertedValueError(f"property `{name}` takes ISO 3166-1 alpha-2 country codes, not `{value}`{hint}")

@@ -8,15 +8,14 @@ never told. Whoever exists only in a hypothesis has an id with a control charact
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import count
 from typing import Final, TypeVar
 
 from policy_engine.domain.catalogue import Catalogue, Entry, Tier, Weights, count_operations
-from policy_engine.domain.countries import COUNTRIES
+from policy_engine.domain.countries import is_country, is_subdivision, parts_of
 from policy_engine.domain.facts import Question, Role
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OVERSUBSCRIBED
@@ -368,21 +367,34 @@ def _place_country(question: Question) -> Iterable[Hypothesis]:
         acting = [party.organisation for party in question.parties if party.organisation is not None]
         countries = [country for one in acting for country in (one.incorporated, one.headquarters)] + ["US"]
     for country in dict.fromkeys(countries):
-        if country in COUNTRIES:
+        if country is not None and is_country(country):
             yield _stating(country, lambda request, value: _from(request, replace(request.place, country=value)))
 
 
 def _place_subdivision(question: Question) -> Iterable[Hypothesis]:
     place = question.request.place
-    if place.subdivision is not None:
+    for part in _unbarred_parts(question, place.subdivision, (place.country, place.ip_country)):
+        yield _stating(part, lambda request, value: _from(request, replace(request.place, subdivision=value)))
+
+
+def _destination_subdivision(question: Question) -> Iterable[Hypothesis]:
+    destination = question.request.destination
+    for part in _unbarred_parts(question, destination.subdivision, (destination.country,)):
+        yield _stating(
+            part,
+            lambda request, value: replace(request, destination=replace(request.destination, subdivision=value)),
+        )
+
+
+def _unbarred_parts(question: Question, stated: str | None, countries: Collection[str | None]) -> Iterable[str]:
+    """A part that no rule names of each country that is asked for one. What is stated and names nothing is no fact."""
+    if stated is not None and is_subdivision(stated):
         return
     tables = question.tables
     named = {part for test in tables.parts.values() for part in test.subdivisions}
     named |= {member.subdivision or "" for group in tables.places.groups.values() for member in group.members}
-    for country in sorted({test.country for test in tables.parts.values()}):
-        if country in (place.country, place.ip_country):
-            part = next(code for code in (f"{country}-{number}" for number in count(30)) if code not in named)
-            yield _stating(part, lambda request, value: _from(request, replace(request.place, subdivision=value)))
+    for country in sorted({test.country for test in tables.parts.values()}.intersection(countries)):
+        yield from sorted(parts_of(country) - named)[:1]
 
 
 def _purpose(question: Question) -> Iterable[Hypothesis]:
@@ -482,6 +494,7 @@ _RESOLUTIONS: Final[Mapping[str, Callable[[Question], Iterable[Hypothesis]]]] = 
     "organisation.reseller": _reseller,
     "place.country": _place_country,
     "place.subdivision": _place_subdivision,
+    "destination.subdivision": _destination_subdivision,
     "purpose": _purpose,
     "acting_for": _acting_for,
     "cluster.as_of": lambda question: _reading(question, "as_of"),

@@ -7,11 +7,13 @@ group": who asks about it gets unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 
+from policy_engine.domain.countries import is_subdivision
 from policy_engine.domain.instants import ALWAYS, Validity
 
 
@@ -64,6 +66,11 @@ class PartsTest:
     subdivisions: tuple[str, ...]
     postcodes: tuple[PostcodeRule, ...]
 
+    @property
+    def countries(self) -> frozenset[str]:
+        """The country, and those that write postcodes of their own for its parts."""
+        return frozenset({self.country, *(country for rule in self.postcodes for country in rule.countries)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
@@ -114,6 +121,60 @@ class Places:
             inside=any(valid.holds(at) for valid in times),
             changes_at=min((change for change in changes if change is not None), default=None),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What is stated about where something is: the country, that of its network address, the part and the postcode."""
+
+    country: str | None
+    address: str | None = None
+    subdivision: str | None
+    postcode: str | None
+
+
+class PartDoubt(Enum):
+    """Which of the things stated, or not stated, leaves open whether a site is in a barred part."""
+
+    SUBDIVISION = "subdivision"
+    POSTCODE = "postcode"
+
+
+def barred_part(test: PartsTest, barred: Container[str], site: Site) -> str | PartDoubt | None:
+    """The barred part that a site is in, what leaves it open, or `None` where it is in none.
+
+    Each thing stated is held against the lists for itself:
+
+    - a subdivision that is barred bars, whatever stands beside it;
+    - a subdivision is known only if ISO 3166-2 has it. One that names nothing says nothing, and in a country in which
+      parts of the test's country are written with its own postcodes it leaves open which part is meant;
+    - a postcode in a barred part bars, unless a known subdivision says another part: the two disagree;
+    - that the site is elsewhere in the test's country is known by a subdivision of it that does not disagree with the
+      stated country, or, where none is stated, by a postcode that can be read as one of it.
+
+    Where nothing stated names the test's country the site is in none of its parts.
+    """
+    named = site.subdivision if site.subdivision is not None and is_subdivision(site.subdivision) else None
+    if named is not None and named in barred:
+        return named
+    countries = [country for country in (site.country, site.address) if country is not None]
+    postcode = site.postcode or ""
+    by_postcode = next(
+        (part for country in countries if (part := part_of_postcode(test, country, postcode)) in barred), None
+    )
+    if by_postcode is not None:
+        return by_postcode if named is None else PartDoubt.SUBDIVISION
+    stated = {*countries, *([] if site.subdivision is None else [site.subdivision.partition("-")[0]])}
+    misnamed = site.subdivision is not None and named is None
+    if test.country not in stated and not (misnamed and not stated.isdisjoint(test.countries)):
+        return None
+    of_country = (site.country or site.address or test.country) == test.country
+    readable = part_of_postcode(test, test.country, postcode) is not None
+    if site.subdivision is not None:
+        if named is None or not of_country or not named.startswith(f"{test.country}-"):
+            return PartDoubt.SUBDIVISION
+        return None if readable or not postcode else PartDoubt.POSTCODE
+    return None if of_country and readable else PartDoubt.SUBDIVISION
 
 
 def part_of_postcode(test: PartsTest, country: str | None, postcode: str) -> str | None:

@@ -429,7 +429,8 @@ def _order(remedy: Remedy) -> list[tuple[int, Detail]]:
 
 _STATED: Final = {
     "place.country": "from which country the request comes",
-    "place.subdivision": "from which part of the country the request comes",
+    "place.subdivision": "from which part of the country the request comes, by its ISO 3166-2 code",
+    "destination.subdivision": "to which part of the country the item goes, by its ISO 3166-2 code",
     "purpose": "the purpose of the request",
     "acting_for": "for which of the organisations on file the person acts",
 }

@@ -50,7 +50,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Evidence of where the requester is. Countries are ISO 3166-1 alpha-2, subdivisions ISO 3166-2."""
+    """Evidence of where the requester is. Countries are ISO 3166-1 alpha-2, subdivisions ISO 3166-2.
+
+    Codes have the shape of such codes and may name nothing; `ip_country` may be empty: an address that has no country.
+    """
 
     country: str | None = None
     subdivision: str | None = None
@@ -64,6 +67,8 @@ class Destination:
     """Where weights or technology would go, and the organisation that would host them."""
 
     country: str | None = None
+    subdivision: str | None = None
+    postcode: str | None = None
     host: str | None = None
 
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.instants import InstantError, Validity, format_instant, parse_instant
-from policy_engine.formats.countries import is_country, suggest
 from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, is_null, kind_of
 from policy_engine.formats.faults import Findings, one_of, quoted
 from policy_engine.formats.identifiers import identifier_fault, text_fault

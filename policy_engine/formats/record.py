@@ -9,7 +9,9 @@ Version 1, a JSON object in UTF-8, members sorted by name, no insignificant whit
       "control_epoch":  the epoch under which it was decided, and again when it was committed
       "engine":         the engine's version
       "facts":          one object for each party judged: {"known", "organisation", "role", "subject", "words"}
-      "request":        what was asked, unstated members left out; {"sha256"} alone where that is too long or no request
+      "request":        what was asked, unstated members left out; {"sha256"} alone where that is too long or none;
+                        "destination" has "subdivision" and "postcode" where they were stated, which earlier releases
+                        did not take
       "v":              1
     }
 
@@ -218,7 +220,14 @@ def _request(request: Request) -> Json:
             }
         ),
         "end_user": None if request.end_user is None else _subject(request.end_user),
-        "destination": _stated({"country": destination.country, "host": destination.host}),
+        "destination": _stated(
+            {
+                "country": destination.country,
+                "subdivision": destination.subdivision,
+                "postcode": destination.postcode,
+                "host": destination.host,
+            }
+        ),
         "claims": _stated({"exception": request.exception}),
         "fallbacks": request.fallbacks,
         "min_revision": request.min_revision,

@@ -304,6 +304,8 @@ class _Place1(_Strict):
 
 class _Destination1(_Strict):
     country: str | None = None
+    subdivision: str | None = None
+    postcode: str | None = None
     host: str | None = None
 
 
@@ -431,7 +433,12 @@ def _asked_1(raw: bytes) -> tuple[Request | None, str | None]:
             ip_country=place.ip_country,
         ),
         end_user=None if asked.end_user is None else _subject_1(asked.end_user),
-        destination=Destination(country=destination.country, host=destination.host),
+        destination=Destination(
+            country=destination.country,
+            subdivision=destination.subdivision,
+            postcode=destination.postcode,
+            host=destination.host,
+        ),
         exception=asked.claims.exception,
         fallbacks=asked.fallbacks,
         min_revision=asked.min_revision,

@@ -1,10 +1,12 @@
 """The body of a decision request: strict JSON to a `Request`, or every reason why not, by field.
 
 Refused: anything that is no JSON object, duplicate keys, NaN and infinities, nesting deeper than 32, unknown fields,
-wrong types, lone surrogates, control and invisible characters, ids that look like others, and country codes that are
-not two capital letters. An absent field and `null` are the same: not stated. What a table of addresses says of an
-address (`place.ip_country`) is any text: the codes for "anonymous", "satellite" or "not known" are no country, and what
-is no country is unknown.
+wrong types, lone surrogates, control and invisible characters, ids that look like others, and codes of places that have
+not the shape of one. An absent field and `null` are the same: not stated.
+
+A code of the right shape that names nothing is read, since a gateway may not know better: it is judged as unknown. What
+a table of addresses says of an address (`place.ip_country`) is any text: the codes for "anonymous", "satellite" or "not
+known" are no country, and what is no country is unknown.
 
 A byte-order mark before the document is passed over. Reading takes time linear in the bytes, whatever they are.
 """
@@ -37,6 +39,7 @@ _OPENING: Final = frozenset(b"[{")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_A_COUNTRY: Final = "an ISO 3166-1 alpha-2 code in capital letters such as DE"
 _MAX_REVISION: Final = 2**63 - 1
 
 
@@ -130,7 +133,7 @@ def request_of(document: Mapping[str, object]) -> Request:
     subject = reader.subject("subject", required=True)
     end_user = reader.subject("end_user")
     place = reader.section("place", ("country", "subdivision", "postcode", "ip", "ip_country"))
-    destination = reader.section("destination", ("country", "host"))
+    destination = reader.section("destination", ("country", "subdivision", "postcode", "host"))
     claims = reader.section("claims", ("exception",))
     action_name = reader.text("action", required=True)
     action = None
@@ -149,11 +152,13 @@ def request_of(document: Mapping[str, object]) -> Request:
         reader.texts("fallbacks"),
         reader.integer("min_revision"),
         place.country("country"),
-        place.pattern("subdivision", _SUBDIVISION, "an ISO 3166-2 code such as UA-43"),
+        place.subdivision("subdivision"),
         place.text("postcode"),
         place.text("ip"),
         place.text("ip_country"),
         destination.country("country"),
+        destination.subdivision("subdivision"),
+        destination.text("postcode"),
         destination.identifier("host"),
         claims.text("exception"),
     )
@@ -169,8 +174,8 @@ def request_of(document: Mapping[str, object]) -> Request:
         purpose=purpose,
         place=Place(country=country, subdivision=subdivision, postcode=postcode, ip=ip, ip_country=ip_country),
         end_user=end_user,
-        destination=Destination(country=values[9], host=values[10]),
-        exception=values[11],
+        destination=Destination(country=values[9], subdivision=values[10], postcode=values[11], host=values[12]),
+        exception=values[13],
         fallbacks=fallbacks,
         min_revision=min_revision,
         request_id=request_id,
@@ -248,7 +253,10 @@ class _Reader:
         return value
 
     def country(self, name: str) -> str | None:
-        return self.pattern(name, _COUNTRY, "an ISO 3166-1 alpha-2 code in capital letters such as DE")
+        return self.pattern(name, _COUNTRY, _A_COUNTRY)
+
+    def subdivision(self, name: str) -> str | None:
+        return self.pattern(name, _SUBDIVISION, "an ISO 3166-2 code such as UA-43")
 
     def integer(self, name: str) -> int | None:
         value = self._document.get(name)

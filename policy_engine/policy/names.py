@@ -13,11 +13,11 @@ from enum import StrEnum
 from typing import Final
 
 from policy_engine.domain.catalogue import ItemKind, Tier
+from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.places import Places
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
 from policy_engine.domain.rules import REGIMES, Tables, Term
-from policy_engine.formats.countries import is_country, suggest
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import hint, spoilt_eccn
 

@@ -20,6 +20,7 @@ from policy_engine.domain.catalogue import (
     Catalogue,
     OperationsTest,
 )
+from policy_engine.domain.countries import parts_of
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OwnershipTest
 from policy_engine.domain.places import CountryGroup, GroupMember, PartsTest, Places, PostcodeRule, TreatAs
@@ -32,9 +33,8 @@ from policy_engine.domain.rules import (
     Settings,
     Tables,
 )
-from policy_engine.formats.countries import is_subdivision
 from policy_engine.formats.documents import Node, Scalar
-from policy_engine.formats.faults import Findings, one_of, quoted
+from policy_engine.formats.faults import Findings, near_miss, one_of, quoted
 from policy_engine.policy.fields import Fields, Values
 from policy_engine.policy.names import (
     UNNAMEABLE,
@@ -159,8 +159,13 @@ def _read_member(item: Node, values: Values) -> GroupMember | None:
 
 
 def _check_part(part: str, country: str, node: Node, values: Values) -> None:
-    if not is_subdivision(part) or not part.startswith(f"{country}-"):
-        values.add(node, f"{quoted(part)} is no part of {country}", f"write an ISO 3166-2 code such as {country}-01")
+    parts = sorted(parts_of(country))
+    if part in parts:
+        return
+    near = near_miss(part, tuple(parts))
+    example = f"did you mean {quoted(near)}? " if near is not None else ""
+    remedy = f"{example}write an ISO 3166-2 code such as {parts[0]}" if parts else "ISO 3166-2 has no parts of it"
+    values.add(node, f"{quoted(part)} is no part of {country}", remedy)
 
 
 # --- parameters of law ------------------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def test_the_answer_has_exactly_the_fields_of_the_contract(service: Service) -> 
         (_changed(subject={"type": "person", "id": "carol", "nationality": "US"}), "subject.nationality"),
         (_changed(place={"country": "US", "city": "Ohio"}), "place.city"),
         (_changed(destination={"land": "US"}), "destination.land"),
+        (_changed(destination={"country": "UA", "subdivision": "Crimea"}), "destination.subdivision"),
+        (_changed(destination={"country": "UA", "postcode": 95000}), "destination.postcode"),
         (_changed(claims={"licence": "x"}), "claims.licence"),
         (_changed(subject=None), "subject"),
         (_changed(subject={"type": "robot", "id": "x"}), "subject.type"),
@@ -220,10 +222,17 @@ def test_a_body_at_the_limit_is_read(service: Service) -> None:
         ({"place": {"country": "US", "ip_country": "--"}}, "LOCATION_UNKNOWN"),
         ({"place": {"country": "US", "ip_country": "us"}}, "LOCATION_UNKNOWN"),
         ({"place": {"country": "US", "ip_country": "XX"}}, "LOCATION_UNKNOWN"),
+        ({"place": {"country": "US", "subdivision": "IR-07"}}, "EMBARGOED_TERRITORY"),
+        ({"place": {"country": "US", "subdivision": "XX-07"}}, "LOCATION_UNKNOWN"),
+        ({"place": {"country": "UA", "subdivision": "UA-11"}}, "LOCATION_UNKNOWN"),
+        ({"place": {"country": "UA", "subdivision": "UA-30", "postcode": "295000"}}, "LOCATION_UNKNOWN"),
+        ({"destination": {"country": "UA"}}, "LOCATION_UNKNOWN"),
+        ({"destination": {"country": "UA", "subdivision": "UA-43"}}, "EMBARGOED_TERRITORY"),
+        ({"destination": {"country": "UA", "postcode": "95000"}}, "EMBARGOED_TERRITORY"),
     ],
     ids=str,
 )
-def test_what_is_not_on_file_is_a_recorded_deny_with_its_code(
+def test_what_is_not_known_is_a_recorded_deny_with_its_code(
     service: Service, changes: dict[str, Any], code: str
 ) -> None:
     answer = service.decide(_changed(**changes)).json()

@@ -239,7 +239,8 @@ def test_settings_are_read_as_exact_numbers() -> None:
             "not after",
             "",
         ),
-        ("country_groups", "subdivision: UA-43", "subdivision: RU-43", "RU-43", "`RU-43` is no part of UA", "UA-01"),
+        ("country_groups", "subdivision: UA-43", "subdivision: RU-43", "RU-43", "`RU-43` is no part of UA", "`UA-43`?"),
+        ("country_groups", "subdivision: UA-43", "subdivision: UA-11", "UA-11", "`UA-11` is no part of UA", "UA-05"),
         (
             "country_groups",
             "checked: true, members: [{country: IR}",

@@ -798,26 +798,46 @@ def subdivision_of_postcode(country: str, postcode: str) -> str:
     return "elsewhere"
 
 
-def stated_subdivision(w: World) -> str | None:
-    """place.subdivision or, when absent, what follows from the postcode; None when neither is stated.
+UKRAINE = {f"UA-{n:02}" for n in (5, 7, 9, 12, 14, 18, 21, 23, 26, 30, 32, 35, 40, 43, 46, 48, 51, 53, 56, 59)} | {
+    f"UA-{n}" for n in (61, 63, 65, 68, 71, 74, 77)
+}
+"""The regions of Ukraine by ISO 3166-2."""
 
-    The postcode is read with place.country or, when only evidence names a country, with that.
+OTHER_PARTS = {"US-CA", "RU-MOW", "DE-BE"}
+"""Of other countries those that the generated worlds name."""
+
+
+def part_of_ukraine(w: World, parts: Iterable[str], *, destination: bool = True) -> dict[str, str]:
+    """Of place and destination what is known: `inside` one of the parts, `outside`, or `unknown` with what is open.
+
+    The answer for all of them is the strongest: inside, then unknown.
     """
-    subdivision = w.place.get("subdivision") or None
-    if subdivision is not None:
-        return str(subdivision)
-    postcode = w.place.get("postcode")
-    if postcode is None or postcode == "":
-        return None
-    return subdivision_of_postcode(w.place_country or w.ip_country or "", str(postcode))
+    where = {"place": part_of_ukraine_at(w.place, set(parts))}
+    if destination:
+        where["destination"] = part_of_ukraine_at(w.request.get("destination") or {}, set(parts))
+    if "inside" in where.values():
+        return {"inside": ""}
+    return {f"{name}.{what}": "unknown" for name, what in where.items() if what != "outside"}
 
 
-def part_of_ukraine(w: World, parts: Iterable[str]) -> str:
-    """`inside` one of the parts, `outside`, or `unknown` when a country is UA and nothing more is stated."""
-    subdivision = stated_subdivision(w)
-    if subdivision is not None:
-        return "inside" if subdivision in parts else "outside"
-    return "unknown" if "UA" in {w.place_country, w.ip_country} else "outside"
+def part_of_ukraine_at(stated: Json, parts: set[str]) -> str:
+    """`inside`, `outside`, or the fact that leaves it open: `subdivision` or `postcode`."""
+    country, address = stated.get("country"), stated.get("ip_country")
+    region, postcode = stated.get("subdivision"), stated.get("postcode")
+    by_postcode = {subdivision_of_postcode(one, postcode) for one in (country, address) if one and postcode} & parts
+    if region in parts:
+        return "inside"
+    known_region = region in UKRAINE or region in OTHER_PARTS
+    if by_postcode:
+        return "subdivision" if known_region else "inside"
+    hinted = {country, address, (region or "")[:2]}
+    if "UA" not in hinted and (known_region or region is None or "RU" not in hinted):
+        return "outside"
+    consistent = (country or address or "UA") == "UA"
+    readable = postcode is not None and postcode.isascii() and postcode.isdigit() and len(postcode) in (5, 6)
+    if not consistent or (region is not None and region not in UKRAINE) or (region is None and not readable):
+        return "subdivision"
+    return "postcode" if postcode and not readable else "outside"
 
 
 def no_place(w: World) -> bool:
@@ -831,8 +851,9 @@ def only_evidence(w: World) -> bool:
 
 
 def places_of_request(w: World) -> set[str]:
-    """place.country, place.ip_country and destination.country, as far as stated."""
-    return {c for c in (w.place_country, w.ip_country, w.destination_country) if c is not None}
+    """place.country, place.ip_country and destination.country, as far as stated, and the countries of stated parts."""
+    parts = {(one.get("subdivision") or "")[:2] for one in (w.place, w.request.get("destination") or {})} - {""}
+    return parts | {c for c in (w.place_country, w.ip_country, w.destination_country) if c is not None}
 
 
 def judged_organisations(w: World, p: Party, *, host: bool = True) -> list[Org]:
@@ -1873,9 +1894,9 @@ def ofac_ua_regions(w: World, _p: Party) -> Hit | None:
     if w.published_model:
         return None
     where = part_of_ukraine(w, OFAC_SUBDIVISIONS)
-    if where == "inside":
+    if "inside" in where:
         return yes("EMBARGOED_TERRITORY")
-    return doubt(["LOCATION_UNKNOWN"], ["place.subdivision"]) if where == "unknown" else None
+    return doubt(["LOCATION_UNKNOWN"], where) if where else None
 
 
 def ofac_sdn(w: World, p: Party) -> Hit | None:
@@ -1935,13 +1956,13 @@ def vendor_region(w: World, p: Party) -> Hit | None:
     parts = parts_in(w, f"VENDOR:{w.vendor}:excluded-parts")
     if any(not vendor_supports(w, country) for country in places_of_request(w) | establishments(orgs)):
         return yes("REGION_UNSUPPORTED")
-    if parts and part_of_ukraine(w, parts) == "inside":
+    where = part_of_ukraine(w, parts) if parts else {}
+    if "inside" in where:
         return yes("REGION_UNSUPPORTED")
     missing = unknown_establishments(orgs)
     if no_place(w):
         missing.add("place.country")
-    if parts and part_of_ukraine(w, parts) == "unknown":
-        missing.add("place.subdivision")
+    missing.update(where)
     return doubt(["LOCATION_UNKNOWN"], missing) if missing else None
 
 
@@ -2087,13 +2108,10 @@ def vendor_region_at(w: World, country: str) -> Hit | None:
     if not vendor_supports(w, country):
         return yes("LOCATION_CONFLICT")
     parts = parts_in(w, f"VENDOR:{w.vendor}:excluded-parts")
-    declared = country == w.place_country
-    subdivision = stated_subdivision(w) if declared or country == "UA" else None
-    if subdivision in parts:
+    where = part_of_ukraine(w, parts, destination=False) if parts and country == "UA" else {}
+    if "inside" in where:
         return yes("LOCATION_CONFLICT")
-    if parts and country == "UA" and subdivision is None:
-        return doubt(["LOCATION_CONFLICT"], ["place.subdivision"])
-    return None
+    return doubt(["LOCATION_CONFLICT"], where) if where else None
 
 
 def operator_location_evidence(w: World, _p: Party) -> Hit | None:

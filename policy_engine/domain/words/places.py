@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from policy_engine.domain import logic
-from policy_engine.domain.countries import COUNTRIES
+from policy_engine.domain.countries import is_country
 from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
-from policy_engine.domain.places import part_of_postcode
+from policy_engine.domain.places import PartDoubt, Site, barred_part
+from policy_engine.domain.request import Destination, Place
 from policy_engine.domain.words.groups import column_covers, places_in
 from policy_engine.domain.words.items import eccn_on_file, item_of
 from policy_engine.domain.words.memory import recall
@@ -15,13 +16,21 @@ from policy_engine.domain.words.organisations import establishments
 
 
 def stated_places(party: Party) -> tuple[tuple[str, str], ...]:
+    """The countries stated; that of a part is one of them where it is another than the country beside it."""
     place, destination = party.question.request.place, party.question.request.destination
     stated = (
         ("place.country", place.country),
+        ("place.subdivision", _another(place.country, place.subdivision)),
         ("place.ip_country", place.ip_country),
         ("destination.country", destination.country),
+        ("destination.subdivision", _another(destination.country, destination.subdivision)),
     )
     return tuple((name, country) for name, country in stated if country is not None)
+
+
+def _another(country: str | None, subdivision: str | None) -> str | None:
+    of_part = None if subdivision is None else subdivision.partition("-")[0]
+    return None if of_part == country else of_part
 
 
 def no_place(party: Party) -> bool:
@@ -31,13 +40,13 @@ def no_place(party: Party) -> bool:
 
 def unknown_places(party: Party) -> list[str]:
     missing = ["place.country"] if no_place(party) else []
-    missing += [name for name, country in stated_places(party) if country not in COUNTRIES]
+    missing += [name for name, country in stated_places(party) if not is_country(country)]
     return missing + [name for name, country in establishments(party.organisation) if country is None]
 
 
 def all_places(party: Party) -> list[tuple[str, str]]:
     established = establishments(party.organisation)
-    stated = [(name, country) for name, country in stated_places(party) if country in COUNTRIES]
+    stated = [(name, country) for name, country in stated_places(party) if is_country(country)]
     return [*stated, *((name, country) for name, country in established if country is not None)]
 
 
@@ -59,11 +68,14 @@ def vendor_supports(party: Party, country: str) -> bool:
 
 
 def excluded_part(party: Party, test: str) -> Answer:
-    """Whether the place of the request is in a part of a country that the vendor's list leaves out."""
-    excluded = f"VENDOR:{item_of(party).vendor}:excluded-parts"
-    if excluded not in party.question.tables.places.groups:
-        return NO
-    return recall(party, "in-part", f"{test},{excluded}", in_part)
+    """Whether a place of the request is in a part of a country that the vendor's list leaves out."""
+    group = _excluded_parts(party)
+    return recall(party, "in-part", f"{test},{group}", in_part) if group else NO
+
+
+def _excluded_parts(party: Party) -> str | None:
+    group = f"VENDOR:{item_of(party).vendor}:excluded-parts"
+    return group if group in party.question.tables.places.groups else None
 
 
 def unsupported_place(party: Party, parameter: str) -> Answer:
@@ -78,60 +90,84 @@ def unsupported_place(party: Party, parameter: str) -> Answer:
 
 def in_part(party: Party, parameter: str) -> Answer:
     """`parameter` is a parts test, and after a comma the group whose parts count instead of the test's own."""
-    name, _, group = parameter.partition(",")
+    request = party.question.request
+    sites = {"place": _place_site(request.place), "destination": _destination_site(request.destination)}
+    return logic.any_of(_in_part(party, parameter, name, site) for name, site in sites.items())
+
+
+def place_in_excluded_part(party: Party, test: str) -> Answer:
+    """As `excluded_part`, of the place of the request alone."""
+    group = _excluded_parts(party)
+    return _in_part(party, f"{test},{group}", "place", _place_site(party.question.request.place)) if group else NO
+
+
+def _in_part(party: Party, parameter: str, name: str, site: Site) -> Answer:
+    test, _, group = parameter.partition(",")
     question = party.question
-    test = question.tables.parts[name]
-    barred = set(test.subdivisions)
+    parts = question.tables.parts[test]
+    barred = set(parts.subdivisions)
     if group:
         members = question.tables.places.groups[group].members
         question.horizon.note(earliest((member.valid for member in members), at=question.at))
         barred = {one.subdivision for one in members if one.subdivision is not None and one.valid.holds(question.at)}
-    place = question.request.place
-    if place.subdivision is not None:
-        part: str | None = place.subdivision
-    elif place.postcode is not None:
-        part = part_of_postcode(test, place.country or place.ip_country, place.postcode)
-    else:
-        part = None
-    if part is not None:
-        return yes(("subdivision", part)) if part in barred else NO
-    if test.country in (place.country, place.ip_country):
-        return unknown("place.subdivision")
-    return NO
+    part = barred_part(parts, barred, site)
+    if part is None:
+        return NO
+    return unknown(f"{name}.{part.value}") if isinstance(part, PartDoubt) else yes(("subdivision", part))
+
+
+def _place_site(place: Place) -> Site:
+    return Site(country=place.country, address=place.ip_country, subdivision=place.subdivision, postcode=place.postcode)
+
+
+def _destination_site(destination: Destination) -> Site:
+    return Site(country=destination.country, subdivision=destination.subdivision, postcode=destination.postcode)
 
 
 def received_in(party: Party) -> str | None:
+    """The country that receives the item: that of the destination where one is stated, else that of the place."""
     request = party.question.request
-    country = request.destination.country or request.place.country
-    return country if country in COUNTRIES else None
+    country = request.destination.country if _destination_stated(party) else request.place.country
+    return country if country is not None and is_country(country) else None
+
+
+def _destination_stated(party: Party) -> bool:
+    destination = party.question.request.destination
+    return any(one is not None for one in (destination.country, destination.subdivision, destination.postcode))
+
+
+def _unknown_receiver(party: Party) -> Answer:
+    return unknown("destination.country" if _destination_stated(party) else "place.country")
 
 
 def receives_abroad(party: Party, _: str) -> Answer:
     country = received_in(party)
     if country is None:
-        return unknown("place.country")
+        return _unknown_receiver(party)
     return yes(("country", country)) if country != "US" else NO
 
 
 def receives_in(party: Party, parameter: str) -> Answer:
     country = received_in(party)
     if country is None:
-        return unknown("place.country")
+        return _unknown_receiver(party)
     return yes(("country", country)) if places_in(party, (country,), parameter) else NO
 
 
 def destination_known(party: Party, _: str) -> Answer:
-    return unknown("place.country") if received_in(party) is None else YES
+    return _unknown_receiver(party) if received_in(party) is None else YES
 
 
 def place_stated(party: Party, _: str) -> Answer:
-    return known(bool(stated_places(party)))
+    place, destination = party.question.request.place, party.question.request.destination
+    stated = (place.country, place.ip_country, destination.country)
+    return known(any(country is not None for country in stated))
 
 
 def column_destination(party: Party, _: str) -> Answer:
     country = received_in(party)
     if country is None:
-        return unknown("place.country")
+        return _unknown_receiver(party)
     if country == "US":
         return NO
     if recall(party, "eccn-on-file", "", eccn_on_file).value is not Tri.YES:

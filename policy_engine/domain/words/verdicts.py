@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from policy_engine.domain.countries import is_country
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import NO, Answer, Tri, known, yes
 from policy_engine.domain.rules import Term
 from policy_engine.domain.words.groups import places_in
-from policy_engine.domain.words.places import excluded_part, vendor_supports
+from policy_engine.domain.words.places import place_in_excluded_part, vendor_supports
 
 
 def status_read(party: Party, parameter: str) -> Answer:
@@ -25,9 +26,14 @@ def barred(party: Party, parameter: str) -> Answer:
 
 
 def place_conflict(party: Party, parameter: str) -> Answer:
-    """Whether one of the rules named bars the stated country and not that of the address, or the other way round."""
+    """Whether one of the rules named bars the stated country and not that of the address, or the other way round.
+
+    An address whose country is not known differs from nothing: the place is unknown, and the place rules bar for that.
+    """
     place = party.question.request.place
     if place.country is None or place.ip_country is None or place.country == place.ip_country:
+        return NO
+    if not (is_country(place.country) and is_country(place.ip_country)):
         return NO
     named = parameter.split(",")
     for row in party.question.reached:
@@ -50,5 +56,5 @@ def bars_country(party: Party, term: Term, country: str) -> bool:
         if not vendor_supports(party, country):
             return True
         test = party.question.tables.parts[term.parameter]
-        return country == test.country and excluded_part(party, term.parameter).value is not Tri.NO
+        return country == test.country and place_in_excluded_part(party, term.parameter).value is not Tri.NO
     return False

@@ -230,14 +230,16 @@ def _deemed_covered(_: str, book: Book, entry: Entry | None) -> Axes:
 def _unsupported_place(parameter: str, book: Book, entry: Entry | None) -> Axes:
     listed = vendor_tokens(book, entry)
     parted = listed | {book.tables.parts[parameter].country}
-    return {PLACE: parted, PART: None, ADDRESS: parted} | dict.fromkeys(
-        (DESTINATION, INCORPORATED, HEADQUARTERS), listed
+    return (
+        {PART: None}
+        | dict.fromkeys((PLACE, ADDRESS, DESTINATION), parted)
+        | dict.fromkeys((INCORPORATED, HEADQUARTERS), listed)
     )
 
 
 def _in_part(parameter: str, book: Book) -> Axes:
     country = frozenset({book.tables.parts[parameter.partition(",")[0]].country})
-    return {PLACE: country, PART: None, ADDRESS: country}
+    return {PLACE: country, PART: None, ADDRESS: country, DESTINATION: country}
 
 
 def _column_destination(_: str, book: Book, entry: Entry | None) -> Axes:

@@ -25,7 +25,7 @@ from itertools import pairwise, product
 from typing import Final
 
 from policy_engine.domain.catalogue import Entry
-from policy_engine.domain.countries import COUNTRIES
+from policy_engine.domain.countries import COUNTRIES, parts_of
 from policy_engine.domain.roster import Sector
 from policy_engine.domain.rules import Book
 from policy_engine.policy.analysis.axes import (
@@ -213,11 +213,7 @@ def _parts_named(book: Book) -> set[str]:
             for member in group.members
             if member.subdivision is not None and member.country in countries
         }
-    return found | {f"{country}-{_ELSEWHERE}" for country in countries}
-
-
-_ELSEWHERE: Final = "ZZZ"
-"""Ends the code of the part that stands for all parts of a country that no rule names."""
+    return found | {part for country in countries for part in sorted(parts_of(country) - found)[:1]}
 
 
 def _shares(thresholds: Iterable[Decimal]) -> tuple[str, ...]:

@@ -1,0 +1,131 @@
+"""Small inputs that other products stumbled over, with the demonstration roster on file; each stands for its kind."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, Final
+
+import pytest
+
+from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.request import Caller
+from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.request_document import request_of
+from policy_engine.policy.answer import Answered, answer
+from policy_engine.policy.judge import Judge
+from policy_engine.policy.reader import read_book
+from tests.conftest import FILES, POLICIES, ROOT
+
+BESIDE: Final = ROOT.parent / "shared" / "inputs"
+"""The inputs as they were reported, where they are present."""
+
+JUDGE: Final = Judge(read_book(FILES))
+AT: Final = parse_instant("2026-11-20T12:00:00Z")
+DEMO: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
+
+
+def reported(name: str) -> list[str]:
+    """The file as it was reported; nothing where it is not beside the checkout."""
+    path = BESIDE / name
+    return [path.read_text(encoding="utf-8")] if path.exists() else []
+
+
+def with_demo(*files: str) -> RosterRows:
+    rows = DEMO
+    for data in files:
+        added = read_members(data.encode(), "added.yaml", rows)
+        rows = RosterRows(
+            **{name: (*getattr(rows, name), *getattr(added, name)) for name in RosterRows.__dataclass_fields__}
+        )
+    return rows
+
+
+def ask(rows: RosterRows, request: dict[str, Any], *, at: datetime = AT) -> Answered:
+    caller = Caller(id="gateway", assertable=ASSERTABLE, explain=True)
+    return answer(JUDGE, Roster.as_known(rows, at), request_of(request), caller, at)
+
+
+def denied_for(answered: Answered) -> set[str]:
+    """The codes of the bars that decide a deny."""
+    assert not answered.verdict.allowed
+    return {code for one in answered.verdict.findings if one.state.value == "deciding" for code in one.codes}
+
+
+HANS: Final = {"subject": {"type": "person", "id": "hans"}, "model": "opus-4.6", "action": "infer"}
+PLACES: Final = [
+    {"country": "UA", "subdivision": "UA-11"},
+    {"country": "UA", "subdivision": "UA-99"},
+    {"country": "UA", "subdivision": "US-CA"},
+    {"country": "UA", "subdivision": "UA-30", "postcode": "295000"},
+]
+
+
+def test_a_code_that_names_nothing_or_disagrees_is_no_knowledge_of_a_place() -> None:
+    inputs = [*PLACES, *(one["place"] for data in reported("places.json") for one in json.loads(data))]
+    for place in inputs:
+        assert denied_for(ask(DEMO, {**HANS, "place": place})) == {"LOCATION_UNKNOWN"}
+    assert ask(DEMO, {**HANS, "place": {"country": "UA", "subdivision": "UA-30"}}).verdict.allowed
+
+
+def test_a_stated_part_that_names_nothing_may_be_put_right() -> None:
+    remedies = ask(DEMO, {**HANS, "place": {"country": "UA", "subdivision": "UA-11"}}).remedies
+    assert any("ISO 3166-2" in one.message for one in remedies)
+
+
+UKRAINE_LICENCE: Final = """
+authorisations:
+  - {id: L-UA, regime: us-ear, kind: licence, holder: prairie-retail, models: ['technology:4E001.a'],
+     actions: [release], countries: [UA], from: 2026-05-01, to: 2030-05-01, cap: null, conditions: []}
+"""
+RELEASE: Final = {"subject": {"type": "person", "id": "pat"}, "model": "technology:4E001.a", "action": "release"}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {**RELEASE, "place": {"country": "UA"}},
+        {**RELEASE, "place": {"country": "US"}, "destination": {"country": "UA"}},
+        {**RELEASE, "place": {"country": "US"}, "destination": {"subdivision": "UA-11"}},
+    ],
+)
+def test_a_destination_has_a_region_as_the_place_has(request_: dict[str, Any]) -> None:
+    for licence in (UKRAINE_LICENCE, *reported("licence-ukraine.yaml")):
+        assert "LOCATION_UNKNOWN" in denied_for(ask(with_demo(licence), request_))
+
+
+def test_a_destination_of_a_known_region_is_no_bar_to_its_licence() -> None:
+    request = {**RELEASE, "place": {"country": "US"}, "destination": {"country": "UA", "subdivision": "UA-30"}}
+    assert ask(with_demo(UKRAINE_LICENCE), request).verdict.allowed
+
+
+ITAR_LICENCE: Final = """
+authorisations:
+  - {id: L-ITAR, regime: us-itar, kind: licence, holder: prairie-retail, models: ['techdata:usml'], actions: [release],
+     countries: null, from: 2026-05-01, to: 2030-05-01, cap: null, conditions: []}
+"""
+NOBODY: Final = (
+    "people: [{id: nobody-knows, employments: [{organisation: prairie-retail, kind: employee, from: 2020-01-01}]}]"
+)
+NOWHERE: Final = "organisations: [{id: noloc, sector: other, reseller: false}]"
+
+
+@pytest.mark.parametrize("country", ["XX", "ZZ", "SU", "UK", "AN", "us", "T1", ""])
+def test_an_asserted_citizenship_of_no_country_is_refused(country: str) -> None:
+    rows = with_demo(ITAR_LICENCE, NOBODY)
+    properties = {"us_status": "none", "citizenships": [country], "permanent_residencies": []}
+    subject = {"type": "person", "id": "nobody-knows", "properties": properties}
+    asked = {"subject": subject, "model": "techdata:usml", "action": "release", "place": {"country": "US"}}
+    with pytest.raises((AssertedValueError, ValueError), match=r"country codes|character"):
+        ask(rows, asked)
+    assert not ask(rows, {**asked, "subject": {"type": "person", "id": "nobody-knows"}}).verdict.allowed
+
+
+@pytest.mark.parametrize("name", ["incorporated", "headquarters"])
+@pytest.mark.parametrize("country", ["XX", "ZZ", "SU", "UK"])
+def test_an_asserted_establishment_in_no_country_is_refused(name: str, country: str) -> None:
+    subject = {"type": "organisation", "id": "noloc", "properties": {name: country}}
+    with pytest.raises(AssertedValueError, match="country codes"):
+        ask(with_demo(NOWHERE), {**HANS, "subject": subject, "place": {"country": "US"}})
