@@ -51,7 +51,7 @@ def check_folder(folder: Path, against: Path | None) -> Report:
 def _compared(book: Book, files: Mapping[str, bytes], against: Path) -> Report:
     try:
         old_files = read_folder(against)
-        old = read_book(old_files)
+        old = read_book(old_files, archived=True)
     except FaultsError as error:
         named = [replace(fault, source=f"{against}: {fault.source}") for fault in error.faults]
         return Report(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))

@@ -39,7 +39,6 @@ _OPENING: Final = frozenset(b"[{")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_A_COUNTRY: Final = "an ISO 3166-1 alpha-2 code in capital letters such as DE"
 _MAX_REVISION: Final = 2**63 - 1
 
 
@@ -253,7 +252,7 @@ class _Reader:
         return value
 
     def country(self, name: str) -> str | None:
-        return self.pattern(name, _COUNTRY, _A_COUNTRY)
+        return self.pattern(name, _COUNTRY, "an ISO 3166-1 alpha-2 code in capital letters such as DE")
 
     def subdivision(self, name: str) -> str | None:
         return self.pattern(name, _SUBDIVISION, "an ISO 3166-2 code such as UA-43")

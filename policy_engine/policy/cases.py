@@ -26,6 +26,7 @@ from policy_engine.formats.membership_file import members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
+from policy_engine.policy.reader import CASE_SUFFIX, refuse_stray_cases
 
 CASE_CALLER: Final = "case"
 
@@ -101,13 +102,21 @@ CASES: Final = "cases/"
 
 
 def case_files(folder: Path) -> dict[str, bytes]:
-    """The case files of a book's folder by their names relative to it."""
-    return {f"{CASES}{path.name}": path.read_bytes() for path in sorted((folder / CASES).glob("*.yaml"))}
+    """The case files of a book's folder by their names relative to it. Raises `FaultsError`."""
+    return {f"{CASES}{name}": data for name, data in _read_folder(folder / CASES).items()}
 
 
 def read_cases(folder: Path) -> list[Case]:
     """Every case of every YAML file in the folder, in the order of file names. Raises `FaultsError`."""
-    return read_case_files({path.name: path.read_bytes() for path in folder.glob("*.yaml")})
+    return read_case_files(_read_folder(folder))
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    faults: list[Fault] = []
+    refuse_stray_cases(folder, faults)
+    if faults:
+        raise FaultsError(faults)
+    return {path.name: path.read_bytes() for path in sorted(folder.glob(f"*{CASE_SUFFIX}"))}
 
 
 def read_case_files(files: Mapping[str, bytes]) -> list[Case]:

@@ -52,7 +52,7 @@ class Library:
         if book is None:
             # Outside the lock: who needs a book that is read already never waits while another one is read.
             try:
-                book = read_book(book_files(self.files(archive)))
+                book = read_book(book_files(self.files(archive)), archived=True)
             except FaultsError as error:
                 raise BookLost(f"book `{fingerprint}` has faults in this release: {error.faults[0]}") from error
             self._keep(self._books, archive, book)

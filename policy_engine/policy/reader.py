@@ -2,7 +2,10 @@
 
 A book is a folder with `model.conf`, `catalogue.yaml`, `country_groups.yaml`, `parameters.yaml`, `settings.yaml` and
 one `rules/<regime>.csv` for each regime, and beside them it may have a `CHANGELOG.csv`. It is read whole or not at all:
-nothing of a book with a fault is used.
+nothing of a book with a fault is used. A regime that the book is to be without is named in the settings (`without`):
+a file that is missing, or that was saved under another name, would leave out every bar of its regime in silence. For
+the same reason the folder has nothing but the files of a book, the folders `rules`, `cases` and `demo`, texts for
+people (`*.md`) and what is hidden (`.*`).
 
 The fingerprint is SHA-256 over the canonical content: the rows sorted by id without their lines, the matcher, the
 tables, the settings and the names of the words used. Sorting a file, comments and white space between things leave it
@@ -15,7 +18,7 @@ and `MOST_ROWS` rules in all the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -30,7 +33,7 @@ from policy_engine.policy.catalogue_file import CatalogueReader
 from policy_engine.policy.changelog import CHANGELOG, read_changelog
 from policy_engine.policy.conditions import hint, parse_condition
 from policy_engine.policy.model import read_matcher
-from policy_engine.policy.names import Names, eccn_names, group_names
+from policy_engine.policy.names import RULED, Names, eccn_names, group_names
 from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, read_rules
 from policy_engine.policy.sheets import LARGEST_FILE
 from policy_engine.policy.tables import (
@@ -65,12 +68,14 @@ def read_book(
     enforcement: Mapping[str, str] = _NO_CHANGES,
     extra_catalogue: Node | None = None,
     progress: Progress | None = None,
+    archived: bool = False,
 ) -> Book:
     """The book in files by their names relative to its folder.
 
     `enforcement` overrides that of rows by id, and what the settings file says; `extra_catalogue` has entries that
-    replace or add to those of the catalogue file; `progress` is told how many rows of how many are read. Raises
-    `FaultsError` with every fault of all the files, the changelog included.
+    replace or add to those of the catalogue file; `progress` is told how many rows of how many are read; `archived`
+    says that the book was accepted once, when it could leave out regimes without naming them. Raises `FaultsError` with
+    every fault of all the files, the changelog included.
     """
     faults: list[Fault] = []
     read_changelog(files.get(CHANGELOG), faults)
@@ -89,7 +94,9 @@ def read_book(
     tables = read_parameters(
         parameters_document, _findings(PARAMETERS, files, faults), catalogue=catalogue, places=places, groups=groups
     )
-    settings, filed = read_settings(_document(SETTINGS, files, faults), _findings(SETTINGS, files, faults))
+    settings, filed, without = read_settings(_document(SETTINGS, files, faults), _findings(SETTINGS, files, faults))
+    if not archived and not any(fault.source == SETTINGS for fault in faults) and SETTINGS in files:
+        _refuse_missing(rule_files, without, faults)
     names = _names(
         tables,
         catalogue_read=catalogue_document is not None,
@@ -111,10 +118,10 @@ def read_book(
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:
-    """The files of a book by their names relative to its folder; other files are passed over.
+    """The files of a book by their names relative to its folder.
 
-    Raises `FaultsError` when there is no such folder, a file cannot be read or is too large, or a link leads out of the
-    folder.
+    Raises `FaultsError` when there is no such folder, a file cannot be read or is too large, a link leads out of the
+    folder, or something stands in it that nothing reads.
     """
     faults: list[Fault] = []
     files = gather(folder, faults)
@@ -130,6 +137,7 @@ def gather(folder: Path, faults: list[Fault]) -> dict[str, bytes]:
         message = "there is no such folder"
         Findings(source=str(folder), faults=faults).add(1, 1, message, "name the folder of a rule book")
         return {}
+    _refuse_strays(folder, faults)
     rules = folder / FOLDER
     # A rule file whose name is spelt another way is read too, so that it is refused and not passed over.
     found = sorted(path for path in rules.iterdir() if _is_rule_file(path.name)) if rules.is_dir() else []
@@ -156,6 +164,68 @@ def gather(folder: Path, faults: list[Fault]) -> dict[str, bytes]:
             reason = (error.strerror or "unknown reason").lower()
             place.add(1, 1, f"the file cannot be read: {reason}", "put a file there that the engine may read")
     return files
+
+
+def refuse_strays(folder: Path, faults: list[Fault], read: Callable[[str], bool], remedy: Callable[[str], str]) -> None:
+    """A fault for everything in a folder that `read` does not say is read, by its name, with the remedy for the name.
+
+    Texts for people (`*.md`) and what is hidden (`.*`) may stand everywhere.
+    """
+    for path in sorted(folder.iterdir()):
+        name = path.name
+        if name.startswith(".") or (name.lower().endswith(".md") and path.is_file()) or read(name):
+            continue
+        what = "folder" if path.is_dir() else "file"
+        message = f"nothing reads the {what} {quoted(name)}"
+        Findings(source=f"{folder.name}/{name}", faults=faults).add(1, 1, message, remedy(name))
+
+
+def _refuse_strays(folder: Path, faults: list[Fault]) -> None:
+    single = (*SINGLE_FILES, CHANGELOG)
+    known = {*single, *_FOLDERS}
+
+    def remedy(name: str) -> str:
+        meant = next((one for one in single if name.lower().startswith(one.partition(".")[0].lower())), None)
+        return f"save it as {quoted(meant)}, or {_ELSEWHERE}" if meant is not None else _ELSEWHERE
+
+    refuse_strays(folder, faults, known.__contains__, remedy)
+    rules = folder / FOLDER
+    if rules.is_dir():
+        refuse_strays(rules, faults, _is_rule_file, _rule_file_remedy)
+    refuse_stray_cases(folder / _CASES, faults)
+
+
+def refuse_stray_cases(folder: Path, faults: list[Fault]) -> None:
+    """A fault for everything in a folder of worked examples, where there is one, that is no case file by its name."""
+
+    def remedy(name: str) -> str:
+        return f"save it as {quoted(name.partition('.')[0] + CASE_SUFFIX)}, or take it out of the folder"
+
+    if folder.is_dir():
+        refuse_strays(folder, faults, lambda name: name.endswith(CASE_SUFFIX) and not (folder / name).is_dir(), remedy)
+
+
+def _rule_file_remedy(name: str) -> str:
+    regime = next((one for one in RULED if name.lower().startswith(one)), None)
+    if regime is None:
+        return _ELSEWHERE
+    return f"save the sheet as `CSV UTF-8` under {quoted(f'{regime}{SUFFIX}')}, or {_ELSEWHERE}"
+
+
+CASE_SUFFIX: Final = ".yaml"
+_CASES: Final = "cases"
+_FOLDERS: Final = ("rules", _CASES, "demo")
+_ELSEWHERE: Final = "take it out of the folder of the book"
+
+
+def _refuse_missing(rule_files: Mapping[str, bytes], without: Collection[str], faults: list[Fault]) -> None:
+    # Without any rule file at all there is one fault already.
+    for regime in RULED if rule_files else ():
+        name = f"{FOLDER}{regime}{SUFFIX}"
+        if name not in rule_files and regime not in without:
+            message = f"the regime {quoted(regime)} has no file, so that none of its rules would hold"
+            remedy = f"put the file there, or write `without: [{regime}]` in {SETTINGS} for a book without that regime"
+            Findings(source=name, faults=faults).add(1, 1, message, remedy)
 
 
 def book_files(files: Mapping[str, bytes]) -> dict[str, bytes]:

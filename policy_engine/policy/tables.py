@@ -37,6 +37,7 @@ from policy_engine.formats.documents import Node, Scalar
 from policy_engine.formats.faults import Findings, near_miss, one_of, quoted
 from policy_engine.policy.fields import Fields, Values
 from policy_engine.policy.names import (
+    RULED,
     UNNAMEABLE,
     Problem,
     eccn_problem,
@@ -409,8 +410,10 @@ class _ParametersReader:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def read_settings(document: Node | None, findings: Findings) -> tuple[Settings, tuple[EnforcementSetting, ...]]:
-    """The settings, and which rows have another enforcement than their own."""
+def read_settings(
+    document: Node | None, findings: Findings
+) -> tuple[Settings, tuple[EnforcementSetting, ...], tuple[str, ...]]:
+    """The settings, which rows have another enforcement than their own, and the regimes that the book is without."""
     values = Values(findings)
     fields = Fields(values, document, "the file of settings")
     ages = Fields(values, fields.required("max_age_seconds"), "`max_age_seconds`")
@@ -421,9 +424,12 @@ def read_settings(document: Node | None, findings: Findings) -> tuple[Settings, 
         chosen = values.choice(node, Enforcement)
         if chosen is not None:
             enforcement.append(EnforcementSetting(rule=key.text, enforcement=chosen, node=key))
+    without = values.each(
+        fields.optional("without"), "`without`", lambda item: values.checked(item, known_in("regime", RULED))
+    )
     fields.finish()
     settings = Settings(
         max_age_classified=Decimal(0) if classified is None else classified,
         max_age_other=Decimal(0) if other is None else other,
     )
-    return settings, tuple(enforcement)
+    return settings, tuple(enforcement), without

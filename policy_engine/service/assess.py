@@ -23,7 +23,7 @@ from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_c
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
-from policy_engine.policy.reader import book_files, read_book
+from policy_engine.policy.reader import read_book
 from policy_engine.service.impact import Outcome, impact
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
@@ -75,9 +75,8 @@ class Checked:
 
 def check_and_try(files: Mapping[str, bytes]) -> Checked:
     """Read the files of a folder and run its worked examples; a book without any is at fault."""
-    parts = book_files(files)
-    if CHANGELOG in files:
-        parts[CHANGELOG] = files[CHANGELOG]
+    # What is neither of the book nor a case stays among the parts, so that it is refused and not passed over.
+    parts = {name: data for name, data in files.items() if not name.startswith(CASES)}
     try:
         book = read_book(parts)
         cases = read_case_files({name: data for name, data in files.items() if name.startswith(CASES)})

@@ -62,7 +62,11 @@ patterns:
 parts:
   UA: {country: UA, subdivisions: [UA-43], postcodes: [{digits: 5, countries: [UA], prefixes: {"95": UA-43}}]}
 """
-SETTINGS: Final = "max_age_seconds: {classified: 5, other: 30}\nenforcement: {}\n"
+SETTINGS: Final = """\
+max_age_seconds: {classified: 5, other: 30}
+enforcement: {}
+without: [us-order, us-itar, us-ear, us-ofac, consortium, operator, cn-blocking]
+"""
 
 GRANT: Final[Mapping[str, str]] = {
     "id": "ACCESS",

@@ -220,11 +220,59 @@ def test_a_folder_gives_the_files_of_a_book_and_no_others(tmp_path: Path) -> Non
     others = {
         "README.md": b"",
         "cases/a.yaml": b"",
-        "rules/notes.txt": b"",
+        "demo/roster.yaml": b"",
+        "rules/NOTES.md": b"",
         "rules/.~lock.csv": b"",
-        "rules/old/x.csv": b"",
     }
     assert book() == read_folder(write(tmp_path, book() | others))
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        (
+            "rules/us-ear.xlsx",
+            "save the sheet as `CSV UTF-8` under `us-ear.csv`, or take it out of the folder of the book",
+        ),
+        ("rules/us-ear.csv.txt", "save the sheet as `CSV UTF-8` under `us-ear.csv`, or take it"),
+        ("rules/us-ear - Copy.ods", "save the sheet as `CSV UTF-8` under `us-ear.csv`, or take it"),
+        ("rules/notes.txt", "take it out of the folder of the book"),
+        ("rules/old/x.csv", "take it out of the folder of the book"),
+        ("us-ear.csv", "take it out of the folder of the book"),
+        ("catalogue.yml", "save it as `catalogue.yaml`, or take it out of the folder of the book"),
+        ("settings.yaml.txt", "save it as `settings.yaml`, or take it"),
+        ("Parameters (1).yaml", "save it as `parameters.yaml`, or take it"),
+        ("rule/vendor.csv", "take it out of the folder of the book"),
+        ("cases/a.yml", "save it as `a.yaml`, or take it out of the folder"),
+        ("cases/old/a.yaml", "save it as `old.yaml`, or take it out of the folder"),
+    ],
+)
+def test_what_nothing_reads_is_refused_with_what_to_do(tmp_path: Path, name: str, remedy: str) -> None:
+    with pytest.raises(FaultsError) as refused:
+        read_folder(write(tmp_path, book() | {name: b""}))
+    (fault,) = refused.value.faults
+    assert "nothing reads the" in fault.message
+    assert remedy in fault.remedy
+
+
+def test_a_regime_has_a_file_or_the_book_says_that_it_is_without_it() -> None:
+    fault = fault_of(book(settings=SETTINGS.replace("us-ear, ", "")))
+    assert (fault.source, fault.message) == (
+        "rules/us-ear.csv",
+        "the regime `us-ear` has no file, so that none of its rules would hold",
+    )
+    assert "without: [us-ear]" in fault.remedy
+
+
+def test_a_book_that_was_accepted_before_is_read_whatever_regimes_it_leaves_out() -> None:
+    files = book(settings=SETTINGS.partition("without")[0])
+    assert read_book(book()).fingerprint == read_book(files, archived=True).fingerprint
+
+
+def test_a_book_is_without_regimes_alone() -> None:
+    fault = fault_of(book(settings=SETTINGS.replace("us-ear, ", "us-ear, us-eer, ")))
+    assert (fault.source, fault.message) == ("settings.yaml", "there is no regime `us-eer`")
+    assert "us-ear" in fault.remedy
 
 
 def test_a_rule_file_with_capital_letters_in_its_ending_is_read_to_be_refused(tmp_path: Path) -> None:
@@ -233,8 +281,8 @@ def test_a_rule_file_with_capital_letters_in_its_ending_is_read_to_be_refused(tm
 
 
 def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
-    write(tmp_path / "policies", book(settings=None) | {"real.yaml": SETTINGS.encode()})
-    (tmp_path / "policies" / "settings.yaml").symlink_to("real.yaml")
+    write(tmp_path / "policies", book(settings=None) | {".real.yaml": SETTINGS.encode()})
+    (tmp_path / "policies" / "settings.yaml").symlink_to(".real.yaml")
     assert book() == read_folder(tmp_path / "policies")
 
 

@@ -117,7 +117,7 @@ def diff_of_files(
     since: datetime | None = None,
 ) -> DiffReport:
     """The same of two books in files by their names. Raises `FaultsError` for a book that cannot be read."""
-    return diff_report(read_book(old), read_book(new), at, progress, since=since)
+    return diff_report(read_book(old, archived=True), read_book(new), at, progress, since=since)
 
 
 def difference_content(one: Difference) -> dict[str, object]:
