@@ -12,9 +12,11 @@ from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.request_document import request_of
+from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
+from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book
 from tests.conftest import FILES, POLICIES, ROOT
@@ -129,3 +131,51 @@ def test_an_asserted_establishment_in_no_country_is_refused(name: str, country: 
     subject = {"type": "organisation", "id": "noloc", "properties": {name: country}}
     with pytest.raises(AssertedValueError, match="country codes"):
         ask(with_demo(NOWHERE), {**HANS, "subject": subject, "place": {"country": "US"}})
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("46185.8895833333", "write 2026-06-12T21:21:00Z if that is UTC, else the same with its own zone"),
+        ("46185,8895833333", "write 2026-06-12T21:21:00Z if that is UTC, else the same with its own zone"),
+        ("46185", "write 2026-06-12"),
+        (
+            "30.06.2026 22:00",
+            "if it is 2026-06-30T22:00:00Z, write that if that is UTC, else the same with its own zone",
+        ),
+        ("6/30/2026 10:00 PM", "if it is 2026-06-30T22:00:00Z, write that if that is UTC"),
+        ("2026-06-30 22:00", "if it is 2026-06-30T22:00:00Z, write that if that is UTC"),
+        ("12/06/2026", "if it is 2026-06-12 or 2026-12-06, write that"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_an_instant_is_read_back_with_its_time_of_day(written: str, meant: str) -> None:
+    assert meant in instant_remedy(written)
+
+
+@pytest.mark.parametrize("written", ["30.06.2026 22:00 CEST", "30.06.2026 25:00", "yesterday 22:00"])
+def test_of_a_time_of_day_that_cannot_be_read_no_date_alone_is_proposed(written: str) -> None:
+    assert "2026-06-30" not in instant_remedy(written)
+
+
+def test_a_rule_file_with_the_dates_of_a_spreadsheet_is_refused_with_the_instants_as_meant() -> None:
+    for data in reported("us-order.excel-dates.csv"):
+        with pytest.raises(FaultsError) as refused:
+            read_book({**FILES, "rules/us-order.csv": data.encode()})
+        told = "\n".join(map(str, refused.value.faults))
+        assert "2026-06-12T21:21:00Z" in told
+        assert "2026-06-30T22:00:00Z" in told
+
+
+@pytest.mark.parametrize("text", ["c\u0430rol", "\u03a9mega", "\u0430\u03b1", "\u0627b", "na\u0457ve", "\uc774\u30ab"])
+def test_an_id_that_mixes_scripts_is_refused_in_requests_and_files(text: str) -> None:
+    with pytest.raises(MalformedRequest, match=r"subject.id mixes letters of the scripts"):
+        request_of({**HANS, "subject": {"type": "person", "id": text}})
+    with pytest.raises(FaultsError, match="mixes letters of the scripts"):
+        read_members(f"organisations: [{{id: {text}}}]".encode(), "roster.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", ["caf\u00e9", "\u5317\u6cb3-abc", "\u6771\u4eac\u30bf\u30ef\u30fcx", "\uc774abc", "\u0430\u0431\u0432"]
+)
+def test_an_id_in_one_script_or_in_those_of_one_language_is_taken(text: str) -> None:
+    assert request_of({**HANS, "subject": {"type": "person", "id": text}}).subject.id == text

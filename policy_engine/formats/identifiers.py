@@ -1,8 +1,8 @@
 """What an identifier may look like, on the wire and in files alike.
 
 Identity is exact bytes. So that two ids that look the same cannot be two, an id has no control or bidirectional
-characters, is in Unicode normal form C, has no compatibility look-alikes (full-width letters, the Kelvin sign), and
-does not mix Latin letters with Cyrillic or Greek ones.
+characters, is in Unicode normal form C, has no compatibility look-alikes (full-width letters, the Kelvin sign), and has
+the letters of one script, or of those in which one of Chinese, Japanese and Korean is written beside Latin.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import unicodedata
 from typing import Final
 
 MAX_LENGTH: Final = 200
-_LATIN_LIKE: Final = ("CYRILLIC", "GREEK")
 
 
 def text_fault(text: str) -> str | None:
@@ -41,10 +40,25 @@ def _look_alike_fault(text: str) -> str | None:
         return "is not in Unicode normal form C"
     if unicodedata.normalize("NFKC", text) != text:
         return "has characters that look like others (it changes under Unicode normal form KC)"
-    scripts = {unicodedata.name(character, "").split(" ")[0] for character in text if character.isalpha()}
-    if "LATIN" in scripts and not scripts.isdisjoint(_LATIN_LIKE):
-        return "mixes Latin letters with letters of another script that look like them"
+    scripts = {script for character in text if character.isalpha() and (script := _script(character)) is not None}
+    if len(scripts) > 1 and not any(scripts <= together for together in _TOGETHER):
+        return f"mixes letters of the scripts {' and '.join(sorted(scripts))}, so that it may look like another"
     return None
+
+
+def _script(character: str) -> str | None:
+    """The script of a letter, by the beginning of its name; `None` for one that every script uses."""
+    first = unicodedata.name(character, "").partition(" ")[0].partition("-")[0]
+    return None if first in _COMMON else first.capitalize()
+
+
+_COMMON: Final = frozenset({"", "MODIFIER", "FEMININE", "MASCULINE", "KATAKANA-HIRAGANA", "DOUBLE"})
+_TOGETHER: Final = (
+    frozenset({"Latin", "Cjk", "Hiragana", "Katakana"}),
+    frozenset({"Latin", "Cjk", "Hangul"}),
+    frozenset({"Latin", "Cjk", "Bopomofo"}),
+)
+"""Scripts that one language is written in, with Latin letters: Unicode Technical Standard 39, "highly restrictive"."""
 
 
 def shown(text: str, limit: int = 80) -> str:

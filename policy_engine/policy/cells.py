@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final, Generic, TypeVar
 
 from policy_engine.domain.instants import InstantError, Validity, parse_instant
@@ -33,10 +33,12 @@ _CODE: Final = re.compile(
 )
 _OBLIGATION: Final = re.compile(r"(?P<id>[^\s=]+)(?:\s+for\s+(?P<codes>[^=]+?))?\s*=\s*(?P<message>\S.*)", re.DOTALL)
 _INSTANT_REMEDY: Final = "write 2026-06-12T21:21:00Z or a bare date 2026-06-12"
-_DAYS: Final = re.compile(r"([2-9][0-9]{4})(?:[.,][0-9]+)?")
+_DAYS: Final = re.compile(r"([2-9][0-9]{4})(?:[.,]([0-9]{1,20}))?")
 _DAY_ZERO: Final = date(1899, 12, 30)
 """From which spreadsheets count days, so that 45123 is 2023-07-16."""
-_LOCAL_DATE: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]((?:[0-9]{2})?[0-9]{2})(?:[ T].*)?")
+_LOCAL_DATE: Final = re.compile(r"([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]((?:[0-9]{2})?[0-9]{2})(?P<rest>[ T,].*)?")
+_ISO_DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})(?P<rest>[ T].*)?")
+_TIME_OF_DAY: Final = re.compile(r"[ T,]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?(?: ?([AaPp])\.?[Mm]\.?)?")
 _PARTS: Final = 500
 """Codes, obligations or suspensions of one row."""
 
@@ -144,21 +146,61 @@ def _instant(text: str, mistakes: list[Mistake]) -> datetime | None:
 
 
 def instant_remedy(text: str, otherwise: str = _INSTANT_REMEDY) -> str:
-    """What to write instead of a text that is no instant; what a spreadsheet made of a date is read back."""
+    """What to write instead of a text that is no instant; what a spreadsheet made of a date is read back.
+
+    A time of day is never left out of what is proposed. Its zone is asked for, since no spreadsheet writes one.
+    """
     days = _DAYS.fullmatch(text)
     if days is not None:
-        meant = _DAY_ZERO + timedelta(days=int(days[1]))
-        return f"a spreadsheet wrote the date as a number: make its column text and write {meant}"
+        meant = datetime.combine(_DAY_ZERO, time()) + timedelta(days=int(days[1]))
+        seconds = round(float(f"0.{days[2] or 0}") * _SECONDS_OF_A_DAY)
+        zone = f" if that is UTC, {_OTHER_ZONE}" if seconds else ""
+        told = _written(meant + timedelta(seconds=seconds), with_time=seconds != 0)
+        return f"a spreadsheet wrote the date as a number: make its column text and write {told}{zone}"
     if like_number(text):
         return f"a spreadsheet wrote the date as a number: make its column text and {otherwise}"
-    local = _LOCAL_DATE.fullmatch(text)
-    if local is None:
+    local, iso = _LOCAL_DATE.fullmatch(text), _ISO_DATE.fullmatch(text)
+    if local is not None:
+        first, second, year = int(local[1]), int(local[2]), int(local[3]) + (2000 if len(local[3]) == 2 else 0)
+        # In which order day and month stand depends on the country of the spreadsheet.
+        dates = [_date(year, month, day) for day, month in ((first, second), (second, first))]
+    elif iso is not None:
+        dates = [_date(int(iso[1]), int(iso[2]), int(iso[3]))]
+    else:
         return otherwise
-    first, second, year = int(local[1]), int(local[2]), int(local[3]) + (2000 if len(local[3]) == 2 else 0)
-    # In which order day and month stand depends on the country of the spreadsheet.
-    meanings = [_date(year, month, day) for day, month in ((first, second), (second, first))]
-    told = " or ".join(dict.fromkeys(str(meaning) for meaning in meanings if meaning is not None))
-    return f"if it is {told}, write that; {otherwise}" if told else otherwise
+    rest = local["rest"] if local is not None else iso["rest"] if iso is not None else None
+    at = None if rest is None else _time_of_day(rest)
+    if rest is not None and rest.strip() and at is None:
+        return otherwise
+    meanings = [datetime.combine(one, at or time()) for one in dates if one is not None]
+    told = " or ".join(dict.fromkeys(_written(meant, with_time=at is not None) for meant in meanings))
+    if not told:
+        return otherwise
+    zone = "" if at is None else f" if that is UTC, {_OTHER_ZONE}"
+    return f"if it is {told}, write that{zone}; {otherwise}"
+
+
+_OTHER_ZONE: Final = "else the same with its own zone"
+_SECONDS_OF_A_DAY: Final = 86_400
+
+
+def _written(meant: datetime, *, with_time: bool) -> str:
+    return f"{meant:%Y-%m-%dT%H:%M:%SZ}" if with_time else f"{meant:%Y-%m-%d}"
+
+
+def _time_of_day(text: str) -> time | None:
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None:
+        return None
+    hour, half = int(found[1]), (found[4] or "").lower()
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half == "p" else 0)
+    try:
+        return time(hour, int(found[2]), int(found[3] or 0))
+    except ValueError:
+        return None
 
 
 def counts_days(text: str) -> bool:
