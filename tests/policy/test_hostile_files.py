@@ -212,8 +212,8 @@ def test_a_row_whose_first_cell_failed_in_a_spreadsheet_is_no_comment() -> None:
         (
             "to",
             "31/12/2026 00:00",
-            "in `to`: `31/12/2026 00:00` is no instant; if it is 2026-12-31T00:00:00Z, write that if that is UTC, else the same with its own zone;"
-            " write 2026-06-12T21:21:00Z or a bare date 2026-06-12",
+            "in `to`: `31/12/2026 00:00` is no instant; if it is 2026-12-31T00:00:00Z, write that if that is UTC,"
+            " else the same with its own zone; write 2026-06-12T21:21:00Z or a bare date 2026-06-12",
         ),
         (
             "suspended",
