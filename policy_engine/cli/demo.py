@@ -6,13 +6,16 @@ import json
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Annotated, Final
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.decide import decide_now
-from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.seeded import NotEmpty, seed_month
+from policy_engine.cli.settings import checked_settings
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.service.roster import import_members
@@ -36,12 +39,25 @@ _PEOPLE: Final = (
 _MODELS: Final = ("mythos-5", "fable-5")
 
 
-def demo(*, as_json: JsonFlag = False) -> None:
+def demo(
+    *,
+    seed: Annotated[
+        bool,
+        typer.Option(
+            "--seed", help="Instead, fill an empty database with a month of decisions, to try searches and exports on."
+        ),
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Walk June 2026: who may use Mythos 5 and Fable 5, and why, for six requesters at five instants.
 
-    Every cell is a real decision, recorded in a database that is thrown away at the end.
+    Every cell is a real decision, recorded in a database that is thrown away at the end. With --seed the decisions of a
+    month, the same at every run but for their instants, are kept in the database of POLICY_ENGINE_DATABASE_URL.
     """
-    settings = Settings()
+    settings = checked_settings()
+    if seed:
+        _tell_month(settings, as_json=as_json)
+        return
     roster = settings.policies / "demo" / "roster.yaml"
     told = []
     with TemporaryDirectory() as folder:
@@ -86,6 +102,30 @@ def demo(*, as_json: JsonFlag = False) -> None:
     for label, at, rows in told:
         _table(label, at, rows)
     out.print(f"{len(_INSTANTS) * len(_PEOPLE) * len(_MODELS)} decisions were made and recorded for these tables.")
+
+
+_SEED: Final = 20_260_612
+
+
+def _tell_month(settings: Settings, *, as_json: bool) -> None:
+    try:
+        month = seed_month(settings, seed=_SEED)
+    except NotEmpty as error:
+        err.print(str(error), markup=False)
+        raise typer.Exit(Exit.FAILED) from error
+    start, end = format_instant(month.start), format_instant(month.end)
+    if as_json:
+        print_json({"from": start, "to": end, "allowed": month.allowed, "denied": dict(month.denied.most_common())})
+        return
+    out.print(
+        f"{month.allowed + month.denied.total():,} decisions from {start} to {end} are in {settings.database_url}"
+    )
+    table = Table("answer", "decisions", box=None)
+    table.add_row("allow", f"{month.allowed:,}")
+    for code, count in month.denied.most_common():
+        table.add_row(f"deny {code}", f"{count:,}")
+    out.print(table)
+    out.print("look at them: policy-engine log query --decision deny --limit 10")
 
 
 def _table(label: str, at: datetime, rows: list[tuple[str, str, list[dict[str, object]]]]) -> None:
