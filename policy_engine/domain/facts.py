@@ -8,7 +8,7 @@ a subject.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -35,6 +35,7 @@ from policy_engine.domain.roster import (
     UsStatusKind,
 )
 from policy_engine.domain.rules import Book, Row, Tables
+from policy_engine.domain.verdict import Draw
 
 
 class Role(StrEnum):
@@ -76,7 +77,10 @@ class Question:
     """A request with everything that is the same for all of its parties.
 
     `reached` holds the ids of the enforced rows in force whose action and item do not fail, `enforced` those of all
-    enforced rows in force; `barred` collects, once the plain bars are judged, the regimes that bar each party.
+    enforced rows in force; `matched_regimes` and `barred_regimes` collect, as the bars are judged, the regimes of which
+    a bar matched, and those that bar each party. `places` collects the free places of capped authorisations that were
+    read, with how many of that authorisation were free. One in `set_aside`, or not in `only` where that is given, is
+    read as taken by somebody else.
     `names_listed_persons` has what is told of a person's listing repeat the text of the list's entry, which is a name:
     records were written so once, and only a replay of one asks for it.
     """
@@ -97,10 +101,37 @@ class Question:
     names_listed_persons: bool = False
     matched_regimes: frozenset[str] = frozenset()
     barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
+    places: dict[Draw, int] = field(default_factory=dict)
+    set_aside: frozenset[Draw] = frozenset()
+    only: frozenset[Draw] | None = None
 
     @property
     def tables(self) -> Tables:
         return self.book.tables
+
+    def is_free(self, place: Draw) -> bool:
+        """Whether nobody else is taken to have the place."""
+        return place not in self.set_aside and (self.only is None or place in self.only)
+
+    def take_away(self, places: Iterable[Draw]) -> None:
+        """Have these places taken by somebody else, and forget every answer given so far."""
+        self.set_aside = self.set_aside.union(places)
+        self.places = {}
+        for party in self.parties:
+            party.memo.clear()
+
+    def with_only(self, places: Iterable[Draw]) -> Question:
+        """The same question, not judged yet, in which of all places only these are free."""
+        other = replace(
+            self,
+            horizon=Horizon(self.at),
+            matched_regimes=frozenset(),
+            barred_regimes={},
+            places={},
+            only=frozenset(places),
+        )
+        other.parties = tuple(replace(party, question=other, memo={}) for party in self.parties)
+        return other
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

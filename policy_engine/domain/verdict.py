@@ -66,7 +66,11 @@ class AppliedObligation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """A place of a capped authorisation that this answer takes for a person."""
+    """A place of a capped authorisation that this answer takes for a person.
+
+    An allow takes a place when without it another answer would have been reached: a bar would stand that was lifted or
+    did not match, or a grant would not count. That holds for any party and for any word that reads authorisations.
+    """
 
     authorisation: str
     person: str
@@ -158,7 +162,6 @@ def combine(
     *,
     missing: Iterable[str] = (),
     lifters: frozenset[str] = frozenset(),
-    draws: tuple[Draw, ...] = (),
     engine: Finding | None = None,
 ) -> Verdict:
     """The verdict from unlifted enforced bars, matching enforced grants, and every other finding.
@@ -197,7 +200,6 @@ def combine(
             for obligation in finding.obligations
             if not obligation.codes or not set(obligation.codes).isdisjoint(finding.codes)
         ),
-        draws=draws if allowed else (),
     )
 
 

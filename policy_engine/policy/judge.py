@@ -17,7 +17,8 @@ from __future__ import annotations
 import logging
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -31,7 +32,7 @@ from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
-from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition, answer_term, papers_on_file
+from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition, answer_term
 
 MODEL_TEMPLATE: Final = """
 [request_definition]
@@ -120,18 +121,15 @@ class _Match:
 
 @dataclass(slots=True)
 class _Sheet:
-    """The findings of one verdict as they come in; `used` are the rows that granted or lifted, for drawing on caps."""
+    """The findings of one verdict as they come in."""
 
     bars: list[Finding] = field(default_factory=list)
     grants: list[Finding] = field(default_factory=list)
     others: list[Finding] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     lifters: set[str] = field(default_factory=set)
-    used: list[tuple[Row, Party]] = field(default_factory=list)
 
-    def enter_bar(
-        self, candidate: _Candidate, matches: Sequence[_Match], parties: Sequence[Party], candidates: _Candidates
-    ) -> None:
+    def enter_bar(self, candidate: _Candidate, matches: Sequence[_Match], parties: Sequence[Party]) -> None:
         standing = [match for match in matches if not match.lifted_by]
         if candidate.state is not State.DECIDING:
             self.others.append(_finding(candidate, matches))
@@ -143,10 +141,6 @@ class _Sheet:
             names = sorted({name for match in matches for name in match.lifted_by})
             self.lifters.update(names)
             self.others.append(_finding(candidate, matches, lifted_by=names))
-            for match in matches:
-                lifter = candidates.by_id.get(match.lifted_by[0])
-                if lifter is not None:
-                    self.used.append((lifter.row, match.party))
 
     def enter_grant(self, candidate: _Candidate, parties: Sequence[Party]) -> None:
         answers = [(party, _match(candidate, party)) for party in parties]
@@ -154,7 +148,6 @@ class _Sheet:
             finding = _finding(candidate, [_Match(party=party, answer=answer) for party, answer in answers])
             if candidate.state is State.DECIDING:
                 self.grants.append(finding)
-                self.used += [(candidate.row, party) for party, _ in answers]
             else:
                 self.others.append(finding)
         elif candidate.state is State.DECIDING and not self.bars and _grant_differs(answers):
@@ -193,6 +186,34 @@ class Judge:
 
         Raises `ContradictionError` when the file says two things at once of what has to be read.
         """
+        verdict = self._judged(question)
+        while verdict.allowed and question.places:
+            draws = self._draws(question, verdict)
+            beyond = _overbooked(draws, question.places)
+            if not beyond:
+                return replace(verdict, draws=draws)
+            # Two persons of one request cannot share the last place: it is the first one's, and all is judged anew.
+            question.take_away(beyond)
+            verdict = self._judged(question)
+        return verdict
+
+    def _draws(self, question: Question, verdict: Verdict) -> tuple[Draw, ...]:
+        """The fewest of the places read with which the answer is reached as it was; of equals the first by id."""
+        needed = sorted(question.places, key=lambda place: (place.authorisation, place.person))
+        for place in reversed(needed):
+            others = [one for one in needed if one != place]
+            if self._reaches(verdict, question.with_only(others)):
+                needed = others
+        return tuple(needed)
+
+    def _reaches(self, verdict: Verdict, other: Question) -> bool:
+        try:
+            return _same_way(verdict, self._judged(other))
+        except (ContradictionError, JudgingError):
+            # What cannot be judged without the place is not allowed without it.
+            return False
+
+    def _judged(self, question: Question) -> Verdict:
         if question.fault is not None:
             raise ContradictionError(question.fault)
         stretch = bisect_right(self._edges, question.at)
@@ -208,7 +229,7 @@ class Judge:
         sheet = _Sheet()
         for candidate, matches in bars:
             if matches:
-                sheet.enter_bar(candidate, matches, parties, candidates)
+                sheet.enter_bar(candidate, matches, parties)
         for candidate in candidates.grants:
             sheet.enter_grant(candidate, parties)
         for candidate in candidates.notes:
@@ -219,7 +240,6 @@ class Judge:
             sheet.others,
             missing=sheet.missing,
             lifters=frozenset(sheet.lifters),
-            draws=_draws(sheet.used),
         )
 
     def lifters(self, question: Question) -> dict[str, _Candidate]:
@@ -448,30 +468,20 @@ def _grant_differs(answers: Sequence[tuple[Party, Answer]]) -> bool:
     return rest and any(subjects) and not all(subjects)
 
 
-def _draws(used: Iterable[tuple[Row, Party]]) -> tuple[Draw, ...]:
-    """The places of capped authorisations that the rows used take: one for a person and paper, none where another
-    paper without a cap, or one already drawn on by this person, serves as well."""
-    draws: set[tuple[str, str]] = set()
-    for row, party in used:
-        if party.question.entry is None:
-            # No paper names a model that nobody knows.
-            continue
-        for term in (term for facet in row.facets for term in facet.terms):
-            if term.word not in ("holds", "holds-or-host") or term.negated or party.person is None:
-                continue
-            usable = papers_on_file(party, term.parameter, host_too=term.word == "holds-or-host").usable
-            if not usable or any(_needs_no_draw(paper.id, paper.named_users, party) for paper in usable):
-                continue
-            draws.add((min(paper.id for paper in usable), party.person.id))
-    return tuple(Draw(authorisation=authorisation, person=person) for authorisation, person in sorted(draws))
+def _same_way(verdict: Verdict, other: Verdict) -> bool:
+    """Whether the other verdict allows by every grant by which this one does."""
+    return other.allowed and {one.rule for one in verdict.deciding} <= {one.rule for one in other.deciding}
 
 
-def _needs_no_draw(paper: str, named_users: int | None, party: Party) -> bool:
-    if named_users is None:
-        return True
-    question = party.question
-    drawn = {draw.person for draw in question.roster.draws.get(paper, ()) if draw.at <= question.at}
-    return party.person is not None and party.person.id in drawn
+def _overbooked(draws: Iterable[Draw], places: Mapping[Draw, int]) -> frozenset[Draw]:
+    """Those draws for which, in their order, no place is left once the ones before have taken theirs."""
+    taken: Counter[str] = Counter()
+    beyond = set()
+    for draw in draws:
+        taken[draw.authorisation] += 1
+        if taken[draw.authorisation] > places[draw]:
+            beyond.add(draw)
+    return frozenset(beyond)
 
 
 class Oracle:

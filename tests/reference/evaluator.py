@@ -974,14 +974,17 @@ def fits(w: World, row: Json, holders: set[str | None], regime: str | None, kind
 
 
 def has_place_left(w: World, row: Json, p: Party) -> bool:
-    """Fewer different persons than the cap have drawn by the instant, or this one has."""
+    """Fewer different persons than the cap have drawn by the instant, or this one has.
+
+    Places are for named users: for a party of which nobody is named none is left, since it could not be counted.
+    """
     cap = (row.get("cap") or {}).get("named_users")
     if cap is None:
         return True
     drawn = {d["person"] for d in w.draws if d["authorisation"] == row["id"] and sure_instant(d["at"]) <= w.at}
-    if p.person is not None and p.person["id"] in drawn:
-        return True
-    return len(drawn) < int(cap)
+    if p.person is None:
+        return False
+    return p.person["id"] in drawn or len(drawn) < int(cap)
 
 
 def holders_with_host(w: World, p: Party) -> set[str | None]:

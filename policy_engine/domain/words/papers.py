@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from policy_engine.domain.facts import Party
+from policy_engine.domain.facts import Party, Role
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, known, yes
-from policy_engine.domain.roster import (
-    Authorisation,
-)
+from policy_engine.domain.roster import Authorisation, Person
+from policy_engine.domain.verdict import Draw
 from policy_engine.domain.words.items import item_of
 from policy_engine.domain.words.organisations import host_of
 from policy_engine.domain.words.places import received_in
@@ -59,14 +58,32 @@ def fits(party: Party, row: Authorisation) -> bool:
 
 
 def has_place(party: Party, row: Authorisation) -> bool:
-    """Whether the person has drawn on the cap already, or fewer different persons than the cap have."""
+    """Whether the named user of the party has drawn on the cap already, or fewer different persons than the cap have.
+
+    A place that is free is noted in the question. Where nobody is named there is nobody whom a place
+    could be counted for, so a cap on named users leaves none.
+    """
     if row.named_users is None:
         return True
     question = party.question
     draws = question.roster.draws.get(row.id, ())
     question.horizon.note(min((draw.at for draw in draws if draw.at > question.at), default=None))
     drawn = {draw.person for draw in draws if draw.at <= question.at}
-    return len(drawn) < row.named_users or (party.person is not None and party.person.id in drawn)
+    person = named_user(party)
+    if person is None or person.id in drawn:
+        return person is not None
+    place = Draw(authorisation=row.id, person=person.id)
+    if len(drawn) >= row.named_users or not question.is_free(place):
+        return False
+    question.places[place] = row.named_users - len(drawn)
+    return True
+
+
+def named_user(party: Party) -> Person | None:
+    """Who takes a place of a cap: the party's natural person, and for a host the one whose copy it would host."""
+    if party.role is not Role.HOST:
+        return party.person
+    return next((one.person for one in party.question.parties if one.role is Role.SUBJECT), None)
 
 
 def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
