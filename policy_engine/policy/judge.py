@@ -32,7 +32,8 @@ from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
-from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition, answer_term
+from policy_engine.domain.words import STATIC_FACETS, answer_condition, answer_term
+from policy_engine.policy.layers import layers_of
 
 MODEL_TEMPLATE: Final = """
 [request_definition]
@@ -90,21 +91,23 @@ def compile_matcher(matcher: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """A row that is valid now and that action and item do not exclude, with what is left to ask."""
+    """A row that is valid now and that action and item do not exclude, with what is left to ask.
+
+    `layer` says when it is judged: after all bars of the layers below.
+    """
 
     row: Row
     state: State
     static: Answer
     asked: tuple[Condition, ...]
-    derived: bool
+    layer: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidates:
-    """What can matter for one action on one item during one stretch of time in which no row changes."""
+    """What can matter for one action on one item during one stretch of time in which no row changes; bars by layer."""
 
-    plain_bars: tuple[_Candidate, ...]
-    derived_bars: tuple[_Candidate, ...]
+    bars: tuple[tuple[_Candidate, ...], ...]
     grants: tuple[_Candidate, ...]
     notes: tuple[_Candidate, ...]
     by_id: dict[str, _Candidate]
@@ -168,7 +171,9 @@ class Judge:
     """Judges questions by one book; immutable but for its memory of which rows reach what."""
 
     def __init__(self, book: Book) -> None:
+        """Raises `MatcherError`, and `CircleError` where bars ask about each other; no book that is read has either."""
         self.book = book
+        self._layers = layers_of(book.rows)
         self._facets = compile_matcher(book.matcher)
         edges = {
             edge
@@ -223,9 +228,10 @@ class Judge:
         question.horizon.note(candidates.next_change)
         parties = [party for party in question.parties if party.role is not Role.HOST]
         hosts = [party for party in question.parties if party.role is Role.HOST]
-        bars = [(one, self._bar_matches(one, parties, hosts, candidates)) for one in candidates.plain_bars]
-        self._remember_bars(question, bars)
-        bars += [(one, self._bar_matches(one, parties, hosts, candidates)) for one in candidates.derived_bars]
+        bars: list[tuple[_Candidate, list[_Match]]] = []
+        for layer in candidates.bars:
+            bars += [(one, self._bar_matches(one, parties, hosts, candidates)) for one in layer]
+            self._remember_bars(question, bars)
         sheet = _Sheet()
         for candidate, matches in bars:
             if matches:
@@ -285,13 +291,14 @@ class Judge:
                         for facet in self._facets
                         if facet not in STATIC_FACETS and row.facet(facet).alternatives
                     ),
-                    derived=any(VOCABULARY[word].derived for word in row.words - {ROW_WORD}),
+                    layer=self._layers.get(row.id, 0),
                 )
             )
         bars = [one for one in reached if one.row.effect is Effect.DENY]
         return _Candidates(
-            plain_bars=tuple(one for one in bars if not one.derived),
-            derived_bars=tuple(one for one in bars if one.derived),
+            bars=tuple(
+                tuple(one for one in bars if one.layer == layer) for layer in sorted({one.layer for one in bars})
+            ),
             grants=tuple(one for one in reached if one.row.effect is Effect.PERMIT),
             notes=tuple(one for one in reached if one.row.effect is Effect.NOTE),
             by_id={one.row.id: one for one in reached},

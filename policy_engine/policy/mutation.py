@@ -44,6 +44,7 @@ from policy_engine.policy.answer import answer
 from policy_engine.policy.cases import CaseResult, run_case
 from policy_engine.policy.conditions import UNLESS
 from policy_engine.policy.judge import Judge, JudgingError
+from policy_engine.policy.layers import CircleError
 
 SHIFT: Final = timedelta(hours=1)
 """By how much an instant is moved, in either direction."""
@@ -278,7 +279,7 @@ class _Setting:
         """Whether the case fails with the book, or cannot be judged by it: a row matches and has nothing to say."""
         try:
             return not run_case(self.case, Judge(book)).holds
-        except JudgingError:
+        except (JudgingError, CircleError):
             return True
 
     def _weight(self, row: Row | None) -> object:

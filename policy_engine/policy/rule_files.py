@@ -31,10 +31,12 @@ from policy_engine.domain.rules import (
     Obligation,
     PublicCode,
     Row,
+    Term,
 )
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import Parsed, parse_codes, parse_interval, parse_obligations, parse_suspensions
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
+from policy_engine.policy.layers import READS_BARS, asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
 from policy_engine.policy.sheets import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
 
@@ -62,7 +64,6 @@ COLUMNS: Final = (
 FOLDER: Final = "rules/"
 SUFFIX: Final = ".csv"
 RESERVED: Final = "ENGINE-"
-READS_BARS: Final = frozenset({"barred-by", "unbarred-by"})
 
 _MEANT: Final[Mapping[str, Mapping[str, str]]] = {
     "effect": {
@@ -128,8 +129,10 @@ def read_rules(
     readers = _Cells(replace(names, rules=known))
     drafts = list(_drafts(opened, readers, progress))
     by_id = {draft.row.id: draft for draft in drafts}
+    asking = asking_regimes(draft.row for draft in drafts)
     for draft in drafts:
         _check_lifting(draft, by_id)
+        _check_circle(draft, asking)
     return RuleRows(rows=tuple(draft.row for draft in drafts), ids=known)
 
 
@@ -198,13 +201,13 @@ def _nth(number: int) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """A row with the place that it comes from."""
+    """A row with the place that it comes from; `asks` are its words about which bars stand, by column and offset."""
 
     row: Row
     file: _RuleFile
     record: Record
     unless: Reading
-    reads_bars: bool
+    asks: tuple[tuple[str, int, Term], ...]
 
 
 class _Cells:
@@ -330,8 +333,13 @@ class _RuleFile:
             *zip((*FACETS, UNLESS), (*facets, unless), strict=True),
             *(("codes", one) for one in code_conditions),
         ]
-        reads_bars = self._check_reading(record, row, columns)
-        return _Draft(row=row, file=self, record=record, unless=unless, reads_bars=reads_bars)
+        asks = tuple(
+            (column, offset, term)
+            for column, reading in columns
+            for offset, term in reading.terms
+            if term.word in READS_BARS
+        )
+        return _Draft(row=row, file=self, record=record, unless=unless, asks=asks)
 
     def _check_identity(self, record: Record, text: Mapping[str, str]) -> None:
         rule_id = text["id"]
@@ -411,18 +419,22 @@ class _RuleFile:
                 record, "effect", "the row asks nothing, so it grants everything", "say what it grants, and to whom"
             )
 
-    def _check_reading(self, record: Record, row: Row, columns: list[tuple[str, Reading]]) -> bool:
-        """Whether the row reads which bars stand; a bar that reads those of its own regime is a fault."""
-        reads_bars = False
-        for column, reading in columns:
-            for offset, term in reading.terms:
-                if term.word not in READS_BARS:
-                    continue
-                reads_bars = True
-                if row.effect is Effect.DENY and row.regime in term.parameter.split(","):
-                    message = f"a bar of `{row.regime}` asks whether `{row.regime}` bars"
-                    self.add(record, column, message, "name other regimes", offset)
-        return reads_bars
+
+def _check_circle(draft: _Draft, asking: Mapping[str, frozenset[str]]) -> None:
+    """A bar that asks about bars that, themselves or through others, ask about those of its own regime is a fault."""
+    if draft.row.effect is not Effect.DENY:
+        return
+    own = draft.row.regime
+    for column, offset, term in draft.asks:
+        for regime in term.parameter.split(","):
+            if regime == own:
+                message, remedy = f"a bar of `{own}` asks whether `{own}` bars", "name other regimes"
+            elif own in reached_from(regime, asking):
+                message = f"bars of `{own}` ask whether `{regime}` bars, and `{regime}` in turn asks about `{own}`"
+                remedy = "neither can be judged first: have only the one ask about the other"
+            else:
+                continue
+            draft.file.add(draft.record, column, message, remedy, offset)
 
 
 def _check_lifting(draft: _Draft, by_id: Mapping[str, _Draft]) -> None:
@@ -435,7 +447,7 @@ def _check_lifting(draft: _Draft, by_id: Mapping[str, _Draft]) -> None:
             message, remedy = f"{name} is a `{lifter.row.effect}`", "what lifts is a row of effect `note`"
         elif lifter.row.unless.alternatives:
             message, remedy = f"{name} has an `unless` of its own", "what lifts is never lifted itself"
-        elif lifter.reads_bars:
+        elif lifter.asks:
             message, remedy = f"{name} reads which bars stand", "what lifts is judged before the bars"
         else:
             continue

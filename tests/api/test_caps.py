@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Barrier
 from queue import Empty
 from typing import Any
@@ -55,24 +55,35 @@ def _asking(person: str) -> dict[str, Any]:
     }
 
 
-def _race(url: str, name: str, start: Barrier, outcomes: multiprocessing.Queue[tuple[str, list[str]]]) -> None:
+def _distilling(name: str, index: int) -> dict[str, Any]:
+    return _asking(f"{name}{index}")
+
+
+def _race(
+    url: str,
+    name: str,
+    start: Barrier,
+    outcomes: multiprocessing.Queue[tuple[str, list[str]]],
+    asking: Callable[[str, int], dict[str, Any]],
+    rounds: int,
+) -> None:
     parts = build(Settings(database_url=url, policies=POLICIES))
     answers = []
     try:
-        for index in range(ROUNDS):
+        for index in range(rounds):
             start.wait(timeout=60)
-            answer = json.loads(decide_now(parts.decider, _asking(f"{name}{index}"), Caller(id=name)))
+            answer = json.loads(decide_now(parts.decider, asking(name, index), Caller(id=name)))
             answers.append(answer["reason"]["code"])
     finally:
         parts.close()
     outcomes.put((name, answers))
 
 
-def test_two_processes_racing_for_the_last_place_never_both_win(store: Store) -> None:
-    Members(store.open()).record(_seats(ROUNDS, 1), actor="test", reason="test", at=NOON)
+def _raced(store: Store, asking: Callable[[str, int], dict[str, Any]], rounds: int) -> dict[str, list[str]]:
+    """The reason codes that two processes were told, which asked at the same time for each round's last place."""
     context = multiprocessing.get_context("spawn")
     start, outcomes = context.Barrier(2), context.Queue()
-    racers = [context.Process(target=_race, args=(store.url, name, start, outcomes)) for name in "ab"]
+    racers = [context.Process(target=_race, args=(store.url, name, start, outcomes, asking, rounds)) for name in "ab"]
     for racer in racers:
         racer.start()
     try:
@@ -81,8 +92,61 @@ def test_two_processes_racing_for_the_last_place_never_both_win(store: Store) ->
         pytest.fail("a racer did not come back")
     for racer in racers:
         racer.join(timeout=30)
+    return told
+
+
+def test_two_processes_racing_for_the_last_place_never_both_win(store: Store) -> None:
+    Members(store.open()).record(_seats(ROUNDS, 1), actor="test", reason="test", at=NOON)
+    told = _raced(store, _distilling, ROUNDS)
     for first, second in zip(told["a"], told["b"], strict=True):
         assert sorted((first, second)) == ["ACTION_NOT_PERMITTED", "LICENCE_APPLIED"]
+
+
+def _host_seats(rounds: int) -> RosterRows:
+    """Pairs of people whose copies a listed host may hold by a licence of its own with one place."""
+    lines: dict[str, list[str]] = {"organisations": [], "people": [], "authorisations": [], "listings": []}
+    for index in range(rounds):
+        lines["organisations"] += [
+            f"- {{id: {kind}{index}, name: O, kind: company, incorporated: US, headquarters: US, "
+            "contract_country: US, sector: other, reseller: false, identifiers: {lei: null}, aliases: []}"
+            for kind in "oh"
+        ]
+        lines["people"] += [
+            f"- {{id: {name}{index}, employments: [{{organisation: o{index}, kind: employee, from: 2020-01-01}}], "
+            "us_status: [{kind: citizen, from: 2020-01-01}], citizenships: [], permanent_residencies: []}"
+            for name in "ab"
+        ]
+        lines["authorisations"] += [
+            f"- {{id: L{index}, regime: us-ear, kind: licence, holder: h{index}, models: ['weights:4E091'], "
+            "actions: [replicate_weights], countries: null, from: 2026-01-01, to: null, cap: {named_users: 1}, "
+            "conditions: []}"
+        ]
+        lines["listings"].append(
+            f"- {{party: h{index}, list: EL, entry: H, entry_version: '1', reference: r, status: confirmed, "
+            "cleared_version: null, from: 2024-01-01, to: null}"
+        )
+    text = "\n".join(line for name, rows in lines.items() for line in (f"{name}:", *rows))
+    return read_members(text.encode(), "seats.yaml")
+
+
+def _hosting(name: str, index: int) -> dict[str, Any]:
+    return {
+        "subject": {"type": "person", "id": f"{name}{index}"},
+        "model": "weights:4E091",
+        "action": "replicate_weights",
+        "place": {"country": "US"},
+        "destination": {"country": "US", "host": f"h{index}"},
+    }
+
+
+def test_two_processes_racing_for_the_last_place_on_a_host_never_both_win(store: Store) -> None:
+    rounds = ROUNDS // 10
+    Members(store.open()).record(_host_seats(rounds), actor="test", reason="test", at=NOON)
+    told = _raced(store, _hosting, rounds)
+    for first, second in zip(told["a"], told["b"], strict=True):
+        assert sorted((first, second)) == ["AUTHORISATION_CAP_EXHAUSTED", "DESK_ACCESS"]
+    rows = Members(store.open()).snapshot().rows
+    assert sorted(draw.authorisation for draw in rows.draws) == sorted(f"L{index}" for index in range(rounds))
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ from policy_engine.policy.analysis.world import (
     rows_of,
 )
 from policy_engine.policy.judge import Judge
+from policy_engine.policy.layers import READS_BARS
 
 NO_SUCH_MODEL: Final = "no-such-model"
 """Stands for every model that is in no catalogue."""
@@ -66,7 +67,6 @@ NO_SUCH_MODEL: Final = "no-such-model"
 _GATES: Final = frozenset({"in-catalogue", "on-file"})
 _BARRED: Final = "barred-by"
 _UNBARRED: Final = "unbarred-by"
-_FROM_BARS: Final = frozenset({_BARRED, _UNBARRED})
 _FROM_ROWS: Final = frozenset({"status-read-by", "place-conflict", "captured-under"})
 """Words that look at which rows are in force, and not at what these say of anybody."""
 
@@ -148,7 +148,7 @@ class _Reached:
     state: State
     static: Tri
     asked: tuple[Condition, ...]
-    derived: bool
+    layer: int
     terms: _Terms
 
 
@@ -207,7 +207,7 @@ class _Sheet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Regimes:
-    """The regimes of the enforced plain bars that match, and of those that stand, as far as they are asked about."""
+    """The regimes of the enforced bars below that match, and of those that stand, as far as they are asked about."""
 
     matched: Diagram
     standing: Diagram
@@ -349,7 +349,7 @@ class Atlas:
                     state=State.NOTE,
                     static=one.static.value,
                     asked=one.asked,
-                    derived=one.derived,
+                    layer=one.layer,
                     terms=_terms(rows[name], one.asked),
                 )
                 for name, one in sorted(candidates.items())
@@ -494,22 +494,22 @@ class Atlas:
     def _build(self, sheet: _Sheet) -> Scope:
         tables: dict[str, RowTable] = {}
         for one in sheet.reached.values():
-            if not one.derived:
+            if not one.layer:
                 key = self._row_key(sheet, one)
                 table = self._tables.get(key)
                 if table is None:
                     table = self._tables[key] = self._row_table(sheet, one, None)
                 tables[one.row.id] = table
-        plain = tuple(tables.values())
-        for one in sheet.reached.values():
-            if one.derived:
-                tables[one.row.id] = self._row_table(sheet, one, plain)
+        for one in sorted(sheet.reached.values(), key=lambda one: one.layer):
+            if one.layer:
+                # Those of its own layer are none of the regimes that it asks about.
+                tables[one.row.id] = self._row_table(sheet, one, tuple(tables.values()))
         return Scope(rows=dict(sorted(tables.items())))
 
-    def _row_table(self, sheet: _Sheet, one: _Reached, plain: Sequence[RowTable] | None) -> RowTable:
+    def _row_table(self, sheet: _Sheet, one: _Reached, below: Sequence[RowTable] | None) -> RowTable:
         combine = self.diagrams.combine
-        own = None if plain is None else combine(_not_no, self._matched(sheet, one, None))
-        regimes = None if plain is None or own is None else self._regimes(one.row, plain, own)
+        own = None if below is None else combine(_not_no, self._matched(sheet, one, None))
+        regimes = None if below is None or own is None else self._regimes(one.row, below, own)
         match = self._matched(sheet, one, regimes)
         bar = one.row.effect is Effect.DENY
         counts = combine(_not_no if bar else _is_yes, match)
@@ -533,14 +533,14 @@ class Atlas:
         """What the row answers. Without the regimes, the most that it can answer: conditions that ask about them are
         passed over."""
         key = None
-        if not one.derived:
+        if not one.layer:
             key = self._row_key(sheet, one)
             found = self._matches.get(key)
             if found is not None:
                 return found
         held = self.diagrams.end(one.static)
         for condition in one.asked:
-            if regimes is not None or all(term.word not in _FROM_BARS for term in condition.terms):
+            if regimes is not None or all(term.word not in READS_BARS for term in condition.terms):
                 held = self._all(held, self._condition(sheet, condition, regimes))
         if one.row.words.isdisjoint(_GATES):
             held = self.diagrams.combine(_unless_stranger, held, self._stranger)
@@ -556,7 +556,7 @@ class Atlas:
         )
 
     def _term(self, sheet: _Sheet, term: Term, regimes: _Regimes | None) -> Diagram:
-        if term.word in _FROM_BARS:
+        if term.word in READS_BARS:
             table = self._from_bars(sheet, term, regimes)
         else:
             table = self.word(sheet, term.word, term.parameter)
@@ -595,7 +595,7 @@ class Atlas:
                 note = sheet.reached.get(term.parameter)
                 if note is None or note.state is not State.NOTE:
                     return self.diagrams.end(False)
-                if note.derived and regimes is None:
+                if note.layer and regimes is None:
                     raise LookupError(f"`{note.row.id}` lifts a row that is judged before it")
                 holds = self._matched(sheet, note, regimes)
             whole = self.diagrams.both(whole, self.diagrams.combine(_is_yes, holds))
@@ -613,11 +613,11 @@ class Atlas:
         return whole
 
     def _regimes(self, row: Row, tables: Iterable[RowTable], region: Diagram) -> _Regimes:
-        """The regimes of the plain bars that a row asks about, in the region where it does."""
-        asked: dict[str, set[str]] = {word: set() for word in _FROM_BARS}
+        """The regimes of the bars below that a row asks about, in the region where it does."""
+        asked: dict[str, set[str]] = {word: set() for word in READS_BARS}
         conditions = (*row.facets, row.unless, *(rule.condition for rule in row.codes))
         for term in (term for condition in conditions for term in condition.terms):
-            if term.word in _FROM_BARS:
+            if term.word in READS_BARS:
                 asked[term.word].update(term.parameter.split(","))
         matched = standing = self.diagrams.end(frozenset())
         for table in tables:
@@ -772,7 +772,7 @@ def _terms(row: Row, asked: Sequence[Condition]) -> _Terms:
     words = dict.fromkeys((term.word, term.parameter) for condition in conditions for term in condition.terms)
     names = {word for word, _ in words}
     return _Terms(
-        words=tuple(one for one in words if one[0] not in _FROM_BARS),
+        words=tuple(one for one in words if one[0] not in READS_BARS),
         by_action=any(reads_nobody(word) for word in names),
         by_rows=not names.isdisjoint(_FROM_ROWS | {ROW_WORD}),
     )
