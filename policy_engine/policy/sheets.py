@@ -22,6 +22,7 @@ from typing import Final
 
 from policy_engine.formats.documents import in_windows_1252, other_encoding
 from policy_engine.formats.faults import Findings, quoted
+from policy_engine.formats.spreadsheet import SIGNS
 
 LARGEST_FILE: Final = 64 * 1024 * 1024
 LONGEST_CELL: Final = 10_000
@@ -35,7 +36,7 @@ _MOST_UNREADABLE: Final = 100
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _DATE: Final = re.compile(r"[0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}")
 _FAILED: Final = re.compile(r"#(?:NAME\?|REF!|VALUE!|N/A|DIV/0!|NULL!|NUM!|SPILL!|CALC!|#+)")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA: Final = (*SIGNS, "\t")
 _BEGINNINGS: Final = (*_FORMULA, "#")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _QUOTED: Final = re.compile(r'"(?:[^"]++|"")*+"')

@@ -6,8 +6,6 @@ window, so it takes the same memory however long it is.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +13,7 @@ from typing import Final
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request, Subject
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.formats.spreadsheet import line, listed
 from policy_engine.store.decision_index import DecisionIndex, Filters, Logged, marks_of
 
 WINDOW: Final = 200
@@ -82,15 +81,7 @@ COLUMNS: Final = (
     "control_epoch",
     "engine",
 )
-"""The columns of the flat form; a cell with several values has them sorted, with a blank between."""
-
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}")
-_FORMULAS: Final = (*_FORMULA, "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")
-
-
-def neutral(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula: an apostrophe goes before what begins one."""
-    return f"'{text}" if text.startswith(_FORMULAS) else text
+"""The columns of the flat form; a cell with several values has them sorted, with a line break between."""
 
 
 def _csv_line(logged: Logged) -> bytes:
@@ -104,7 +95,7 @@ def _csv_line(logged: Logged) -> bytes:
         "decision_id": logged.id,
         "decided_at": format_instant(logged.at),
     }
-    return _row([neutral(told.get(column) or "") for column in COLUMNS])
+    return line(told.get(column) or "" for column in COLUMNS).encode()
 
 
 def _flat(record: RecordedDecision) -> dict[str, str | None]:
@@ -112,7 +103,7 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
     for kind, value in sorted(marks_of(record)):
         marks.setdefault(kind, []).append(value)
     usable = {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
-    joined = {kind: " ".join(values) for kind, values in marks.items()}
+    joined = {kind: listed(values) for kind, values in marks.items()}
     return {
         "valid_until": format_instant(record.valid_until),
         "decision": record.decision,
@@ -124,10 +115,10 @@ def _flat(record: RecordedDecision) -> dict[str, str | None]:
         "tier": record.tier,
         "citizenship_countries": joined.get("citizenship_country"),
         "organisation_countries": joined.get("organisation_country"),
-        "authorisations": " ".join(sorted(usable)),
+        "authorisations": listed(sorted(usable)),
         "codes": joined.get("code"),
         "rules": joined.get("rule"),
-        "missing": " ".join(record.missing),
+        "missing": listed(record.missing),
         "gateway": record.caller.gateway,
         "caller": record.caller.id,
         "policy_version": record.policy_version,
@@ -157,12 +148,6 @@ def _asked(request: Request) -> dict[str, str | None]:
     }
 
 
-def _row(cells: list[str]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerow(cells)
-    return text.getvalue().encode()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """A form of export: its media type, what it begins with, and the line of a decision."""
@@ -174,6 +159,6 @@ class Form:
 
 FORMS: Final[Mapping[str, Form]] = {
     "jsonl": Form(media_type="application/jsonl", head=b"", line=_json_line),
-    "csv": Form(media_type="text/csv; charset=utf-8; header=present", head=_row(list(COLUMNS)), line=_csv_line),
+    "csv": Form(media_type="text/csv; charset=utf-8; header=present", head=line(COLUMNS).encode(), line=_csv_line),
 }
 """The forms by their names: `jsonl` has the record's own bytes, one to a line, and `csv` flat columns (RFC 4180)."""

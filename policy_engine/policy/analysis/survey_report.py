@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from policy_engine.domain.instants import format_instant
+from policy_engine.formats.spreadsheet import line, listed
 from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL
 from policy_engine.policy.analysis.report import (
     actions_in_words,
@@ -44,7 +43,6 @@ COLUMNS: Final = (
 )
 """Of the CSV: one line for each country class, status, membership, model and action."""
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 NAMED: Final = 6
 
 
@@ -101,10 +99,8 @@ def _flip_content(one: Flip) -> dict[str, object]:
 
 
 def survey_csv(survey: Survey) -> str:
-    """Who may do what as CSV that a spreadsheet may open: what would be read as a formula begins with an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    """Who may do what as CSV that a spreadsheet may open, see `formats.spreadsheet`; lists have a line for each."""
+    lines = [line(COLUMNS, end="\n")]
     for one in survey.access:
         for status in one.statuses:
             for membership in one.memberships:
@@ -112,7 +108,7 @@ def survey_csv(survey: Survey) -> str:
                     for action in one.actions:
                         cells = (
                             one.perspective,
-                            " ".join(one.countries),
+                            listed(one.countries),
                             status,
                             membership,
                             one.tier,
@@ -121,16 +117,11 @@ def survey_csv(survey: Survey) -> str:
                             one.outcome.decision,
                             one.outcome.rule,
                             one.outcome.code,
-                            " ".join(one.rules),
-                            " ".join(one.can),
+                            listed(one.rules),
+                            listed(one.can),
                         )
-                        writer.writerow([harmless(cell) for cell in cells])
-    return text.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet reads as a formula."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+                        lines.append(line(cells, end="\n"))
+    return "".join(lines)
 
 
 def survey_text(survey: Survey) -> str:
