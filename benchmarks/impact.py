@@ -84,6 +84,9 @@ class Past:
     def until(self, _: int, __: datetime) -> datetime | None:
         return None
 
+    def by_instants(self, _fingerprint: str, _epoch: int, _at: datetime) -> tuple[Judge | None, datetime | None] | None:
+        return None
+
 
 def record_of(judge: Judge, roster: Roster, request: Request, number: int) -> bytes:
     """The body of the record of a decision."""

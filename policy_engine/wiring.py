@@ -40,7 +40,7 @@ from policy_engine.service.decide import Decider
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.inspect import Inspector
-from policy_engine.service.keyring import KeyRing
+from policy_engine.service.keyring import KeyRing, KeysAlone
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
@@ -56,7 +56,7 @@ from policy_engine.service.sealing import (
     SealKeeper,
     SealState,
 )
-from policy_engine.service.standing import Judges, StandingView
+from policy_engine.service.standing import Ground, Judges, StandingView
 from policy_engine.service.trees import SealedTrees
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
@@ -227,8 +227,6 @@ def build(
     keys = StoredKeys(engine)
     desk_log = StoredDeskLog(engine)
     log = StoredDecisionLog(engine, size=settings.log_queue)
-    ring = KeyRing(keys, members)
-    ring.refresh()
     library = Library(desk_log.content)
     logger = structlog.get_logger("policy_engine.decide")
 
@@ -246,10 +244,11 @@ def build(
         at = clock()
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
+    ring = KeyRing(keys, view)
     decider = Decider(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
 
-    def stands(actor: Actor) -> bool:
-        return actor == WATCHER or ring.in_force(actor.key)
+    def stands(actor: Actor, ground: Ground) -> bool:
+        return actor == WATCHER or actor.key in ground.keys
 
     desk = Desk(view=view, log=desk_log, clock=clock, new_id=new_id, stands=stands)
     past = RecordedPast(desk_log, library)
@@ -524,9 +523,8 @@ def open_keyring(settings: Settings) -> Iterator[KeyRing]:
     """The keys alone, for a command. Raises the store's errors."""
     engine = open_database(settings.database_url)
     try:
-        ring = KeyRing(StoredKeys(engine), StoredMembers(engine))
-        ring.refresh()
-        yield ring
+        keys = StoredKeys(engine)
+        yield KeyRing(keys, KeysAlone(keys))
     finally:
         engine.dispose()
 

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from policy_engine.api.errors import NotFound
-from policy_engine.api.security import authenticated
+from policy_engine.api.security import entered
 from policy_engine.domain.ports import DecisionLog
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -30,8 +30,7 @@ def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools) 
     """The auditor's routes."""
 
     async def decision(request: Request) -> Response:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         decision_id = request.path_params["decision_id"]
         record = await pools.reads.run(log.read, decision_id)
         if record is None:
@@ -44,8 +43,7 @@ def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools) 
 
 def _query_routes(ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Route]:
     async def found(request: Request) -> Response:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         given = _parameters(request)
         limit = _number(given, "limit", PAGE, 1, LONGEST_PAGE)
         cursor = given.pop("cursor", None)
@@ -54,8 +52,7 @@ def _query_routes(ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Rou
         return Response(page_document(page), media_type="application/json")
 
     async def exported(request: Request) -> Response:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         given = _parameters(request)
         form = given.pop("format", "")
         if form not in FORMS:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from policy_engine.api import desk_document as documents
 from policy_engine.api.body import read_body
 from policy_engine.api.errors import BookNotAccepted, NotFound
-from policy_engine.api.security import authenticated
+from policy_engine.api.security import entered
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.facts import AssertedValueError
@@ -138,7 +138,8 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
 
 def _check(desk: Desk, publisher: Publisher, check: Check, files: dict[str, bytes]) -> dict[str, object]:
     checked = check(files)
-    base = _state(desk).book_at(desk.clock())
+    state = _state(desk)
+    base = state.book_at(state.moment(desk.clock()))
     changed: tuple[Fault, ...] = ()
     if checked.book is not None and base is not None:
         old = publisher.library.book(base.fingerprint, base.archive)
@@ -327,8 +328,7 @@ def _methods(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[s
 
     async def endpoint(request: Request) -> Response:
         right, handler = handlers["GET" if request.method == "HEAD" else request.method]
-        await pools.entrance.run(ring.refresh)
-        return await handler(request, authenticated(request, ring, right))
+        return await handler(request, await entered(request, ring, pools, right))
 
     return [Route(path, endpoint, methods=list(handlers))]
 

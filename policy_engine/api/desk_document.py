@@ -223,6 +223,7 @@ def checked_document(checked: Checked, unsaid: tuple[Fault, ...]) -> dict[str, o
 
 def desk_document(desk: Desk, at: datetime) -> dict[str, object]:
     """Everything that stands at the desk."""
+    at = desk.moment(at)
     current = desk.book_at(at)
     scheduled = [book for book in desk.books if book.start > at]
     before = [book for book in desk.books if book.start <= at and book is not current]

@@ -33,17 +33,10 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
+from policy_engine.service.keyring import Forbidden, Unauthenticated
 from policy_engine.service.pools import Busy
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import EntryAltered
-
-
-class Unauthenticated(Exception):
-    """No key, or none that is in force."""
-
-
-class Forbidden(Exception):
-    """The key does not carry the right."""
 
 
 class NotFound(Exception):

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
 from policy_engine.api.direct import Endpoint
-from policy_engine.api.security import authenticated
+from policy_engine.api.security import admitted
 from policy_engine.domain.ports import Appended, LogUnavailable
 from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
 from policy_engine.service.decide import Decider, Finished, Semantic, StaleBatch
-from policy_engine.service.keyring import KeyRing, caller_of
+from policy_engine.service.keyring import KeyRing
 from policy_engine.service.pools import Pools
 
 MAX_BATCH: Final = 1_000
@@ -28,40 +28,31 @@ def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
     """The gateway's routes, by their paths."""
 
     async def decide(request: Request) -> Response:
-        key = authenticated(request, ring, "decide")
+        bearer = await admitted(request, ring, pools, "decide")
         document = parse_object(await read_body(request, DECIDE_LIMIT))
-        begun = decider.begin(document, caller_of(key), determines=True)
+        begun = decider.begin(document, bearer, determines=True)
         while True:
             outcome = decider.finish(begun, await _committed(begun.handle))
             if isinstance(outcome, Finished):
                 break
-            await pools.decisions.run(_refresh)
-            key = authenticated(request, ring, "decide")
+            await pools.decisions.run(decider.view.refresh)
             begun = decider.again(outcome)
-        answer = outcome.answer if "decisions:explain" in key.rights else short_answer(outcome.answer)
+        answer = outcome.answer if begun.caller.explain else short_answer(outcome.answer)
         return Response(answer, media_type="application/json")
 
     async def batch(request: Request) -> Response:
-        key = authenticated(request, ring, "decide")
+        bearer = await admitted(request, ring, pools, "decide")
         documents, semantic = _batch_of(parse_object(await read_body(request, BATCH_LIMIT)))
-        begun = await pools.batches.run(decider.begin_batch, documents, caller_of(key), semantic)
+        begun = await pools.batches.run(decider.begin_batch, documents, bearer, semantic)
         while True:
             appended: tuple[Appended, ...] = await _committed(begun.handle)
             outcome = decider.finish_batch(begun, appended)
             if not isinstance(outcome, StaleBatch):
                 break
-            await pools.decisions.run(_refresh)
-            key = authenticated(request, ring, "decide")
-            begun = await pools.batches.run(
-                decider.begin_batch, documents, caller_of(key), semantic, attempt=begun.attempt + 1
-            )
-        explain = "decisions:explain" in key.rights
-        answers = b",".join(answer if explain else short_answer(answer) for answer in outcome)
+            await pools.decisions.run(decider.view.refresh)
+            begun = await pools.batches.run(decider.begin_batch, documents, bearer, semantic, attempt=begun.attempt + 1)
+        answers = b",".join(answer if begun.caller.explain else short_answer(answer) for answer in outcome)
         return Response(b'{"answers":[' + answers + b"]}", media_type="application/json")
-
-    def _refresh() -> None:
-        decider.view.refresh()
-        ring.refresh()
 
     return {"/decide": decide, "/decide/batch": batch}
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from policy_engine.api import desk_document as documents
 from policy_engine.api.body import read_body
 from policy_engine.api.errors import NotFound
-from policy_engine.api.security import authenticated
+from policy_engine.api.security import entered
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import HoldState, RetiredYear
 from policy_engine.domain.holds import HoldScope
@@ -73,8 +73,7 @@ def _sealed_routes(
     sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk, pools: Pools
 ) -> list[Route]:
     async def allowed(request: Request) -> Sealing:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         if sealing is None:
             raise NotFound("this service does not seal its log")
         return sealing
@@ -127,8 +126,7 @@ def _sealed_routes(
         return Response(receipt.encode(), media_type="text/plain; charset=utf-8")
 
     async def exact(request: Request) -> Response:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         entry_id = request.path_params["entry_id"]
         entry = await pools.reads.run(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
@@ -190,8 +188,7 @@ def _replay_routes(ring: KeyRing, desk: Desk, past: Past, log: DecisionLog, pool
         return replay_now(record, body, ground.roster, judge).document()
 
     async def again(request: Request) -> Response:
-        await pools.entrance.run(ring.refresh)
-        authenticated(request, ring, "decisions:read")
+        await entered(request, ring, pools, "decisions:read")
         known = request.query_params.get("known", "then")
         if known not in ("then", "now"):
             raise MalformedRequest(FieldFault(field="known", message="is `then` or `now`"))
@@ -243,8 +240,7 @@ def _names(field: str, values: tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _hold_routes(sealing: Sealing | None, entries: LogEntries, ring: KeyRing, desk: Desk, pools: Pools) -> list[Route]:
     async def keyed(request: Request, right: str) -> Key:
-        await pools.entrance.run(ring.refresh)
-        return authenticated(request, ring, right)
+        return await entered(request, ring, pools, right)
 
     async def holds(request: Request) -> Response:
         if request.method == "POST":

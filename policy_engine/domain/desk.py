@@ -9,7 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from policy_engine.domain.changes import (
     Actor,
@@ -128,9 +129,15 @@ class Desk:
     closings: Mapping[str, int] = field(default_factory=dict)
     holds: Mapping[str, HoldState] = field(default_factory=dict)
     retired: Mapping[int, RetiredYear] = field(default_factory=dict)
+    reached: datetime | None = None
+
+    def moment(self, at: datetime) -> datetime:
+        """The instant, or, where the clock that gave it runs behind that of whoever put a book in force at once, the
+        beginning of that book: for who has read that it is in force, it is."""
+        return at if self.reached is None else max(at, self.reached)
 
     def book_at(self, at: datetime) -> InForce | None:
-        """The book in force at an instant."""
+        """The book in force at an instant of the past or the future; of a decision now, at its `moment`."""
         place = bisect_right(self.books, at, key=lambda one: one.start)
         return self.books[place - 1] if place else None
 
@@ -142,6 +149,13 @@ class Desk:
     def standing_freezes(self) -> tuple[Freeze, ...]:
         """Every freeze that was not lifted, in the order of its id."""
         return tuple(self.freezes[name].freeze for name in sorted(self.freezes) if self.freezes[name].lifted_at is None)
+
+    def freezes_in_force(self) -> tuple[Freeze, ...]:
+        """The freezes that were not lifted, as they bar whoever has read of them: from ever, until they run out.
+
+        That a freeze is on record is that it has begun, whatever the clock of a process says.
+        """
+        return tuple(replace(freeze, start=_EVER) for freeze in self.standing_freezes())
 
     def standing_holds(self) -> tuple[Hold, ...]:
         """Every legal hold that was not released, in the order of its id."""
@@ -158,9 +172,16 @@ class Desk:
         return None
 
 
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
 def desk_after(changes: Iterable[Change]) -> Desk:
-    """The desk after the changes, in the order in which they were recorded."""
+    """The desk after the changes, in the order in which they were recorded.
+
+    A book that is put in force at once follows those that were before, also where the clock of who did it runs behind.
+    """
     entered: list[InForce] = []
+    reached: datetime | None = None
     proposals: dict[str, Proposal] = {}
     freezes: dict[str, FreezeState] = {}
     releases: dict[str, AskedRelease] = {}
@@ -172,11 +193,12 @@ def desk_after(changes: Iterable[Change]) -> Desk:
         event = change.event
         match event:
             case BookFounded() | BookWatched():
+                reached = change.at if reached is None else max(change.at, reached)
                 entered.append(
                     InForce(
                         fingerprint=event.fingerprint,
                         archive=event.archive,
-                        start=change.at,
+                        start=reached,
                         via="founding" if isinstance(event, BookFounded) else "watch",
                         actor=change.actor,
                     )
@@ -185,11 +207,14 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                 proposals[event.proposal] = Proposal(content=event, author=change.actor, proposed_at=change.at)
             case BookApproved():
                 _approve(change, event, proposals)
+                start = event.in_force
+                if start <= (change.at if reached is None else max(change.at, reached)):
+                    start = reached = start if reached is None else max(start, reached)
                 entered.append(
                     InForce(
                         fingerprint=event.fingerprint,
                         archive=event.archive,
-                        start=event.in_force,
+                        start=start,
                         via="proposal",
                         proposal=event.proposal,
                         actor=change.actor,
@@ -226,6 +251,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
         closings=closings,
         holds=holds,
         retired=retired,
+        reached=reached,
     )
 
 

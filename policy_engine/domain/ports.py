@@ -74,16 +74,32 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key as stored: never the secret, only its hash. `person` binds the key to a natural person's id."""
+
+    id: str
+    name: str
+    secret_hash: str
+    rights: frozenset[str]
+    gateway: str | None
+    person: str | None
+    assertable: frozenset[str]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What decisions stand on, read at one instant: the counters, the members, and the changes of the desk.
+    """What decisions stand on, read at one instant: the counters, the members, the keys, and the changes of the desk.
 
     `rows` is `None` where the revision is the one that the reader holds already; `changes` are those recorded since
-    the reader's last, in order, and `last_index` is the log index of the last of all.
+    the reader's last, in order, `keys` those in force, and `last_index` is the log index of the last of all.
     """
 
     epoch: int
     revision: int
     rows: RosterRows | None
+    keys: tuple[Key, ...]
     changes: tuple[Change, ...]
     last_index: int
 
@@ -145,21 +161,6 @@ class Imported:
 
     revision: int
     added: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """An API key as stored: never the secret, only its hash. `person` binds the key to a natural person's id."""
-
-    id: str
-    name: str
-    secret_hash: str
-    rights: frozenset[str]
-    gateway: str | None
-    person: str | None
-    assertable: frozenset[str]
-    created_at: datetime
-    revoked_at: datetime | None
 
 
 class DecisionLog(Protocol):

@@ -33,7 +33,8 @@ from policy_engine.formats.record import (
 )
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, request_digest, request_of
 from policy_engine.policy.answer import Answered, answer, reusable_until
-from policy_engine.service.memory import Memory, Remembered
+from policy_engine.service.keyring import Bearer
+from policy_engine.service.memory import Remembered
 from policy_engine.service.standing import Ground, StandingView
 
 MAX_ATTEMPTS = 8
@@ -48,12 +49,21 @@ class RequestIdConflict(Exception):
     """The request id was used for another request."""
 
 
+Asker = Bearer | Caller
+"""Who asks: the bearer of a key, who is found out anew on every ground on which the decision is begun, or somebody who
+needs none, such as the command line of the machine that has the database."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A decision whose record is with the log. `answer` may leave only after the log has committed it."""
+    """A decision whose record is with the log. `answer` may leave only after the log has committed it.
+
+    `caller` is who `asker` is on the ground that was judged on.
+    """
 
     request: Request
     digest: str
+    asker: Asker
     caller: Caller
     attempt: int
     answer: bytes
@@ -91,6 +101,7 @@ class BegunBatch:
     """A batch whose records are with the log, to be committed together."""
 
     documents: tuple[object, ...]
+    asker: Asker
     caller: Caller
     semantic: Semantic
     attempt: int
@@ -130,42 +141,41 @@ class Decider:
         self._clock = clock
         self._new_id = new_id
         self._report_fault = report_fault
-        self._memory = Memory()
 
     def has_book(self) -> bool:
         """Whether a book is in force by which can be judged. Raises `MembersUnavailable`."""
         return self.view.current().judge_at(self._clock()) is not None
 
-    def begin(self, document: Mapping[str, object], caller: Caller, *, determines: bool = False) -> Begun:
+    def begin(self, document: Mapping[str, object], asker: Asker, *, determines: bool = False) -> Begun:
         """Judge a request and hand its record to the log.
 
         An allow of `licence_determination` is no access, so only a door whose callers know that asks for it, and says
-        so with `determines`. Raises `MalformedRequest` for a request that is none, `NotFresh`, and
-        `MembersUnavailable`.
+        so with `determines`. Raises `MalformedRequest` for a request that is none, `NotFresh`, `MembersUnavailable`,
+        and `Unauthenticated` or `Forbidden` for a bearer.
         """
         request = request_of(document)
         if not determines:
             _refuse_determination(request)
-        if request.min_revision is not None:
-            revision = self.view.current().roster.revision
-            if revision < request.min_revision:
-                revision = self.view.refresh().roster.revision
-            if revision < request.min_revision:
-                raise NotFresh(_not_here(request.min_revision, self.view.current()))
-        return self._begin(request, request_digest(document), caller, attempt=1)
+        ground = self.view.current()
+        if request.min_revision is not None and ground.roster.revision < request.min_revision:
+            ground = self.view.refresh()
+            if ground.roster.revision < request.min_revision:
+                raise NotFresh(_not_here(request.min_revision, ground))
+        return self._begin(request, request_digest(document), asker, ground, attempt=1)
 
     def begin_batch(
-        self, documents: Sequence[object], caller: Caller, semantic: Semantic, *, attempt: int = 1
+        self, documents: Sequence[object], asker: Asker, semantic: Semantic, *, attempt: int = 1
     ) -> BegunBatch:
         """Judge requests in their order under one epoch, one book and one instant, and hand their records to the log.
 
         Which of them are judged follows from the semantic. One that is no request, or asks for members that are newer
-        than what is here, is a recorded deny with its fault. Raises `MembersUnavailable`, and `LogUnavailable` when the
-        epoch moved too often.
+        than what is here, is a recorded deny with its fault. Raises `MembersUnavailable`, `LogUnavailable` when the
+        epoch moved too often, and `Unauthenticated` or `Forbidden` for a bearer.
         """
         if attempt > MAX_ATTEMPTS:
             raise LogUnavailable("the control epoch keeps moving")
-        ground, at = self._ground_for(documents), self._clock()
+        ground = self._ground_for(documents)
+        caller, at = _caller(asker, ground), ground.instant(self._clock())
         made: list[_Made] = []
         for document in documents:
             one = self._item(document, caller, ground, at)
@@ -175,6 +185,7 @@ class Decider:
         handle = self._log.append_all([one.record for one in made])
         return BegunBatch(
             documents=tuple(documents),
+            asker=asker,
             caller=caller,
             semantic=semantic,
             attempt=attempt,
@@ -246,11 +257,14 @@ class Decider:
         )
 
     def again(self, stale: Stale) -> Begun:
-        """Judge a stale decision anew. Raises `LogUnavailable` when the epoch moved too often."""
+        """Judge a stale decision anew.
+
+        Raises `LogUnavailable` when the epoch moved too often, and `Unauthenticated` or `Forbidden` for a bearer.
+        """
         begun = stale.begun
         if begun.attempt >= MAX_ATTEMPTS:
             raise LogUnavailable("the control epoch keeps moving")
-        return self._begin(begun.request, begun.digest, begun.caller, attempt=begun.attempt + 1)
+        return self._begin(begun.request, begun.digest, begun.asker, self.view.current(), attempt=begun.attempt + 1)
 
     def finish(self, begun: Begun, appended: Appended) -> Finished | Stale:
         """What the log's word means for the answer. Raises `RequestIdConflict`."""
@@ -266,10 +280,19 @@ class Decider:
             case _:
                 raise LogUnavailable("the log gave no record")
 
-    def _begin(self, request: Request, digest: str, caller: Caller, *, attempt: int) -> Begun:
-        made = self._made(request, digest, caller, self.view.current(), self._clock())
+    def _begin(self, request: Request, digest: str, asker: Asker, ground: Ground, *, attempt: int) -> Begun:
+        caller = _caller(asker, ground)
+        made = self._made(request, digest, caller, ground, ground.instant(self._clock()))
         handle = self._log.append(made.record)
-        return Begun(request=request, digest=digest, caller=caller, attempt=attempt, answer=made.answer, handle=handle)
+        return Begun(
+            request=request,
+            digest=digest,
+            asker=asker,
+            caller=caller,
+            attempt=attempt,
+            answer=made.answer,
+            handle=handle,
+        )
 
     def _made(self, request: Request, digest: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
         decision, reviews, facts = self._remembered(request, caller, ground, at) or self._judged_anew(
@@ -290,7 +313,7 @@ class Decider:
         self, request: Request, caller: Caller, ground: Ground, at: datetime
     ) -> tuple[Decision, tuple[ReviewNeeded, ...], bytes] | None:
         judge = ground.judge_at(at)
-        held = None if judge is None else self._memory.find(ground, request, caller, at)
+        held = None if judge is None else ground.memory.find(request, caller, at)
         if judge is None or held is None:
             return None
         until = reusable_until(judge, held.entry, held.valid_until, at, allowed=held.verdict.allowed)
@@ -330,7 +353,7 @@ class Decider:
                 valid_until=answered.question.horizon.until,
                 changes_at=answered.changes_at,
             )
-            self._memory.keep(ground, request, caller, at, judged)
+            ground.memory.keep(request, caller, at, judged, until=ground.changes_after(at))
         return decision, reviews, facts
 
     def _judged(
@@ -371,6 +394,10 @@ class Decider:
             remedies=answered.remedies,
             ignored_properties=question.ignored,
         ), answered
+
+
+def _caller(asker: Asker, ground: Ground) -> Caller:
+    return asker.caller(ground) if isinstance(asker, Bearer) else asker
 
 
 def _not_here(revision: int, ground: Ground) -> str:

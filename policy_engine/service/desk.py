@@ -40,9 +40,9 @@ class Desk:
         log: DeskLog,
         clock: Callable[[], datetime],
         new_id: Callable[[datetime], str],
-        stands: Callable[[Actor], bool],
+        stands: Callable[[Actor, Ground], bool],
     ) -> None:
-        """`stands` says whether the actor's key is still in force; a revocation moves the epoch."""
+        """`stands` says whether the actor's key is in force on the ground under whose epoch the event is recorded."""
         self.view = view
         self.log = log
         self.clock = clock
@@ -58,7 +58,7 @@ class Desk:
         """
         for _ in range(MAX_ATTEMPTS):
             ground = self.view.refresh()
-            if not self._stands(actor):
+            if not self._stands(actor, ground):
                 raise KeyNotInForce("the key was revoked")
             at = self.clock()
             proposed = make(ground, at)

@@ -1,20 +1,23 @@
 """API keys: made once, shown once, stored as a hash, and looked up in memory.
 
-A token is `pe_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 of it cannot be searched. The ring is
-read again whenever the control epoch moves, and a revocation moves it.
+A token is `pe_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 of it cannot be searched.
+
+The keys in force are part of the snapshot on which a decision stands (`Ground`), under the same control epoch as the
+members, the book and the freezes. Who asks is found out under that snapshot, and again whenever a decision is begun
+again on another one: what a key may do never comes from another epoch than what is decided with it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from policy_engine.domain.facts import ASSERTABLE
-from policy_engine.domain.ports import Key, Keys, Members
+from policy_engine.domain.ports import Key, Keys
 from policy_engine.domain.request import Caller
 
 RIGHTS: Final = (
@@ -56,35 +59,103 @@ class NewKey:
     token: str
 
 
-class KeyRing:
-    """The keys in force."""
+class Unauthenticated(Exception):
+    """No key, or none that is in force."""
 
-    def __init__(self, keys: Keys, members: Members) -> None:
+
+class Forbidden(Exception):
+    """The key does not carry the right."""
+
+
+class HasKeys(Protocol):
+    """A snapshot with the keys that are in force in it, by their ids."""
+
+    @property
+    def keys(self) -> Mapping[str, Key]: ...
+
+
+class Snapshots(Protocol):
+    """Where snapshots come from. `refresh` raises `MembersUnavailable`."""
+
+    def current(self) -> HasKeys: ...
+
+    def refresh(self) -> HasKeys: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """Who presents a token (`None`: none), and asks for what needs a right."""
+
+    token: str | None
+    right: str
+
+    def is_known(self, ground: HasKeys) -> bool:
+        """Whether the token names a key that is in force; nothing is said of its secret."""
+        return _named(self.token) in ground.keys
+
+    def key(self, ground: HasKeys) -> Key:
+        """The key, in force on the snapshot and with the right. Raises `Unauthenticated` and `Forbidden`."""
+        key = None if self.token is None else key_of(self.token, ground)
+        if key is None:
+            raise Unauthenticated
+        if self.right not in key.rights:
+            raise Forbidden(f"the right `{self.right}` is needed")
+        return key
+
+    def caller(self, ground: HasKeys) -> Caller:
+        """The key as the one who asks. Raises `Unauthenticated` and `Forbidden`."""
+        return caller_of(self.key(ground))
+
+
+def key_of(token: str, ground: HasKeys) -> Key | None:
+    """The key behind a token that is in force on the snapshot, or nothing."""
+    key = ground.keys.get(_named(token))
+    secret = token.split("_", 2)[2] if token.count("_") >= 2 else ""
+    return key if key is not None and hmac.compare_digest(key.secret_hash, _hash(secret)) else None
+
+
+def _named(token: str | None) -> str:
+    parts = [] if token is None else token.split("_", 2)
+    return parts[1] if len(parts) == 3 and parts[0] == "pe" else ""
+
+
+class KeysAlone:
+    """The keys as they are in the database, for who decides nothing: a command."""
+
+    def __init__(self, keys: Keys) -> None:
         self._keys = keys
-        self._members = members
-        self._epoch: int | None = None
-        self._by_id: dict[str, Key] = {}
 
-    def refresh(self) -> None:
-        """Read the keys again if the control epoch has moved. Raises `MembersUnavailable`."""
-        epoch = self._members.control().epoch
-        if epoch != self._epoch:
-            self._by_id = {key.id: key for key in self._keys.all() if key.revoked_at is None}
-            self._epoch = epoch
+    @dataclass(frozen=True, slots=True)
+    class _Held:
+        keys: Mapping[str, Key]
 
-    def in_force(self, key_id: str) -> bool:
-        """Whether a key is in force under the epoch that stands now. Raises `MembersUnavailable`."""
-        self.refresh()
-        return key_id in self._by_id
+    def current(self) -> HasKeys:
+        """Raises `MembersUnavailable`."""
+        return self.refresh()
+
+    def refresh(self) -> HasKeys:
+        """Raises `MembersUnavailable`."""
+        return self._Held({key.id: key for key in self._keys.all() if key.revoked_at is None})
+
+
+class KeyRing:
+    """Makes and revokes keys, and knows who asks."""
+
+    def __init__(self, keys: Keys, snapshots: Snapshots) -> None:
+        self._keys = keys
+        self._snapshots = snapshots
+
+    def refresh(self) -> HasKeys:
+        """The newest snapshot. Raises `MembersUnavailable`."""
+        return self._snapshots.refresh()
+
+    def current(self) -> HasKeys:
+        """The snapshot on which decisions stand. Raises `MembersUnavailable`."""
+        return self._snapshots.current()
 
     def authenticate(self, token: str) -> Key | None:
-        """The key in force behind a token, or nothing."""
-        prefix, _, rest = token.partition("_")
-        key_id, _, secret = rest.partition("_")
-        key = self._by_id.get(key_id)
-        if prefix != "pe" or key is None or not hmac.compare_digest(key.secret_hash, _hash(secret)):
-            return None
-        return key
+        """The key in force behind a token, or nothing. Raises `MembersUnavailable`."""
+        return key_of(token, self.current())
 
     def create(
         self,
@@ -114,13 +185,14 @@ class KeyRing:
             revoked_at=None,
         )
         self._keys.add(key)
-        self._by_id[key_id] = key
+        self._snapshots.refresh()
         return NewKey(key=key, token=f"pe_{key_id}_{secret}")
 
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a key at once; whether there was one to revoke. Raises `MembersUnavailable`."""
-        self._by_id.pop(key_id, None)
-        return self._keys.revoke(key_id, at)
+        revoked = self._keys.revoke(key_id, at)
+        self._snapshots.refresh()
+        return revoked
 
     def all(self) -> tuple[Key, ...]:
         """Every key ever made. Raises `MembersUnavailable`."""

@@ -3,17 +3,23 @@
 An answer depends on the question, the caller, the members, the book with its freezes, and the instant. All but the last
 are the ground and the key. Of the instant only this much matters: which dated rows hold then, and how old a reading is.
 So an answer stands from the instant at which it was given up to the next edge of any dated row on the ground, or up to
-the instant at which something that it read changes, whichever comes first; never before it was given. With another
-ground nothing is remembered.
+the instant at which something that it read changes, whichever comes first; never before it was given.
+
+A memory belongs to one ground and hangs from it (`Ground.memory`). What was judged on a ground is kept there and
+nowhere else, whatever has come in its place meanwhile, so no thread ever asks which ground it is before it keeps.
 
 Not remembered is what takes a place on a cap, what the engine could not judge, and a deny that is explained.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass, fields
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import Enum
 from operator import attrgetter
 from typing import Final
 
@@ -21,10 +27,12 @@ from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.reviews import ReviewNeeded
 from policy_engine.domain.verdict import Verdict
-from policy_engine.service.standing import Ground
 
-KEPT: Final = 50_000
-"""So many answers are remembered; then it is begun anew."""
+KEPT_BYTES: Final = 64 * 2**20
+"""So much may what is remembered weigh, as measured when it is kept; then it is begun anew."""
+
+MOST_BYTES: Final = KEPT_BYTES // 64
+"""An answer that weighs more is not remembered: a few of them would push out everything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,31 +61,56 @@ class _Kept:
 
 
 class Memory:
-    """Answers on the ground that was met last."""
+    """Answers on one ground. Threads may share it."""
 
     def __init__(self) -> None:
-        self._ground: Ground | None = None
+        self._lock = threading.Lock()
         self._kept: dict[object, _Kept] = {}
+        self.weight = 0
+        """Bytes of what is kept."""
 
-    def find(self, ground: Ground, request: Request, caller: Caller, at: datetime) -> Remembered | None:
+    def find(self, request: Request, caller: Caller, at: datetime) -> Remembered | None:
         """What was judged of the question, where that still stands."""
-        if ground is not self._ground:
-            return None
         kept = self._kept.get(_key(request, caller))
         if kept is None or at < kept.since or (kept.until is not None and at >= kept.until):
             return None
         return kept.remembered
 
-    def keep(self, ground: Ground, request: Request, caller: Caller, at: datetime, judged: Remembered) -> None:
-        """Remember what was judged at an instant."""
-        if ground is not self._ground:
-            self._ground, self._kept = ground, {}
-        if len(self._kept) >= KEPT:
-            self._kept = {}
-        place = bisect_right(ground.edges, at)
-        edge = ground.edges[place] if place < len(ground.edges) else None
-        untils = [one for one in (edge, judged.changes_at, ground.until(at)) if one is not None]
-        self._kept[_key(request, caller)] = _Kept(remembered=judged, since=at, until=min(untils, default=None))
+    def keep(
+        self, request: Request, caller: Caller, at: datetime, judged: Remembered, *, until: datetime | None
+    ) -> None:
+        """Remember what was judged at an instant, up to the next one at which the ground itself changes."""
+        key = _key(request, caller)
+        untils = [one for one in (until, judged.changes_at) if one is not None]
+        kept = _Kept(remembered=judged, since=at, until=min(untils, default=None))
+        weight = weigh(key) + weigh(kept)
+        if weight > MOST_BYTES:
+            return
+        with self._lock:
+            if self.weight + weight > KEPT_BYTES:
+                self._kept, self.weight = {}, 0
+            # What is kept in the place of an older answer is counted beside it: too much is counted, never too little.
+            self._kept[key] = kept
+            self.weight += weight
+
+
+def weigh(value: object) -> int:
+    """Bytes of a value with everything in it; what the book and the code hold anyway weighs nothing.
+
+    What stands in it twice is counted twice.
+    """
+    if value is None or isinstance(value, bool | Enum | Entry):
+        return 0
+    size = sys.getsizeof(value)
+    if isinstance(value, str | bytes | int | float | datetime | Decimal):
+        return size
+    if isinstance(value, tuple | list | frozenset | set):
+        return size + sum(map(weigh, value))
+    if isinstance(value, Mapping):
+        return size + sum(weigh(name) + weigh(one) for name, one in value.items())
+    if is_dataclass(value):
+        return size + sum(weigh(getattr(value, one.name)) for one in fields(value))
+    return size
 
 
 _asked: Final = attrgetter(*(one.name for one in fields(Request) if one.name not in ("request_id", "min_revision")))

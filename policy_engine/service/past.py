@@ -37,12 +37,25 @@ class RecordedPast:
 
     def judge(self, fingerprint: str, epoch: int) -> Judge | None:
         """The book with the freezes of an epoch beside it; `None` when it is not archived or not to be read."""
+        return self._judge(fingerprint, self._desk(epoch), by_instants=False)
+
+    def by_instants(self, fingerprint: str, epoch: int, at: datetime) -> tuple[Judge | None, datetime | None] | None:
+        """The judge and the next book of a decision whose clock ran behind a freeze or a book that it had read of, as
+        they were before these counted from their commit; `None` for a decision of which that makes no difference."""
         desk = self._desk(epoch)
+        ahead = [one.start for one in desk.standing_freezes() if one.start > at]
+        if not ahead and desk.moment(at) == at:
+            return None
+        book = desk.next_book(at)
+        return self._judge(fingerprint, desk, by_instants=True), None if book is None else book.start
+
+    def _judge(self, fingerprint: str, desk: Desk, *, by_instants: bool) -> Judge | None:
         archive = desk.archive_of(fingerprint)
         if archive is None:
             return None
+        freezes = desk.standing_freezes() if by_instants else desk.freezes_in_force()
         try:
-            return self._library.judge(fingerprint, archive, desk.standing_freezes())
+            return self._library.judge(fingerprint, archive, freezes)
         except BookLost:
             return None
 
@@ -52,7 +65,8 @@ class RecordedPast:
 
     def until(self, epoch: int, at: datetime) -> datetime | None:
         """When, as was known at an epoch, the next book after an instant was to come into force."""
-        book = self._desk(epoch).next_book(at)
+        desk = self._desk(epoch)
+        book = desk.next_book(desk.moment(at))
         return None if book is None else book.start
 
     def _desk(self, epoch: int) -> Desk:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import ParamSpec, TypeVar
+from time import monotonic
+from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,12 +65,44 @@ class Pool:
             self._held -= 1
 
 
+class Shared:
+    """Work that many ask for at once, done once for all who asked before it began, and not more often than so."""
+
+    def __init__(self, pool: Pool, *, pause_seconds: float) -> None:
+        self._pool = pool
+        self._pause = pause_seconds
+        self._next: asyncio.Future[object] | None = None
+        self._begun = -pause_seconds
+
+    async def run(self, work: Callable[[], object]) -> None:
+        """Returns when the work was done, once at least, from beginning to end since this was called.
+
+        Whoever asks gives the same work. Raises `Busy`, and what the work raises.
+        """
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._once(work))
+        await asyncio.shield(self._next)
+
+    async def _once(self, work: Callable[[], object]) -> object:
+        await asyncio.sleep(max(0.0, self._begun + self._pause - monotonic()))
+        # Whoever asks from now on may be asking for what this does not find any more.
+        self._next = None
+        self._begun = monotonic()
+        return await self._pool.run(work)
+
+
+LOOKS_PAUSE_SECONDS: Final = 0.05
+"""Between two looks for a key that is not known here; so long at most the first use of a new key waits."""
+
+
 class Pools:
     """The classes of blocking work of a service. `close` them."""
 
     def __init__(self) -> None:
         self.entrance = Pool("looks at who asks", threads=2, waiting=1_000)
         """Reads the counters of the database to know who asks, and nothing else."""
+        self.looks = Shared(self.entrance, pause_seconds=LOOKS_PAUSE_SECONDS)
+        """Looks for a key that is not known here."""
         self.health = Pool("questions about health", threads=1, waiting=32)
         self.decisions = Pool("decisions", threads=2, waiting=1_000)
         """Judges single requests, and reads anew what they stand on."""
@@ -89,4 +122,5 @@ class Pools:
     def close(self) -> None:
         """As each pool."""
         for pool in vars(self).values():
-            pool.close()
+            if isinstance(pool, Pool):
+                pool.close()

@@ -91,7 +91,7 @@ class Publisher:
         archive = encode_archive(files)
         withdrawn = tuple(sorted(set(withdraws)))
         ground = self.desk.view.refresh()
-        now = self.desk.clock()
+        now = ground.desk.moment(self.desk.clock())
         start = now if effective is None else max(now, effective)
         base = followed(ground.desk, start, withdrawn)
         assessment = self._assess(Candidate(files=files, base=base, effective=start, since=since, rollback=rollback))
@@ -116,7 +116,7 @@ class Publisher:
         )
 
         def make(ground: Ground, at: datetime) -> Proposed:
-            _refuse_other_base(event, followed(ground.desk, max(at, start), withdrawn))
+            _refuse_other_base(event, followed(ground.desk, max(ground.desk.moment(at), start), withdrawn))
             contents = (archive, *(report.content for report in assessment.reports))
             return Proposed(event=event, contents=contents)
 
@@ -140,7 +140,8 @@ class Publisher:
             if held.author.person == person:
                 raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(proposal)}; another person approves it")
             content = held.content
-            in_force = at if content.effective is None else max(at, content.effective)
+            now = ground.desk.moment(at)
+            in_force = now if content.effective is None else max(now, content.effective)
             _refuse_other_base(content, followed(ground.desk, in_force, content.withdraws))
             # Read back from the archive: what cannot be read is not put in force.
             self.library.book(content.fingerprint, content.archive)

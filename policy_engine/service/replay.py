@@ -7,6 +7,9 @@ Records of before did not tell a person's listing as they do now: they repeated 
 does not say how it was written, so it is made again in each of the two ways, and compared with the nearer one. Both
 follow from the same facts, and nothing but that text is different in them.
 
+Nor did freezes and books count from their commit for a process whose clock ran behind. A record of then is made again
+as its own clock had it, where the other way does not come to its bytes.
+
 A shortened record has its request and no facts. It is made again from the facts as the database knew them then, and
 shortened again; so its bytes come out again although they hold no fact.
 """
@@ -56,6 +59,10 @@ class Past(Protocol):
 
     def until(self, epoch: int, at: datetime) -> datetime | None:
         """The next instant after `at` at which, as was known under a control epoch, another book comes into force."""
+        ...
+
+    def by_instants(self, fingerprint: str, epoch: int, at: datetime) -> tuple[Judge | None, datetime | None] | None:
+        """Judge and next book as a clock that ran behind had them; `None` where that makes no difference."""
         ...
 
 
@@ -167,6 +174,12 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
 
     try:
         _, again, differences = _nearest(body, made, lambda path: _of_engine(record, path))
+        behind = past.by_instants(record.policy_version, record.control_epoch, record.decided_at)
+        if differences and behind is not None:
+            judge, until = behind
+            _, other, fewer = _nearest(body, made, lambda path: _of_engine(record, path))
+            if len(fewer) < len(differences):
+                again, differences = other, fewer
     except AssertedValueError as error:
         return _obstructed(record, f"the request is refused now: {error}")
     obstacle = None

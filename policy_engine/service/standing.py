@@ -1,24 +1,38 @@
-"""What a decision stands on: the members, the book in force and the freezes, under one control epoch.
+"""What a decision stands on: members, keys, the book in force and the freezes, under one control epoch.
 
 A process holds them as one immutable `Ground`, swapped by one reference. It is read again when the epoch has moved; the
 log, which compares the epoch in the transaction that commits a decision, is who notices.
+
+What has been committed binds every process that has read it, also one whose clock runs behind that of the process which
+recorded it (ADR 11):
+
+- A freeze counts from its commit until it is lifted or its end has passed; its beginning is compared with no clock.
+- A book that was put in force at once is in force for whoever has read that.
+- A row of the members that had begun or ended when it was recorded has begun or ended: no decision is dated before
+  that instant, as long as it is not further away than clocks may be apart.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from datetime import datetime
-from typing import Protocol
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
-from policy_engine.domain.ports import DeskLog, Members
+from policy_engine.domain.ports import DeskLog, Key, Members
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
+from policy_engine.service.memory import Memory
+
+MOST_APART: Final = timedelta(hours=1)
+"""So far the clocks of two processes may be apart for a decision to be dated by the other one's. Beyond it one of them
+is wrong, nobody can tell which, and what a wrong one said to be now would begin for everybody."""
 
 
 class Judges(Protocol):
@@ -29,10 +43,11 @@ class Judges(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """The members as known, the desk, and the judge of each book that is or comes into force.
+    """The members as known, the keys in force, the desk, and the judge of each book that is or comes into force.
 
     A book that could not be read has no judge: what would be decided under it is denied with `NO_RULE`. `edges` are the
-    instants at which any dated row of the members or of the books begins or ends.
+    instants at which any dated row of the members or of the books begins or ends, and `passed` is the last instant at
+    which a row of the members began or ended that had when it was recorded. `memory` has what was judged here.
     """
 
     roster: Roster
@@ -40,10 +55,25 @@ class Ground:
     desk: Desk
     judges: tuple[tuple[InForce, Judge | None], ...]
     edges: tuple[datetime, ...] = ()
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    passed: datetime | None = None
+    memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+
+    def instant(self, clock: datetime) -> datetime:
+        """The instant of a decision that is made here when a clock says so."""
+        if self.passed is not None and clock < self.passed <= clock + MOST_APART:
+            return self.passed
+        return clock
+
+    def changes_after(self, at: datetime) -> datetime | None:
+        """The next instant after one at which a dated row begins or ends, or another book comes into force."""
+        place = bisect_right(self.edges, at)
+        edge = self.edges[place] if place < len(self.edges) else None
+        return min((one for one in (edge, self.until(at)) if one is not None), default=None)
 
     def judge_at(self, at: datetime) -> Judge | None:
-        """The judge of the book in force at an instant."""
-        judge = None
+        """The judge of the book in force for a decision of an instant."""
+        judge, at = None, self.desk.moment(at)
         for book, candidate in self.judges:
             if book.start > at:
                 break
@@ -52,6 +82,7 @@ class Ground:
 
     def until(self, at: datetime) -> datetime | None:
         """The next instant at which another book comes into force."""
+        at = self.desk.moment(at)
         return next((book.start for book, _ in self.judges if book.start > at), None)
 
 
@@ -76,6 +107,7 @@ class StandingView:
         self._changes: tuple[Change, ...] = ()
         self._last_index = -1
         self._roster_edges: frozenset[datetime] = frozenset()
+        self._passed: datetime | None = None
         self._held: Ground | None = None
 
     def current(self) -> Ground:
@@ -98,24 +130,27 @@ class StandingView:
                 roster = held.roster
             else:
                 raise AssertionError("the members are read whole the first time")
+            keys = {key.id: key for key in standing.keys}
             if standing.changes or held is None:
                 self._changes += standing.changes
                 self._last_index = standing.last_index
                 desk = desk_after(self._changes)
                 judges = self._judges_of(desk)
-                ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges)
+                ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
             else:
-                ground = replace(held, roster=roster, epoch=standing.epoch)
+                ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys)
             if standing.rows is not None:
                 self._roster_edges = edges_of_members(standing.rows)
-            ground = replace(ground, edges=tuple(sorted(self._roster_edges | edges_of_books(ground.judges))))
+                self._passed = passed_of_members(standing.rows)
+            edges = tuple(sorted(self._roster_edges | edges_of_books(ground.judges)))
+            ground = replace(ground, edges=edges, passed=self._passed)
             self._held = ground
             return ground
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
         """The book in force now and those to come; of the ones before nothing is decided any more."""
-        now = self._clock()
-        freezes = desk.standing_freezes()
+        now = desk.moment(self._clock())
+        freezes = desk.freezes_in_force()
         current = desk.book_at(now)
         books = [book for book in desk.books if book.start > now or book is current]
         return tuple((book, self._judge(book, freezes)) for book in books)
@@ -138,6 +173,20 @@ def edges_of_members(rows: RosterRows) -> frozenset[datetime]:
                 edges |= {valid.start, valid.end}
             edges |= {getattr(row, "at", None), getattr(row, "as_of", None)}
     return frozenset(edge for edge in edges if edge is not None)
+
+
+def passed_of_members(rows: RosterRows) -> datetime | None:
+    """The last instant at which a row began or ended, or a place was drawn, that had when the row was recorded."""
+    last: datetime | None = None
+    for column in fields(rows):
+        for row in getattr(rows, column.name):
+            recorded, valid = row.recorded_at, getattr(row, "valid", None)
+            if recorded is None or (last is not None and recorded <= last):
+                continue
+            edges = (getattr(row, "at", None),) if valid is None else (valid.start, valid.end)
+            passed = [edge for edge in edges if edge is not None and edge <= recorded]
+            last = max(passed if last is None else [last, *passed], default=None)
+    return last
 
 
 def edges_of_books(judges: tuple[tuple[InForce, Judge | None], ...]) -> frozenset[datetime]:

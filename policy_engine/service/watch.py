@@ -92,7 +92,8 @@ class Watcher:
         self._raise(alarm)
 
     def _take(self, files: Mapping[str, bytes]) -> Alarm | None:
-        held = self._desk.view.refresh().desk.book_at(self._desk.clock())
+        desk = self._desk.view.refresh().desk
+        held = desk.book_at(desk.moment(self._desk.clock()))
         if held is not None and held.archive == digest_of(encode_archive(files)):
             return None
         checked = check_and_try(files)

@@ -23,6 +23,7 @@ from policy_engine.formats.change import decode_change
 from policy_engine.store.changes import add_blobs, add_changes, content_of
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
+from policy_engine.store.keys import read_keys
 from policy_engine.store.members import add_sorted, read_roster, sort_all
 from policy_engine.store.tables import changes, decisions, reviews
 
@@ -36,7 +37,7 @@ class DeskLog:
         self._engine = engine
 
     def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
-        """The counters, the members unless the reader has them, and the desk's changes since the reader's last.
+        """The counters, the keys in force, the members unless the reader has them, and the desk's changes since then.
 
         Raises `MembersUnavailable`.
         """
@@ -44,6 +45,7 @@ class DeskLog:
             with reading(self._engine) as reader:
                 control = read_control(reader)
                 rows = None if control.revision == held_revision else read_roster(reader)
+                keys = read_keys(reader, in_force=True)
                 found = reader.execute(
                     select(changes.c.log_index, changes.c.body)
                     .where(changes.c.kind.in_(DESK_KINDS), changes.c.log_index > after_index)
@@ -55,6 +57,7 @@ class DeskLog:
             epoch=control.epoch,
             revision=control.revision,
             rows=rows,
+            keys=keys,
             changes=tuple(decode_change(row.body) for row in found),
             last_index=found[-1].log_index if found else after_index,
         )

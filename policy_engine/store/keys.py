@@ -15,7 +15,7 @@ from policy_engine.domain.changes import Actor, Event, KeyCreated, KeyRevoked
 from policy_engine.domain.ports import Entry, Key, MembersUnavailable
 from policy_engine.store.changes import add_changes
 from policy_engine.store.control import Lock, move, read_control, take
-from policy_engine.store.database import NotDurable, Writer, reading, reason_of, writing
+from policy_engine.store.database import NotDurable, Reader, Writer, reading, reason_of, writing
 from policy_engine.store.tables import keys
 
 
@@ -61,23 +61,9 @@ class Keys:
         """Every key ever made, the revoked ones too, oldest first."""
         try:
             with reading(self._engine) as reader:
-                rows = reader.execute(select(keys).order_by(keys.c.created_at, keys.c.id)).all()
+                return read_keys(reader)
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
-        return tuple(
-            Key(
-                id=row.id,
-                name=row.name,
-                secret_hash=row.secret_hash,
-                rights=row.rights,
-                gateway=row.gateway,
-                person=row.person,
-                assertable=row.assertable,
-                created_at=row.created_at,
-                revoked_at=row.revoked_at,
-            )
-            for row in rows
-        )
 
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Whether a key was revoked by this call: one that is unknown or was revoked before is left as it is."""
@@ -93,6 +79,27 @@ class Keys:
                 return True
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
+
+
+def read_keys(reader: Reader, *, in_force: bool = False) -> tuple[Key, ...]:
+    """Every key ever made, or those that were not revoked, oldest first."""
+    query = select(keys).order_by(keys.c.created_at, keys.c.id)
+    if in_force:
+        query = query.where(keys.c.revoked_at.is_(None))
+    return tuple(
+        Key(
+            id=row.id,
+            name=row.name,
+            secret_hash=row.secret_hash,
+            rights=row.rights,
+            gateway=row.gateway,
+            person=row.person,
+            assertable=row.assertable,
+            created_at=row.created_at,
+            revoked_at=row.revoked_at,
+        )
+        for row in reader.execute(query)
+    )
 
 
 def _record(writer: Writer, change_id: str, at: datetime, event: Event) -> None:

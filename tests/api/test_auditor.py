@@ -26,7 +26,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogDamaged
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
-from policy_engine.service.keyring import RIGHTS, KeyRing
+from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
 from policy_engine.service.pools import Pools
 from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
@@ -34,7 +34,6 @@ from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.keys import Keys
-from policy_engine.store.members import Members
 from policy_engine.store.tables import decision_index, decision_index_progress
 from tests.api.service import NOON, copied, serving
 from tests.records import Entered, entered, lose, put
@@ -80,7 +79,8 @@ class Office:
 def office(url: str) -> Iterator[Office]:
     engine = open_database(url)
     log = DecisionLog(engine)
-    ring = KeyRing(Keys(engine), Members(engine))
+    keys = Keys(engine)
+    ring = KeyRing(keys, KeysAlone(keys))
     indexer, index = Indexer(engine), DecisionIndex(engine)
     checkpoints: list[tuple[int, str]] = []
 

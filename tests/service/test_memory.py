@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,14 @@ from policy_engine.domain.decision import Record
 from policy_engine.domain.desk import Desk, InForce
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, Outcome
-from policy_engine.domain.request import Caller
+from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import NO_BOOK_RULE
+from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.policy.judge import Judge
 from policy_engine.service.decide import Decider
-from policy_engine.service.memory import Memory
+from policy_engine.service.memory import KEPT_BYTES, MOST_BYTES, Memory, Remembered
 from policy_engine.service.standing import Ground, edges_of_books, edges_of_members
 from tests.laws import Asked, asked_of, some
 from tests.test_properties import instants_of
@@ -159,14 +162,69 @@ def test_an_allow_that_is_asked_for_again_is_remembered_and_on_another_ground_it
         if not isinstance(told, bytes) or b'"allowed":true' not in told:
             continue
         found += 1
-        memory: Memory = asker.decider._memory
+        memory = ground.memory
         request = asker.decider.begin(document["request"], asked.caller).request
         later = asked.at + MICROSECOND
         edges = [edge for edge in ground.edges if edge > asked.at]
-        if memory.find(ground, request, asked.caller, asked.at) is None:
+        if memory.find(request, asked.caller, asked.at) is None:
             # It takes a place on a cap.
             assert any(row.named_users is not None for row in asked.rows.authorisations)
             continue
-        assert not edges or memory.find(ground, request, asked.caller, edges[0]) is None
-        assert memory.find(ground, request, asked.caller, asked.at - MICROSECOND) is None
-        assert memory.find(ground_of(asked), request, asked.caller, later) is None
+        assert not edges or memory.find(request, asked.caller, edges[0]) is None
+        assert memory.find(request, asked.caller, asked.at - MICROSECOND) is None
+        assert later in edges or memory.find(request, asked.caller, later) is not None
+        assert replace(ground, epoch=2).memory.find(request, asked.caller, later) is None
+
+
+ASKED = Request(subject=Subject(type=SubjectType.PERSON, id="carol"), model="opus-4.6", action=Action.INFER)
+DENIED = Remembered(
+    verdict=denied_by_engine(NO_BOOK_RULE),
+    reviews=(),
+    entry=None,
+    alternatives=(),
+    ignored=(),
+    facts=b"",
+    valid_until=None,
+    changes_at=None,
+)
+NOBODY = Caller(id="test")
+
+
+def large(number: int, size: int) -> Request:
+    """A request that takes as much memory as it says, half of it in many short texts."""
+    words = tuple(f"{number}-{place}" for place in range(size // 2 // 70))
+    return replace(ASKED, request_id=None, fallbacks=words, model=f"{number}" + "m" * (size // 2))
+
+
+def test_what_is_remembered_is_bounded_by_what_it_takes_and_not_by_its_number() -> None:
+    memory = Memory()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(1_000):
+            facts = bytes(200_000)
+            memory.keep(large(number, 234_000), NOBODY, LONG_AGO, replace(DENIED, facts=facts), until=None)
+            assert memory.weight <= KEPT_BYTES
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert memory.find(large(999, 234_000), NOBODY, LONG_AGO) is not None
+    assert memory.find(large(0, 234_000), NOBODY, LONG_AGO) is None
+    assert taken <= 1.1 * KEPT_BYTES
+
+
+def test_what_weighs_too_much_is_not_remembered_and_pushes_nothing_out() -> None:
+    memory = Memory()
+    memory.keep(ASKED, NOBODY, LONG_AGO, DENIED, until=None)
+    memory.keep(large(1, 2 * MOST_BYTES), NOBODY, LONG_AGO, DENIED, until=None)
+    assert memory.find(large(1, 2 * MOST_BYTES), NOBODY, LONG_AGO) is None
+    assert memory.find(ASKED, NOBODY, LONG_AGO) is DENIED
+
+
+def test_what_was_judged_on_a_ground_is_found_on_that_ground_alone_whichever_came_last() -> None:
+    ground = ground_of(asked_of(friendly_world(Random(7))))
+    later = replace(ground, epoch=ground.epoch + 1)
+    later.memory.keep(ASKED, NOBODY, LONG_AGO, DENIED, until=None)
+    ground.memory.keep(ASKED, NOBODY, LONG_AGO, replace(DENIED, facts=b"old"), until=None)
+    assert later.memory.find(ASKED, NOBODY, LONG_AGO) is DENIED
+    assert replace(later, epoch=later.epoch + 1).memory.find(ASKED, NOBODY, LONG_AGO) is None

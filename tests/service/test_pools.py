@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from policy_engine.service.pools import Busy, Pool, Pools
+from policy_engine.service.pools import Busy, Pool, Pools, Shared
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def test_no_class_of_work_waits_for_another() -> None:
     async def tried() -> None:
         pools, go = Pools(), threading.Event()
         try:
-            classes: list[Pool] = list(vars(pools).values())
+            classes: list[Pool] = [one for one in vars(pools).values() if isinstance(one, Pool)]
             blocked = [asyncio.ensure_future(one.run(go.wait)) for one in classes[1:] for _ in range(8)]
             await asyncio.sleep(0)
             assert await asyncio.wait_for(classes[0].run(lambda: 1), 10) == 1
@@ -100,5 +100,38 @@ def test_no_class_of_work_waits_for_another() -> None:
         finally:
             go.set()
             pools.close()
+
+    asyncio.run(tried())
+
+
+def test_a_look_that_many_ask_for_at_once_is_made_once_for_them_and_again_for_who_comes_while_it_is_made() -> None:
+    async def tried() -> None:
+        with pool(threads=2, waiting=100) as (held, go):
+            shared, begun, count = Shared(held, pause_seconds=0.0), threading.Event(), 0
+
+            def look() -> None:
+                nonlocal count
+                count += 1
+                begun.set()
+                go.wait()
+
+            first = [asyncio.ensure_future(shared.run(look)) for _ in range(50)]
+            await asyncio.to_thread(begun.wait)
+            assert count == 1
+            second = asyncio.ensure_future(shared.run(look))
+            go.set()
+            await asyncio.gather(*first, second)
+            assert count == 2
+
+    asyncio.run(tried())
+
+
+def test_a_look_that_fails_fails_for_all_who_asked_for_it_and_the_next_one_is_made() -> None:
+    async def tried() -> None:
+        with pool(threads=1, waiting=100) as (held, _):
+            shared = Shared(held, pause_seconds=0.0)
+            told = await asyncio.gather(*(shared.run(lambda: 1 // 0) for _ in range(3)), return_exceptions=True)
+            assert [type(one) for one in told] == [ZeroDivisionError] * 3
+            await shared.run(lambda: 1)
 
     asyncio.run(tried())

@@ -26,6 +26,7 @@ from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record import encode_answer, encode_record, encode_shortened_record
 from policy_engine.formats.record_reader import read_record
+from policy_engine.formats.request_document import request_of
 from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge
 from policy_engine.service.replay import NO_BOOK, replay, replay_now
@@ -270,6 +271,9 @@ class Kept:
     def until(self, _epoch: int, at: datetime) -> datetime | None:
         return self.parts.decider.view.current().until(at)
 
+    def by_instants(self, fingerprint: str, epoch: int, at: datetime) -> tuple[Judge | None, datetime | None] | None:
+        return self.parts.past.by_instants(fingerprint, epoch, at)
+
 
 def test_what_a_service_recorded_is_made_again_from_what_it_keeps_after_its_members_have_changed(
     migrated: Path, tmp_path: Path
@@ -304,3 +308,32 @@ def test_what_a_service_recorded_is_made_again_from_what_it_keeps_after_its_memb
         assert any(record.allowed for record, _ in records)
         replayed = [replay(record, body, past) for record, body in records]
         assert [(one.decision_id, one.differences, one.obstacle) for one in replayed if not one.same] == []
+
+
+def test_what_a_process_decided_whose_clock_ran_behind_a_freeze_is_made_again_as_now_and_as_it_was_before_that_counted(
+    migrated: Path, tmp_path: Path
+) -> None:
+    url, late = copied(migrated, tmp_path), NOON - timedelta(hours=3)
+    asked = {"subject": {"type": "person", "id": "carol"}, "model": "opus-4.6", "action": "infer", "place": US}
+    with serving(url, DEMO, published=True, recorded=ORDER) as service:
+        headers = service.key(person="dora")
+        frozen = service.client.post(
+            "/freezes", json={"models": ["opus-4.6"], "authority": "the operator", "reason": "a test"}, headers=headers
+        )
+        assert frozen.status_code == 201
+        service.now[0] = late
+        told = service.decide(asked, headers).json()
+        assert (told["decision"], told["reason"]["rule"]) == ("deny", frozen.json()["id"])
+        body = service.parts.log.read(told["decision_id"])
+        assert body is not None
+        record = read_record(body)
+        assert record.decided_at == late
+        assert replay(record, body, service.parts.past).same is True
+
+        book = service.parts.past.judge(record.policy_version, 1)
+        assert book is not None
+        roster = service.parts.past.roster(record.membership_revision)
+        before = record_of(book, roster, request_of(asked), late, caller=record.caller, epoch=record.control_epoch)
+        assert read_record(before).allowed
+        again = replay(read_record(before), before, service.parts.past)
+        assert (again.same, again.differences) == (True, ())
