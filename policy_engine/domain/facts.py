@@ -304,6 +304,9 @@ def _on_file(question: Question, subject: Subject) -> _Claimed | None:
             account = roster.accounts.get(subject.id)
             if account is None or account.kind is not AccountKind(subject.type.value):
                 return None
+            question.horizon.note(account.valid.next_change(question.at))
+            if not account.valid.holds(question.at):
+                return None
             holder = roster.people.get(account.person) if account.person is not None else None
             organisation = roster.organisations.get(account.organisation, replace(UNFILED, id=account.organisation))
             employment = _employment(question, holder).get(organisation.id, frozenset()) if holder else frozenset()

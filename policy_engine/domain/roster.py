@@ -2,7 +2,9 @@
 
 Every row has two times: when it was true (`valid`, half-open) and when it was recorded (`recorded_at`; `None` counts as
 always known). Corrections add and never overwrite: among rows with the same `key` the one recorded last, as known at an
-instant, replaces the others. `Roster.as_known` draws that line once; what is left is indexed by what a decision asks.
+instant, replaces the others. A row that is `retracted` was never true: what it replaces counts no more from its
+`recorded_at` on, and neither does itself. `Roster.as_known` draws that line once; what is left is indexed by what a
+decision asks.
 
 A person's list that is `None` was never filed and is unknown; an empty one is known to be empty.
 """
@@ -72,12 +74,18 @@ class AuthorisationKind(StrEnum):
 
 
 class StatementKind(StrEnum):
-    """Papers on file for an organisation."""
+    """Papers on file for an organisation.
+
+    `tsr_assurance` is the written assurance of 15 CFR 740.6(a), `screening_734_20` that the organisation screens under
+    15 CFR 734.20.
+    """
 
     UVL = "uvl"
     STA_CONSIGNEE = "sta_consignee"
     SUPP8_740 = "supp8_740"
     MOFCOM_ORDER = "mofcom_order"
+    TSR_ASSURANCE = "tsr_assurance"
+    SCREENING_734_20 = "screening_734_20"
 
 
 class Sector(StrEnum):
@@ -103,6 +111,7 @@ class Organisation:
     identifiers: tuple[tuple[str, str | None], ...] | None = None
     aliases: tuple[str, ...] | None = None
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -119,6 +128,7 @@ class PersonEntry:
     citizenships_filed: bool = False
     permanent_residencies_filed: bool = False
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -134,6 +144,7 @@ class Employment:
     kind: EmploymentKind
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -148,6 +159,7 @@ class UsStatus:
     kind: UsStatusKind
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -162,6 +174,7 @@ class Citizenship:
     country: str
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -176,6 +189,7 @@ class PermanentResidency:
     country: str
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -184,7 +198,10 @@ class PermanentResidency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A key or a service of an organisation, perhaps of one person, perhaps in a cluster of accounts."""
+    """A key or a service of an organisation, perhaps of one person, perhaps in a cluster of accounts.
+
+    Outside its interval an account is like one that is not on file. It has one interval: a later row replaces it.
+    """
 
     id: str
     kind: AccountKind
@@ -192,7 +209,9 @@ class Account:
     person: str | None = None
     gateway: str | None = None
     cluster: str | None = None
+    valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -206,6 +225,7 @@ class Consortium:
     id: str
     name: str | None = None
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -213,14 +233,25 @@ class Consortium:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """What a member may use for nothing: an amount, exact, for each period (such as `month`)."""
+
+    amount: Decimal
+    period: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """An organisation is a member of a consortium."""
+    """An organisation is a member of a consortium. `seats` and `credit` are for the account; no rule reads them."""
 
     organisation: str
     consortium: str
     status: MembershipStatus
+    seats: int | None = None
+    credit: Credit | None = None
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -229,14 +260,21 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stake:
-    """A share of an organisation or a person (`person:<id>`) in an organisation; percent `None` is an unknown share."""
+    """A share of an organisation or a person (`person:<id>`) in an organisation, from 0 to 100, exact.
+
+    It is `percent`, or lies from `minimum` to `maximum`, both included, `None` being open on that side. All three
+    `None` is an unknown share.
+    """
 
     owner: str
     owned: str
     percent: Decimal | None
+    minimum: Decimal | None = None
+    maximum: Decimal | None = None
     evidence: str | None = None
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -245,9 +283,11 @@ class Stake:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorisation:
-    """A licence, exception or exemption: who holds it, for which models and actions, to which countries (`None`: any).
+    """A licence, exception or exemption: who holds it, for which models and actions, and for whom.
 
-    `named_users` caps the number of different persons that may draw on it; `None` is no cap.
+    `countries`, `persons` (ids), `nationalities` (countries) and `purposes` restrict it; `None` is any. `named_users`
+    caps the number of different persons that may draw on it; `None` is no cap. `employees_only` as it is filed; where
+    it is `None` the kind decides, see `for_employees_only`.
     """
 
     id: str
@@ -259,8 +299,18 @@ class Authorisation:
     countries: tuple[str, ...] | None = None
     named_users: int | None = None
     conditions: tuple[str, ...] = ()
+    persons: tuple[str, ...] | None = None
+    nationalities: tuple[str, ...] | None = None
+    employees_only: bool | None = None
+    purposes: tuple[str, ...] | None = None
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
+
+    @property
+    def for_employees_only(self) -> bool:
+        """15 CFR 750.7(a)(3): a licence is for the holder's employees, unless it says otherwise."""
+        return self.kind is AuthorisationKind.LICENCE if self.employees_only is None else self.employees_only
 
     @property
     def key(self) -> Hashable:
@@ -274,6 +324,10 @@ class Authorisation:
             self.countries,
             self.named_users,
             self.conditions,
+            self.persons,
+            self.nationalities,
+            self.for_employees_only,
+            self.purposes,
             self.valid.start,
         )
 
@@ -286,6 +340,7 @@ class Draw:
     person: str
     at: datetime
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -294,7 +349,10 @@ class Draw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A screening result: a party (organisation id or `person:<id>`) against one entry of one list."""
+    """A screening result: a party (organisation id or `person:<id>`) against one entry of one list.
+
+    `programmes` are those of the entry, `requirement` its licence requirement in the list's own words.
+    """
 
     party: str
     list: str
@@ -303,8 +361,11 @@ class Listing:
     reference: str | None
     status: ListingStatus
     cleared_version: str | None = None
+    programmes: tuple[str, ...] | None = None
+    requirement: str | None = None
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -327,6 +388,7 @@ class Statement:
     kind: StatementKind
     valid: Validity = ALWAYS
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -343,6 +405,7 @@ class ClusterReading:
     exchanges_24h: int | None
     as_of: datetime
     recorded_at: datetime | None = None
+    retracted: bool = False
 
     @property
     def key(self) -> Hashable:
@@ -350,13 +413,16 @@ class ClusterReading:
 
 
 class Recorded(Protocol):
-    """A row with a key and the instant of its recording."""
+    """A row with a key and the instant of its recording; `retracted` takes back what stands under the key."""
 
     @property
     def key(self) -> Hashable: ...
 
     @property
     def recorded_at(self) -> datetime | None: ...
+
+    @property
+    def retracted(self) -> bool: ...
 
 
 R = TypeVar("R", bound=Recorded)
@@ -448,7 +514,8 @@ class Roster:
 
 
 def _latest(rows: Iterable[R], known_at: datetime | None) -> list[R]:
-    """Of each key the row recorded last among those known at the instant; an undated row is the oldest."""
+    """Of each key the row recorded last among those known at the instant, unless it is a retraction; an undated row is
+    the oldest."""
     best: dict[Hashable, R] = {}
     for row in rows:
         recorded = row.recorded_at
@@ -457,7 +524,7 @@ def _latest(rows: Iterable[R], known_at: datetime | None) -> list[R]:
         held = best.get(row.key)
         if held is None or _later(recorded, held.recorded_at):
             best[row.key] = row
-    return list(best.values())
+    return [row for row in best.values() if not row.retracted]
 
 
 def _later(one: datetime | None, other: datetime | None) -> bool:

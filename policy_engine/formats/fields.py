@@ -25,7 +25,7 @@ MAX_TEXT: Final = 10_000
 MAX_COUNT: Final = 2**63 - 1
 
 _JOINERS: Final = str.maketrans("", "", "\u200c\u200d")  # orthography of Persian and of the scripts of India
-_PERCENT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T", bound=Hashable)
@@ -162,12 +162,22 @@ class Fields:
         node = self.node_of(name)
         if node is None:
             return None
-        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _PERCENT.fullmatch(node.text):
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _DECIMAL.fullmatch(node.text):
             value = Decimal(node.text)
             if value <= 100:
                 return value
         remedy = 'write digits with a point, such as "12.5", or null for an unknown share'
         self._mistyped(name, node, "a percentage from 0 to 100", remedy)
+        return None
+
+    def amount(self, name: str, *, required: bool = False) -> Decimal | None:
+        """An exact decimal from 0, quoted or not."""
+        node = self._present(name, required=required)
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _DECIMAL.fullmatch(node.text):
+            return Decimal(node.text)
+        self._mistyped(name, node, "an exact amount from 0", 'write digits with a point, such as "12.5"')
         return None
 
     def instant(self, name: str, *, required: bool = False) -> datetime | None:

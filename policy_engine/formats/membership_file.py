@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final, Generic, TypeVar
 
 from policy_engine.domain.request import Action
@@ -34,6 +35,7 @@ from policy_engine.domain.roster import (
     Citizenship,
     ClusterReading,
     Consortium,
+    Credit,
     Draw,
     Employment,
     EmploymentKind,
@@ -195,6 +197,8 @@ _ORGANISATION_FIELDS: Final = (
     "identifiers",
     "aliases",
 )
+_MEMBERSHIP_FIELDS: Final = ("organisation", "consortium", *_INTERVAL, "status", "seats", "credit")
+_ACCOUNT_FIELDS: Final = ("id", "kind", "organisation", "person", "gateway", "cluster", *_INTERVAL)
 _AUTHORISATION_FIELDS: Final = (
     "id",
     "regime",
@@ -206,6 +210,10 @@ _AUTHORISATION_FIELDS: Final = (
     *_INTERVAL,
     "cap",
     "conditions",
+    "persons",
+    "nationalities",
+    "employees_only",
+    "purposes",
 )
 _LISTING_FIELDS: Final = (
     "party",
@@ -215,6 +223,8 @@ _LISTING_FIELDS: Final = (
     "reference",
     "status",
     "cleared_version",
+    "programmes",
+    "requirement",
     *_INTERVAL,
 )
 
@@ -289,7 +299,7 @@ class _Reading:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _fields(self, node: Node, what: str, *known: str) -> Fields | None:
-        return Fields.of(node, what, (*known, "recorded_at"), self.findings)
+        return Fields.of(node, what, (*known, "recorded_at", "retracted"), self.findings)
 
     def _id(self, fields: Fields, kind: str) -> str | None:
         """The row's own id. It is on file even when the rest of the row is not readable."""
@@ -343,6 +353,7 @@ class _Reading:
             identifiers=self._identifiers(fields),
             aliases=fields.texts("aliases"),
             recorded_at=fields.instant("recorded_at"),
+            retracted=_retracted(fields),
         )
         if id_ is not None:
             self.organisations.add(row, node)
@@ -371,7 +382,7 @@ class _Reading:
         if fields is None:
             return
         owner, owned = self._party(fields, "owner"), self._named(fields, "owned", _ORGANISATION)
-        percent, evidence = fields.percent("percent"), fields.text("evidence")
+        (percent, minimum, maximum), evidence = self._share(fields), fields.text("evidence")
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if owner is None or owned is None or valid is None:
             return
@@ -380,9 +391,40 @@ class _Reading:
             fields.fault("owned", message, "write another owner, or remove the row: own shares have no owner")
             return
         self.stakes.add(
-            Stake(owner=owner, owned=owned, percent=percent, evidence=evidence, valid=valid, recorded_at=recorded_at),
+            Stake(
+                owner=owner,
+                owned=owned,
+                percent=percent,
+                minimum=minimum,
+                maximum=maximum,
+                evidence=evidence,
+                valid=valid,
+                recorded_at=recorded_at,
+                retracted=_retracted(fields),
+            ),
             node,
         )
+
+    def _share(self, fields: Fields) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """The share as filed: exactly, at least and at most; two equal bounds are exact."""
+        node = fields.node_of("percent")
+        if not isinstance(node, Mapping):
+            return fields.percent("percent"), None, None
+        share = Fields.of(node, "a share", ("minimum", "maximum"), self.findings)
+        if share is None:
+            return None, None, None
+        before = len(self.findings.faults)
+        minimum, maximum = share.percent("minimum"), share.percent("maximum")
+        if len(self.findings.faults) > before:
+            return None, None, None
+        if minimum is None and maximum is None:
+            fields.fault("percent", "the share has neither `minimum` nor `maximum`", "write null for an unknown share")
+        elif minimum is not None and maximum is not None and minimum > maximum:
+            message = f"the share is at least {minimum:f} and at most {maximum:f}, which nothing is"
+            fields.fault("percent", message, "write the smaller number as `minimum`")
+        elif minimum == maximum:
+            return minimum, None, None
+        return None, minimum, maximum
 
     def _person(self, node: Node) -> None:
         lists: dict[str, Callable[[Node, str], None]] = {
@@ -403,6 +445,7 @@ class _Reading:
             citizenships_filed=filed["citizenships"] is not None,
             permanent_residencies_filed=filed["permanent_residencies"] is not None,
             recorded_at=fields.instant("recorded_at"),
+            retracted=_retracted(fields),
         )
         for name, read in lists.items():
             for item in filed[name] or ():
@@ -419,7 +462,14 @@ class _Reading:
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if organisation is not None and kind is not None and valid is not None:
             self.employments.add(
-                Employment(person=person, organisation=organisation, kind=kind, valid=valid, recorded_at=recorded_at),
+                Employment(
+                    person=person,
+                    organisation=organisation,
+                    kind=kind,
+                    valid=valid,
+                    recorded_at=recorded_at,
+                    retracted=_retracted(fields),
+                ),
                 node,
             )
 
@@ -430,7 +480,10 @@ class _Reading:
         kind = fields.choice("kind", UsStatusKind, required=True)
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if kind is not None and valid is not None:
-            self.us_statuses.add(UsStatus(person=person, kind=kind, valid=valid, recorded_at=recorded_at), node)
+            self.us_statuses.add(
+                UsStatus(person=person, kind=kind, valid=valid, recorded_at=recorded_at, retracted=_retracted(fields)),
+                node,
+            )
 
     def _citizenship(self, node: Node, person: str) -> None:
         fields = self._fields(node, "a citizenship", "country", *_INTERVAL)
@@ -440,7 +493,10 @@ class _Reading:
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if country is not None and valid is not None:
             self.citizenships.add(
-                Citizenship(person=person, country=country, valid=valid, recorded_at=recorded_at), node
+                Citizenship(
+                    person=person, country=country, valid=valid, recorded_at=recorded_at, retracted=_retracted(fields)
+                ),
+                node,
             )
 
     def _residency(self, node: Node, person: str) -> None:
@@ -451,11 +507,14 @@ class _Reading:
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if country is not None and valid is not None:
             self.residencies.add(
-                PermanentResidency(person=person, country=country, valid=valid, recorded_at=recorded_at), node
+                PermanentResidency(
+                    person=person, country=country, valid=valid, recorded_at=recorded_at, retracted=_retracted(fields)
+                ),
+                node,
             )
 
     def _account(self, node: Node) -> None:
-        fields = self._fields(node, "an account", "id", "kind", "organisation", "person", "gateway", "cluster")
+        fields = self._fields(node, "an account", *_ACCOUNT_FIELDS)
         if fields is None:
             return
         id_ = self._id(fields, "account")
@@ -464,8 +523,8 @@ class _Reading:
         person = self._named(fields, "person", _PERSON, required=False)
         gateway = fields.name("gateway")
         cluster = self._named(fields, "cluster", _CLUSTER, required=False)
-        recorded_at = fields.instant("recorded_at")
-        if id_ is not None and kind is not None and organisation is not None:
+        valid, recorded_at = fields.validity(), fields.instant("recorded_at")
+        if id_ is not None and kind is not None and organisation is not None and valid is not None:
             self.accounts.add(
                 Account(
                     id=id_,
@@ -474,7 +533,9 @@ class _Reading:
                     person=person,
                     gateway=gateway,
                     cluster=cluster,
+                    valid=valid,
                     recorded_at=recorded_at,
+                    retracted=_retracted(fields),
                 ),
                 node,
             )
@@ -485,15 +546,18 @@ class _Reading:
             return
         id_, name, recorded_at = self._id(fields, _CONSORTIUM), fields.text("name"), fields.instant("recorded_at")
         if id_ is not None:
-            self.consortia.add(Consortium(id=id_, name=name, recorded_at=recorded_at), node)
+            self.consortia.add(
+                Consortium(id=id_, name=name, recorded_at=recorded_at, retracted=_retracted(fields)), node
+            )
 
     def _membership(self, node: Node) -> None:
-        fields = self._fields(node, "a membership", "organisation", "consortium", *_INTERVAL, "status")
+        fields = self._fields(node, "a membership", *_MEMBERSHIP_FIELDS)
         if fields is None:
             return
         organisation = self._named(fields, "organisation", _ORGANISATION)
         consortium = self._named(fields, "consortium", _CONSORTIUM)
         valid, status = fields.validity(), fields.choice("status", MembershipStatus, required=True)
+        seats, credit = fields.count("seats"), self._credit(fields)
         recorded_at = fields.instant("recorded_at")
         if organisation is not None and consortium is not None and valid is not None and status is not None:
             self.memberships.add(
@@ -501,11 +565,24 @@ class _Reading:
                     organisation=organisation,
                     consortium=consortium,
                     status=status,
+                    seats=seats,
+                    credit=credit,
                     valid=valid,
                     recorded_at=recorded_at,
+                    retracted=_retracted(fields),
                 ),
                 node,
             )
+
+    def _credit(self, fields: Fields) -> Credit | None:
+        node = fields.node_of("credit")
+        if node is None:
+            return None
+        credit = Fields.of(node, "a credit", ("amount", "period"), self.findings)
+        if credit is None:
+            return None
+        amount, period = credit.amount("amount", required=True), credit.name("period", required=True)
+        return None if amount is None or period is None else Credit(amount=amount, period=period)
 
     def _authorisation(self, node: Node) -> None:
         fields = self._fields(node, "an authorisation", *_AUTHORISATION_FIELDS)
@@ -519,6 +596,8 @@ class _Reading:
         actions = fields.choices("actions", Action, required=True)
         countries, named_users = fields.countries("countries"), self._cap(fields)
         conditions = fields.texts("conditions") or ()
+        persons, nationalities = self._persons(fields), fields.countries("nationalities")
+        employees_only, purposes = fields.flag("employees_only"), fields.names("purposes")
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if id_ is None or regime is None or kind is None or holder is None or models is None:
             return
@@ -535,11 +614,25 @@ class _Reading:
                 countries=countries,
                 named_users=named_users,
                 conditions=conditions,
+                persons=persons,
+                nationalities=nationalities,
+                # Written or not, what holds for the kind is one and the same row.
+                employees_only=None if employees_only is (kind is AuthorisationKind.LICENCE) else employees_only,
+                purposes=purposes,
                 valid=valid,
                 recorded_at=recorded_at,
+                retracted=_retracted(fields),
             ),
             node,
         )
+
+    def _persons(self, fields: Fields) -> tuple[str, ...] | None:
+        """Ids of people, each of whom must be on file."""
+        items = fields.items("persons")
+        for node in items or ():
+            if (name := fields.name_of("persons", node)) is not None:
+                self.references.append(_Reference(kind=_PERSON, id=name, node=node))
+        return fields.names("persons")
 
     def _cap(self, fields: Fields) -> int | None:
         """Null is no cap; a cap that is written says its number, so that an unreadable one cannot pass for none."""
@@ -557,7 +650,16 @@ class _Reading:
         person = self._named(fields, "person", _PERSON)
         at, recorded_at = fields.instant("at", required=True), fields.instant("recorded_at")
         if authorisation is not None and person is not None and at is not None:
-            self.draws.add(Draw(authorisation=authorisation, person=person, at=at, recorded_at=recorded_at), node)
+            self.draws.add(
+                Draw(
+                    authorisation=authorisation,
+                    person=person,
+                    at=at,
+                    recorded_at=recorded_at,
+                    retracted=_retracted(fields),
+                ),
+                node,
+            )
 
     def _listing(self, node: Node) -> None:
         fields = self._fields(node, "a listing", *_LISTING_FIELDS)
@@ -567,6 +669,7 @@ class _Reading:
         list_ = fields.name("list", required=True)
         entry, entry_version = fields.text("entry"), fields.name("entry_version")
         reference, cleared_version = fields.text("reference"), fields.name("cleared_version")
+        programmes, requirement = fields.texts("programmes"), fields.text("requirement")
         status = fields.choice("status", ListingStatus, required=True)
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if party is not None and list_ is not None and status is not None and valid is not None:
@@ -579,8 +682,11 @@ class _Reading:
                     reference=reference,
                     status=status,
                     cleared_version=cleared_version,
+                    programmes=programmes,
+                    requirement=requirement,
                     valid=valid,
                     recorded_at=recorded_at,
+                    retracted=_retracted(fields),
                 ),
                 node,
             )
@@ -594,7 +700,14 @@ class _Reading:
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if organisation is not None and kind is not None and valid is not None:
             self.statements.add(
-                Statement(organisation=organisation, kind=kind, valid=valid, recorded_at=recorded_at), node
+                Statement(
+                    organisation=organisation,
+                    kind=kind,
+                    valid=valid,
+                    recorded_at=recorded_at,
+                    retracted=_retracted(fields),
+                ),
+                node,
             )
 
     def _cluster(self, node: Node) -> None:
@@ -613,6 +726,7 @@ class _Reading:
                     exchanges_24h=exchanges,
                     as_of=as_of,
                     recorded_at=recorded_at,
+                    retracted=_retracted(fields),
                 ),
                 node,
             )
@@ -729,6 +843,10 @@ class _Reading:
             where = f"the row of {self.findings.where(found[0].line)}" if len(found) > 1 else "the row on file"
             remedy = f"end {where} with a `to` where this one begins, or remove this one"
             self.findings.add(found[-1].line, found[-1].column, message, remedy)
+
+
+def _retracted(fields: Fields) -> bool:
+    return fields.flag("retracted") is True
 
 
 def _key_of(row: Recorded) -> Hashable:

@@ -11,9 +11,10 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from decimal import Decimal
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import (
@@ -72,12 +73,12 @@ def write_members(rows: RosterRows, *, recorded: bool = True) -> str:
         "organisations": [_organisation_line(row) for row in rows.organisations],
         "ownership": [_stake_line(row) for row in rows.stakes],
         "people": _people_lines(rows),
-        "accounts": [_account_line(row) for row in rows.accounts],
+        "accounts": _lines(rows.accounts, _ACCOUNT),
         "consortia": [_consortium_line(row) for row in rows.consortia],
-        "memberships": [_membership_line(row) for row in rows.memberships],
-        "authorisations": [_authorisation_line(row) for row in rows.authorisations],
+        "memberships": _lines(rows.memberships, _MEMBERSHIP),
+        "authorisations": _lines(rows.authorisations, _AUTHORISATION),
         "draws": [_draw_line(row) for row in rows.draws],
-        "listings": [_listing_line(row) for row in rows.listings],
+        "listings": _lines(rows.listings, _LISTING),
         "statements": [_statement_line(row) for row in rows.statements],
         "clusters": [_cluster_line(row) for row in rows.clusters],
     }
@@ -157,23 +158,56 @@ def _count(count: int | None) -> str:
     return "null" if count is None else str(count)
 
 
+def _decimal(number: Decimal | None) -> str:
+    return "null" if number is None else f'"{number:f}"'
+
+
+def _flag(flag: bool | None) -> str:
+    return "null" if flag is None else "true" if flag else "false"
+
+
 def _interval(valid: Validity) -> tuple[tuple[str, str], tuple[str, str]]:
     return ("from", _instant(valid.start)), ("to", _instant(valid.end))
 
 
 def _line(row: Recorded, *pairs: tuple[str, str]) -> str:
-    """A flow mapping; when it was recorded stands last."""
+    """A flow mapping; when it was recorded stands last, and whether it was taken back then."""
     if row.recorded_at is not None:
         pairs = (*pairs, ("recorded_at", format_instant(row.recorded_at)))
+    if row.retracted:
+        pairs = (*pairs, ("retracted", "true"))
     return f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
 
 
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+"""The members of a row in order, each with its value as it is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout(Generic[A]):
+    """How a row of a kind is written; what is `rare` is left out where no row has it.
+
+    Where one row has it the others say null, since a member that is left out leaves what is on file.
+    """
+
+    pairs: Callable[[A], Pairs]
+    rare: tuple[str, ...]
+
+    def line(self, row: A) -> str:
+        """One row by itself."""
+        return _lines((row,), self)[0]
+
+
+def _lines(rows: Iterable[A], layout: _Layout[A]) -> list[str]:
+    written = [(row, layout.pairs(row)) for row in rows]
+    unused = set(layout.rare) - {name for _, pairs in written for name, value in pairs if value != "null"}
+    return [_line(row, *(pair for pair in pairs if pair[0] not in unused)) for row, pairs in written]
+
+
 def _organisation_line(row: Organisation) -> str:
-    identifiers, reseller = "null", "null"
+    identifiers = "null"
     if row.identifiers is not None:
         identifiers = f"{{{', '.join(f'{_text(name)}: {_text(value)}' for name, value in row.identifiers)}}}"
-    if row.reseller is not None:
-        reseller = "true" if row.reseller else "false"
     return _line(
         row,
         ("id", _text(row.id)),
@@ -183,14 +217,16 @@ def _organisation_line(row: Organisation) -> str:
         ("headquarters", _text(row.headquarters)),
         ("contract_country", _text(row.contract_country)),
         ("sector", _text(row.sector)),
-        ("reseller", reseller),
+        ("reseller", _flag(row.reseller)),
         ("identifiers", identifiers),
         ("aliases", _texts(row.aliases)),
     )
 
 
 def _stake_line(row: Stake) -> str:
-    percent = "null" if row.percent is None else f'"{row.percent:f}"'
+    percent = _decimal(row.percent)
+    if row.minimum is not None or row.maximum is not None:
+        percent = f"{{minimum: {_decimal(row.minimum)}, maximum: {_decimal(row.maximum)}}}"
     evidence = ("evidence", _text(row.evidence))
     parties = ("owner", _text(row.owner)), ("owned", _text(row.owned))
     return _line(row, *parties, ("percent", percent), *_interval(row.valid), evidence)
@@ -244,15 +280,15 @@ def _by_person(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return dict(groups)
 
 
-def _account_line(row: Account) -> str:
-    return _line(
-        row,
+def _account_pairs(row: Account) -> Pairs:
+    return (
         ("id", _text(row.id)),
         ("kind", _text(row.kind)),
         ("organisation", _text(row.organisation)),
         ("person", _text(row.person)),
         ("gateway", _text(row.gateway)),
         ("cluster", _text(row.cluster)),
+        *_interval(row.valid),
     )
 
 
@@ -260,14 +296,22 @@ def _consortium_line(row: Consortium) -> str:
     return _line(row, ("id", _text(row.id)), ("name", _text(row.name)))
 
 
-def _membership_line(row: Membership) -> str:
-    parties = ("organisation", _text(row.organisation)), ("consortium", _text(row.consortium))
-    return _line(row, *parties, *_interval(row.valid), ("status", _text(row.status)))
+def _membership_pairs(row: Membership) -> Pairs:
+    credit = "null"
+    if row.credit is not None:
+        credit = f"{{amount: {_decimal(row.credit.amount)}, period: {_text(row.credit.period)}}}"
+    return (
+        ("organisation", _text(row.organisation)),
+        ("consortium", _text(row.consortium)),
+        *_interval(row.valid),
+        ("status", _text(row.status)),
+        ("seats", _count(row.seats)),
+        ("credit", credit),
+    )
 
 
-def _authorisation_line(row: Authorisation) -> str:
-    return _line(
-        row,
+def _authorisation_pairs(row: Authorisation) -> Pairs:
+    return (
         ("id", _text(row.id)),
         ("regime", _text(row.regime)),
         ("kind", _text(row.kind)),
@@ -278,6 +322,10 @@ def _authorisation_line(row: Authorisation) -> str:
         *_interval(row.valid),
         ("cap", "null" if row.named_users is None else f"{{named_users: {row.named_users}}}"),
         ("conditions", _texts(row.conditions)),
+        ("persons", _texts(row.persons)),
+        ("nationalities", _texts(row.nationalities)),
+        ("employees_only", _flag(row.employees_only)),
+        ("purposes", _texts(row.purposes)),
     )
 
 
@@ -287,9 +335,8 @@ def _draw_line(row: Draw) -> str:
     )
 
 
-def _listing_line(row: Listing) -> str:
-    return _line(
-        row,
+def _listing_pairs(row: Listing) -> Pairs:
+    return (
         ("party", _text(row.party)),
         ("list", _text(row.list)),
         ("entry", _text(row.entry)),
@@ -297,6 +344,8 @@ def _listing_line(row: Listing) -> str:
         ("reference", _text(row.reference)),
         ("status", _text(row.status)),
         ("cleared_version", _text(row.cleared_version)),
+        ("programmes", _texts(row.programmes)),
+        ("requirement", _text(row.requirement)),
         *_interval(row.valid),
     )
 
@@ -327,6 +376,12 @@ def _person_line(row: PersonEntry) -> str:
     return _line(row, ("id", _text(row.id)), ("lists on file", _texts(name for name, is_filed in filed if is_filed)))
 
 
+_ACCOUNT: Final = _Layout(pairs=_account_pairs, rare=("from", "to"))
+_MEMBERSHIP: Final = _Layout(pairs=_membership_pairs, rare=("seats", "credit"))
+_AUTHORISATION: Final = _Layout(
+    pairs=_authorisation_pairs, rare=("persons", "nationalities", "employees_only", "purposes")
+)
+_LISTING: Final = _Layout(pairs=_listing_pairs, rare=("programmes", "requirement"))
 _LINES: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
     Organisation: ("organisation", _organisation_line),
     PersonEntry: ("person", _person_line),
@@ -334,13 +389,13 @@ _LINES: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
     UsStatus: ("US status", _personal_line),
     Citizenship: ("citizenship", _personal_line),
     PermanentResidency: ("permanent residency", _personal_line),
-    Account: ("account", _account_line),
+    Account: ("account", _ACCOUNT.line),
     Consortium: ("consortium", _consortium_line),
-    Membership: ("membership", _membership_line),
+    Membership: ("membership", _MEMBERSHIP.line),
     Stake: ("share", _stake_line),
-    Authorisation: ("authorisation", _authorisation_line),
+    Authorisation: ("authorisation", _AUTHORISATION.line),
     Draw: ("draw", _draw_line),
-    Listing: ("listing", _listing_line),
+    Listing: ("listing", _LISTING.line),
     Statement: ("statement", _statement_line),
     ClusterReading: ("cluster", _cluster_line),
 }

@@ -31,12 +31,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
 from policy_engine.domain.roster import (
     AccountKind,
     AuthorisationKind,
+    Credit,
     EmploymentKind,
     ListingStatus,
     MembershipStatus,
@@ -133,6 +135,22 @@ class Pairs(TypeDecorator[tuple[tuple[str, str | None], ...]]):
         return None if value is None else tuple((name, held) for name, held in json.loads(value))
 
 
+class CreditOfPeriod(TypeDecorator[Credit]):
+    """An amount, exact, and its period, as a pair of texts."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Credit | None, _dialect: Dialect) -> str | None:
+        return None if value is None else _json((str(value.amount), value.period))
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Credit | None:
+        if value is None:
+            return None
+        amount, period = json.loads(value)
+        return Credit(amount=Decimal(amount), period=period)
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -183,6 +201,7 @@ def _roster_table(name: str, *columns: Column[object], found_by: tuple[str, ...]
         *columns,
         *validity,
         Column("recorded_at", Instant, nullable=False),
+        Column("retracted", Boolean, nullable=False, server_default=false()),
         Column("revision", BigInteger, ForeignKey(revisions.c.number), nullable=False),
         info=_ONLY_GROWS,
     )
@@ -255,7 +274,6 @@ accounts: Final = _roster_table(
     Column("gateway", Text),
     Column("cluster", Text),
     found_by=("id",),
-    dated=False,
 )
 
 consortia: Final = _roster_table(
@@ -271,6 +289,8 @@ memberships: Final = _roster_table(
     Column("organisation", Text, nullable=False),
     Column("consortium", Text, nullable=False),
     Column("status", Word(MembershipStatus), nullable=False),
+    Column("seats", BigInteger),
+    Column("credit", CreditOfPeriod),
     found_by=("organisation",),
 )
 
@@ -279,6 +299,8 @@ stakes: Final = _roster_table(
     Column("owner", Text, nullable=False),
     Column("owned", Text, nullable=False),
     Column("percent", Percent),
+    Column("minimum", Percent),
+    Column("maximum", Percent),
     Column("evidence", Text),
     found_by=("owned",),
 )
@@ -294,6 +316,10 @@ authorisations: Final = _roster_table(
     Column("countries", Texts),
     Column("named_users", BigInteger),
     Column("conditions", Texts, nullable=False),
+    Column("persons", Texts),
+    Column("nationalities", Texts),
+    Column("employees_only", Boolean),
+    Column("purposes", Texts),
     found_by=("id",),
 )
 
@@ -315,6 +341,8 @@ listings: Final = _roster_table(
     Column("reference", Text),
     Column("status", Word(ListingStatus), nullable=False),
     Column("cleared_version", Text),
+    Column("programmes", Texts),
+    Column("requirement", Text),
     found_by=("party",),
 )
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
 from typing import Final, TypeVar
 
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from policy_engine.domain.roster import (
     Citizenship,
     ClusterReading,
     Consortium,
+    Credit,
     Draw,
     Employment,
     EmploymentKind,
@@ -78,6 +81,7 @@ CLUSTERS: Final = ("c-9", "#a")
 
 FIRST: Final = datetime.min.replace(tzinfo=UTC)
 INSTANTS: Final = st.datetimes(max_value=datetime(9998, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - given one
+AFTER_ALL: Final = datetime(9999, 1, 1, tzinfo=UTC)
 RECORDED: Final = st.none() | INSTANTS
 CODES: Final = st.sampled_from(["NO", *sorted(COUNTRIES)])
 COUNTS: Final = st.none() | st.integers(0, 2**63 - 1)
@@ -128,9 +132,35 @@ def in_turn(rows: Iterable[D], group: Callable[[D], object]) -> tuple[D, ...]:
     return tuple(kept)
 
 
+def ranged(row: Stake, bounds: tuple[Decimal | None, Decimal | None]) -> Stake:
+    """The share as one that is known to lie between two bounds, either of them open."""
+    known = sorted(bound for bound in bounds if bound is not None)
+    minimum, maximum = known if len(known) > 1 else bounds
+    return replace(row, percent=None, minimum=minimum, maximum=maximum)
+
+
+def as_filed(row: Authorisation) -> Authorisation:
+    """What holds for the kind anyway is not filed."""
+    return (
+        row if row.employees_only is not (row.kind is AuthorisationKind.LICENCE) else replace(row, employees_only=None)
+    )
+
+
+def some_taken_back(rows: RosterRows, kinds: Iterable[str]) -> RosterRows:
+    """The rows, and after everything else a retraction of the first of some kinds."""
+    taken_back = {}
+    for name in kinds:
+        held = getattr(rows, name)
+        taken_back[name] = (*held, *(replace(row, recorded_at=AFTER_ALL, retracted=True) for row in held[:1]))
+    return replace(rows, **taken_back)
+
+
 ORGANISATION: Final = st.sampled_from(ORGANISATIONS)
 PERSON: Final = st.sampled_from(PEOPLE)
 PARTY: Final = ORGANISATION | PERSON.map(lambda person: f"person:{person}")
+SHARES: Final = st.decimals(0, 100, places=2) | st.decimals(0, 100, places=30)
+RANGES: Final = st.tuples(st.none() | SHARES, st.none() | SHARES).filter(lambda pair: pair[0] != pair[1])
+AMOUNTS: Final = st.decimals(0, 10**12, places=2)
 SCHEMES: Final = NAMES.filter(lambda name: len(name) <= 100)
 
 ROSTERS: Final = st.builds(
@@ -189,6 +219,7 @@ ROSTERS: Final = st.builds(
             person=st.none() | PERSON,
             gateway=st.none() | NAMES,
             cluster=st.none() | st.sampled_from(CLUSTERS),
+            valid=INTERVALS,
             recorded_at=RECORDED,
         )
     ),
@@ -201,6 +232,8 @@ ROSTERS: Final = st.builds(
             organisation=ORGANISATION,
             consortium=st.sampled_from(CONSORTIA),
             status=st.sampled_from(MembershipStatus),
+            seats=COUNTS,
+            credit=st.none() | st.builds(Credit, amount=AMOUNTS, period=NAMES),
             valid=INTERVALS,
             recorded_at=RECORDED,
         )
@@ -210,11 +243,13 @@ ROSTERS: Final = st.builds(
             Stake,
             owner=PARTY,
             owned=ORGANISATION,
-            percent=st.none() | st.decimals(0, 100, places=2) | st.decimals(0, 100, places=30),
+            percent=st.none() | SHARES,
             evidence=st.none() | TEXTS,
             valid=INTERVALS,
             recorded_at=RECORDED,
-        ).filter(lambda row: row.owner != row.owned)
+        )
+        .filter(lambda row: row.owner != row.owned)
+        .flatmap(lambda row: st.just(row) | RANGES.map(partial(ranged, row)))
     ),
     authorisations=st.tuples(
         *(
@@ -229,9 +264,13 @@ ROSTERS: Final = st.builds(
                 countries=st.none() | distinct(CODES),
                 named_users=COUNTS,
                 conditions=distinct(TEXTS),
+                persons=st.none() | distinct(PERSON),
+                nationalities=st.none() | distinct(CODES),
+                employees_only=st.none() | st.booleans(),
+                purposes=st.none() | distinct(NAMES),
                 valid=INTERVALS,
                 recorded_at=RECORDED,
-            )
+            ).map(as_filed)
             for id_ in PAPERS
         )
     ),
@@ -248,6 +287,8 @@ ROSTERS: Final = st.builds(
             reference=st.none() | TEXTS,
             status=st.sampled_from(ListingStatus),
             cleared_version=st.none() | NAMES,
+            programmes=st.none() | distinct(TEXTS),
+            requirement=st.none() | TEXTS,
             valid=INTERVALS,
             recorded_at=RECORDED,
         )
@@ -295,6 +336,11 @@ def _only_filed(rows: RosterRows) -> RosterRows:
     )
 
 
-def rosters() -> st.SearchStrategy[RosterRows]:
-    """Any roster that a file may hold."""
-    return ROSTERS.map(_only_filed)
+KINDS: Final = tuple(column.name for column in fields(RosterRows))
+NAMED_BY_OTHERS: Final = ("organisations", "people", "consortia", "authorisations", "clusters")
+
+
+def rosters(*, taken_back: Iterable[str] = KINDS) -> st.SearchStrategy[RosterRows]:
+    """Any roster that a file may hold, with retractions among the rows of some kinds."""
+    kinds = st.sets(st.sampled_from(sorted(taken_back)), max_size=3).map(sorted)
+    return st.builds(some_taken_back, ROSTERS.map(_only_filed), kinds)

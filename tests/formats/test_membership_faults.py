@@ -67,6 +67,42 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
             "`birth_country` is no field of a consortium",
             "id, name",
         ),
+        (
+            "ownership: [{owner: alder-bank, owned: beta, percent: {minimum: 51, maximum: 50}}]",
+            "{minimum: 51",
+            "the share is at least 51 and at most 50, which nothing is",
+            "write the smaller number as `minimum`",
+        ),
+        (
+            "ownership: [{owner: alder-bank, owned: beta, percent: {minimum: null}}]",
+            "{minimum: null",
+            "the share has neither `minimum` nor `maximum`",
+            "write null for an unknown share",
+        ),
+        (
+            "ownership: [{owner: alder-bank, owned: beta, percent: {minimum: 51, maximum: 101}}]",
+            "101}}]",
+            "`maximum` must be a percentage from 0 to 100 and is `101`",
+            "write digits with a point",
+        ),
+        (
+            "memberships: [{organisation: beta, consortium: glasswing, status: active, credit: {amount: -1, period: y}}]",
+            "-1, period",
+            "`amount` must be an exact amount from 0 and is `-1`",
+            "write digits with a point",
+        ),
+        (
+            "memberships: [{organisation: beta, consortium: glasswing, status: active, credit: {amount: 1}}]",
+            "{amount: 1}}]",
+            "a credit needs `period`",
+            "it may not be unknown",
+        ),
+        (
+            f"authorisations: [{{{PAPER}, persons: [bo]}}]",
+            "bo]",
+            "the person `bo` is not on file",
+            "add it to `people`",
+        ),
         # texts and names
         (
             "consortia: [{id: c, name: 12}]",

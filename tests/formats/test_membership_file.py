@@ -19,6 +19,7 @@ from policy_engine.domain.roster import (
     Citizenship,
     ClusterReading,
     Consortium,
+    Credit,
     Draw,
     Employment,
     EmploymentKind,
@@ -41,7 +42,7 @@ from policy_engine.domain.roster import (
 from policy_engine.formats.documents import Mapping, Sequence, read_document
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.membership_file import NO_ROWS, members_of, read_members, write_members
-from tests.formats.rosters import rosters
+from tests.formats.rosters import KINDS, NAMED_BY_OTHERS, rosters
 
 ROOT = Path(__file__).parents[2]
 SHIPPED_ROSTER = ROOT / "policies" / "demo" / "roster.yaml"
@@ -354,7 +355,7 @@ def test_reading_what_was_written_gives_the_same_rows(rows: RosterRows) -> None:
     assert write_members(again) == text
 
 
-@given(rows=rosters())
+@given(rows=rosters(taken_back={*KINDS} - {*NAMED_BY_OTHERS}))
 def test_what_is_written_without_recordings_is_the_roster_as_known_in_the_end(rows: RosterRows) -> None:
     text = write_members(rows, recorded=False)
     known, again = Roster.as_known(rows), Roster.as_known(read(text))
@@ -398,3 +399,59 @@ def test_the_members_of_the_worked_examples_have_no_fault(path: Path) -> None:
             assert counted(read(write_members(rows))) == counted(rows)
 
     assert faults == []
+
+
+def test_the_further_fields_are_read() -> None:
+    rows = read(
+        """
+        organisations: [{id: a}, {id: b}]
+        people: [{id: kim}]
+        consortia: [{id: c}]
+        ownership: [{owner: a, owned: b, percent: {minimum: "25", maximum: 50}}]
+        accounts: [{id: k, kind: account, organisation: a, from: 2026-01-01, to: 2026-02-01}]
+        memberships:
+          - {organisation: a, consortium: c, status: active, seats: 40, credit: {amount: "1000000.50", period: month}}
+        authorisations:
+          - {id: D-1, regime: us-ear, kind: exception, holder: a, models: [m], actions: [infer], persons: [kim],
+             nationalities: [CA, GB], employees_only: true, purposes: [audit]}
+        listings:
+          - {party: a, list: SDN, status: potential, programmes: [SDGT], requirement: "For all items"}
+        statements: [{organisation: a, kind: tsr_assurance}, {organisation: a, kind: screening_734_20}]
+        """
+    )
+
+    (stake,), (account,), (member,), (paper,), (listing,) = (
+        rows.stakes,
+        rows.accounts,
+        rows.memberships,
+        rows.authorisations,
+        rows.listings,
+    )
+    assert (stake.percent, stake.minimum, stake.maximum) == (None, Decimal(25), Decimal(50))
+    assert account.valid == Validity(start=day(2026), end=day(2026, 2))
+    assert (member.seats, member.credit) == (40, Credit(amount=Decimal("1000000.50"), period="month"))
+    assert (paper.persons, paper.nationalities, paper.employees_only, paper.purposes) == (
+        ("kim",),
+        ("CA", "GB"),
+        True,
+        ("audit",),
+    )
+    assert (listing.programmes, listing.requirement) == (("SDGT",), "For all items")
+    assert [row.kind for row in rows.statements] == [StatementKind.TSR_ASSURANCE, StatementKind.SCREENING_734_20]
+
+
+def test_what_holds_for_the_kind_of_a_paper_may_be_written_or_not() -> None:
+    text = (
+        "organisations: [{id: a}]\nauthorisations: [{id: D, regime: r, kind: %s, holder: a, models: [], actions: []%s}]"
+    )
+
+    assert read(text % ("licence", ", employees_only: true")) == read(text % ("licence", ""))
+    assert read(text % ("exemption", ", employees_only: false")) == read(text % ("exemption", ""))
+    assert read(text % ("licence", ", employees_only: false")).authorisations[0].for_employees_only is False
+
+
+def test_a_range_of_one_number_is_that_number() -> None:
+    text = "organisations: [{id: a}, {id: b}]\nownership: [{owner: a, owned: b, percent: %s}]"
+
+    assert read(text % "{minimum: 51, maximum: 51}") == read(text % "51")
+    assert read(text % "{minimum: 51}").stakes[0].maximum is None

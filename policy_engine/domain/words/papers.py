@@ -52,6 +52,9 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
 
 
 def fits(party: Party, row: Authorisation) -> bool:
+    # A paper that is restricted further than can be judged here does not count.
+    if (row.persons, row.nationalities, row.employees_only, row.purposes) != (None, None, None, None):
+        return False
     if item_of(party).id not in row.models or party.question.request.action.value not in row.actions:
         return False
     return row.countries is None or received_in(party) in row.countries

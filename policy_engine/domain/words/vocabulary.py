@@ -640,7 +640,7 @@ _WORDS: Final = (
         papers.statement,
         "A statement of this kind is in force for the organisation.",
         "statement:uvl",
-        "uvl, sta_consignee, supp8_740 or mofcom_order",
+        "uvl, sta_consignee, supp8_740, mofcom_order, tsr_assurance or screening_734_20",
     ),
     _word(
         "claims",
