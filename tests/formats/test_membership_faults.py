@@ -86,8 +86,9 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
             "write digits with a point",
         ),
         (
-            "memberships: [{organisation: beta, consortium: glasswing, status: active, credit: {amount: -1}}]",
-            "-1}}]",
+            "memberships: [{organisation: beta, consortium: glasswing, status: active, "
+            "credit: {amount: -1, period: y}}]",
+            "-1, period",
             "`amount` must be an exact amount from 0 and is `-1`",
             "write digits with a point",
         ),
