@@ -27,14 +27,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.companion import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.domain.changes import Actor
+from policy_engine.domain.desk import desk_after
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
 from policy_engine.domain.roster import Roster
+from policy_engine.domain.rules import Book
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.ledger.note import name_fault
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
-from policy_engine.policy.reader import read_folder
+from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.assess import Checked, assess, check_and_try
 from policy_engine.service.decide import Decider
 from policy_engine.service.desk import Desk
@@ -514,6 +516,23 @@ def open_members(settings: Settings) -> Iterator[Members]:
     engine = open_database(settings.database_url)
     try:
         yield StoredMembers(engine)
+    finally:
+        engine.dispose()
+
+
+def book_in_force(settings: Settings, at: datetime) -> Book:
+    """The book in force in the settings' database at an instant, for a command; before there is one, their folder's.
+
+    Raises `FaultsError` for a folder with faults, `BookLost` and the store's errors.
+    """
+    engine = open_database(settings.database_url)
+    try:
+        log = StoredDeskLog(engine)
+        changes = log.standing(held_revision=None, after_index=-1).changes
+        held = desk_after(changes).book_at(at)
+        if held is None:
+            return read_book(read_folder(settings.policies))
+        return Library(log.content).book(held.fingerprint, held.archive)
     finally:
         engine.dispose()
 

@@ -16,8 +16,10 @@ from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
+from policy_engine.policy.cases import read_case_files, unread_lists
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.judge import Judge
+from policy_engine.policy.names import lists_read
 from policy_engine.policy.reader import read_book
 from tests.conftest import FILES, POLICIES, ROOT
 
@@ -179,3 +181,42 @@ def test_an_id_that_mixes_scripts_is_refused_in_requests_and_files(text: str) ->
 )
 def test_an_id_in_one_script_or_in_those_of_one_language_is_taken(text: str) -> None:
     assert request_of({**HANS, "subject": {"type": "person", "id": text}}).subject.id == text
+
+
+LISTED: Final = """
+organisations: [{id: a, incorporated: US, headquarters: US, sector: other, reseller: false}]
+listings:
+  - {party: a, list: sdn, entry: X, status: confirmed}
+  - {party: a, list: "Specially Designated Nationals (SDN) - Treasury Department", entry: X, status: confirmed}
+  - {party: a, list: "Entity List", entry: X, status: confirmed}
+  - {party: a, list: NOBODY, entry: X, status: confirmed}
+"""
+
+
+def test_a_listing_on_a_list_that_no_rule_reads_is_refused_with_the_list_that_was_meant() -> None:
+    lists = lists_read(JUDGE.book)
+    assert {"EL", "MEU", "SDN", "UVL"} <= lists
+    with pytest.raises(FaultsError) as refused:
+        read_members(LISTED.encode(), "listed.yaml", lists=lists)
+    faults = refused.value.faults
+    assert [fault.line for fault in faults] == [4, 5, 6, 7]
+    assert all(fault.message.startswith("no rule reads the list") for fault in faults)
+    meant = [fault.remedy.partition("?")[0] for fault in faults]
+    assert meant[:3] == ["did you mean `SDN`", "did you mean `SDN`", "did you mean `EL`"]
+    assert "EL, " in faults[3].remedy
+    for data in reported("listing-list-names.yaml"):
+        with pytest.raises(FaultsError, match="did you mean `SDN`"):
+            read_members(data.encode(), "listed.yaml", lists=lists)
+
+
+def test_a_case_with_a_listing_that_no_rule_reads_is_refused() -> None:
+    case = b"""
+- id: X-1
+  at: 2026-05-20T09:00:00Z
+  members: {organisations: [{id: a}], listings: [{party: a, list: sdn, status: confirmed}]}
+  request: {subject: {type: organisation, id: a}, model: opus-4.6, action: infer}
+  expect: {decision: deny}
+"""
+    (fault,) = unread_lists(read_case_files({"x.yaml": case}), lists_read(JUDGE.book))
+    assert (fault.source, fault.line) == ("x.yaml", 2)
+    assert "did you mean `SDN`?" in fault.remedy

@@ -11,8 +11,9 @@ import typer
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.formats.documents import plain, read_document
+from policy_engine.policy.names import lists_read
 from policy_engine.service.roster import export_members, import_members, rows_about
-from policy_engine.wiring import open_members, system_clock
+from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
 
@@ -26,9 +27,17 @@ def import_file(
     as_json: JsonFlag = False,
 ) -> None:
     """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing."""
-    with open_members(settings_with_database()) as members:
+    settings, at = settings_with_database(), system_clock()
+    lists = lists_read(book_in_force(settings, at))
+    with open_members(settings) as members:
         change = import_members(
-            members, file.read_bytes(), str(file), actor=actor or getpass.getuser(), reason=reason, at=system_clock()
+            members,
+            file.read_bytes(),
+            str(file),
+            lists=lists,
+            actor=actor or getpass.getuser(),
+            reason=reason,
+            at=at,
         )
     if as_json:
         print_json({"revision": change.revision, "added": change.added})

@@ -25,8 +25,10 @@ from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
-from policy_engine.policy.cases import CaseResult, read_cases, run_cases
+from policy_engine.formats.faults import FaultsError
+from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread_lists
 from policy_engine.policy.coverage import cover
+from policy_engine.policy.names import lists_read
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.wiring import Settings
 
@@ -88,8 +90,11 @@ def run_case_files(
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
         return read_book(files, enforcement=enforcement, extra_catalogue=catalogue)
 
+    examples = read_cases(cases or folder / "cases")
+    if unread := unread_lists(examples, lists_read(read_book(files))):
+        raise FaultsError(unread)
     started = time.perf_counter()
-    results = run_cases(read_cases(cases or folder / "cases"), book_for)
+    results = run_cases(examples, book_for)
     seconds = time.perf_counter() - started
     good = bool(results) and all(result.holds for result in results)
     if junit is not None:

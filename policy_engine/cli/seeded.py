@@ -14,9 +14,10 @@ from rich.progress import track
 
 from policy_engine.cli.output import err
 from policy_engine.domain.request import Caller
+from policy_engine.policy.names import lists_read
 from policy_engine.service.decide import Decider, Semantic, StaleBatch
 from policy_engine.service.roster import import_members
-from policy_engine.wiring import Settings, build, open_members, system_clock, upgrade
+from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
 
 DAYS: Final = 30
 _A_DAY: Final = 12
@@ -59,7 +60,15 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
                 "the database of POLICY_ENGINE_DATABASE_URL is in use, and a month of decisions goes into an empty one:"
                 " name another, such as sqlite:///var/seeded.db"
             )
-        import_members(members, roster.read_bytes(), str(roster), actor="demo", reason="demonstration roster", at=start)
+        import_members(
+            members,
+            roster.read_bytes(),
+            str(roster),
+            lists=lists_read(book_in_force(settings, start)),
+            actor="demo",
+            reason="demonstration roster",
+            at=start,
+        )
         rows = members.snapshot().rows
     subjects = [
         *({"type": "person", "id": person.id} for person in rows.people),

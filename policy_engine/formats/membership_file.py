@@ -18,8 +18,9 @@ clusters. Reading is all or nothing and reports every fault with its place.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,7 +58,7 @@ from policy_engine.domain.roster import (
     UsStatusKind,
 )
 from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
-from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, quoted
+from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.fields import Fields
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.roster_mapping import RosterMapping
@@ -78,8 +79,13 @@ R = TypeVar("R", bound=Recorded)
 D = TypeVar("D", UsStatus, Membership, Authorisation)
 
 
-def read_members(data: bytes, source: str, existing: RosterRows = NO_ROWS) -> RosterRows:
+def read_members(
+    data: bytes, source: str, existing: RosterRows = NO_ROWS, *, lists: Collection[str] | None = None
+) -> RosterRows:
     """The rows of a file to be imported on top of the rows that are on file already.
+
+    `lists` are those that the rules read: a listing on any other one would bar nobody and is a fault. `None` takes
+    every list, where there is no book to hold it against.
 
     Raises `FaultsError` with every fault. A row without `recorded_at` will be recorded by the import, so it counts as
     later than whatever is on file.
@@ -90,7 +96,8 @@ def read_members(data: bytes, source: str, existing: RosterRows = NO_ROWS) -> Ro
         raise FaultsError(faults)
     of_the_form = {(fault.line, fault.column) for fault in faults}
     said: list[Fault] = []
-    rows = _Reading(findings=Findings(source=source, faults=said), existing=existing, undated_is_last=True).read(node)
+    findings = Findings(source=source, faults=said)
+    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, lists=lists).read(node)
     # What is wrong with the form of a value is not told a second time as a wrong value.
     faults.extend(fault for fault in said if (fault.line, fault.column) not in of_the_form)
     if faults:
@@ -236,6 +243,7 @@ class _Reading:
     findings: Findings
     existing: RosterRows
     undated_is_last: bool
+    lists: Collection[str] | None = None
     organisations: _Sheet[Organisation] = field(default_factory=lambda: _Sheet(what="organisation"))
     people: _Sheet[PersonEntry] = field(default_factory=lambda: _Sheet(what="person"))
     employments: _Sheet[Employment] = field(default_factory=lambda: _Sheet(what="employment", repeatable=True))
@@ -666,7 +674,7 @@ class _Reading:
         if fields is None:
             return
         party = self._party(fields, "party")
-        list_ = fields.name("list", required=True)
+        list_ = self._list_read(fields, fields.name("list", required=True))
         entry, entry_version = fields.text("entry"), fields.name("entry_version")
         reference, cleared_version = fields.text("reference"), fields.name("cleared_version")
         programmes, requirement = fields.texts("programmes"), fields.text("requirement")
@@ -690,6 +698,17 @@ class _Reading:
                 ),
                 node,
             )
+
+    def _list_read(self, fields: Fields, name: str | None) -> str | None:
+        if name is None or self.lists is None or name in self.lists:
+            return name
+        known = tuple(sorted(self.lists))
+        meant = meant_list(name, known)
+        remedy = (
+            one_of(name, known) if meant is None else f"did you mean {quoted(meant)}? write one of {', '.join(known)}"
+        )
+        fields.fault("list", f"no rule reads the list {quoted(name)}, so that the listing would bar nobody", remedy)
+        return None
 
     def _statement(self, node: Node) -> None:
         fields = self._fields(node, "a statement", "organisation", "kind", *_INTERVAL)
@@ -861,6 +880,27 @@ def _called(what: str, row: Recorded) -> str:
     if isinstance(row, Organisation | PersonEntry | Account | Consortium | Authorisation | ClusterReading):
         return f"{what} {quoted(row.id)}"
     return what
+
+
+def meant_list(name: str, known: Collection[str]) -> str | None:
+    """The list that was meant by another spelling of its code, or by a name that its publisher gives it."""
+    folded = " ".join(re.findall(r"[a-z0-9]+", name.lower()))
+    for code in known:
+        names = (code.lower(), *_LIST_NAMES.get(code, ()))
+        if any(f" {one} " in f" {folded} " for one in names):
+            return code
+    return None
+
+
+_LIST_NAMES: Final = {
+    "EL": ("entity list",),
+    "MEU": ("military end user list", "military end user meu list", "military end user"),
+    "SDN": ("specially designated nationals", "specially designated national"),
+    "UVL": ("unverified list",),
+    "DPL": ("denied persons list",),
+    "DTC": ("aeca debarred list", "itar debarred"),
+}
+"""Names by which the publishers of lists, and those who copy them, call them."""
 
 
 def _near_id(unknown: str, on_file: set[str]) -> str | None:

@@ -7,7 +7,7 @@ and rules are compared among the deciding findings; `other` names rules of findi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,8 +21,8 @@ from policy_engine.domain.rules import Book
 from policy_engine.domain.verdict import State
 from policy_engine.formats import documents
 from policy_engine.formats.documents import Node, plain, read_document
-from policy_engine.formats.faults import Fault, FaultsError
-from policy_engine.formats.membership_file import members_of
+from policy_engine.formats.faults import Fault, FaultsError, one_of, quoted
+from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
@@ -312,6 +312,19 @@ def run_cases(cases: Sequence[Case], book_for: BookFor) -> list[CaseResult]:
             judge = judges[key] = Judge(book_for(dict(case.enforcement), case.catalogue))
         results.append(run_case(case, judge))
     return results
+
+
+def unread_lists(cases: Sequence[Case], lists: Collection[str]) -> tuple[Fault, ...]:
+    """A fault for every list that a case has a listing on and none of `lists`, those that the book reads, is."""
+    known = tuple(sorted(lists))
+    faults = []
+    for case in cases:
+        for name in sorted({row.list for row in case.members.listings} - set(known)):
+            message = f"case `{case.id}` has a listing on {quoted(name)}, a list that no rule reads"
+            meant = meant_list(name, known)
+            remedy = one_of(name, known) if meant is None else f"did you mean {quoted(meant)}?"
+            faults.append(Fault(source=case.source, line=case.line, column=1, message=message, remedy=remedy))
+    return tuple(faults)
 
 
 def run_case(case: Case, judge: Judge) -> CaseResult:

@@ -17,7 +17,7 @@ from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.places import Places
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
-from policy_engine.domain.rules import REGIMES, Tables, Term
+from policy_engine.domain.rules import REGIMES, Book, Tables, Term
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import hint, spoilt_eccn
 
@@ -267,6 +267,21 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "unbarred-by": _each(_of("regime", RULED)),
     "barred-by": _each(_of("regime", RULED)),
 }
+
+
+def lists_read(book: Book) -> frozenset[str]:
+    """The codes of the lists that a row or a table of the book asks about; a listing on another one decides nothing."""
+    tables = book.tables
+    found = {test.list for test in tables.military.values()}
+    for rule in tables.ownership.values():
+        found.update(rule.listed, rule.supplement_lists)
+    for row in book.rows:
+        for condition in (*row.facets, row.unless, *(code.condition for code in row.codes)):
+            for term in condition.terms:
+                if _CHECKS.get(term.word) is _LISTS:
+                    found.update(term.parameter.split(","))
+    return frozenset(found)
+
 
 CHECKED: Final = frozenset(_CHECKS)
 """The words whose parameters can be checked; a word that is not among them cannot be used with one."""

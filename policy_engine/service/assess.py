@@ -19,10 +19,11 @@ from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.analysis.report import diff_report
-from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases
+from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_lists
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
+from policy_engine.policy.names import lists_read
 from policy_engine.policy.reader import read_book
 from policy_engine.service.impact import Outcome, impact
 from policy_engine.service.past import RecordedPast
@@ -84,6 +85,9 @@ def check_and_try(files: Mapping[str, bytes]) -> Checked:
         return Checked(book=None, faults=tuple(error.faults))
     if not cases:
         return Checked(book=book, faults=(NO_CASES,))
+    unread = unread_lists(cases, lists_read(book))
+    if unread:
+        return Checked(book=None, faults=unread)
 
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
         return read_book(parts, enforcement=enforcement, extra_catalogue=catalogue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Final
@@ -11,12 +12,23 @@ from policy_engine.domain.roster import PERSON_PREFIX
 from policy_engine.formats.membership_file import read_members, write_members
 
 
-def import_members(members: Members, data: bytes, source: str, *, actor: str, reason: str, at: datetime) -> Imported:
+def import_members(
+    members: Members,
+    data: bytes,
+    source: str,
+    *,
+    lists: Collection[str],
+    actor: str,
+    reason: str,
+    at: datetime,
+) -> Imported:
     """Read a membership file and record what is new in it, all or nothing.
+
+    `lists` are those that the rules read; a listing on any other one would bar nobody, and is a fault.
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
     """
-    rows = read_members(data, source, existing=members.snapshot().rows)
+    rows = read_members(data, source, existing=members.snapshot().rows, lists=lists)
     return members.record(rows, actor=actor, reason=reason, at=at)
 
 

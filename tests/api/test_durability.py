@@ -127,7 +127,9 @@ def test_a_broken_membership_file_changes_nothing_and_the_service_goes_on(servic
         b"memberships:\n- {organisation: harbor-cyber, consortium: glaswing, from: 2026-01-01, status: suspended}\n"
     )
     with pytest.raises(FaultsError, match="glasswing"):
-        import_members(service.parts.members, broken, "broken.yaml", actor="test", reason="test", at=service.now[0])
+        import_members(
+            service.parts.members, broken, "broken.yaml", lists=(), actor="test", reason="test", at=service.now[0]
+        )
     after = service.decide({**ALLOWED, "request_id": "gw-2"}, headers).json()
     assert after["decision"] == "allow"
     assert after["membership_revision"] == before["membership_revision"]

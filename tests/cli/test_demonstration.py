@@ -27,7 +27,7 @@ def test_a_second_start_keeps_the_members_as_the_user_left_them(settings: Settin
     assert set_up(settings).imported
     retitled = b"organisations: [{id: harbor-cyber, headquarters: DE}]"
     with open_members(settings) as members:
-        import_members(members, retitled, "mine.yaml", actor="me", reason="mine", at=system_clock())
+        import_members(members, retitled, "mine.yaml", lists=(), actor="me", reason="mine", at=system_clock())
 
     again = set_up(settings)
 

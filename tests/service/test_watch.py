@@ -202,6 +202,7 @@ def test_over_a_thousand_reloads_under_decisions_every_answer_is_reproduced_by_t
         parts.members,
         examples.MEMBERS.encode(),
         "members",
+        lists=(),
         actor="test",
         reason="test",
         at=START + timedelta(seconds=1),

@@ -42,8 +42,9 @@ from policy_engine.api.app import create_app
 from policy_engine.cli.main import main
 from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant
+from policy_engine.policy.names import lists_read
 from policy_engine.service.keyring import ROLES
-from policy_engine.wiring import Parts, Settings, build
+from policy_engine.wiring import Parts, Settings, book_in_force, build
 
 START: Final = parse_instant("2026-06-01T09:00:00Z")
 """When the book of June was founded and the roster put on file."""
@@ -154,7 +155,15 @@ def world(migrated: Path, folder: Path, book: Path, roster: Path, start: datetim
     parts.desk.view.refresh()
     from policy_engine.service.roster import import_members  # noqa: PLC0415  beside its only use
 
-    import_members(parts.members, roster.read_bytes(), roster.name, actor="desk", reason="roster", at=tick())
+    import_members(
+        parts.members,
+        roster.read_bytes(),
+        roster.name,
+        lists=lists_read(book_in_force(settings, start)),
+        actor="desk",
+        reason="roster",
+        at=tick(),
+    )
     parts.desk.view.refresh()
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
