@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,7 +17,7 @@ from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
-from policy_engine.policy.cases import read_case_files, unread_lists
+from policy_engine.policy.cases import read_case_files, read_cases, unread_lists
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.names import lists_read
@@ -220,3 +221,12 @@ def test_a_case_with_a_listing_that_no_rule_reads_is_refused() -> None:
     (fault,) = unread_lists(read_case_files({"x.yaml": case}), lists_read(JUDGE.book))
     assert (fault.source, fault.line) == ("x.yaml", 2)
     assert "did you mean `SDN`?" in fault.remedy
+
+
+@pytest.mark.parametrize("name", ["a.yml", "a.yaml.txt", "a.YAML"])
+def test_a_case_file_under_another_ending_is_refused_in_any_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes.db").write_bytes(b"")
+    assert read_cases(tmp_path) == []
+    (tmp_path / name).write_bytes(b"[]")
+    with pytest.raises(FaultsError, match=r"save it as `a\.yaml`"):
+        read_cases(tmp_path)

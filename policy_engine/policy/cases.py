@@ -113,7 +113,7 @@ def read_cases(folder: Path) -> list[Case]:
 
 def _read_folder(folder: Path) -> dict[str, bytes]:
     faults: list[Fault] = []
-    refuse_stray_cases(folder, faults)
+    refuse_stray_cases(folder, faults, of_book=False)
     if faults:
         raise FaultsError(faults)
     return {path.name: path.read_bytes() for path in sorted(folder.glob(f"*{CASE_SUFFIX}"))}

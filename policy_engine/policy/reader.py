@@ -195,14 +195,21 @@ def _refuse_strays(folder: Path, faults: list[Fault]) -> None:
     refuse_stray_cases(folder / _CASES, faults)
 
 
-def refuse_stray_cases(folder: Path, faults: list[Fault]) -> None:
-    """A fault for everything in a folder of worked examples, where there is one, that is no case file by its name."""
+def refuse_stray_cases(folder: Path, faults: list[Fault], *, of_book: bool = True) -> None:
+    """A fault for everything in a folder of worked examples, where there is one, that is no case file by its name.
+
+    In a folder that is not the book's own, other things may stand; a case file under another ending may not.
+    """
 
     def remedy(name: str) -> str:
         return f"save it as {quoted(name.partition('.')[0] + CASE_SUFFIX)}, or take it out of the folder"
 
+    def passed(name: str) -> bool:
+        is_case = name.endswith(CASE_SUFFIX) and not (folder / name).is_dir()
+        return is_case or not (of_book or {".yaml", ".yml"}.intersection(Path(name.lower()).suffixes))
+
     if folder.is_dir():
-        refuse_strays(folder, faults, lambda name: name.endswith(CASE_SUFFIX) and not (folder / name).is_dir(), remedy)
+        refuse_strays(folder, faults, passed, remedy)
 
 
 def _rule_file_remedy(name: str) -> str:
