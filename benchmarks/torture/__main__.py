@@ -1,8 +1,8 @@
 """Everything that may happen to the service while it decides, for as long as it takes: `make torture`.
 
-`python -m benchmarks.torture [--only PART ...] [--kills 300] [--requests 1000]` prints one table in Markdown, and tells
-on standard error how far it is. A part runs in a process of its own; one that fails is a line of the table too, the
-others go on, and the exit code is 1. The kills are as many as `TORTURE_KILLS` says (300).
+`python -m benchmarks.torture [--only PART ...] [--kills 300] [--requests 1000] [--freezes 300]` prints one table in
+Markdown, and tells on standard error how far it is. A part runs in a process of its own; one that fails is a line of
+the table too, the others go on, and the exit code is 1. The kills are as many as `TORTURE_KILLS` says (300).
 
 Faults in system calls and the order of flush and answer are injected and traced with strace, which has to be installed
 and allowed to trace; without it those lines are left out and the table says so.
@@ -26,6 +26,7 @@ from functools import partial
 from typing import Final
 
 from benchmarks.torture import checkpoint
+from benchmarks.torture.freeze_race import freeze_again_and_again
 from benchmarks.torture.kill import kill_again_and_again
 from benchmarks.torture.order import flushed_before_answered
 from benchmarks.torture.report import Line, Outcome, progress, table
@@ -50,7 +51,7 @@ class _Part:
         return only is None or not set(self.names).isdisjoint(only)
 
 
-def _parts(kills: int, requests: int) -> list[_Part]:
+def _parts(kills: int, requests: int, freezes: int) -> list[_Part]:
     sqlite = round(kills * _SHARE_SQLITE)
     return [
         *(
@@ -61,6 +62,15 @@ def _parts(kills: int, requests: int) -> list[_Part]:
                 traces=False,
             )
             for name, number in (("SQLite", sqlite), ("PostgreSQL", kills - sqlite))
+        ),
+        *(
+            _Part(
+                (f"freeze-{name.lower()}", "freeze"),
+                f"freeze race, {name}",
+                partial(freeze_again_and_again, name.lower(), number),
+                traces=False,
+            )
+            for name, number in (("SQLite", freezes - freezes // 3), ("PostgreSQL", freezes // 3))
         ),
         *(
             _Part(
@@ -115,17 +125,18 @@ def _try(part: _Part, lines: list[Line]) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run and print the table; the exit code."""
-    parts = _parts(0, 0)
+    parts = _parts(0, 0, 0)
     names = sorted({name for part in parts for name in part.names})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=int(os.environ.get("TORTURE_KILLS", "300")))
     parser.add_argument("--only", nargs="+", choices=names, metavar="PART", help=", ".join(names))
     parser.add_argument("--requests", type=int, default=1_000, help="traced requests")
+    parser.add_argument("--freezes", type=int, default=300, help="freezes that are declared and lifted in the race")
     options = parser.parse_args(arguments)
     missing = obstacle()
     lines: list[Line] = []
     try:
-        for part in _parts(options.kills, options.requests):
+        for part in _parts(options.kills, options.requests, options.freezes):
             if part.chosen(options.only) and (missing is None or not part.traces):
                 _try(part, lines)
     finally:

@@ -469,8 +469,8 @@ def look_back(
         judge = None
         desk = log.desk()
         if book_now:
-            book = desk.book_at(system_clock())
-            judge = None if book is None else log.past.judge(book.fingerprint, _last_epoch(log))
+            book = desk.book_at(desk.moment(system_clock()))
+            judge = None if book is None else log.past.judge_of_any_time(book.fingerprint, _last_epoch(log))
             if judge is None:
                 raise VerificationFailed("no book is in force now, or it cannot be read")
         tell_retired(retired_between(desk, begin, before))

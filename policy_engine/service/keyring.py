@@ -185,14 +185,11 @@ class KeyRing:
             revoked_at=None,
         )
         self._keys.add(key)
-        self._snapshots.refresh()
         return NewKey(key=key, token=f"pe_{key_id}_{secret}")
 
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a key at once; whether there was one to revoke. Raises `MembersUnavailable`."""
-        revoked = self._keys.revoke(key_id, at)
-        self._snapshots.refresh()
-        return revoked
+        return self._keys.revoke(key_id, at)
 
     def all(self) -> tuple[Key, ...]:
         """Every key ever made. Raises `MembersUnavailable`."""

@@ -39,6 +39,10 @@ class RecordedPast:
         """The book with the freezes of an epoch beside it; `None` when it is not archived or not to be read."""
         return self._judge(fingerprint, self._desk(epoch), by_instants=False)
 
+    def judge_of_any_time(self, fingerprint: str, epoch: int) -> Judge | None:
+        """As `judge`, with each freeze from its beginning on: for decisions that were made before some of them."""
+        return self._judge(fingerprint, self._desk(epoch), by_instants=True)
+
     def by_instants(self, fingerprint: str, epoch: int, at: datetime) -> tuple[Judge | None, datetime | None] | None:
         """The judge and the next book of a decision whose clock ran behind a freeze or a book that it had read of, as
         they were before these counted from their commit; `None` for a decision of which that makes no difference."""

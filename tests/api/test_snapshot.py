@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,12 +15,10 @@ from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
 from policy_engine.domain.changes import Actor
-from policy_engine.domain.decision import Decision
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.ports import Control
-from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Membership, MembershipStatus, RosterRows
-from policy_engine.policy.answer import Answered
 from policy_engine.service.decide import Semantic
 from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.freezing import declare_freeze
@@ -208,41 +206,24 @@ def test_a_suspension_from_now_binds_a_process_whose_clock_runs_behind(service: 
         assert told["decided_at"] == "2026-11-20T12:00:00.000000Z"
 
 
-def interleaved(service: Service, ask: Callable[[], Any]) -> None:
-    """While a thread judges on the ground of before, a freeze is declared and the ground changes."""
-    decider, view = service.parts.decider, service.parts.decider.view
-    judging, frozen = threading.Event(), threading.Event()
-    original = decider._judged
-
-    def slow(request: Request, caller: Caller, ground: Ground, at: datetime) -> tuple[Decision, Answered | None]:
-        judged = original(request, caller, ground, at)
-        if threading.current_thread().name == "old":
-            judging.set()
-            assert frozen.wait(30)
-        return judged
-
-    decider._judged = slow  # type: ignore[method-assign]  # the one place at which the threads have to meet
-    try:
-        old = threading.Thread(target=ask, name="old")
-        old.start()
-        assert judging.wait(30)
-        declare_freeze(
-            service.parts.desk,
-            Actor(key=key_id(service.key(person="dora")), person="dora"),
-            FreezeScope(everything=True),
-            authority="the operator",
-            reason="a test",
-        )
-        assert view.current() is view.refresh()
-        frozen.set()
-        old.join()
-    finally:
-        decider._judged = original  # type: ignore[method-assign]
-
-
 @pytest.mark.parametrize("door", ["single", "batch"])
-def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it(service: Service, door: str) -> None:
-    decider, caller = service.parts.decider, Caller(id="race", explain=True)
+def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it_wherever_the_thread_was_meanwhile(
+    service: Service, door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still just before it remembers; meanwhile a freeze is declared and other answers are remembered."""
+    decider, caller = service.parts.decider, Caller(id="race", gateway="main")
+    judged, frozen, calls = threading.Event(), threading.Event(), 0
+    until = Ground.until
+
+    def standing_still(ground: Ground, at: datetime) -> datetime | None:
+        nonlocal calls
+        if threading.current_thread().name == "before":
+            calls += 1
+            # It is asked first for the answer, then for the memory.
+            if calls == 2:
+                judged.set()
+                assert frozen.wait(30)
+        return until(ground, at)
 
     def ask() -> None:
         if door == "single":
@@ -250,7 +231,20 @@ def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it(service
         else:
             decider.begin_batch([ALLOWED], caller, Semantic.EXECUTE_ALL)
 
-    interleaved(service, ask)
+    monkeypatch.setattr(Ground, "until", standing_still)
+    before = threading.Thread(target=ask, name="before")
+    before.start()
+    assert judged.wait(30)
+    declare_freeze(
+        service.parts.desk,
+        Actor(key=key_id(service.key(person="dora")), person="dora"),
+        FreezeScope(everything=True),
+        authority="the operator",
+        reason="a test",
+    )
+    decider.begin({**ALLOWED, "model": "opus-4.6"}, caller).handle.result(10)
+    frozen.set()
+    before.join()
     begun = decider.begin(ALLOWED, caller)
     assert begun.handle.result(10).outcome.value == "committed"
     assert json.loads(begun.answer)["decision"] == "deny"

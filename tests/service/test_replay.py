@@ -337,3 +337,8 @@ def test_what_a_process_decided_whose_clock_ran_behind_a_freeze_is_made_again_as
         assert read_record(before).allowed
         again = replay(read_record(before), before, service.parts.past)
         assert (again.same, again.differences) == (True, ())
+
+        # What was decided before the freeze is not looked back at as if it had stood then.
+        any_time = service.parts.past.judge_of_any_time(record.policy_version, record.control_epoch)
+        assert any_time is not None
+        assert replay_now(read_record(before), before, roster, any_time).allowed_now is True
