@@ -341,6 +341,7 @@ class _Table:
     rest: list[int]
     rounded_up: set[int]
     oversubscribed: set[int]
+    ranged: set[int]
 
 
 def _ratio(percent: Decimal) -> tuple[int, int]:
@@ -388,7 +389,6 @@ def _units(cone: _Cone, companies: list[int]) -> tuple[dict[Decimal, int], int]:
 def _table(cone: _Cone, companies: list[int]) -> _Table:
     units, places = _units(cone, companies)
     whole = 100 * 10**places
-    limit = Fraction(OVERSUBSCRIBED) * 10**places
     size = len(cone.names)
     table = _Table(
         places=places,
@@ -401,29 +401,18 @@ def _table(cone: _Cone, companies: list[int]) -> _Table:
         rest=[0] * size,
         rounded_up=set(),
         oversubscribed=set(),
+        ranged=set(),
     )
     matters = bytearray(seed is not Seed.NO for seed in cone.seeds)
     for company in companies:
         matters[company] = 1
     for company in companies:
-        holdings = cone.holdings[company]
-        total = sum([units[holding.percent] for holding in holdings if holding.percent is not None])
-        ranges = [_ends(holding) for holding in holdings if holding.percent is None]
-        total += sum([units[low] for low, _ in ranges])
-        void = False
-        if total <= whole:
-            table.rest[company] = whole - total
-        elif total <= limit:
-            table.rounded_up.add(company)
-        else:
-            void = True
-            table.oversubscribed.add(company)
-            table.rest[company] = whole
-        for holding in holdings:
+        known = _rest(table, company, cone.holdings[company], units)
+        for holding in cone.holdings[company]:
             owner = cone.numbers[holding.owner]
             if not matters[owner]:
                 continue
-            if void:
+            if not known:
                 share, span = 0, whole
             elif holding.percent is not None:
                 share, span = units[holding.percent], 0
@@ -437,6 +426,24 @@ def _table(cone: _Cone, companies: list[int]) -> _Table:
                 table.stakes[company].append((owner, share))
                 table.held[owner].append((company, share))
     return table
+
+
+def _rest(table: _Table, company: int, holdings: Sequence[Holding], units: dict[Decimal, int]) -> bool:
+    """Note what the least shares of a company leave; whether they are known, as they do not total too much."""
+    total = sum([units[holding.percent] for holding in holdings if holding.percent is not None])
+    ranges = [_ends(holding) for holding in holdings if holding.percent is None]
+    total += sum([units[low] for low, _ in ranges])
+    if total <= table.whole:
+        table.rest[company] = table.whole - total
+    elif Fraction(100 * total, table.whole) <= Fraction(OVERSUBSCRIBED):
+        table.rounded_up.add(company)
+    else:
+        table.oversubscribed.add(company)
+        table.rest[company] = table.whole
+        return False
+    if any(ends != (_ZERO, _HUNDRED) for ends in ranges):
+        table.ranged.add(company)
+    return True
 
 
 def _anything_unknown(cone: _Cone, table: _Table) -> bool:
@@ -783,7 +790,8 @@ class _Trail:
             for owner, percent, is_open in self._shares(company):
                 if not way.counts[owner]:
                     continue
-                steps.add((self.cone.names[owner], self.cone.names[company], percent))
+                if len(self.steps) < MAX_STEPS:
+                    steps.add((self.cone.names[owner], self.cone.names[company], percent))
                 self._note_seed(owner, way)
                 if is_open and not way.settled[company]:
                     self._note_unknown_shares(company)
@@ -812,22 +820,32 @@ class _Trail:
 
         At its worst an open share is what the least ones leave, which may be nothing.
         """
-        void = company in self.table.oversubscribed
-        room = bool(self.table.rest[company]) or not self.view.optimistic
+        table = self.table
+        room = bool(table.rest[company]) or not self.view.optimistic
+        if company in table.ranged:
+            yield from self._ranges(company, room=room)
+            return
+        sums: dict[int, int] = {}
+        for owner, units in table.stakes[company]:
+            sums[owner] = sums.get(owner, 0) + units
+        for owner, units in sums.items():
+            yield owner, _percent_text(units, table.places) if len(self.steps) < MAX_STEPS else "", False
+        if room:
+            for owner, _ in table.hidden[company]:
+                yield owner, _UNKNOWN, True
+
+    def _ranges(self, company: int, *, room: bool) -> Iterator[tuple[int, str, bool]]:
         sums: dict[int, Fraction] = {}
         for holding in self.cone.holdings[company]:
             owner = self.cone.numbers[holding.owner]
-            if void:
-                yield owner, _UNKNOWN, True
-                continue
             low, high = _ends(holding)
             if low == high:
-                if low:
-                    sums[owner] = sums.get(owner, Fraction(0)) + Fraction(low)
+                sums[owner] = sums.get(owner, Fraction(0)) + Fraction(low)
             elif low or room:
                 yield owner, _range_text(low, high), room
         for owner, percent in sums.items():
-            yield owner, _percent_text(int(percent * 10**self.table.places), self.table.places), False
+            if percent:
+                yield owner, _percent_text(int(percent * 10**self.table.places), self.table.places), False
 
 
 def _is_open(holding: Holding) -> bool:
