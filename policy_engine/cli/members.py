@@ -12,7 +12,7 @@ from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.policy.names import lists_read
-from policy_engine.service.roster import export_members, import_members, rows_about
+from policy_engine.service.roster import export_members, import_members, rows_about, warn_of_tangles
 from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
@@ -39,6 +39,9 @@ def import_file(
             reason=reason,
             at=at,
         )
+        warnings = warn_of_tangles(members)
+    for warning in warnings:
+        err.print(warning, markup=False)
     if as_json:
         print_json({"revision": change.revision, "added": change.added})
     else:

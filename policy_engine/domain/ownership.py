@@ -690,41 +690,9 @@ def _summed(terms: list[tuple[int, int, int]]) -> Ratio:
 
 
 def _upstream_first(cone: _Cone, table: _Table) -> list[list[int]]:
-    """Companies that own each other in a loop together, every group after the groups of its owners (Tarjan 1972)."""
-    size = len(cone.names)
-    order, low = [0] * size, [0] * size
+    """The groups of companies below seeds, each after those of its owners; a seed's own owners add nothing to it."""
     done = bytearray(seed is Seed.YES for seed in cone.seeds)
-    groups: list[list[int]] = []
-    open_companies: list[int] = []
-    clock = 1
-    order[_TARGET] = low[_TARGET] = clock
-    open_companies.append(_TARGET)
-    path = [(_TARGET, _owners(table, _TARGET))]
-    while path:
-        company, owners = path[-1]
-        for owner in owners:
-            if done[owner]:
-                continue
-            if order[owner]:
-                low[company] = min(low[company], order[owner])
-                continue
-            clock += 1
-            order[owner] = low[owner] = clock
-            open_companies.append(owner)
-            path.append((owner, _owners(table, owner)))
-            break
-        else:
-            path.pop()
-            if path:
-                below = path[-1][0]
-                low[below] = min(low[below], low[company])
-            if low[company] == order[company]:
-                group: list[int] = []
-                while not group or group[-1] != company:
-                    group.append(open_companies.pop())
-                    done[group[-1]] = 1
-                groups.append(group)
-    return groups
+    return tangles.owners_first([_TARGET], lambda company: _owners(table, company), done)
 
 
 # --- what to tell -----------------------------------------------------------------------------------------------------

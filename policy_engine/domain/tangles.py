@@ -26,7 +26,7 @@ same answer on every machine.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
@@ -93,6 +93,66 @@ class Solution:
     @property
     def exact(self) -> bool:
         return self.lower is self.upper
+
+
+def owners_first(starts: Iterable[int], owners_of: Callable[[int], Iterator[int]], done: bytearray) -> list[list[int]]:
+    """Companies that own each other in loops together, every group after the groups of its owners (Tarjan 1972).
+
+    What is `done` already is left out, and what was met is done afterwards.
+    """
+    order, low = [0] * len(done), [0] * len(done)
+    groups: list[list[int]] = []
+    open_companies: list[int] = []
+    clock = 0
+    path: list[tuple[int, Iterator[int]]] = []
+
+    def enter(company: int) -> None:
+        nonlocal clock
+        clock += 1
+        order[company] = low[company] = clock
+        open_companies.append(company)
+        path.append((company, owners_of(company)))
+
+    for start in starts:
+        if not done[start]:
+            enter(start)
+        while path:
+            company, owners = path[-1]
+            for owner in owners:
+                if done[owner]:
+                    continue
+                if order[owner]:
+                    low[company] = min(low[company], order[owner])
+                    continue
+                enter(owner)
+                break
+            else:
+                path.pop()
+                if path:
+                    below = path[-1][0]
+                    low[below] = min(low[below], low[company])
+                if low[company] == order[company]:
+                    group: list[int] = []
+                    while not group or group[-1] != company:
+                        group.append(open_companies.pop())
+                        done[group[-1]] = 1
+                    groups.append(group)
+    return groups
+
+
+def largest_tangles(links: Iterable[tuple[str, str]], *, at_least: int) -> list[tuple[str, int]]:
+    """Of shares as (owner, owned): the first company, by its name, and the size of each tangle of that size or more."""
+    numbers: dict[str, int] = {}
+    owners: list[list[int]] = []
+    for owner, owned in links:
+        for name in (owner, owned):
+            if name not in numbers:
+                numbers[name] = len(owners)
+                owners.append([])
+        owners[numbers[owned]].append(numbers[owner])
+    names = list(numbers)
+    groups = owners_first(range(len(names)), lambda company: iter(owners[company]), bytearray(len(names)))
+    return sorted((min(names[one] for one in group), len(group)) for group in groups if len(group) >= at_least)
 
 
 class _TooMuchWork(Exception):

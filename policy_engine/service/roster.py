@@ -9,6 +9,7 @@ from typing import Final
 
 from policy_engine.domain.ports import Imported, Members
 from policy_engine.domain.roster import PERSON_PREFIX
+from policy_engine.domain.tangles import largest_tangles
 from policy_engine.formats.membership_file import read_members, write_members
 
 
@@ -30,6 +31,21 @@ def import_members(
     """
     rows = read_members(data, source, existing=members.snapshot().rows, lists=lists)
     return members.record(rows, actor=actor, reason=reason, at=at)
+
+
+TANGLED: Final = 100
+"""Companies in one tangle from which on an import says so."""
+
+
+def warn_of_tangles(members: Members) -> tuple[str, ...]:
+    """A sentence for each large tangle of owners on file, at whatever instant. Raises `MembersUnavailable`."""
+    stakes = members.snapshot().rows.stakes
+    return tuple(
+        f"ownership of {size:,} companies forms one tangle, that of `{first}`: a decision about one of them, or about "
+        f"what they own, takes longer the first time, and where it cannot be told within the bound on work it is a "
+        f"deny, OWNERSHIP_UNRESOLVED, with `ownership.tangle:{first}` missing; check that these shares are right"
+        for first, size in largest_tangles(((stake.owner, stake.owned) for stake in stakes), at_least=TANGLED)
+    )
 
 
 def export_members(members: Members) -> str:

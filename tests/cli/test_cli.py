@@ -224,6 +224,25 @@ def test_a_broken_membership_file_exits_with_1_and_names_the_place(filled: Shell
     assert "nothing was changed" in told.err
 
 
+def test_an_import_warns_of_a_large_tangle_of_owners_and_says_what_it_does(filled: Shell, tmp_path: Path) -> None:
+    ring = [f"ring-{place:03}" for place in range(100)]
+    file = tmp_path / "tangle.json"
+    file.write_text(
+        json.dumps(
+            {
+                "organisations": [{"id": name} for name in ring],
+                "ownership": [
+                    {"owner": ring[place - 1], "owned": owned, "percent": "40"} for place, owned in enumerate(ring)
+                ],
+            }
+        )
+    )
+    told = filled("members", "import", str(file))
+    assert told.code == 0
+    for words in ("ownership of 100 companies forms one tangle", "`ring-000`", "OWNERSHIP_UNRESOLVED"):
+        assert words in " ".join(told.err.split())
+
+
 def test_keys_are_made_listed_and_revoked(shell: Shell) -> None:
     made = shell("keys", "create", "main gateway", "--role", "gateway", "--gateway", "main", "--json").json
     assert made["token"].startswith(f"pe_{made['id']}_")

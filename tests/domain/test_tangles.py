@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.domain.tangles import Company, Limits, Solution, solve
+from policy_engine.domain.tangles import Company, Limits, Solution, largest_tangles, solve
 
 WHOLE = 1_000
 SWEEPS_ALONE = Limits(exact=-1)
@@ -244,3 +244,20 @@ def test_a_rest_that_could_go_round_in_a_circle_feeds_on_what_comes_in_alone() -
     assert values(solve(companies, WHOLE).upper) == [Fraction(3, 10)] * 2
     bounds = solve(companies, WHOLE, SWEEPS_ALONE)
     assert all(Fraction(3, 10) <= high < Fraction(3, 10) + CLOSE for high in values(bounds.upper))
+
+
+def test_large_tangles_are_named_by_their_first_company_and_counted() -> None:
+    def ring(*names: str) -> list[tuple[str, str]]:
+        return list(zip(names, (*names[1:], names[0]), strict=True))
+
+    links = [
+        *ring("c", "b", "d"),
+        *ring("f", "e"),
+        ("c", "f"),
+        *ring("h", "g", "i", "j"),
+        ("person:a", "c"),
+        ("k", "k"),
+    ]
+    assert largest_tangles(links, at_least=3) == [("b", 3), ("g", 4)]
+    assert largest_tangles(links, at_least=2) == [("b", 3), ("e", 2), ("g", 4)]
+    assert largest_tangles([], at_least=1) == []
