@@ -333,9 +333,9 @@ def _stakes_above(question: Question) -> Iterator[Stake]:
 
 
 def _share(path: str, question: Question) -> tuple[Hypothesis, ...]:
-    """The share turns out to be nothing: every test asks whether owners hold enough.
+    """The share turns out to be nothing, or the least of its range: every test asks whether owners hold enough.
 
-    Shares that total too much contradict each other, so that none of them is a fact on file.
+    Shares whose least total too much contradict each other, so that none of them is a fact on file.
     """
     stake = next((one for one in _stakes_above(question) if f"{_SHARE}{one.owner}>{one.owned}" == path), None)
     if stake is None:
@@ -344,10 +344,10 @@ def _share(path: str, question: Question) -> tuple[Hypothesis, ...]:
 
     def apply(inputs: Inputs) -> Inputs:
         rows = inputs.roster.owners[owned]
-        total = sum((row.percent for row in rows if row.percent is not None and row.valid.holds(at)), Decimal(0))
+        wrong = sum((_least(row) for row in rows if row.valid.holds(at)), Decimal(0)) > OVERSUBSCRIBED
         settled = tuple(
-            replace(row, percent=Decimal(0))
-            if row.owner == owner and row.valid.holds(at) and (row.percent is None or total > OVERSUBSCRIBED)
+            replace(row, percent=Decimal(0) if wrong else _least(row), minimum=None, maximum=None)
+            if row.owner == owner and row.valid.holds(at) and (row.percent is None or wrong)
             else row
             for row in rows
         )
@@ -355,6 +355,10 @@ def _share(path: str, question: Question) -> tuple[Hypothesis, ...]:
         return replace(inputs, roster=replace(inputs.roster, owners=owners))
 
     return (_forgetting(apply),)
+
+
+def _least(stake: Stake) -> Decimal:
+    return stake.percent if stake.percent is not None else stake.minimum or Decimal(0)
 
 
 def _place_country(question: Question) -> Iterable[Hypothesis]:

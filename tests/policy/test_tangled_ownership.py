@@ -130,3 +130,36 @@ def test_an_answer_does_not_depend_on_who_was_asked_about_before(judge: Judge) -
     for place in (0, 1, 7, 60):
         fresh = ask(judge, roster_of(document), f"core-120-{place}")
         assert ask(judge, used, f"core-120-{place}").verdict == fresh.verdict
+
+
+# --- shares that are ranges -------------------------------------------------------------------------------------------
+
+
+def banded(percent: object) -> Roster:
+    return roster_of(
+        {
+            "organisations": [company("a", "DE"), company("cn", "CN")],
+            "ownership": [{"owner": "cn", "owned": "a", "percent": percent}],
+        }
+    )
+
+
+def test_a_register_band_up_to_half_is_allowed_where_an_unknown_share_is_not(judge: Judge) -> None:
+    band = ask(judge, banded({"minimum": "25", "maximum": "50"}), "a")
+    assert (band.verdict.allowed, band.verdict.missing) == (True, ())
+    assert "OWNERSHIP_MINORITY_FLAG" in codes(band)
+    unknown = ask(judge, banded(None), "a")
+    assert not unknown.verdict.allowed
+    assert unknown.verdict.missing == ("ownership.share:cn>a",)
+
+
+def test_a_range_that_could_be_more_than_half_asks_for_the_share_and_supposes_no_less_than_its_least(
+    judge: Judge,
+) -> None:
+    open_above = ask(judge, banded({"minimum": "25", "maximum": "75"}), "a")
+    assert not open_above.verdict.allowed
+    assert open_above.verdict.missing == ("ownership.share:cn>a",)
+    assert {remedy.change.kind.value for remedy in open_above.remedies} >= {"fact"}
+    sure = ask(judge, banded({"minimum": "50.01"}), "a")
+    assert (sure.verdict.allowed, sure.verdict.missing) == (False, ())
+    assert "fact" not in {remedy.change.kind.value for remedy in sure.remedies}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 Json = dict[str, Any]
@@ -1023,37 +1023,59 @@ def authorisation_exhausted(w: World, p: Party, holders: set[str | None], regime
 # Ownership.
 # ---------------------------------------------------------------------------------------------------------------
 
-Stakes = dict[str, list[tuple[str, Fraction | None]]]
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What may come on top of what is known of a share: an unknown one is nothing, and up to 100 percent more."""
+
+    most: Fraction
+
+
+Share = Fraction | Open
+Stakes = dict[str, list[tuple[str, Share]]]
+UNKNOWN_SHARE = Open(Fraction(100))
+
+
+def shares_of(percent: Any) -> list[Share]:
+    """A range is its least and what may come on top."""
+    if percent is None:
+        return [UNKNOWN_SHARE]
+    if not isinstance(percent, dict):
+        return [number(percent)]
+    low, high = percent.get("minimum"), percent.get("maximum")
+    least = Fraction(0) if low is None else number(low)
+    return [least, Open((Fraction(100) if high is None else number(high)) - least)]
 
 
 def stakes_now(w: World) -> Stakes:
-    """Direct stakes in force: owned -> [(owner, percent or None)]. Above 100.5 in total, all of them are unknown."""
+    """Direct stakes in force. Where the least of them total more than 100.5, all of them are unknown."""
     stakes: Stakes = {}
     for row in w.ownership:
         if in_force(row, w.at):
-            percent = row.get("percent")
-            stakes.setdefault(row["owned"], []).append((row["owner"], None if percent is None else number(percent)))
+            shares = shares_of(row.get("percent"))
+            stakes.setdefault(row["owned"], []).extend((row["owner"], share) for share in shares)
     for owned, rows in stakes.items():
         if total_known(rows) > Fraction("100.5"):
-            stakes[owned] = [(owner, None) for owner, _ in rows]
+            stakes[owned] = [(owner, UNKNOWN_SHARE) for owner in dict.fromkeys(owner for owner, _ in rows)]
     return stakes
 
 
-def total_known(rows: list[tuple[str, Fraction | None]]) -> Fraction:
+def total_known(rows: list[tuple[str, Share]]) -> Fraction:
     """What is known to be held."""
-    return sum((share for _, share in rows if share is not None), Fraction(0))
+    return sum((share for _, share in rows if not isinstance(share, Open)), Fraction(0))
 
 
-def room_in(rows: list[tuple[str, Fraction | None]]) -> Fraction:
+def room_in(rows: list[tuple[str, Share]]) -> Fraction:
     """What unknown shares can come to: all that the others do not hold."""
     return max(Fraction(0), 100 - total_known(rows))
 
 
-def held_by(rows: list[tuple[str, Fraction | None]], owners: set[str], *, worst: bool) -> Fraction:
-    """What some owners hold directly; in the worst world their unknown shares are all that is left, together."""
-    held = sum((share for owner, share in rows if share is not None and owner in owners), Fraction(0))
-    if worst and any(share is None and owner in owners for owner, share in rows):
-        held += room_in(rows)
+def held_by(rows: list[tuple[str, Share]], owners: set[str], *, worst: bool) -> Fraction:
+    """What some owners hold directly; in the worst world their open shares are all that may be, together."""
+    held = sum((share for owner, share in rows if not isinstance(share, Open) and owner in owners), Fraction(0))
+    if worst:
+        more = sum((share.most for owner, share in rows if isinstance(share, Open) and owner in owners), Fraction(0))
+        held += min(more, room_in(rows))
     return held
 
 
@@ -1143,16 +1165,24 @@ def look_through(stakes: Stakes, ones: set[str], target: str, *, worst: bool) ->
     its owners of unknown share in every way there is, and the largest result counts."""
     above = companies_above(stakes, target)
     graph = {company: rows for company, rows in stakes.items() if company in above}
-    known = {company: [(o, s) for o, s in rows if s is not None] for company, rows in graph.items()}
+    known = {company: [(o, s) for o, s in rows if not isinstance(s, Open)] for company, rows in graph.items()}
     if not worst:
         return look_through_with(known, ones, target)
-    open_companies = sorted(c for c, rows in graph.items() if any(s is None for _, s in rows) and room_in(rows) > 0)
-    choices = [sorted({o for o, s in graph[company] if s is None}) for company in open_companies]
+    fillings: list[list[tuple[str, list[tuple[str, Fraction]]]]] = []
+    for company, rows in sorted(graph.items()):
+        ways: list[tuple[str, list[tuple[str, Fraction]]]] = []
+        for order in permutations([(o, s.most) for o, s in rows if isinstance(s, Open)]):
+            left, given = room_in(rows), []
+            for owner, most in order:
+                if min(left, most) > 0:
+                    given.append((owner, min(left, most)))
+                    left -= min(left, most)
+            if (company, sorted(given)) not in ways:
+                ways.append((company, sorted(given)))
+        fillings.append(ways)
     best = Fraction(0)
-    for picks in product(*choices):
-        shares = dict(known)
-        for company, owner in zip(open_companies, picks, strict=True):
-            shares[company] = [*known[company], (owner, room_in(graph[company]))]
+    for picks in product(*fillings):
+        shares = {company: [*known[company], *given] for company, given in picks}
         best = max(best, look_through_with(shares, ones, target))
     return best
 
@@ -1173,10 +1203,10 @@ def unknown_facts(stakes: Stakes, target: str, contributing: set[str], settled: 
         seen.add(company)
         rows = stakes.get(company, [])
         room = room_in(rows)
-        if room > 0 and any(share is None and owner in contributing for owner, share in rows):
-            missing |= {f"ownership.share:{owner}>{company}" for owner, share in rows if share is None}
+        if room > 0 and any(isinstance(share, Open) and owner in contributing for owner, share in rows):
+            missing |= {f"ownership.share:{owner}>{company}" for owner, share in rows if isinstance(share, Open)}
         for owner, share in rows:
-            holds = room > 0 if share is None else share > 0
+            holds = room > 0 if isinstance(share, Open) else share > 0
             if not holds or owner not in contributing:
                 continue
             if owner in unsure:
@@ -1213,7 +1243,7 @@ def capturing_roots(stakes: Stakes, roots: set[str], captured: set[str], target:
         seen.add(company)
         rows = stakes.get(company, [])
         for owner, share in rows:
-            holds = (worst and room_in(rows) > 0) if share is None else share > 0
+            holds = (worst and room_in(rows) > 0) if isinstance(share, Open) else share > 0
             if holds and owner in roots:
                 found.add(owner)
             if holds and owner in captured:
@@ -1249,7 +1279,9 @@ def listed_control(w: World, org: Org, lists: tuple[str, ...]) -> Control:
 def holds_something(stakes: Stakes, company: str, owners: set[str]) -> bool:
     """Some of the owners hold a direct share above 0, or one that nobody knows and that leaves room."""
     rows = stakes.get(company, [])
-    return any(owner in owners and (room_in(rows) > 0 if share is None else share > 0) for owner, share in rows)
+    return any(
+        owner in owners and (room_in(rows) > 0 if isinstance(share, Open) else share > 0) for owner, share in rows
+    )
 
 
 def affiliates_at_worst(w: World, org: Org) -> Control:
@@ -1322,11 +1354,12 @@ def ultimate_parent(w: World, start: str) -> str | None:
         rows = stakes.get(current, [])
         held: dict[str, Fraction] = {}
         for owner, share in rows:
-            held[owner] = held.get(owner, Fraction(0)) + (share or Fraction(0))
+            held[owner] = held.get(owner, Fraction(0)) + (Fraction(0) if isinstance(share, Open) else share)
         majority = [owner for owner, total in held.items() if total > 50]
         if not majority:
-            for owner, share in rows:
-                if share is None and not is_person(owner) and held[owner] + room_in(rows) > 50:
+            for owner, _ in rows:
+                more = sum((s.most for o, s in rows if o == owner and isinstance(s, Open)), Fraction(0))
+                if more and not is_person(owner) and held[owner] + min(more, room_in(rows)) > 50:
                     return None
             return current
         if is_person(majority[0]):

@@ -10,6 +10,7 @@ import yaml
 
 from tests.reference.evaluator import (
     ROWS,
+    UNKNOWN_SHARE,
     Stakes,
     build_world,
     cascade,
@@ -149,7 +150,7 @@ def stakes(*rows: tuple[str, str, str | None]) -> Stakes:
     """Stakes from (owner, owned, percent)."""
     found: Stakes = {}
     for owner, owned, percent in rows:
-        found.setdefault(owned, []).append((owner, None if percent is None else Fraction(percent)))
+        found.setdefault(owned, []).append((owner, UNKNOWN_SHARE if percent is None else Fraction(percent)))
     return found
 
 

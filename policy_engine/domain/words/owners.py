@@ -134,7 +134,11 @@ def holdings(party: Party, owned: str, window: Window) -> tuple[Holding, ...]:
         known: tuple[Holding, ...] = held[1]
         return known
     own = Window(window.at)
-    shares = tuple(Holding(owner=row.owner, percent=row.percent) for row in rows if own.note(row.valid))
+    shares = tuple(
+        Holding(owner=row.owner, percent=row.percent, minimum=row.minimum, maximum=row.maximum)
+        for row in rows
+        if own.note(row.valid)
+    )
     remember(roster, key, (own, shares))
     window.narrow(own)
     return shares
