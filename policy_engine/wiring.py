@@ -101,6 +101,21 @@ class Settings(BaseSettings):
     review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
     log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
 
+    header_bytes: int = Field(32_768, ge=1_024, le=1_048_576, description="bytes of a request line with its headers")
+    headers: int = Field(100, ge=10, description="headers of a request")
+    request_seconds: float = Field(
+        30.0, ge=1.0, description="seconds after its first byte in which a request has to be whole, body included"
+    )
+    keep_alive_seconds: int = Field(
+        75, ge=1, description="seconds after which a connection without a request is closed: longer than at the proxy"
+    )
+    connections: int = Field(
+        512, ge=8, description="connections that may be open; a further one replaces one that holds its request back"
+    )
+    connections_per_address: int = Field(
+        256, ge=1, description="the same from one address; a proxy is one address, so as many as it opens"
+    )
+
     @field_validator("log_origin")
     @classmethod
     def _names_a_key(cls, origin: str) -> str:

@@ -1,0 +1,1 @@
+"""HTTP below every door: what a connection may hold."""
