@@ -62,7 +62,7 @@ from policy_engine.service.standing import Ground, Judges, StandingView
 from policy_engine.service.trees import SealedTrees
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
-from policy_engine.store.database import Database, open_database
+from policy_engine.store.database import Database, make_file, open_database
 from policy_engine.store.decision_index import DecisionIndex, Indexer, IndexerLoop
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
@@ -582,14 +582,10 @@ def schema(settings: Settings) -> Schema:
 
 def upgrade(settings: Settings) -> Schema:
     """Bring the database to the newest schema; an SQLite file and its folder are made. Raises `MembersUnavailable`."""
-    if settings.database_url.startswith(_SQLITE):
-        Path(settings.database_url.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
     engine = open_database(settings.database_url)
     try:
+        make_file(engine)
         migrate.upgrade(engine)
     finally:
         engine.dispose()
     return schema(settings)
-
-
-_SQLITE: Final = "sqlite:///"

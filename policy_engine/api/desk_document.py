@@ -16,7 +16,7 @@ from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
-from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
+from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
 from policy_engine.service.assess import Checked
 from policy_engine.service.reviewing import Review, ReviewFile
 
@@ -97,12 +97,14 @@ class SimulationBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
 Body = TypeVar("Body", bound=msgspec.Struct)
 _PLACE: Final = re.compile(r"(?P<message>.*?) - at `\$\.?(?P<field>.*)`", re.DOTALL)
+_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_LONE: Final = re.compile("[\ud800-\udfff]")
 _NAMED: Final = re.compile(r"Object (?P<message>.*?) `(?P<field>.*)`", re.DOTALL)
 
 
 def read(body: bytes, shape: type[Body]) -> Body:
     """The body as a small document; an empty body is an empty object. Raises `MalformedRequest` naming the field."""
-    return _shaped(parse_object(body or b"{}"), shape)
+    return _shaped(parse_object(body or b"{}"), shape, body)
 
 
 def read_book_body(body: bytes, shape: type[Body]) -> Body:
@@ -111,7 +113,7 @@ def read_book_body(body: bytes, shape: type[Body]) -> Body:
     Nothing in the shapes is deep, so depth needs no limit but the parser's own.
     """
     try:
-        document = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
+        document = json.loads(without_mark(body).decode("utf-8"), object_pairs_hook=_unique)
     except UnicodeDecodeError as error:
         raise _malformed("", f"is not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -120,7 +122,11 @@ def read_book_body(body: bytes, shape: type[Body]) -> Body:
         ) from error
     except RecursionError as error:
         raise _malformed("", "is nested too deep") from error
-    return _shaped(document, shape)
+    except MalformedRequest:
+        raise
+    except ValueError as error:
+        raise _malformed("", "has a number that is too long") from error
+    return _shaped(document, shape, body)
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -132,7 +138,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _shaped(document: object, shape: type[Body]) -> Body:
+def _shaped(document: object, shape: type[Body], body: bytes) -> Body:
+    if _HALF.search(body) is not None:
+        try:
+            _refuse_halves(document, "")
+        except RecursionError as error:
+            raise _malformed("", "is nested too deep") from error
     try:
         return msgspec.convert(document, shape)
     except msgspec.ValidationError as error:
@@ -144,6 +155,21 @@ def _shaped(document: object, shape: type[Body]) -> Body:
             message, name = named["message"], shown(named["field"])
             place = f"{place}.{name}" if place else name
         raise _malformed(place, message[:1].lower() + message[1:]) from error
+
+
+def _refuse_halves(value: object, path: str) -> None:
+    """Raises `MalformedRequest` for a text with half of a surrogate pair, which nothing can be written with."""
+    if isinstance(value, str):
+        if _LONE.search(value) is not None:
+            raise _malformed(path, "has a lone surrogate")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            place = f"{path}.{shown(name)}" if path else shown(name)
+            _refuse_halves(name, place)
+            _refuse_halves(inner, place)
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            _refuse_halves(inner, f"{path}[{number}]")
 
 
 def _malformed(field: str, message: str) -> MalformedRequest:

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 import msgspec
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -44,6 +45,21 @@ from policy_engine.service.retention import (
 )
 from policy_engine.service.retired import RecordRetired, retired_text, retired_with
 from policy_engine.service.sealing import Sealing
+
+
+class _Year(Convertor[int]):
+    """A year in a path. The framework's own number takes any digits, and fails over thousands of them."""
+
+    regex = "[0-9]{4}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return f"{value:04}"
+
+
+register_url_convertor("year", _Year())
 
 _LIMIT: Final = 2**20
 _encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -143,7 +159,7 @@ def _sealed_routes(
         Route("/log/years", years, methods=["GET"]),
         Route("/log/proof/{entry_id}", proof, methods=["GET"]),
         Route("/log/entries/{entry_id}", exact, methods=["GET"]),
-        Route("/log/{year:int}/{path:path}", resource, methods=["GET"]),
+        Route("/log/{year:year}/{path:path}", resource, methods=["GET"]),
     ]
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _RFC3339: Final = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2}))?"
+    r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?([Zz]|[+-]\d{2}:\d{2}))?", re.ASCII
 )
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""The end of the year 9999, behind which no instant can be written."""
 
 
 class InstantError(ValueError):
@@ -77,6 +79,11 @@ def parse_instant(text: str) -> datetime:
         if isinstance(error, InstantError):
             raise
         raise InstantError(f"`{text}` names no real instant") from error
+
+
+def later(at: datetime, by: timedelta) -> datetime:
+    """The instant after so much time, and the last one where there would be none."""
+    return at + by if by <= LAST - at else LAST
 
 
 def instant_of_date(day: date) -> datetime:

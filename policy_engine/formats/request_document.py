@@ -64,9 +64,7 @@ class MalformedRequest(ValueError):
 
 def parse_object(body: bytes) -> Mapping[str, object]:
     """The JSON object in the body. Raises `MalformedRequest`."""
-    if body.startswith(_UTF16_MARKS):
-        raise MalformedRequest(FieldFault(field="", message="begins with the byte-order mark of UTF-16: send UTF-8"))
-    body = body.removeprefix(_UTF8_MARK)
+    body = without_mark(body)
     refuse_depth(body)
     try:
         value = _decoder.decode(body.decode("utf-8"))
@@ -82,6 +80,13 @@ def parse_object(body: bytes) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
     return value
+
+
+def without_mark(body: bytes) -> bytes:
+    """The body without a byte-order mark of UTF-8. Raises `MalformedRequest` for that of another encoding."""
+    if body.startswith(_UTF16_MARKS):
+        raise MalformedRequest(FieldFault(field="", message="begins with the byte-order mark of UTF-16: send UTF-8"))
+    return body.removeprefix(_UTF8_MARK)
 
 
 def refuse_depth(body: bytes) -> None:

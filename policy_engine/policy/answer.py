@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from policy_engine.domain.catalogue import Entry, Tier
 from policy_engine.domain.facts import AssertedValueError, Question, derive
 from policy_engine.domain.hypotheses import Inputs
+from policy_engine.domain.instants import later
 from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.remedies import Judged, Remedy, find_remedies, to_model
 from policy_engine.domain.request import Caller, Request
@@ -114,5 +115,5 @@ def reusable_until(
     settings = judge.book.settings
     classified = entry is not None and entry.tier is Tier.CLASSIFIED
     seconds = settings.max_age_classified if classified else settings.max_age_other
-    limit = at + timedelta(microseconds=int(seconds * 1_000_000))
+    limit = later(at, timedelta(microseconds=int(seconds * 1_000_000)))
     return limit if changes_at is None else min(limit, changes_at)

@@ -14,9 +14,11 @@ What `reason_of` says of an error carries no bound values: they are personal dat
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, NewType, TypeAlias
 
@@ -66,6 +68,19 @@ def open_database(url: str, *, lock_seconds: float = 5.0, derived: bool = False)
             return _open_postgresql(parsed, lock_seconds)
         case other:
             raise ValueError(f"`{other}` is neither sqlite nor postgresql")
+
+
+def make_file(engine: Engine) -> None:
+    """Make the missing file of an SQLite database, and its folder, readable to their owner alone: nationalities are in
+    it. SQLite gives the files that it makes beside it the same rights. Raises `MembersUnavailable`."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or path is None or path.startswith("file:"):
+        return
+    try:
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise MembersUnavailable(f"the file of the database cannot be made: {error.strerror}") from error
 
 
 def is_postgresql(connection: Connection) -> bool:

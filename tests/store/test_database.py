@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -9,9 +10,11 @@ from sqlalchemy import create_engine, event, insert, select
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.store import migrate
 from policy_engine.store.control import move, read_control
 from policy_engine.store.database import (
     NotDurable,
+    make_file,
     open_database,
     ping,
     reading,
@@ -41,6 +44,33 @@ def test_a_url_of_no_database_that_keeps_anything_is_refused_without_repeating_i
         open_database(url)
 
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_that_is_made_is_its_owners_alone_and_so_are_those_that_the_database_puts_beside_it(
+    tmp_path: Path,
+) -> None:
+    before = os.umask(0)
+    try:
+        file = tmp_path / "made" / "store.db"
+        engine = open_database(f"sqlite:///{file}")
+        make_file(engine)
+        migrate.upgrade(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM people")
+            beside = sorted(file.parent.iterdir())
+            assert [one.name for one in beside] == ["store.db", "store.db-shm", "store.db-wal"]
+            assert [oct(one.stat().st_mode & 0o777) for one in beside] == ["0o600"] * 3
+        assert oct(file.parent.stat().st_mode & 0o777) == "0o700"
+        make_file(engine)
+        engine.dispose()
+    finally:
+        os.umask(before)
+
+
+def test_a_file_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MembersUnavailable, match="cannot be made"):
+        make_file(open_database(f"sqlite:///{tmp_path / 'file' / 'store.db'}"))
 
 
 def test_every_connection_to_a_file_writes_ahead_and_waits_for_the_disk(sqlite_store: Store) -> None:

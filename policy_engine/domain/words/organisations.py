@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from policy_engine.domain import logic
 from policy_engine.domain.facts import UNFILED, Party, Role
-from policy_engine.domain.instants import Validity, earliest, format_instant
+from policy_engine.domain.instants import Validity, earliest, format_instant, later
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.roster import (
     EmploymentKind,
@@ -167,10 +167,10 @@ def pattern(party: Party, parameter: str) -> Answer:
     if not past:
         return NO
     last = max(past, key=lambda reading: reading.as_of)
-    stale_from = last.as_of + timedelta(hours=test.max_age_hours)
+    stale_from = later(last.as_of, timedelta(hours=test.max_age_hours))
     if question.at > stale_from:
         return unknown("cluster.as_of")
-    question.horizon.note(stale_from + timedelta(microseconds=1))
+    question.horizon.note(later(stale_from, timedelta(microseconds=1)))
     measures = (
         ("cluster.shared", None if last.shared is None else len(set(last.shared)), test.min_shared),
         ("cluster.accounts", last.accounts, test.min_accounts),
