@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
@@ -14,14 +13,17 @@ from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
 from policy_engine.api.direct import Endpoint
 from policy_engine.api.security import admitted
 from policy_engine.domain.ports import Appended, LogUnavailable
+from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
-from policy_engine.service.decide import Decider, Finished, Semantic, StaleBatch
-from policy_engine.service.keyring import KeyRing
+from policy_engine.service.decide import Begun, Decider, Finished, Semantic, StaleBatch
+from policy_engine.service.keyring import Bearer, KeyRing
 from policy_engine.service.pools import Pools
 
 MAX_BATCH: Final = 1_000
 COMMIT_TIMEOUT_SECONDS: Final = 5.0
+AT_ONCE: Final = 16 * 1024
+"""Bytes of a body that is read before others are served; almost every request has fewer."""
 
 
 def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
@@ -29,38 +31,53 @@ def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
 
     async def decide(request: Request) -> Response:
         bearer = await admitted(request, ring, pools, "decide")
-        document = parse_object(await read_body(request, DECIDE_LIMIT))
-        begun = decider.begin(document, bearer, determines=True)
+        body = await read_body(request, DECIDE_LIMIT)
+        # What was judged before is answered here and now; whatever else may take long, and others have to be served.
+        begun = decider.begin_at_once(parse_object(body), bearer, determines=True) if len(body) <= AT_ONCE else None
+        if begun is None:
+            begun = await pools.decisions.run(_judged, body, bearer)
         while True:
             outcome = decider.finish(begun, await _committed(begun.handle))
             if isinstance(outcome, Finished):
                 break
             await pools.decisions.run(decider.view.refresh)
-            begun = decider.again(outcome)
+            begun = await pools.decisions.run(decider.again, outcome)
         answer = outcome.answer if begun.caller.explain else short_answer(outcome.answer)
         return Response(answer, media_type="application/json")
 
     async def batch(request: Request) -> Response:
         bearer = await admitted(request, ring, pools, "decide")
-        documents, semantic = _batch_of(parse_object(await read_body(request, BATCH_LIMIT)))
+        documents, semantic = await pools.batches.run(_batch_of, await read_body(request, BATCH_LIMIT))
         begun = await pools.batches.run(decider.begin_batch, documents, bearer, semantic)
         while True:
             appended: tuple[Appended, ...] = await _committed(begun.handle)
-            outcome = decider.finish_batch(begun, appended)
+            # The records are made: their answer is not refused for want of room.
+            outcome = await pools.batches.run_in_turn(decider.finish_batch, begun, appended)
             if not isinstance(outcome, StaleBatch):
                 break
             await pools.decisions.run(decider.view.refresh)
             begun = await pools.batches.run(decider.begin_batch, documents, bearer, semantic, attempt=begun.attempt + 1)
-        answers = b",".join(answer if begun.caller.explain else short_answer(answer) for answer in outcome)
-        return Response(b'{"answers":[' + answers + b"]}", media_type="application/json")
+        told = await pools.batches.run_in_turn(_batch_document, outcome, explain=begun.caller.explain)
+        return Response(told, media_type="application/json")
+
+    def _judged(body: bytes, bearer: Bearer) -> Begun:
+        return decider.begin(parse_object(body), bearer, determines=True)
 
     return {"/decide": decide, "/decide/batch": batch}
 
 
-def _batch_of(document: Mapping[str, object]) -> tuple[list[object], Semantic]:
+def _batch_document(answers: tuple[bytes, ...], *, explain: bool) -> bytes:
+    told = b",".join(answer if explain else short_answer(answer) for answer in answers)
+    return b'{"answers":[' + told + b"]}"
+
+
+def _batch_of(body: bytes) -> tuple[list[object], Semantic]:
     """The requests and the semantic of a batch. Raises `MalformedRequest` for a document that is none."""
+    document = parse_object(body)
     faults = [
-        FieldFault(field=name, message="is not known here") for name in document if name not in ("requests", "semantic")
+        FieldFault(field=shown(name), message="is not known here")
+        for name in document
+        if name not in ("requests", "semantic")
     ]
     requests = document.get("requests")
     if not isinstance(requests, list):

@@ -153,15 +153,27 @@ class Decider:
         so with `determines`. Raises `MalformedRequest` for a request that is none, `NotFresh`, `MembersUnavailable`,
         and `Unauthenticated` or `Forbidden` for a bearer.
         """
-        request = request_of(document)
-        if not determines:
-            _refuse_determination(request)
+        request = _asked(document, determines=determines)
         ground = self.view.current()
         if request.min_revision is not None and ground.roster.revision < request.min_revision:
             ground = self.view.refresh()
             if ground.roster.revision < request.min_revision:
                 raise NotFresh(_not_here(request.min_revision, ground))
         return self._begin(request, request_digest(document), asker, ground, attempt=1)
+
+    def begin_at_once(self, document: Mapping[str, object], asker: Asker, *, determines: bool = False) -> Begun | None:
+        """As `begin`, where the same was judged before on what stands now; `None` where it is still to be judged, which
+        takes as long as it takes. Raises what `begin` does, but `NotFresh`."""
+        request = _asked(document, determines=determines)
+        ground = self.view.current()
+        if request.min_revision is not None and ground.roster.revision < request.min_revision:
+            return None
+        caller, at = _caller(asker, ground), ground.instant(self._clock())
+        found = self._remembered(request, caller, ground, at)
+        if found is None:
+            return None
+        digest = request_digest(document)
+        return self._appended(self._written(found, digest, ground), request, digest, asker, caller, attempt=1)
 
     def begin_batch(
         self, documents: Sequence[object], asker: Asker, semantic: Semantic, *, attempt: int = 1
@@ -214,8 +226,7 @@ class Decider:
         try:
             if not isinstance(document, Mapping):
                 raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
-            request = request_of(document)
-            _refuse_determination(request)
+            request = _asked(document, determines=False)
             if request.min_revision is not None and ground.roster.revision < request.min_revision:
                 raise NotFresh(_not_here(request.min_revision, ground))
             return self._made(request, request_digest(document), caller, ground, at)
@@ -283,6 +294,11 @@ class Decider:
     def _begin(self, request: Request, digest: str, asker: Asker, ground: Ground, *, attempt: int) -> Begun:
         caller = _caller(asker, ground)
         made = self._made(request, digest, caller, ground, ground.instant(self._clock()))
+        return self._appended(made, request, digest, asker, caller, attempt=attempt)
+
+    def _appended(
+        self, made: _Made, request: Request, digest: str, asker: Asker, caller: Caller, *, attempt: int
+    ) -> Begun:
         handle = self._log.append(made.record)
         return Begun(
             request=request,
@@ -295,9 +311,11 @@ class Decider:
         )
 
     def _made(self, request: Request, digest: str, caller: Caller, ground: Ground, at: datetime) -> _Made:
-        decision, reviews, facts = self._remembered(request, caller, ground, at) or self._judged_anew(
-            request, caller, ground, at
-        )
+        found = self._remembered(request, caller, ground, at) or self._judged_anew(request, caller, ground, at)
+        return self._written(found, digest, ground)
+
+    def _written(self, found: tuple[Decision, tuple[ReviewNeeded, ...], bytes], digest: str, ground: Ground) -> _Made:
+        decision, reviews, facts = found
         reply = encode_answer(decision)
         body = encode_record_with(decision, facts, reply)
         if len(body) > MAX_RECORD_BYTES:
@@ -402,6 +420,13 @@ def _caller(asker: Asker, ground: Ground) -> Caller:
 
 def _not_here(revision: int, ground: Ground) -> str:
     return f"membership revision {revision} is not here; {ground.roster.revision} is"
+
+
+def _asked(document: Mapping[str, object], *, determines: bool) -> Request:
+    request = request_of(document)
+    if not determines:
+        _refuse_determination(request)
+    return request
 
 
 def _refuse_determination(request: Request) -> None:

@@ -104,7 +104,8 @@ class Pools:
         self.looks = Shared(self.entrance, pause_seconds=LOOKS_PAUSE_SECONDS)
         """Looks for a key that is not known here."""
         self.health = Pool("questions about health", threads=1, waiting=32)
-        self.decisions = Pool("decisions", threads=2, waiting=1_000)
+        # More than the cores: beside a few that take seconds, the others have their turns.
+        self.decisions = Pool("decisions", threads=8, waiting=1_000)
         """Judges single requests, and reads anew what they stand on."""
         self.batches = Pool("batches", threads=2, waiting=64)
         self.freezes = Pool("freezes", threads=2, waiting=64)

@@ -95,7 +95,7 @@ def is_answered(server: Server) -> None:
     assert server.request("GET", "/livez")[0] == 200
     status, _, body = server.request("POST", "/decide", DECIDE)
     assert (status, json.loads(body)["decision"]) == (200, "allow")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 def status_and_type(answer: bytes) -> tuple[int, str]:
@@ -108,31 +108,28 @@ def status_and_type(answer: bytes) -> tuple[int, str]:
 STALLED = (b"", b"PO", b"POST /decide HTTP/1.1\r\nHost: h\r\nX-Slow: ", HEAD + b"\r\n", HEAD + b"\r\n{")
 
 
-def test_152_stalled_connections_leave_everybody_else_answered(server: Server) -> None:
-    with ExitStack() as opened:
-        stalled = [opened.enter_context(peer(server)) for _ in range(152)]
-        for place, one in enumerate(stalled):
-            one.send(STALLED[place % len(STALLED)])
-        for _ in range(5):
-            is_answered(server)
-
-
-def test_a_connection_over_the_limit_takes_the_place_of_the_one_that_was_waited_for_longest(
+def test_152_stalled_connections_leave_everybody_else_answered_and_beyond_a_limit_they_replace_each_other(
     migrated_file: Path, tmp_path: Path
 ) -> None:
-    limits = {"connections": 40, "connections_per_address": 20}
-    with served(migrated_file, tmp_path, request_seconds=60, **limits) as small, ExitStack() as opened:
+    limits = {"connections": 180, "connections_per_address": 170}
+    with served(migrated_file, tmp_path, request_seconds=600, **limits) as patient, ExitStack() as opened:
         stalled = []
-        for place in range(100):
-            one = opened.enter_context(peer(small))
+        for place in range(152):
+            one = opened.enter_context(peer(patient))
             one.send(STALLED[place % len(STALLED)])
             stalled.append(one)
-            if place % 20 == 0:
-                is_answered(small)
-        is_answered(small)
+        for _ in range(3):
+            is_answered(patient)
+        assert not any(one.is_closed() for one in stalled)
+        for place in range(152, 300):
+            one = opened.enter_context(peer(patient))
+            one.send(STALLED[place % len(STALLED)])
+            stalled.append(one)
+        is_answered(patient)
         closed = [one.is_closed() for one in stalled]
-        assert closed[:75] == [True] * 75
-        assert sum(closed) < 90
+        # The one that has been waited for longest goes first, and the newest have kept their places.
+        assert closed[:120] == [True] * 120
+        assert closed[-100:] == [False] * 100
 
 
 @pytest.mark.parametrize(
@@ -244,7 +241,9 @@ def test_who_asks_in_turn_and_reads_nothing_is_closed(server: Server) -> None:
 
 def test_pipelined_requests_are_answered_in_their_order(server: Server) -> None:
     with peer(server) as one:
-        one.send(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n" * 20 + b"GET /no HTTP/1.1\r\nConnection: close\r\n\r\n")
+        one.send(
+            b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n" * 20 + b"GET /no HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        )
         answers = [part[:3] for part in one.read().split(b"HTTP/1.1 ")[1:]]
         assert answers == [b"200"] * 20 + [b"404"]
 

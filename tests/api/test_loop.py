@@ -1,0 +1,104 @@
+"""While one request is judged, however long that takes, everybody else is served."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.api.app import create_app
+from policy_engine.domain.facts import Question
+from policy_engine.domain.ports import Outcome
+from policy_engine.domain.request import Caller
+from policy_engine.domain.verdict import Verdict
+from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.policy.judge import Judge
+from tests.api.service import GivenJudge, Service, copied, serving
+from tests.api.test_fuzz import Answered, Drawn, ask
+from tests.conftest import POLICIES, judge_for
+
+ROSTER = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
+ALLOWED: dict[str, Any] = {
+    "subject": {"type": "person", "id": "carol"},
+    "model": "mythos-5",
+    "action": "infer",
+    "purpose": "defensive_cybersecurity",
+    "place": {"country": "US"},
+}
+LONG = {**ALLOWED, "purpose": "long"}
+
+
+class Patient(Judge):
+    """Judges one purpose only once it is let go on, and the others as ever."""
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__(judge.book)
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def verdict(self, question: Question) -> Verdict:
+        if question.request.purpose == "long":
+            self.begun.set()
+            self.go_on.wait(20)
+        return super().verdict(question)
+
+
+@pytest.fixture
+def judge() -> Patient:
+    return Patient(judge_for({}, None))
+
+
+@pytest.fixture
+def service(migrated_file: Path, tmp_path: Path, judge: Patient) -> Iterator[Service]:
+    with serving(copied(migrated_file, tmp_path), ROSTER, judges=GivenJudge(judge)) as running:
+        yield running
+
+
+def drawn(method: str, path: str, headers: dict[str, str], document: object = None) -> Drawn:
+    body = None if document is None else json.dumps(document).encode()
+    return Drawn(method=method, url=path, body=body, headers=headers, holder="", route=path)
+
+
+@pytest.mark.parametrize("path", ["/decide", "/decide/batch"])
+def test_a_judgement_that_takes_long_holds_nobody_else_up(service: Service, judge: Patient, path: str) -> None:
+    app, key = create_app(service.parts), service.key()
+    document = LONG if path == "/decide" else {"requests": [LONG]}
+
+    async def others() -> tuple[list[Answered], Answered]:
+        long = asyncio.create_task(ask(app, drawn("POST", path, key, document)))
+        while not judge.begun.is_set():
+            await asyncio.sleep(0.01)
+        served = [
+            await ask(app, drawn("GET", "/livez", {})),
+            await ask(app, drawn("GET", "/readyz", {})),
+            await ask(app, drawn("POST", "/decide", key, ALLOWED)),
+            await ask(app, drawn("POST", "/decide", key, {**ALLOWED, "place": {"country": "IR"}})),
+        ]
+        assert not long.done()
+        judge.go_on.set()
+        return served, await long
+
+    served, last = asyncio.run(others())
+    assert [one.status for one in served] == [200] * 4
+    assert [json.loads(one.body)["decision"] for one in served[2:]] == ["allow", "deny"]
+    assert last.status == 200
+
+
+def test_only_what_was_judged_before_is_answered_without_a_turn_among_what_is_judged(service: Service) -> None:
+    decider, caller = service.parts.decider, Caller(id="test", gateway="main")
+    assert decider.begin_at_once(ALLOWED, caller) is None
+    first = decider.begin(ALLOWED, caller)
+    again = decider.begin_at_once({**ALLOWED, "request_id": "again"}, caller)
+    assert again is not None
+    assert json.loads(again.answer)["decision"] == json.loads(first.answer)["decision"] == "allow"
+    assert again.handle.result(10).outcome is Outcome.COMMITTED
+    assert decider.begin_at_once({**ALLOWED, "min_revision": 9_999}, caller) is None
+    with pytest.raises(MalformedRequest):
+        decider.begin_at_once({**ALLOWED, "colour": "blue"}, caller)
+    with pytest.raises(MalformedRequest, match="gives no access"):
+        decider.begin_at_once({**ALLOWED, "action": "licence_determination"}, caller)
