@@ -30,6 +30,7 @@ from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.assess import Checked, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import NotAccepted
+from policy_engine.service.disclosure import NAMES
 from policy_engine.service.freezing import declare_freeze, lift_freeze, without_repeats
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.pools import Pools
@@ -68,9 +69,9 @@ def routes(
 
 
 def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools, check_book: Check) -> list[Route]:
-    async def show(_: Request, __: Key) -> Response:
+    async def show(_: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
-        return _json(documents.desk_document(state, desk.clock()))
+        return _json(documents.desk_document(state, desk.clock(), names=_sees_names(key)))
 
     async def book(request: Request, _: Key) -> Response:
         fingerprint = request.path_params["fingerprint"]
@@ -81,20 +82,24 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
         files = await pools.reads.run(publisher.library.files, archive)
         return _json({"fingerprint": fingerprint, "files": {name: data.decode() for name, data in files.items()}})
 
-    async def proposals(_: Request, __: Key) -> Response:
+    async def proposals(_: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
-        return _json({"proposals": documents.proposals_document(state, desk.clock())})
+        return _json({"proposals": documents.proposals_document(state, desk.clock(), names=_sees_names(key))})
 
-    async def proposal(request: Request, _: Key) -> Response:
+    async def proposal(request: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
         held = state.proposals.get(request.path_params["proposal"])
         if held is None:
             raise NotFound("no proposal has this id")
-        return _json(documents.proposal_document(held, desk.clock()))
+        return _json(documents.proposal_document(held, desk.clock(), names=_sees_names(key)))
 
-    async def report(request: Request, _: Key) -> Response:
+    async def report(request: Request, key: Key) -> Response:
         content = await pools.reads.run(
-            publisher.report, request.path_params["proposal"], request.path_params["report"]
+            publisher.report,
+            _actor(key),
+            request.path_params["proposal"],
+            request.path_params["report"],
+            names=_sees_names(key),
         )
         return Response(content, media_type="application/json")
 
@@ -112,7 +117,7 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
 
         def proposed() -> dict[str, object]:
             body = documents.read_book_body(data, documents.ProposalBody)
-            return _propose(desk, publisher, _actor(key), body)
+            return _propose(desk, publisher, key, body)
 
         told = await pools.assessments.run(proposed)
         return _json(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told['id']}"})
@@ -121,7 +126,7 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
         body = documents.read(await read_body(request, DESK_LIMIT), documents.ApprovalBody)
         note = documents.text_of("note", body.note)
         approved = await pools.desk.run(publisher.approve, _actor(key), request.path_params["proposal"], note=note)
-        return _json(documents.proposal_document(approved, desk.clock()))
+        return _json(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
 
     return [
         _route("GET", "/policy", ring, pools, "policy:read", show),
@@ -147,7 +152,8 @@ def _check(desk: Desk, publisher: Publisher, check: Check, files: dict[str, byte
     return documents.checked_document(checked, changed)
 
 
-def _propose(desk: Desk, publisher: Publisher, actor: Actor, body: documents.ProposalBody) -> dict[str, object]:
+def _propose(desk: Desk, publisher: Publisher, key: Key, body: documents.ProposalBody) -> dict[str, object]:
+    actor = _actor(key)
     if (body.files is None) == (body.rollback_to is None):
         raise MalformedRequest(FieldFault(field="files", message="or `rollback_to`: one of them says which book"))
     note = documents.text_of("note", body.note)
@@ -164,7 +170,7 @@ def _propose(desk: Desk, publisher: Publisher, actor: Actor, body: documents.Pro
             proposal = publisher.propose(actor, files, note=note, since=since, effective=effective, withdraws=withdraws)
     except NotAccepted as error:
         raise BookNotAccepted(str(error), error.faults) from error
-    return documents.proposal_document(proposal, desk.clock())
+    return documents.proposal_document(proposal, desk.clock(), names=_sees_names(key))
 
 
 def _freeze_routes(desk: Desk, ring: KeyRing, pools: Pools) -> list[Route]:
@@ -287,6 +293,10 @@ def _state(desk: Desk) -> DeskState:
 
 def _actor(key: Key) -> Actor:
     return Actor(key=key.id, person=key.person)
+
+
+def _sees_names(key: Key) -> bool:
+    return NAMES in key.rights
 
 
 def _case(request: Request) -> str:

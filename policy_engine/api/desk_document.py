@@ -18,6 +18,7 @@ from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
 from policy_engine.service.assess import Checked
+from policy_engine.service.disclosure import summary_shown
 from policy_engine.service.reviewing import Review, ReviewFile
 
 MAX_TEXT: Final = 4_000
@@ -247,8 +248,8 @@ def checked_document(checked: Checked, unsaid: tuple[Fault, ...]) -> dict[str, o
     }
 
 
-def desk_document(desk: Desk, at: datetime) -> dict[str, object]:
-    """Everything that stands at the desk."""
+def desk_document(desk: Desk, at: datetime, *, names: bool) -> dict[str, object]:
+    """Everything that stands at the desk; `names` as for a proposal."""
     at = desk.moment(at)
     current = desk.book_at(at)
     scheduled = [book for book in desk.books if book.start > at]
@@ -257,7 +258,7 @@ def desk_document(desk: Desk, at: datetime) -> dict[str, object]:
         "in_force": None if current is None else book_document(current, desk),
         "scheduled": [book_document(book, desk) for book in scheduled],
         "history": [book_document(book, desk) for book in reversed(before)],
-        "proposals": proposals_document(desk, at),
+        "proposals": proposals_document(desk, at, names=names),
         "freezes": freezes_document(desk, at),
     }
 
@@ -276,13 +277,14 @@ def book_document(book: InForce, desk: Desk) -> dict[str, object]:
     }
 
 
-def proposals_document(desk: Desk, at: datetime) -> list[dict[str, object]]:
+def proposals_document(desk: Desk, at: datetime, *, names: bool) -> list[dict[str, object]]:
     """Every proposal, the newest first."""
-    return [proposal_document(proposal, at) for proposal in reversed(list(desk.proposals.values()))]
+    return [proposal_document(proposal, at, names=names) for proposal in reversed(list(desk.proposals.values()))]
 
 
-def proposal_document(proposal: Proposal, at: datetime) -> dict[str, object]:
-    """A proposal with where it is and the summaries of its reports."""
+def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> dict[str, object]:
+    """A proposal with where it is and the summaries of its reports; `names` says whether the reader may see exactly
+    whom it touches."""
     content = proposal.content
     return {
         "id": proposal.id,
@@ -300,7 +302,8 @@ def proposal_document(proposal: Proposal, at: datetime) -> dict[str, object]:
         "in_force": _instant(proposal.in_force),
         "withdrawn_by": proposal.withdrawn_by,
         "reports": [
-            {"name": report.name, "summary": report.summary, "digest": report.digest} for report in content.reports
+            {"name": report.name, "summary": summary_shown(report, names=names), "digest": report.digest}
+            for report in content.reports
         ],
     }
 

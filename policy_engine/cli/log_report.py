@@ -30,6 +30,7 @@ from policy_engine.domain.changes import (
     KeyCreated,
     KeyRevoked,
     MembersRecorded,
+    ReportRead,
     ReviewClosed,
     ReviewReleaseAsked,
     YearRetired,
@@ -282,6 +283,7 @@ _ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
     HoldPlaced: lambda event: (event.hold.id, f"{event.hold.scope.text}: {event.hold.reason}"),
     HoldReleased: lambda event: (event.hold, event.reason),
     YearRetired: lambda event: (str(event.year), event.reason),
+    ReportRead: lambda event: (event.proposal, f"the report `{event.report}`, which names people"),
 }
 
 

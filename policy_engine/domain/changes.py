@@ -199,6 +199,15 @@ class YearRetired:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRead:
+    """Somebody was shown a report that names people on file. It changes nothing, and brings no epoch of its own."""
+
+    proposal: str
+    report: str
+    digest: str
+
+
 Event: TypeAlias = (
     BookFounded
     | BookWatched
@@ -215,6 +224,7 @@ Event: TypeAlias = (
     | HoldPlaced
     | HoldReleased
     | YearRetired
+    | ReportRead
 )
 
 KINDS: Final[dict[str, type[Event]]] = {
@@ -233,6 +243,7 @@ KINDS: Final[dict[str, type[Event]]] = {
     "hold.placed": HoldPlaced,
     "hold.released": HoldReleased,
     "year.retired": YearRetired,
+    "report.read": ReportRead,
 }
 """The kinds of event by their name in the record; a name keeps its meaning for ever."""
 

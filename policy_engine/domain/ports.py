@@ -213,6 +213,10 @@ class DeskLog(Protocol):
         """
         ...
 
+    def note(self, entry: Entry) -> None:
+        """Record, durably, an event that nothing stands on: the control epoch stays, and so does every decision."""
+        ...
+
     def content(self, digest: str) -> bytes | None:
         """Long content by its digest."""
         ...

@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from policy_engine.domain.changes import Actor, BookApproved, BookFounded, BookProposed, BookWatched, Report
+from policy_engine.domain.changes import (
+    Actor,
+    BookApproved,
+    BookFounded,
+    BookProposed,
+    BookWatched,
+    Report,
+    ReportRead,
+)
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import InForce, Proposal
 from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
@@ -24,6 +32,7 @@ from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
 from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.disclosure import IMPACT, counts_alone
 from policy_engine.service.standing import Ground
 
 PROPOSAL_PREFIX: Final = "PROP-"
@@ -182,13 +191,21 @@ class Publisher:
             actor, files, note=note, since=since, effective=effective, withdraws=withdraws, rollback=True
         )
 
-    def report(self, proposal: str, name: str) -> bytes:
-        """A report that is kept with a proposal. Raises `NothingThere`."""
+    def report(self, actor: Actor, proposal: str, name: str, *, names: bool) -> bytes:
+        """A report that is kept with a proposal; with `names` the whole of one about people, which is on record before
+        it is given, and else its rounded counts. Raises `NothingThere` and `LogUnavailable`."""
         held = self.desk.view.refresh().desk.proposals.get(proposal)
         report = None if held is None else next((one for one in held.content.reports if one.name == name), None)
         content = None if report is None else self.desk.log.content(report.digest)
         if content is None:
             raise NothingThere(f"proposal {quoted(proposal)} has no report {quoted(name)}")
+        if name != IMPACT:
+            return content
+        if not names:
+            return counts_alone(content)
+        at = self.desk.clock()
+        read = ReportRead(proposal=proposal, report=name, digest=digest_of(content))
+        self.desk.log.note(Entry(id=self.desk.new_id(at), at=at, actor=actor, event=read))
         return content
 
 

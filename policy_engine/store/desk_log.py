@@ -106,6 +106,12 @@ class DeskLog:
             move(writer, revisions=revisions)
             return epoch
 
+    def note(self, entry: Entry) -> None:
+        """Record an event that nothing stands on, under the epoch that is."""
+        with writing_log(self._engine) as writer:
+            take(writer, Lock.LOG)
+            add_changes(writer, [entry], epoch=read_control(writer).epoch)
+
     def content(self, digest: str) -> bytes | None:
         """Long content by its digest."""
         with reading_log(self._engine) as reader:

@@ -1,0 +1,110 @@
+"""What the report of a book's impact tells of people, and to whom.
+
+Whoever proposes a book chooses its conditions, so a count of who is met by them is an answer about people on file: a
+rule for one citizenship, or for one organisation, would list or count those who have it. Names (ids of decisions and
+subjects, organisations, countries of people) and exact counts are for keys that may read the members, and each look at
+them is on record before it is shown. For others the report has totals by model and rule, every one rounded down to a
+multiple of `STEP`, so that nobody and a few are told alike. Many proposals of slightly different rules still tell more
+than one does: each of them is on record too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.changes import Report
+
+NAMES: Final = "members:read"
+"""The right to see whom a report is about."""
+
+IMPACT: Final = "impact"
+"""The name of the report that is about people."""
+
+STEP: Final = 5
+_TOLD: Final = frozenset({"model", "rule"})
+
+
+class _Share(msgspec.Struct):
+    dimension: str
+    value: str
+    outcomes: dict[str, int]
+
+
+class _Aside(msgspec.Struct):
+    count: int
+
+
+class _StandingAccess(msgspec.Struct):
+    judged: int
+    outcomes: dict[str, int]
+    shares: list[_Share]
+
+
+class _Impact(msgspec.Struct):
+    old: str
+    new: str
+    effective: str
+    membership_revision: int
+    decisions: int
+    outcomes: dict[str, int]
+    not_judged: _Aside
+    drift: _Aside
+    shares: list[_Share]
+    standing_access: _StandingAccess
+
+
+_decoder: Final = msgspec.json.Decoder(_Impact)
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+def counts_alone(report: bytes) -> bytes:
+    """The report of an impact, as JSON, without names and with rounded counts; `rounded_down_to` says the step."""
+    whole = _decoder.decode(report)
+    standing = whole.standing_access
+    return _encoder.encode(
+        {
+            "old": whole.old,
+            "new": whole.new,
+            "effective": whole.effective,
+            "membership_revision": whole.membership_revision,
+            "decisions": _rounded(whole.decisions),
+            "outcomes": _all_rounded(whole.outcomes),
+            "not_judged": {"count": _rounded(whole.not_judged.count)},
+            "drift": {"count": _rounded(whole.drift.count)},
+            "shares": _shares(whole.shares),
+            "standing_access": {
+                "judged": _rounded(standing.judged),
+                "outcomes": _all_rounded(standing.outcomes),
+                "shares": _shares(standing.shares),
+            },
+            "rounded_down_to": STEP,
+            "names": f"need the right {NAMES}",
+        }
+    )
+
+
+def summary_shown(report: Report, *, names: bool) -> str:
+    """The outcome of a report in a sentence; that of an impact has exact counts, for those alone who may see names."""
+    if report.name != IMPACT or names:
+        return report.summary
+    return f"rounded counts are in the report; exact ones and names need the right {NAMES}"
+
+
+def _shares(shares: list[_Share]) -> list[_Share]:
+    """Those parts that are no people, as far as anything is left of them."""
+    told = [
+        _Share(dimension=one.dimension, value=one.value, outcomes=_all_rounded(one.outcomes))
+        for one in shares
+        if one.dimension in _TOLD
+    ]
+    return [one for one in told if any(one.outcomes.values())]
+
+
+def _all_rounded(counts: dict[str, int]) -> dict[str, int]:
+    return {name: _rounded(count) for name, count in counts.items()}
+
+
+def _rounded(count: int) -> int:
+    return count - count % STEP
