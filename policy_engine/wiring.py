@@ -261,7 +261,7 @@ def build(
         at = clock()
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
-    ring = KeyRing(keys, view)
+    ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people))
     decider = Decider(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
 
     def stands(actor: Actor, ground: Ground) -> bool:
@@ -558,7 +558,7 @@ def open_keyring(settings: Settings) -> Iterator[KeyRing]:
     engine = open_database(settings.database_url)
     try:
         keys = StoredKeys(engine)
-        yield KeyRing(keys, KeysAlone(keys))
+        yield KeyRing(keys, KeysAlone(keys), StoredMembers(engine).people)
     finally:
         engine.dispose()
 

@@ -27,7 +27,7 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.service.assess import Checked, unsaid
+from policy_engine.service.assess import Checked, changes_of_cases, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import NotAccepted
 from policy_engine.service.disclosure import NAMES
@@ -146,10 +146,12 @@ def _check(desk: Desk, publisher: Publisher, check: Check, files: dict[str, byte
     state = _state(desk)
     base = state.book_at(state.moment(desk.clock()))
     changed: tuple[Fault, ...] = ()
+    cases = None
     if checked.book is not None and base is not None:
-        old = publisher.library.book(base.fingerprint, base.archive)
-        changed = unsaid(old, publisher.library.files(base.archive), checked.book, files)
-    return documents.checked_document(checked, changed)
+        old, before = publisher.library.book(base.fingerprint, base.archive), publisher.library.files(base.archive)
+        changed = unsaid(old, before, checked.book, files)
+        cases = changes_of_cases(before, checked.results)
+    return documents.checked_document(checked, changed, cases)
 
 
 def _propose(desk: Desk, publisher: Publisher, key: Key, body: documents.ProposalBody) -> dict[str, object]:

@@ -17,6 +17,7 @@ from policy_engine.domain.instants import InstantError, format_instant, parse_in
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
+from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import Checked
 from policy_engine.service.disclosure import summary_shown
 from policy_engine.service.reviewing import Review, ReviewFile
@@ -237,14 +238,24 @@ def fault_document(fault: Fault) -> dict[str, object]:
     }
 
 
-def checked_document(checked: Checked, unsaid: tuple[Fault, ...]) -> dict[str, object]:
+def checked_document(
+    checked: Checked, unsaid: tuple[Fault, ...], cases: CaseChanges | None = None
+) -> dict[str, object]:
     """What a check found, with the faults of the step from the book in force."""
     faults = (*checked.faults, *unsaid)
     return {
         "ok": not faults and not checked.failed,
         "fingerprint": None if checked.book is None else checked.book.fingerprint,
         "faults": [fault_document(fault) for fault in faults],
-        "cases": {"passed": len(checked.results) - len(checked.failed), "failed": list(checked.failed)},
+        "cases": {
+            "passed": len(checked.results) - len(checked.failed),
+            "failed": list(checked.failed),
+            **(
+                {}
+                if cases is None
+                else {"removed": list(cases.removed), "changed": list(cases.changed), "added": list(cases.added)}
+            ),
+        },
     }
 
 

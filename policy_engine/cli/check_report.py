@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from policy_engine.cli.output import err, out
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.policy.case_changes import case_changes
+from policy_engine.policy.cases import case_files, read_case_files
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.reader import gather, read_book, read_folder
 from policy_engine.policy.rule_files import Progress as Told
@@ -45,10 +47,10 @@ def check_folder(folder: Path, against: Path | None) -> Report:
         if book is None or faults:
             notices = () if against is None else (f"not compared with {against}: the book cannot be read",)
             return Report(book=None, faults=tuple(sorted(faults)), notices=notices)
-        return Report(book=book, faults=()) if against is None else _compared(book, files, against)
+        return Report(book=book, faults=()) if against is None else _compared(book, files, folder, against)
 
 
-def _compared(book: Book, files: Mapping[str, bytes], against: Path) -> Report:
+def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> Report:
     try:
         old_files = read_folder(against)
         old = read_book(old_files, archived=True)
@@ -57,7 +59,18 @@ def _compared(book: Book, files: Mapping[str, bytes], against: Path) -> Report:
         return Report(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))
     before, after = (read_changelog(one.get(CHANGELOG), []) for one in (old_files, files))
     found = compare(old, book, before, after)
-    return Report(book=book, faults=tuple(sorted(found.faults)), notices=found.notices)
+    notices = (*found.notices, *_cases_notice(folder, against))
+    return Report(book=book, faults=tuple(sorted(found.faults)), notices=notices)
+
+
+def _cases_notice(folder: Path, against: Path) -> tuple[str, ...]:
+    """What became of the worked examples; where one of the folders' cannot be read, that."""
+    try:
+        before, after = (read_case_files(case_files(one)) for one in (against, folder))
+    except FaultsError as error:
+        return (f"the worked examples are not compared: {next(iter(error.faults))}",)
+    changes = case_changes(before, after)
+    return (f"worked examples: {changes.text}",) if changes.removed or changes.changed or changes.added else ()
 
 
 def tell_report(report: Report) -> None:

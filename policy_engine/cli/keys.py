@@ -28,7 +28,10 @@ def create(
     role: Annotated[list[str] | None, typer.Option(help=f"Rights that go together: {', '.join(ROLES)}.")] = None,
     right: Annotated[list[str] | None, typer.Option(help="A single right; may be given several times.")] = None,
     gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases the key uses.")] = None,
-    person: Annotated[str | None, typer.Option(help="The person that the key is bound to.")] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="The person that the key is bound to: the id on file, or small letters and digits."),
+    ] = None,
     assertable: Annotated[list[str] | None, typer.Option(help="A property that the caller may assert.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -55,6 +58,8 @@ def create(
             person=person,
             assertable=assertable or (),
         )
+    for notice in made.notices:
+        err.print(f"note: {notice}", style="yellow", markup=False)
     if as_json:
         print_json({"id": made.key.id, "token": made.token, "rights": sorted(made.key.rights)})
     else:
@@ -84,11 +89,13 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
             ]
         )
         return
-    table = Table("id", "name", "rights", "gateway", "created", "revoked")
+    table = Table("id", "name", "rights", "gateway", "person", "created", "revoked")
     for key in keys:
         revoked = format_instant(key.revoked_at) if key.revoked_at else ""
         rights = ", ".join(sorted(key.rights))
-        table.add_row(key.id, key.name, rights, key.gateway or "", format_instant(key.created_at), revoked)
+        table.add_row(
+            key.id, key.name, rights, key.gateway or "", key.person or "", format_instant(key.created_at), revoked
+        )
     out.print(table)
 
 

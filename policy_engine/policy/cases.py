@@ -101,22 +101,52 @@ CASES: Final = "cases/"
 """The folder of the worked examples beside a book, with the slash."""
 
 
+LARGEST_CASES: Final = 64 * 1024 * 1024
+"""Bytes of all the case files of a folder together."""
+
+
 def case_files(folder: Path) -> dict[str, bytes]:
-    """The case files of a book's folder by their names relative to it. Raises `FaultsError`."""
-    return {f"{CASES}{name}": data for name, data in _read_folder(folder / CASES).items()}
+    """The case files of a book's folder by their names relative to it.
+
+    Raises `FaultsError` when a file cannot be read, there are too many bytes, or a link leads out of the folder.
+    """
+    return _gathered(folder / CASES, folder, CASES)
 
 
 def read_cases(folder: Path) -> list[Case]:
     """Every case of every YAML file in the folder, in the order of file names. Raises `FaultsError`."""
-    return read_case_files(_read_folder(folder))
+    return read_case_files(_gathered(folder, folder, ""))
 
 
-def _read_folder(folder: Path) -> dict[str, bytes]:
+def _gathered(place: Path, within: Path, prefix: str) -> dict[str, bytes]:
+    root = within.resolve()
+    files: dict[str, bytes] = {}
     faults: list[Fault] = []
-    refuse_stray_cases(folder, faults, of_book=False)
+    refuse_stray_cases(place, faults, of_book=False)
+    room = LARGEST_CASES
+    for path in sorted(place.glob(f"*{CASE_SUFFIX}")):
+        name = f"{prefix}{path.name}"
+        try:
+            if not path.resolve().is_relative_to(root):
+                message = "the file is a link that leads out of the folder"
+                faults.append(Fault(source=name, line=1, column=1, message=message, remedy="put the file itself there"))
+                continue
+            size = path.stat().st_size
+            if size > room:
+                message = f"the file has {size:,} bytes and there is room for {room:,}"
+                remedy = f"the case files of a folder have at most {LARGEST_CASES:,} bytes"
+                faults.append(Fault(source=name, line=1, column=1, message=message, remedy=remedy))
+                continue
+            room -= size
+            files[name] = path.read_bytes()
+        except (OSError, RuntimeError) as error:
+            reason = (getattr(error, "strerror", None) or "the link leads nowhere").lower()
+            message = f"the file cannot be read: {reason}"
+            remedy = "put a file there that the engine may read"
+            faults.append(Fault(source=name, line=1, column=1, message=message, remedy=remedy))
     if faults:
-        raise FaultsError(faults)
-    return {path.name: path.read_bytes() for path in sorted(folder.glob(f"*{CASE_SUFFIX}"))}
+        raise FaultsError(tuple(faults))
+    return files
 
 
 def read_case_files(files: Mapping[str, bytes]) -> list[Case]:

@@ -19,6 +19,7 @@ from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.analysis.report import diff_report
+from policy_engine.policy.case_changes import CaseChanges, case_changes
 from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_lists
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.judge import Judge
@@ -46,17 +47,18 @@ def assess(candidate: Candidate, *, library: Library, desk_log: DeskLog, roster:
     if book is None or checked.faults or checked.failed:
         fingerprint = "none" if book is None else book.fingerprint
         return Assessment(fingerprint=fingerprint, faults=checked.faults, failed_cases=checked.failed)
-    reports = [_check(book), _cases(checked.results)]
-    if candidate.base is not None:
-        before = library.files(candidate.base.archive)
-        old = library.book(candidate.base.fingerprint, candidate.base.archive)
-        if not candidate.rollback:
-            faults = unsaid(old, before, book, candidate.files)
-            if faults:
-                return Assessment(fingerprint=book.fingerprint, faults=faults)
-        reports.append(_diff(old, book, candidate))
-        records = desk_log.decisions_since(candidate.since)
-        reports.append(_impact(old, book, candidate, records, RecordedPast(desk_log, library), roster))
+    if candidate.base is None:
+        return Assessment(fingerprint=book.fingerprint, reports=(_check(book), _cases(checked.results, None)))
+    before = library.files(candidate.base.archive)
+    reports = [_check(book), _cases(checked.results, changes_of_cases(before, checked.results))]
+    old = library.book(candidate.base.fingerprint, candidate.base.archive)
+    if not candidate.rollback:
+        faults = unsaid(old, before, book, candidate.files)
+        if faults:
+            return Assessment(fingerprint=book.fingerprint, faults=faults)
+    reports.append(_diff(old, book, candidate))
+    records = desk_log.decisions_since(candidate.since)
+    reports.append(_impact(old, book, candidate, records, RecordedPast(desk_log, library), roster))
     return Assessment(fingerprint=book.fingerprint, reports=tuple(reports))
 
 
@@ -112,10 +114,23 @@ def _check(book: Book) -> ReportContent:
     )
 
 
-def _cases(results: tuple[CaseResult, ...]) -> ReportContent:
-    content = {"held": [result.case.id for result in results], "failed": []}
+def changes_of_cases(before: Mapping[str, bytes], results: Iterable[CaseResult]) -> CaseChanges | None:
+    """What became of the worked examples of the files before; `None` where those cannot be read any more."""
+    try:
+        old = read_case_files({name: data for name, data in before.items() if name.startswith(CASES)})
+    except FaultsError:
+        return None
+    return case_changes(old, (result.case for result in results))
+
+
+def _cases(results: tuple[CaseResult, ...], changes: CaseChanges | None) -> ReportContent:
+    content: dict[str, object] = {"held": [result.case.id for result in results], "failed": []}
+    told = "there are none that they could be compared with"
+    if changes is not None:
+        content |= {"removed": changes.removed, "changed": changes.changed, "added": changes.added}
+        told = changes.text
     return ReportContent(
-        name="cases", content=_encoder.encode(content), summary=f"{len(results)} worked examples, all hold"
+        name="cases", content=_encoder.encode(content), summary=f"{len(results)} worked examples, all hold; {told}"
     )
 
 

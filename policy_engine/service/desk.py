@@ -14,6 +14,7 @@ from typing import Final
 from policy_engine.domain.changes import Actor, Event
 from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
 from policy_engine.domain.roster import RosterRows
+from policy_engine.domain.spelling import skeleton
 from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, PersonNeeded
 from policy_engine.service.standing import Ground, StandingView
 
@@ -74,7 +75,11 @@ class Desk:
 
 
 def person_of(actor: Actor) -> str:
-    """The natural person behind the key. Raises `PersonNeeded`."""
-    if actor.person is None:
+    """The natural person behind the key, by the skeleton of the name: spellings that look alike are one person.
+
+    Raises `PersonNeeded`.
+    """
+    person = skeleton(actor.person or "")
+    if not person:
         raise PersonNeeded("this needs a key that is bound to a person: `policy-engine keys create --person ID`")
-    return actor.person
+    return person

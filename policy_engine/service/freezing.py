@@ -75,11 +75,14 @@ def _refuse_unknown(scope: FreezeScope, ground: Ground, at: datetime) -> None:
     """A name that nothing has would freeze nothing, and nobody would notice."""
     findings = Findings(source=SOURCE)
     judge = ground.judge_at(at)
-    models = frozenset() if judge is None else frozenset(judge.book.tables.catalogue.entries)
+    entries = {} if judge is None else judge.book.tables.catalogue.entries
+    gateways = {key.gateway for key in ground.keys.values() if key.gateway is not None}
+    gateways |= {gateway for entry in entries.values() for gateway, _ in entry.aliases}
     for what, names, known in (
-        ("model in the catalogue", scope.models, models),
+        ("model in the catalogue", scope.models, frozenset(entries)),
         ("country code", scope.countries, frozenset(COUNTRIES)),
         ("organisation on file", scope.organisations, frozenset(ground.roster.organisations)),
+        ("gateway of a key in force or of the catalogue's aliases", scope.gateways, frozenset(gateways)),
     ):
         for name in names:
             if name not in known:

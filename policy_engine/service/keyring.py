@@ -19,6 +19,9 @@ from typing import Final, Protocol
 from policy_engine.domain.facts import ASSERTABLE
 from policy_engine.domain.ports import Key, Keys
 from policy_engine.domain.request import Caller
+from policy_engine.domain.spelling import PLAIN_ID, skeleton
+from policy_engine.formats.faults import one_of
+from policy_engine.formats.identifiers import identifier_fault, shown
 
 RIGHTS: Final = (
     "decide",
@@ -53,10 +56,11 @@ class KeyFault(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key just made; `token` is shown now and never again."""
+    """A key just made; `token` is shown now and never again. `notices` are what its maker may not have meant."""
 
     key: Key
     token: str
+    notices: tuple[str, ...] = ()
 
 
 class Unauthenticated(Exception):
@@ -141,8 +145,10 @@ class KeysAlone:
 class KeyRing:
     """Makes and revokes keys, and knows who asks."""
 
-    def __init__(self, keys: Keys, snapshots: Snapshots) -> None:
+    def __init__(self, keys: Keys, snapshots: Snapshots, people: Callable[[], frozenset[str]]) -> None:
+        """`people` are the ids of the people on file."""
         self._keys = keys
+        self._people = people
         self._snapshots = snapshots
 
     def refresh(self) -> HasKeys:
@@ -168,10 +174,18 @@ class KeyRing:
         person: str | None = None,
         assertable: Iterable[str] = (),
     ) -> NewKey:
-        """Make and store a key. Raises `KeyFault` and `MembersUnavailable`."""
+        """Make and store a key.
+
+        The person is one on file, by the very spelling, or has an id of small letters, digits, dots, hyphens and
+        underscores that looks like nobody else's. Raises `KeyFault` and `MembersUnavailable`.
+        """
         wanted, properties = frozenset(rights), frozenset(assertable)
         _refuse_unknown("right", wanted, frozenset(RIGHTS))
         _refuse_unknown("assertable property", properties, ASSERTABLE)
+        known = self._keys.all()
+        if person is not None:
+            _refuse_person(person, self._people(), {key.person for key in known if key.person is not None})
+        notices = () if gateway is None else _gateway_notices(gateway, {key.gateway for key in known if key.gateway})
         key_id, secret = random_hex(6), random_hex(32)
         key = Key(
             id=key_id,
@@ -185,7 +199,7 @@ class KeyRing:
             revoked_at=None,
         )
         self._keys.add(key)
-        return NewKey(key=key, token=f"pe_{key_id}_{secret}")
+        return NewKey(key=key, token=f"pe_{key_id}_{secret}", notices=notices)
 
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a key at once; whether there was one to revoke. Raises `MembersUnavailable`."""
@@ -200,6 +214,34 @@ def _refuse_unknown(what: str, wanted: frozenset[str], known: frozenset[str]) ->
     unknown = sorted(wanted - known)
     if unknown:
         raise KeyFault(f"`{unknown[0]}` is no {what}; known are {', '.join(sorted(known))}")
+
+
+def _refuse_person(person: str, on_file: frozenset[str], with_keys: set[str]) -> None:
+    """A spelling that somebody could take for another person's would let one person count as two."""
+    looks = skeleton(person)
+    if person not in on_file and PLAIN_ID.fullmatch(person) is None:
+        near = sorted(name for name in on_file | with_keys if looks and skeleton(name) == looks)
+        meant = f"did you mean `{near[0]}`? " if near else ""
+        raise KeyFault(
+            f"`{shown(person)}` is no person on file: {meant}write the id as it is on file, or a new one in small"
+            " letters, digits, dots, hyphens and underscores"
+        )
+    alike = sorted(name for name in on_file | with_keys if name != person and skeleton(name) == looks)
+    if alike:
+        raise KeyFault(
+            f"`{shown(person)}` can be taken for `{shown(alike[0])}`, which is on file: write that, or another"
+        )
+
+
+def _gateway_notices(gateway: str, with_keys: set[str]) -> tuple[str, ...]:
+    fault = identifier_fault(gateway)
+    if fault is not None or gateway != gateway.strip():
+        raise KeyFault(
+            f"the gateway `{shown(gateway)}` {fault or 'begins or ends with a blank'}: write it as it is meant"
+        )
+    if not with_keys or gateway in with_keys:
+        return ()
+    return (f"no other key is of the gateway `{gateway}`: {one_of(gateway, tuple(sorted(with_keys)))}",)
 
 
 def _hash(secret: str) -> str:

@@ -9,6 +9,8 @@ It uses no code of the service that made the pack. What it checks:
    was proposed and approved by two persons where it came by proposal;
 4. report.html is, byte for byte, the page that these records and changes give: it is drawn anew here.
 
+Before anything is unpacked it refuses a pack that is compressed, or whose files have more bytes than it has.
+
 Then it prints a line for each decision, out of its record. What the manifest says of the query, and by whom and when it
 was asked, is the word of whoever made the pack. Whoever alters a pack can alter this program in it too: run a copy that
 you trust, of another pack or of the release (its file policy_engine/service/pack_verifier.py).
@@ -119,6 +121,7 @@ def stands(entry: bytes, index: int, size: int, proof: list[bytes], root: bytes)
 
 def check(pack: zipfile.ZipFile, trusted: list[str]) -> tuple[list[str], int, list[tuple[str, int, bytes]]]:
     """A line for each record, how many changes, and the trees. Raises ValueError for what is wrong."""
+    require_stored(pack)
     names = [name for name in pack.namelist() if name != "manifest.json"]
     manifest = json.loads(pack.read("manifest.json"))
     if len(set(names)) != len(names) or sorted(names) != sorted(manifest["files"]):
@@ -155,6 +158,16 @@ def check(pack: zipfile.ZipFile, trusted: list[str]) -> tuple[list[str], int, li
     records = {name: json.loads(entry) for name, entry in entries.items() if name.startswith("records/")}
     lines = [line_of(number_in(name), record) for name, record in records.items()]
     return lines, len(entries) - len(records), list(trees.values())
+
+
+def require_stored(pack: zipfile.ZipFile) -> None:
+    """Raises ValueError for a pack that would unpack to more than it is: a small file that fills memory or disk."""
+    for one in pack.infolist():
+        if one.compress_type != zipfile.ZIP_STORED or one.compress_size != one.file_size:
+            raise ValueError(f"{one.filename!r} is compressed: a pack is made without, and nothing else is unpacked")
+    whole = sum(one.file_size for one in pack.infolist())
+    if whole > pack.start_dir:
+        raise ValueError(f"its files have {whole:,} bytes by its directory, and it has room for {pack.start_dir:,}")
 
 
 def own_id(name: str, entry: dict[str, Any]) -> str:

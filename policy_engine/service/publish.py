@@ -146,7 +146,7 @@ class Publisher:
                 raise NothingThere(f"there is no proposal {quoted(proposal)}")
             if held.approver is not None:
                 raise DeskConflict(f"proposal {quoted(proposal)} is approved already")
-            if held.author.person == person:
+            if person_of(held.author) == person:
                 raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(proposal)}; another person approves it")
             content = held.content
             now = ground.desk.moment(at)

@@ -106,6 +106,14 @@ class Members:
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
+    def people(self) -> frozenset[str]:
+        """The ids of the people on file, as far as anything was ever recorded of them."""
+        try:
+            with reading(self._engine) as reader:
+                return frozenset(reader.scalars(select(ROSTER["people"].c.id)))
+        except (SQLAlchemyError, NotDurable) as error:
+            raise MembersUnavailable(reason_of(error)) from error
+
     def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Imported:
         """Add what is new among the rows, all or nothing, and say which revision is in force afterwards.
 

@@ -80,7 +80,7 @@ def office(url: str) -> Iterator[Office]:
     engine = open_database(url)
     log = DecisionLog(engine)
     keys = Keys(engine)
-    ring = KeyRing(keys, KeysAlone(keys))
+    ring = KeyRing(keys, KeysAlone(keys), frozenset)
     indexer, index = Indexer(engine), DecisionIndex(engine)
     checkpoints: list[tuple[int, str]] = []
 

@@ -45,6 +45,15 @@ def egon(service: Service) -> Officer:
     return Officer(service, "egon")
 
 
+@pytest.mark.parametrize("names", [["mian"], ["main", "mian"], ["Main"], [""]])
+def test_a_gateway_that_nothing_has_is_refused_with_the_one_that_may_be_meant(dora: Officer, names: list[str]) -> None:
+    refused = dora.freeze(gateways=names)
+    assert refused.status_code in (400, 409, 422)
+    assert "gateway" in refused.text
+    assert "mian" not in names or "did you mean `main`" in refused.text
+    assert dora.get("/freezes").json() == {"freezes": []}
+
+
 @pytest.mark.parametrize(
     ("scope", "stopped", "beside"),
     [

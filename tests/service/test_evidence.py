@@ -337,6 +337,28 @@ def test_a_pack_in_which_anything_was_altered_fails_also_with_a_new_manifest(
     assert said.startswith("FAILED: ")
 
 
+def test_a_pack_that_would_unpack_to_more_than_it_is_is_not_unpacked(sealed: Sealed, tmp_path: Path) -> None:
+    name = sealed.decide()
+    sealed.seal()
+    files = files_of(packed(sealed, name)[0])
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as pack:
+        for one, data in {**files, "records/bomb.json": b" " * 2**24}.items():
+            pack.writestr(one, data)
+    code, said = verified(file.getvalue(), tmp_path)
+    assert (code, "is compressed" in said) == (1, True)
+    # The same file many times over in the directory: little to store, much to unpack.
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as pack:
+        for one, data in files.items():
+            pack.writestr(one, data)
+        again = pack.infolist()[0]
+        for _ in range(50_000):
+            pack.filelist.append(again)
+    code, said = verified(file.getvalue(), tmp_path)
+    assert (code, "bytes by its directory" in said) == (1, True)
+
+
 def test_a_record_with_its_receipt_under_the_name_of_another_one_is_refused(sealed: Sealed, tmp_path: Path) -> None:
     one, other = sealed.decide(), sealed.decide()
     sealed.seal()
