@@ -86,4 +86,4 @@ def test_a_case_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(FaultsError) as refused:
         read_cases(tmp_path)
-    assert {fault.source for fault in refused.value.faults} == {"loop.yaml", "folder.yaml"}
+    assert {Path(fault.source).name for fault in refused.value.faults} == {"loop.yaml", "folder.yaml"}
