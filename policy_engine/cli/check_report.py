@@ -18,6 +18,7 @@ from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.case_changes import case_changes
 from policy_engine.policy.cases import case_files, read_case_files
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
+from policy_engine.policy.idle import never_matching
 from policy_engine.policy.reader import gather, read_book, read_folder
 from policy_engine.policy.rule_files import Progress as Told
 
@@ -47,7 +48,8 @@ def check_folder(folder: Path, against: Path | None) -> Report:
         if book is None or faults:
             notices = () if against is None else (f"not compared with {against}: the book cannot be read",)
             return Report(book=None, faults=tuple(sorted(faults)), notices=notices)
-        return Report(book=book, faults=()) if against is None else _compared(book, files, folder, against)
+        report = Report(book=book, faults=()) if against is None else _compared(book, files, folder, against)
+        return replace(report, notices=(*_idle_notices(book), *report.notices))
 
 
 def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> Report:
@@ -61,6 +63,14 @@ def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Pat
     found = compare(old, book, before, after)
     notices = (*found.notices, *_cases_notice(folder, against))
     return Report(book=book, faults=tuple(sorted(found.faults)), notices=notices)
+
+
+def _idle_notices(book: Book) -> tuple[str, ...]:
+    return tuple(
+        f"rules/{row.regime}.csv, line {row.line}: the bar `{row.id}` can never match, so it bars nobody: mend what it"
+        " asks, or take it out"
+        for row in never_matching(book)
+    )
 
 
 def _cases_notice(folder: Path, against: Path) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from policy_engine.domain.rules import (
     FACETS,
     ROW_WORD,
     CodeRule,
+    Condition,
     Effect,
     Enforcement,
     Obligation,
@@ -33,6 +34,7 @@ from policy_engine.domain.rules import (
     Row,
     Term,
 )
+from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import Parsed, parse_codes, parse_interval, parse_obligations, parse_suspensions
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
@@ -414,10 +416,20 @@ class _RuleFile:
             )
         if not is_bar and row.hold:
             self.add(record, "hold", f"a `{row.effect}` opens no review", "only a `deny` holds: write `no`")
-        if row.effect is Effect.PERMIT and not any(facet.alternatives for facet in row.facets):
+        if row.effect is Effect.PERMIT and all(map(_asks_nothing, row.facets)):
             self.add(
                 record, "effect", "the row asks nothing, so it grants everything", "say what it grants, and to whom"
             )
+
+
+def _asks_nothing(facet: Condition) -> bool:
+    """Whether the facet holds for everybody: empty, or with a closed word and its contrary as ways of their own."""
+    alone = {(way[0].word, way[0].parameter, way[0].negated) for way in facet.alternatives if len(way) == 1}
+    return not facet.alternatives or any(
+        (word, parameter, not negated) in alone
+        for word, parameter, negated in alone
+        if VOCABULARY[word].reads != "open"
+    )
 
 
 def _check_circle(draft: _Draft, asking: Mapping[str, frozenset[str]]) -> None:

@@ -22,6 +22,7 @@ from policy_engine.policy.analysis.report import diff_report
 from policy_engine.policy.case_changes import CaseChanges, case_changes
 from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_lists
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
+from policy_engine.policy.idle import never_matching
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.names import lists_read
@@ -106,11 +107,19 @@ def unsaid(old: Book, before: Mapping[str, bytes], new: Book, files: Mapping[str
 
 def _check(book: Book) -> ReportContent:
     regimes = sorted({row.regime for row in book.rows})
-    content = {"fingerprint": book.fingerprint, "rows": len(book.rows), "regimes": regimes, "faults": []}
+    idle = [row.id for row in never_matching(book)]
+    content = {
+        "fingerprint": book.fingerprint,
+        "rows": len(book.rows),
+        "regimes": regimes,
+        "faults": [],
+        "never_match": idle,
+    }
+    warned = f"; bars that can never match: {', '.join(idle)}" if idle else ""
     return ReportContent(
         name="check",
         content=_encoder.encode(content),
-        summary=f"{len(book.rows)} rows of {len(regimes)} regimes, no fault",
+        summary=f"{len(book.rows)} rows of {len(regimes)} regimes, no fault{warned}",
     )
 
 

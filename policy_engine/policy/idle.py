@@ -1,0 +1,76 @@
+"""Rows of a book that can do nothing, found without asking about anybody.
+
+A bar can never match where its action and item fail for every model of the catalogue and for one in none, or where it
+asks for a closed fact and for its contrary at once; an open fact may be unknown, and then both leave the bar standing.
+What only the facts of people can tell, `policy analyse` finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from policy_engine.domain import logic
+from policy_engine.domain.facts import Party, derive
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.logic import Tri
+from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
+from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.rules import Book, Condition, Effect, Row
+from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition
+
+_AT: Final = parse_instant("2026-01-01T00:00:00Z")
+_NO_MODEL: Final = ""
+_GATES: Final = frozenset({"in-catalogue", "on-file"})
+
+
+def never_matching(book: Book) -> tuple[Row, ...]:
+    """The bars that can never match, by id."""
+    parties = list(_asked(book))
+    held: dict[tuple[Condition, ...], bool] = {}
+
+    def reaches(row: Row) -> bool:
+        asked = tuple(row.facet(facet) for facet in STATIC_FACETS)
+        gated = not row.words.isdisjoint(_GATES)
+        if asked not in held:
+            held[asked] = any(_may_hold(asked, party) for party in parties if party.question.entry is not None)
+        return held[asked] or (gated and any(_may_hold(asked, one) for one in parties if one.question.entry is None))
+
+    bars = (row for row in book.rows if row.effect is Effect.DENY)
+    return tuple(row for row in bars if _contradicts_itself(row) or not reaches(row))
+
+
+def _asked(book: Book) -> Iterator[Party]:
+    roster = Roster.as_known(RosterRows())
+    subject = Subject(type=SubjectType.PERSON, id="nobody")
+    for model in (*sorted(book.tables.catalogue.entries), _NO_MODEL):
+        for action in Action:
+            request = Request(subject=subject, model=model, action=action)
+            yield derive(request, roster, book, Caller(id=""), _AT).parties[0]
+
+
+def _may_hold(asked: tuple[Condition, ...], party: Party) -> bool:
+    return logic.all_of(answer_condition(condition, party) for condition in asked).value is not Tri.NO
+
+
+def _contradicts_itself(row: Row) -> bool:
+    """Whether every way of meeting some facet, or one beside the facets that have but one, asks for both."""
+    certain = {
+        (term.word, term.parameter, term.negated)
+        for facet in row.facets
+        if len(facet.alternatives) == 1
+        for term in facet.alternatives[0]
+        if VOCABULARY[term.word].reads != "open"
+    }
+    for facet in row.facets:
+        ways = [
+            {(term.word, term.parameter, term.negated) for term in way if VOCABULARY[term.word].reads != "open"}
+            for way in facet.alternatives
+        ]
+        if ways and all(_both(way | certain) for way in ways):
+            return True
+    return False
+
+
+def _both(terms: set[tuple[str, str, bool]]) -> bool:
+    return any((word, parameter, not negated) in terms for word, parameter, negated in terms)
