@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import socket
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
 import uvicorn
 
 from policy_engine.cli.demonstration import set_up, tell
-from policy_engine.cli.remote import Misused, RemoteSettings
+from policy_engine.cli.output import Exit, err
+from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.http.connections import Limits, guarded
 from policy_engine.wiring import Settings, configure_logging
@@ -52,14 +56,22 @@ def serve(
     settings = checked_settings() if demo else settings_with_database()
     configure_logging(settings.log_level)
     _require_files(settings.connections)
-    if demo:
-        tell(set_up(settings), f"http://{settings.host}:{settings.port}")
-    # The factory is named, not imported: one process builds the parts once, in the server's own process.
-    uvicorn.run(
+    with _listening(settings.host, settings.port) as listener:
+        base = f"http://{settings.host}:{listener.getsockname()[1]}"
+        if demo:
+            tell(set_up(settings), base)
+        server = _Server(_configured(settings), base=base)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    if not server.started:
+        raise typer.Exit(Exit.UNAVAILABLE)
+
+
+def _configured(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        # The factory is named, not imported: one process builds the parts once, in the server's own process.
         "policy_engine.api.app:from_environment",
         factory=True,
-        host=settings.host,
-        port=settings.port,
         http=guarded(
             Limits(
                 header_bytes=settings.header_bytes,
@@ -79,6 +91,36 @@ def serve(
         proxy_headers=False,
         server_header=False,
     )
+
+
+class _Server(uvicorn.Server):
+    """Says that it serves once it does, and not before."""
+
+    def __init__(self, config: uvicorn.Config, *, base: str) -> None:
+        super().__init__(config)
+        self._base = base
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            err.print(f"\nserving on {self._base}; stop with Ctrl-C", markup=False)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens, taken before anything else is done. Raises `ServiceUnavailable` where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "is taken by another program: stop that one, or choose another port with POLICY_ENGINE_PORT"
+        else:
+            reason = (error.strerror or type(error).__name__).lower()
+            why = f"cannot be listened on ({reason}): mend POLICY_ENGINE_HOST and POLICY_ENGINE_PORT"
+        raise ServiceUnavailable(f"port {port} of {host} {why}") from error
+
+
+_BACKLOG: Final = 2048
 
 
 serve.__doc__ = HELP

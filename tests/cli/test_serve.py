@@ -1,0 +1,75 @@
+"""`serve` says that it serves once it does, and what is wrong before it has done anything."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import Shell, shell  # noqa: F401  a fixture
+from tests.conftest import POLICIES
+
+
+def test_a_port_that_is_taken_is_said_before_anything_is_set_up(
+    shell: Shell,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("POLICY_ENGINE_PORT", str(port))
+        monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'new.db'}")
+        told = shell("serve", "--demo")
+
+    assert (told.code, told.out) == (4, "")
+    assert f"port {port} of 127.0.0.1 is taken by another program" in told.err
+    assert "POLICY_ENGINE_PORT" in told.err
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_an_address_that_this_machine_does_not_have_is_said_in_a_sentence(
+    shell: Shell,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POLICY_ENGINE_HOST", "192.0.2.1")
+
+    told = shell("serve")
+
+    assert told.code == 4
+    assert "of 192.0.2.1 cannot be listened on (" in told.err
+
+
+def test_who_reads_that_it_serves_is_answered_there(tmp_path: Path) -> None:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{tmp_path / 'demo.db'}",
+        "POLICY_ENGINE_LEDGER": str(tmp_path / "ledger"),
+        "POLICY_ENGINE_WITNESS": str(tmp_path / "witness"),
+        "POLICY_ENGINE_LOG_KEY": str(tmp_path / "log.key"),
+        "POLICY_ENGINE_POLICIES": str(POLICIES),
+        "POLICY_ENGINE_PORT": "0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "policy_engine.cli.main", "serve", "--demo"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        base = next(
+            found[1] for line in process.stderr if (found := re.search(r"serving on (http://\S+);", line)) is not None
+        )
+        with urllib.request.urlopen(f"{base}/livez") as answer:  # noqa: S310  the service of this test
+            assert answer.status == 200
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
