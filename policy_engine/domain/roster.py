@@ -475,6 +475,8 @@ class Roster:
     listings: Mapping[str, tuple[Listing, ...]]
     statements: Mapping[str, tuple[Statement, ...]]
     clusters: Mapping[str, tuple[ClusterReading, ...]]
+    papers: Mapping[str, tuple[Authorisation, ...]]
+    """The authorisations by their id, whoever holds them."""
     revision: int = 0
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
     """Room for results that follow from this roster alone (ownership); bounded by whoever uses it."""
@@ -509,6 +511,7 @@ class Roster:
             listings=_grouped(rows.listings, known_at, lambda row: row.party),
             statements=_grouped(rows.statements, known_at, lambda row: row.organisation),
             clusters=_grouped(rows.clusters, known_at, lambda row: row.id),
+            papers=_grouped(rows.authorisations, known_at, lambda row: row.id),
             revision=revision,
         )
 

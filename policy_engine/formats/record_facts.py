@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from policy_engine.domain.facts import Party
+from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.words import papers_on_file
 from policy_engine.domain.words.organisations import host_of
@@ -169,8 +170,8 @@ def _memberships(party: Party, asked: Asked) -> object:
     consortia = {parameter for word, parameter in asked if "memberships" in READS[word]}
     return [
         {"consortium": row.consortium, "status": row.status}
-        for row in rows
-        if row.consortium in consortia and row.valid.holds(party.question.at)
+        for row in memberships_in_force(rows, party.question.at)
+        if row.consortium in consortia
     ]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final, TypeVar
 
 from policy_engine.domain.changes import KeyRevoked
+from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Authorisation, Membership, MembershipStatus, Roster, RosterRows
+
+D = TypeVar("D", Authorisation, Membership)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +41,34 @@ def revocations_of(log: DeskLog, name: str) -> tuple[Revocation, ...]:
         if isinstance(change.event, KeyRevoked) and change.event.key == name
     ]
     rows = log.standing(held_revision=None, after_index=-1).rows or RosterRows()
+    found += _taken_back(name, rows)
     roster = Roster.as_known(rows)
-    papers = [row for held in roster.authorisations.values() for row in held if row.id == name]
-    found += _ended_papers(name, papers)
+    found += _ended_papers(name, roster.papers.get(name, ()))
     organisation, _, consortium = name.partition("/")
     memberships = [row for row in roster.memberships.get(organisation, ()) if consortium in ("", row.consortium)]
     found += _ended_memberships(memberships, rows.memberships)
     return tuple(sorted(found, key=lambda one: one.at))
+
+
+def _taken_back(name: str, rows: RosterRows) -> list[Revocation]:
+    """Rows that were never true, from the instant at which that was recorded."""
+    organisation, _, consortium = name.partition("/")
+    found = []
+    for paper in _latest(row for row in rows.authorisations if row.id == name):
+        if paper.retracted and paper.recorded_at is not None:
+            what = f"authorisation {name} of {paper.holder} retracted"
+            found.append(Revocation(what=what, at=paper.recorded_at, organisation=paper.holder))
+    for row in _latest(row for row in rows.memberships if row.organisation == organisation):
+        if row.retracted and row.status is MembershipStatus.ACTIVE and row.recorded_at is not None:
+            what = f"membership of {row.organisation} in {row.consortium} retracted"
+            if consortium in ("", row.consortium):
+                found.append(Revocation(what=what, at=row.recorded_at, organisation=row.organisation))
+    return found
+
+
+def _latest(rows: Iterable[D]) -> Iterable[D]:
+    """Of each key the row recorded last; rows on file are dated and come in the order of recording."""
+    return {row.key: row for row in sorted(rows, key=lambda row: row.recorded_at or _FIRST)}.values()
 
 
 def _ended_papers(name: str, rows: Iterable[Authorisation]) -> list[Revocation]:
@@ -58,26 +83,35 @@ def _ended_papers(name: str, rows: Iterable[Authorisation]) -> list[Revocation]:
     return found
 
 
-def _ended_memberships(rows: Iterable[Membership], recorded: Iterable[Membership]) -> list[Revocation]:
-    last: dict[str, Membership] = {}
+def _ended_memberships(rows: Iterable[Membership], recorded: Sequence[Membership]) -> list[Revocation]:
+    consortia: dict[str, list[Membership]] = {}
     for row in rows:
-        held = last.get(row.consortium)
-        if held is None or _begins_after(row, held):
-            last[row.consortium] = row
-    found = []
-    for consortium, row in last.items():
-        of = f"membership of {row.organisation} in {consortium}"
-        at, how = row.valid.end, "ended"
-        if row.status is MembershipStatus.SUSPENDED:
-            # A row that was in force and is corrected to suspended says since when only by when it was recorded.
-            was_active = any(
-                one.key == row.key and one.status is MembershipStatus.ACTIVE for one in recorded if one is not row
-            )
-            at, how = (row.recorded_at if was_active else row.valid.start) or row.valid.start, "suspended"
-        if at is not None:
-            found.append(Revocation(what=f"{of} {how}", at=at, organisation=row.organisation))
-    return found
+        consortia.setdefault(row.consortium, []).append(row)
+    ended = (_ended_membership(held, recorded) for held in consortia.values())
+    return [one for one in ended if one is not None]
 
 
-def _begins_after(row: Membership, other: Membership) -> bool:
-    return row.valid.start is not None and (other.valid.start is None or row.valid.start > other.valid.start)
+def _ended_membership(rows: Sequence[Membership], recorded: Sequence[Membership]) -> Revocation | None:
+    """Since when the membership is active no more, by the row that counts at each instant at which one begins or ends.
+
+    A row that was active and is corrected to suspended says since when only by when it was recorded.
+    """
+    edges = {edge for row in rows for edge in (row.valid.start, row.valid.end) if edge is not None}
+    active, since, how = False, None, "ended"
+    for edge in sorted({_FIRST, *edges}):
+        counting = next(iter(memberships_in_force(rows, edge)), None)
+        was, active = active, counting is not None and counting.status is MembershipStatus.ACTIVE
+        if counting is not None and counting.status is MembershipStatus.SUSPENDED and (was or since is None):
+            corrected = any(one.key == counting.key and one.status is MembershipStatus.ACTIVE for one in recorded)
+            since, how = counting.recorded_at if corrected else counting.valid.start, "suspended"
+        elif was and not active:
+            since, how = edge, "ended"
+    if active or since is None:
+        return None
+    row = rows[0]
+    return Revocation(
+        what=f"membership of {row.organisation} in {row.consortium} {how}", at=since, organisation=row.organisation
+    )
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
 
@@ -34,6 +34,7 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from policy_engine.domain.decision import Record
+from policy_engine.domain.in_force import paper_in_force
 from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
@@ -492,16 +493,11 @@ class _Places:
 
 
 def _in_force(papers: tuple[Authorisation, ...], at: datetime) -> Authorisation | None:
-    """Of the rows in force under one id the one recorded last, among several the one with the lowest cap."""
+    """The row under one id that counts, by the definition of whoever decided."""
     known = Roster.as_known(RosterRows(authorisations=papers)).authorisations.values()
-    return max(
-        (row for rows in known for row in rows if row.valid.holds(at)),
-        key=lambda row: (row.recorded_at or _FIRST, row.named_users is not None, -(row.named_users or 0)),
-        default=None,
-    )
+    return paper_in_force((row for rows in known for row in rows), at)
 
 
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _STALE: Final = Appended(outcome=Outcome.STALE)
 _CONFLICT: Final = Appended(outcome=Outcome.CONFLICT)
 _INSERT: Final = insert(decisions)

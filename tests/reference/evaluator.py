@@ -2096,8 +2096,9 @@ def glasswing_memberships(w: World, p: Party) -> list[Json]:
 
 
 def glasswing_member(w: World, p: Party) -> bool:
-    """A membership row is in force with status active."""
-    return any(row.get("status") == "active" and in_force(row, w.at) for row in glasswing_memberships(w, p))
+    """A membership row is in force, and every one in force has status active."""
+    rows = [row for row in glasswing_memberships(w, p) if in_force(row, w.at)]
+    return bool(rows) and all(row.get("status") == "active" for row in rows)
 
 
 def glasswing_membership(w: World, p: Party) -> Hit | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from policy_engine.domain import logic
 from policy_engine.domain.facts import UNFILED, Party, Role
+from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, earliest, format_instant, later
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.roster import (
@@ -120,31 +120,27 @@ def memberships(party: Party, consortium: str) -> tuple[Membership, ...]:
     return rows
 
 
-def in_force(rows: Iterable[Membership], at: datetime) -> list[Membership]:
-    return [row for row in rows if row.valid.holds(at)]
-
-
 def member(party: Party, parameter: str) -> Answer:
-    rows = in_force(memberships(party, parameter), party.question.at)
+    rows = memberships_in_force(memberships(party, parameter), party.question.at)
     active = any(row.status is MembershipStatus.ACTIVE for row in rows)
     return yes(("consortium", parameter)) if active else NO
 
 
 def membership_suspended(party: Party, parameter: str) -> Answer:
-    rows = in_force(memberships(party, parameter), party.question.at)
-    return known(bool(rows) and all(row.status is MembershipStatus.SUSPENDED for row in rows))
+    rows = memberships_in_force(memberships(party, parameter), party.question.at)
+    return known(any(row.status is MembershipStatus.SUSPENDED for row in rows))
 
 
 def membership_ended(party: Party, parameter: str) -> Answer:
     rows = memberships(party, parameter)
     at = party.question.at
-    return known(not in_force(rows, at) and any(row.valid.ended(at) for row in rows))
+    return known(not memberships_in_force(rows, at) and any(row.valid.ended(at) for row in rows))
 
 
 def membership_never(party: Party, parameter: str) -> Answer:
     rows = memberships(party, parameter)
     at = party.question.at
-    return known(not in_force(rows, at) and not any(row.valid.ended(at) for row in rows))
+    return known(not memberships_in_force(rows, at) and not any(row.valid.ended(at) for row in rows))
 
 
 def host_of(party: Party) -> Organisation | None:

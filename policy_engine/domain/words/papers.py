@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from policy_engine.domain.facts import Party, Role
+from policy_engine.domain.in_force import paper_in_force
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, known, yes
 from policy_engine.domain.roster import Authorisation, Person
@@ -41,14 +43,22 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
         for row in question.roster.authorisations.get(holder, ())
         if regime in ("any", row.regime) and row.kind.value in wanted and fits(party, row)
     ]
-    question.horizon.note(earliest((row.valid for row in fitting), at=question.at))
-    in_force = [row for row in fitting if row.valid.holds(question.at)]
+    rows = [row for name in dict.fromkeys(row.id for row in fitting) for row in question.roster.papers.get(name, ())]
+    question.horizon.note(earliest((row.valid for row in (*fitting, *rows)), at=question.at))
+    in_force = [row for row in fitting if row.valid.holds(question.at) and counts(party, row, fitting)]
     usable = tuple(row for row in in_force if has_place(party, row))
     return Papers(
         usable=usable,
         ended=tuple(row for row in fitting if row.valid.ended(question.at)),
         full=tuple(row for row in in_force if row not in usable),
     )
+
+
+def counts(party: Party, row: Authorisation, fitting: Collection[Authorisation]) -> bool:
+    """Whether the row is the one that counts of those in force under its id, every one of which must fit as it does."""
+    question = party.question
+    rows = [one for one in question.roster.papers.get(row.id, (row,)) if one.valid.holds(question.at)]
+    return paper_in_force(rows, question.at) == row and all(one in fitting for one in rows)
 
 
 def fits(party: Party, row: Authorisation) -> bool:
