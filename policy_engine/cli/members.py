@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +11,33 @@ import typer
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import lists_read
-from policy_engine.service.roster import export_members, import_members, rows_about, warn_of_tangles
+from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.roster import (
+    Change,
+    edit_members,
+    export_members,
+    import_members,
+    rows_about,
+    warn_of_tangles,
+)
 from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
+
+
+Actor = Annotated[str | None, typer.Option(help="Who, for the record; the login name when absent.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
+Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
+Begins = Annotated[
+    str | None, typer.Option("--begins", help="The `from` of the row meant, where several are about one thing.")
+]
+Name = Annotated[list[str], typer.Argument(help="What the row is about, such as ORGANISATION CONSORTIUM.")]
+KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")]
 
 
 @app.command("import")
@@ -23,10 +45,14 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="A membership file, YAML or JSON.", exists=True, dir_okay=False)],
     *,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "import",
-    actor: Annotated[str | None, typer.Option(help="Who, for the record; the login name when absent.")] = None,
+    actor: Actor = None,
+    dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing."""
+    """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing.
+
+    What a row leaves out stays as it is on file. The state of what changed is told afterwards.
+    """
     settings, at = settings_with_database(), system_clock()
     lists = lists_read(book_in_force(settings, at))
     with open_members(settings) as members:
@@ -38,14 +64,162 @@ def import_file(
             actor=actor or getpass.getuser(),
             reason=reason,
             at=at,
+            dry_run=dry_run,
         )
         warnings = warn_of_tangles(members)
     for warning in warnings:
         err.print(warning, markup=False)
+    _tell(change, as_json=as_json)
+
+
+def _tell(change: Change, *, as_json: bool) -> None:
     if as_json:
-        print_json({"revision": change.revision, "added": change.added})
-    else:
-        out.print(f"{change.added} rows added; the membership is at revision {change.revision}")
+        told = {"revision": change.revision, "added": change.added, "state": list(change.state)}
+        print_json(told | ({"dry_run": True} if change.dry_run else {}))
+        return
+    for line in change.state:
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(change.sentence(), markup=False)
+
+
+def _edit(edit: Edit, *, offline: bool, reason: str | None, dry_run: bool, as_json: bool) -> None:
+    if not offline:
+        err.print(
+            "a change of the members goes through the service with a person's key; to write to the database directly,"
+            " for set-up and repair, give --offline and --reason",
+            markup=False,
+        )
+        raise typer.Exit(Exit.USAGE)
+    if not (reason or "").strip():
+        err.print("--offline needs --reason TEXT: why this is written past the service, for the record", markup=False)
+        raise typer.Exit(Exit.USAGE)
+    settings, at = settings_with_database(), system_clock()
+    lists = lists_read(book_in_force(settings, at))
+    with open_members(settings) as members:
+        try:
+            change = edit_members(
+                members, edit, lists=lists, actor=getpass.getuser(), reason=reason or "", at=at, dry_run=dry_run
+            )
+        except EditFault as error:
+            err.print(str(error), markup=False, soft_wrap=True)
+            raise typer.Exit(Exit.FAILED) from error
+    _tell(change, as_json=as_json)
+
+
+def _instant(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return parse_instant(text)
+    except InstantError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+@app.command()
+def suspend(
+    organisation: Annotated[str, typer.Argument(help="The member.")],
+    consortium: Annotated[str, typer.Argument(help="Its consortium.")],
+    *,
+    start: Annotated[str, typer.Option("--from", help="Since when it is suspended.")],
+    offline: Offline = False,
+    reason: Why = None,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Suspend a member: its active row ends at the instant, and a suspended one begins there."""
+    edit = Edit(
+        action=EditAction.SUSPEND,
+        kind="membership",
+        name=(organisation, consortium),
+        at=_instant(start, "--from"),
+    )
+    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def resume(
+    organisation: Annotated[str, typer.Argument(help="The member.")],
+    consortium: Annotated[str, typer.Argument(help="Its consortium.")],
+    *,
+    start: Annotated[str, typer.Option("--from", help="Since when it is active again.")],
+    offline: Offline = False,
+    reason: Why = None,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """End the suspension of a member: its suspended row ends at the instant, and an active one begins there."""
+    edit = Edit(
+        action=EditAction.RESUME,
+        kind="membership",
+        name=(organisation, consortium),
+        at=_instant(start, "--from"),
+    )
+    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def end(
+    kind: KindWord,
+    name: Name,
+    *,
+    to: Annotated[str, typer.Option("--to", help="When it ends.")],
+    begins: Begins = None,
+    offline: Offline = False,
+    reason: Why = None,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """End a dated row, such as a membership or an employment, at an instant."""
+    edit = Edit(
+        action=EditAction.END,
+        kind=kind,
+        name=tuple(name),
+        at=_instant(to, "--to"),
+        begins=_instant(begins, "--begins"),
+    )
+    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def correct(
+    kind: KindWord,
+    name: Name,
+    *,
+    changes: Annotated[list[str], typer.Option("--set", help="FIELD=VALUE as in a membership file.")],
+    begins: Begins = None,
+    offline: Offline = False,
+    reason: Why = None,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Correct a row that was filed wrongly: it is taken back and filed with other values."""
+    pairs = [tuple(change.partition("=")[::2]) for change in changes if "=" in change]
+    if len(pairs) != len(changes):
+        raise typer.BadParameter("write FIELD=VALUE", param_hint="--set")
+    edit = Edit(
+        action=EditAction.CORRECT,
+        kind=kind,
+        name=tuple(name),
+        begins=_instant(begins, "--begins"),
+        changes=tuple((field, value) for field, value in pairs),
+    )
+    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def retract(
+    kind: KindWord,
+    name: Name,
+    *,
+    begins: Begins = None,
+    offline: Offline = False,
+    reason: Why = None,
+    dry_run: DryRun = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say that a row was never true: it counts no more from now on, and history keeps it."""
+    edit = Edit(action=EditAction.RETRACT, kind=kind, name=tuple(name), begins=_instant(begins, "--begins"))
+    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
@@ -63,13 +237,17 @@ def export(*, as_json: JsonFlag = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="The id of an organisation, a person or an account.")],
     *,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="As it was known at this instant; now when absent.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show everything on file about one id."""
+    """Show what is known about one id: null is unknown, [] is known: none, and rows with when they are true."""
     with open_members(settings_with_database()) as members:
-        text = rows_about(members, name)
+        text = rows_about(members, name, known_at=_instant(known_at, "--known-at"))
     if not text:
-        err.print(f"`{name}` is not on file", markup=False)
+        when = "" if known_at is None else f", as known at {known_at}"
+        err.print(f"`{name}` is not on file{when}", markup=False)
         raise typer.Exit(Exit.FAILED)
     if as_json:
         print_json(_jsonable(plain(read_document(text.encode(), "show"))))

@@ -484,7 +484,7 @@ class Roster:
     @staticmethod
     def as_known(rows: RosterRows, known_at: datetime | None = None, revision: int = 0) -> Roster:
         """The roster as it was known at `known_at`, or with everything that was ever recorded when `None`."""
-        people_entries = _latest(rows.people, known_at)
+        people_entries = latest_known(rows.people, known_at)
         employments = _grouped(rows.employments, known_at, lambda row: row.person)
         us_statuses = _grouped(rows.us_statuses, known_at, lambda row: row.person)
         citizenships = _grouped(rows.citizenships, known_at, lambda row: row.person)
@@ -500,10 +500,10 @@ class Roster:
             for entry in people_entries
         }
         return Roster(
-            organisations={row.id: row for row in _latest(rows.organisations, known_at)},
+            organisations={row.id: row for row in latest_known(rows.organisations, known_at)},
             people=people,
-            accounts={row.id: row for row in _latest(rows.accounts, known_at)},
-            consortia={row.id: row for row in _latest(rows.consortia, known_at)},
+            accounts={row.id: row for row in latest_known(rows.accounts, known_at)},
+            consortia={row.id: row for row in latest_known(rows.consortia, known_at)},
             memberships=_grouped(rows.memberships, known_at, lambda row: row.organisation),
             owners=_grouped(rows.stakes, known_at, lambda row: row.owned),
             authorisations=_grouped(rows.authorisations, known_at, lambda row: row.holder),
@@ -516,7 +516,7 @@ class Roster:
         )
 
 
-def _latest(rows: Iterable[R], known_at: datetime | None) -> list[R]:
+def latest_known(rows: Iterable[R], known_at: datetime | None) -> list[R]:
     """Of each key the row recorded last among those known at the instant, unless it is a retraction; an undated row is
     the oldest."""
     best: dict[Hashable, R] = {}
@@ -539,6 +539,6 @@ def _later(one: datetime | None, other: datetime | None) -> bool:
 def _grouped(rows: Iterable[R], known_at: datetime | None, of: Callable[[R], str]) -> dict[str, tuple[R, ...]]:
     """The known rows by owner, in an order that does not depend on the order of the file."""
     groups: defaultdict[str, list[R]] = defaultdict(list)
-    for row in _latest(rows, known_at):
+    for row in latest_known(rows, known_at):
         groups[of(row)].append(row)
     return {name: tuple(sorted(group, key=lambda row: repr(row.key))) for name, group in groups.items()}

@@ -10,9 +10,10 @@ clusters. Reading is all or nothing and reports every fault with its place.
 - An id that another row names must stand in the file or be on file already.
 - A correction repeats a row's key with a later `recorded_at`. Two rows with one key and one instant of recording are a
   fault: equal ones as much as different ones, since two equal shares of 20 % might have been meant to be 40 %.
-- Contradictions are refused: a person with two US statuses at once, a member both active and suspended, two
-  authorisations under one id at once, an interval that ends before it begins, an owner that owns itself. What counts
-  is what is known in the end, with corrections applied.
+- An import says nothing about what it leaves out (`membership_merge`).
+- Contradictions are refused: rows that overlap and say different things of one thing (`membership_overlaps`), an
+  interval that ends before it begins, an owner that owns itself. What counts is what is known in the end, with
+  corrections applied.
 - The shares in one organisation may add up to more than 100 %: registers overlap, and the ownership measures cope.
 """
 
@@ -20,11 +21,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
-from typing import Final, Generic, TypeVar
+from functools import partial
+from typing import Any, Final, Generic, TypeVar
 
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import (
@@ -48,7 +50,6 @@ from policy_engine.domain.roster import (
     PermanentResidency,
     PersonEntry,
     Recorded,
-    Roster,
     RosterRows,
     Sector,
     Stake,
@@ -60,6 +61,18 @@ from policy_engine.domain.roster import (
 from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.fields import Fields
+from policy_engine.formats.membership_merge import left_as_filed, taken_back
+from policy_engine.formats.membership_overlaps import (
+    AUTHORISATION,
+    EMPLOYMENT,
+    LISTING,
+    MEMBERSHIP,
+    STATEMENT,
+    US_STATUS,
+    Dated,
+    Thing,
+    find_overlaps,
+)
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.roster_mapping import RosterMapping
 from policy_engine.formats.roster_tables import read_tables
@@ -69,14 +82,12 @@ __all__ = ["NO_ROWS", "members_of", "read_member_tables", "read_members", "write
 NO_ROWS: Final = RosterRows()
 """Nothing on file."""
 
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _MAX_SCHEME: Final = 100
 _MAX_SEARCHES: Final = 20
 """Unknown ids for which a near one is looked for; each search looks at every id on file."""
 
 R = TypeVar("R", bound=Recorded)
-D = TypeVar("D", UsStatus, Membership, Authorisation)
+D = TypeVar("D", bound=Dated)
 
 
 def read_members(
@@ -191,6 +202,14 @@ _SECTION_OF: Final = {
     _CLUSTER: "clusters",
 }
 
+_ROWS_OF: Final = {
+    "employments": "employments",
+    "us_status": "us_statuses",
+    "citizenships": "citizenships",
+    "permanent_residencies": "permanent_residencies",
+}
+"""Where the rows of a person's list are, by its name in a file."""
+
 _INTERVAL: Final = ("from", "to")
 _ORGANISATION_FIELDS: Final = (
     "id",
@@ -263,6 +282,7 @@ class _Reading:
     clusters: _Sheet[ClusterReading] = field(default_factory=lambda: _Sheet(what="cluster"))
     ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     references: list[_Reference] = field(default_factory=list)
+    emptied: list[tuple[str, str, datetime | None, Node]] = field(default_factory=list)
 
     def read(self, node: Node) -> RosterRows:
         """Everything in the mapping; faults are in the findings."""
@@ -285,6 +305,8 @@ class _Reading:
             for name, read in sections.items():
                 for item in fields.items(name) or ():
                     read(item)
+        if self.undated_is_last:
+            self._merge()
         self._check()
         return RosterRows(
             organisations=tuple(self.organisations.rows),
@@ -458,6 +480,8 @@ class _Reading:
         for name, read in lists.items():
             for item in filed[name] or ():
                 read(item, row.id)
+            if filed[name] == ():
+                self.emptied.append((_ROWS_OF[name], row.id, row.recorded_at, node))
         if id_ is not None:
             self.people.add(row, node)
 
@@ -769,7 +793,7 @@ class _Reading:
         self._check_once(self.listings, self.existing.listings)
         self._check_once(self.statements, self.existing.statements)
         self._check_once(self.clusters, self.existing.clusters, _reading_of)
-        self._check_one_at_a_time()
+        self._check_overlaps()
 
     def _check_references(self) -> None:
         on_file: dict[str, set[str]] = {
@@ -824,44 +848,53 @@ class _Reading:
                 message = f"the {_called(sheet.what, row)} is on file with other values recorded at the same instant"
                 self.findings.add(place.line, place.column, message, "give the correction a later `recorded_at`")
 
-    def _check_one_at_a_time(self) -> None:
-        """No two US statuses of a person overlap, once every correction is applied.
+    def _check_overlaps(self) -> None:
+        """In a case file rows may overlap: the one that allows least counts, save for a person's US status."""
+        find = partial(self._overlaps, every=self.undated_is_last)
+        find(US_STATUS, self.us_statuses, self.existing.us_statuses, every=True)
+        find(MEMBERSHIP, self.memberships, self.existing.memberships)
+        find(AUTHORISATION, self.authorisations, self.existing.authorisations)
+        find(EMPLOYMENT, self.employments, self.existing.employments)
+        find(LISTING, self.listings, self.existing.listings)
+        find(STATEMENT, self.statements, self.existing.statements)
 
-        Memberships and authorisations may: an active row beside a suspended one is active, and every paper counts.
-        """
-        places: dict[int, Node] = {}
-        statuses = self._with_existing(self.us_statuses, self.existing.us_statuses, places)
-        known = Roster.as_known(
-            RosterRows(
-                people=tuple(PersonEntry(id=id_, us_status_filed=True) for id_ in {row.person for row in statuses}),
-                us_statuses=statuses,
+    def _overlaps(self, thing: Thing[D], sheet: _Sheet[D], existing: tuple[D, ...], *, every: bool) -> None:
+        if every:
+            find_overlaps(
+                thing, sheet.rows, sheet.places, existing, self.findings, undated_is_last=self.undated_is_last
             )
-        )
-        for person in known.people.values():
-            for status, clash in _clashes(person.us_statuses or (), lambda row: row.kind):
-                both = f"{quoted(status.kind)} and {quoted(clash.kind)}"
-                message = f"the person {quoted(person.id)} has two US statuses at once, {both}"
-                self._contradiction(places, status, clash, message)
 
-    def _with_existing(self, sheet: _Sheet[D], existing: tuple[D, ...], places: dict[int, Node]) -> tuple[D, ...]:
-        """The file's rows after those on file, undated ones dated; notes the place of each by the object's identity."""
-        rows: list[D] = []
-        for row, place in zip(sheet.rows, sheet.places, strict=True):
-            is_last = self.undated_is_last and row.recorded_at is None
-            rows.append(replace(row, recorded_at=_LAST) if is_last else row)
-            places[id(rows[-1])] = place
-        return existing + tuple(rows)
+    def _merge(self) -> None:
+        """What the file leaves out stays as it is on file, and an empty list takes back what is there."""
+        for name, sheet in self._sheets().items():
+            sheet.rows[:] = left_as_filed(sheet.rows, sheet.places, getattr(self.existing, name), self.findings)
+        for name, person, recorded_at, place in self.emptied:
+            sheet = self._sheets()[name]
+            if not any(row.person == person for row in sheet.rows):
+                for row in taken_back(
+                    (row for row in getattr(self.existing, name) if row.person == person), recorded_at
+                ):
+                    sheet.add(row, place)
 
-    def _contradiction(self, places: dict[int, Node], one: D, other: D, message: str) -> None:
-        """A fault at the later of the two places; none when both rows are on file, which no file can answer for."""
-        found = sorted(
-            (place for place in (places.get(id(one)), places.get(id(other))) if place is not None),
-            key=lambda place: (place.line, place.column),
-        )
-        if found:
-            where = f"the row of {self.findings.where(found[0].line)}" if len(found) > 1 else "the row on file"
-            remedy = f"end {where} with a `to` where this one begins, or remove this one"
-            self.findings.add(found[-1].line, found[-1].column, message, remedy)
+    def _sheets(self) -> dict[str, _Sheet[Any]]:
+        """The sheets by the names of their rows in `RosterRows`."""
+        return {
+            "organisations": self.organisations,
+            "people": self.people,
+            "employments": self.employments,
+            "us_statuses": self.us_statuses,
+            "citizenships": self.citizenships,
+            "permanent_residencies": self.residencies,
+            "accounts": self.accounts,
+            "consortia": self.consortia,
+            "memberships": self.memberships,
+            "stakes": self.stakes,
+            "authorisations": self.authorisations,
+            "draws": self.draws,
+            "listings": self.listings,
+            "statements": self.statements,
+            "clusters": self.clusters,
+        }
 
 
 def _retracted(fields: Fields) -> bool:
@@ -907,16 +940,3 @@ def _near_id(unknown: str, on_file: set[str]) -> str | None:
     """An id on file of nearly the same length that looks like the unknown one."""
     length = len(unknown)
     return near_miss(unknown, tuple(sorted(one for one in on_file if abs(len(one) - length) <= 2)))
-
-
-def _clashes(rows: Iterable[D], of: Callable[[D], Hashable]) -> Iterator[tuple[D, D]]:
-    """Rows that say different things of one instant: each with an earlier one that it overlaps."""
-    in_force: dict[Hashable, D] = {}
-    for row in sorted(rows, key=lambda row: row.valid.start or _FIRST):
-        start, said = row.valid.start or _FIRST, of(row)
-        in_force = {what: held for what, held in in_force.items() if (held.valid.end or _LAST) > start}
-        clash = next((held for what, held in in_force.items() if what != said), None)
-        if clash is not None:
-            yield clash, row
-        elif said not in in_force or (row.valid.end or _LAST) > (in_force[said].valid.end or _LAST):
-            in_force[said] = row

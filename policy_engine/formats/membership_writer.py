@@ -60,19 +60,20 @@ A = TypeVar(
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def write_members(rows: RosterRows, *, recorded: bool = True) -> str:
+def write_members(rows: RosterRows, *, recorded: bool = True, unknown: bool = False) -> str:
     """The rows as YAML 1.2 in the shape that `read_members` reads: one row on a line, in an order of their own.
 
     With `recorded` every row ever recorded is written with its `recorded_at`, so that reading the file gives the same
-    rows; without it only what is known in the end, undated. Raises `ValueError` when rows belong to a person's list
+    rows; without it only what is known in the end, undated. With `unknown` a person's list that was never filed is
+    written as null and not left out. Raises `ValueError` when rows belong to a person's list
     that was never filed, since the file has no shape for them.
     """
     if not recorded:
-        rows = _in_the_end(rows)
+        rows = in_the_end(rows)
     sections = {
         "organisations": [_organisation_line(row) for row in rows.organisations],
         "ownership": [_stake_line(row) for row in rows.stakes],
-        "people": _people_lines(rows),
+        "people": _people_lines(rows, unknown=unknown),
         "accounts": _lines(rows.accounts, _ACCOUNT),
         "consortia": [_consortium_line(row) for row in rows.consortia],
         "memberships": _lines(rows.memberships, _MEMBERSHIP),
@@ -88,9 +89,12 @@ def write_members(rows: RosterRows, *, recorded: bool = True) -> str:
     return "".join(written) or "{}\n"
 
 
-def _in_the_end(rows: RosterRows) -> RosterRows:
-    """What is known when every correction has been applied, without the instants of recording."""
-    known = Roster.as_known(rows)
+def in_the_end(rows: RosterRows, known_at: datetime | None = None) -> RosterRows:
+    """What is known at an instant, or when every correction has been applied, without the instants of recording.
+
+    Rows in a person's list that is unknown then are left out.
+    """
+    known = Roster.as_known(rows, known_at)
     people = tuple(known.people.values())
     return RosterRows(
         organisations=_undated(known.organisations.values()),
@@ -232,7 +236,7 @@ def _stake_line(row: Stake) -> str:
     return _line(row, *parties, ("percent", percent), *_interval(row.valid), evidence)
 
 
-def _people_lines(rows: RosterRows) -> list[str]:
+def _people_lines(rows: RosterRows, *, unknown: bool) -> list[str]:
     """A line for each entry; a list's rows stand under the first entry of the person that files the list."""
     entries = sorted(rows.people, key=lambda entry: (entry.id, entry.recorded_at or _FIRST))
     employments = _by_person((row.person, _personal_line(row)) for row in rows.employments)
@@ -240,6 +244,7 @@ def _people_lines(rows: RosterRows) -> list[str]:
     citizenships = _by_person((row.person, _personal_line(row)) for row in rows.citizenships)
     residencies = _by_person((row.person, _personal_line(row)) for row in rows.permanent_residencies)
     written: list[str] = []
+    said: set[tuple[str, str]] = set()
     for entry in entries:
         pairs = [("id", _text(entry.id))]
         for name, filed, lines in (
@@ -250,6 +255,10 @@ def _people_lines(rows: RosterRows) -> list[str]:
         ):
             if filed:
                 pairs.append((name, f"[{', '.join(sorted(lines.pop(entry.id, ())))}]"))
+                said.add((entry.id, name))
+            elif unknown or (entry.id, name) in said:
+                # Left out, it would stay filed.
+                pairs.append((name, "null"))
         written.append(_line(entry, *pairs))
     unfiled = sorted({*employments, *us_statuses, *citizenships, *residencies})
     if unfiled:

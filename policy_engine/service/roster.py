@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields, replace
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from policy_engine.domain.ports import Imported, Members
-from policy_engine.domain.roster import PERSON_PREFIX
+from policy_engine.domain.ports import Members, Snapshot
+from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
 from policy_engine.domain.tangles import largest_tangles
 from policy_engine.formats.membership_file import read_members, write_members
+from policy_engine.formats.membership_writer import in_the_end
+from policy_engine.service.member_edits import Edit, rows_of_edit
+from policy_engine.service.member_report import state_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an import or an edit did, or would do: the revision in force after it, the rows that were new, and the
+    state of everything that they speak of, a line for each."""
+
+    revision: int
+    added: int
+    state: tuple[str, ...]
+    dry_run: bool = False
+
+    def sentence(self) -> str:
+        """In plain words."""
+        if not self.added:
+            return f"nothing new: what is on file at revision {self.revision} says so already"
+        of = "nothing was recorded; it would be" if self.dry_run else "the membership is at"
+        return f"{of} revision {self.revision}"
 
 
 def import_members(
@@ -22,15 +43,78 @@ def import_members(
     actor: str,
     reason: str,
     at: datetime,
-) -> Imported:
-    """Read a membership file and record what is new in it, all or nothing.
+    dry_run: bool = False,
+) -> Change:
+    """Read a membership file and record what is new in it, all or nothing; or say what that would do.
 
     `lists` are those that the rules read; a listing on any other one would bar nobody, and is a fault.
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
     """
-    rows = read_members(data, source, existing=members.snapshot().rows, lists=lists)
-    return members.record(rows, actor=actor, reason=reason, at=at)
+    snapshot = members.snapshot()
+    rows = read_members(data, source, existing=snapshot.rows, lists=lists)
+    return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
+
+
+def edit_members(
+    members: Members,
+    edit: Edit,
+    *,
+    lists: Collection[str],
+    actor: str,
+    reason: str,
+    at: datetime,
+    dry_run: bool = False,
+) -> Change:
+    """Change a row; what the edit closes and opens is recorded together.
+
+    Raises `EditFault`, `FaultsError` and `MembersUnavailable`; nothing is changed then.
+    """
+    snapshot = members.snapshot()
+    rows = rows_of_edit(edit, snapshot.rows, lists)
+    return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
+
+
+def _recorded(
+    members: Members, before: Snapshot, rows: RosterRows, *, actor: str, reason: str, at: datetime, dry_run: bool
+) -> Change:
+    if dry_run:
+        new = _new(before.rows, rows)
+        added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
+        after = RosterRows(
+            **{
+                kind.name: (*getattr(before.rows, kind.name), *(_last(row) for row in getattr(new, kind.name)))
+                for kind in fields(RosterRows)
+            }
+        )
+        revision = before.revision + (added > 0)
+        return Change(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
+    imported = members.record(rows, actor=actor, reason=reason, at=at)
+    state = state_after(members.snapshot().rows, _new(before.rows, rows)) if imported.added else []
+    return Change(revision=imported.revision, added=imported.added, state=tuple(state))
+
+
+def _new(on_file: RosterRows, rows: RosterRows) -> RosterRows:
+    """The rows that say something else than what is known in the end under their key."""
+    new = {}
+    for kind in fields(RosterRows):
+        given = getattr(rows, kind.name)
+        keys = {row.key for row in given}
+        held = {row.key: row for row in sorted(getattr(on_file, kind.name), key=_recording) if row.key in keys}
+        new[kind.name] = tuple(row for row in given if row.key not in held or not _same(row, held[row.key]))
+    return RosterRows(**new)
+
+
+def _same(row: Any, other: Any) -> bool:
+    return bool(replace(row, recorded_at=None) == replace(other, recorded_at=None))
+
+
+def _recording(row: Any) -> datetime:
+    return row.recorded_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _last(row: Any) -> Any:
+    return replace(row, recorded_at=row.recorded_at or datetime.max.replace(tzinfo=UTC))
 
 
 TANGLED: Final = 100
@@ -53,12 +137,13 @@ def export_members(members: Members) -> str:
     return write_members(members.snapshot().rows)
 
 
-def rows_about(members: Members, name: str) -> str:
-    """Every row that is about one id or points at it, and the people whom those rows name, as a membership file.
+def rows_about(members: Members, name: str, *, known_at: datetime | None = None) -> str:
+    """Every row, as known at an instant or in the end, that is about one id or points at it, and the people whom those
+    rows name, as a membership file: a person's list that was never filed is null, and `[]` is known: none.
 
     "" when there is none.
     """
-    rows = members.snapshot().rows
+    rows = in_the_end(members.snapshot().rows, known_at)
     names = {name, PERSON_PREFIX + name}
     chosen = {
         column.name: tuple(row for row in getattr(rows, column.name) if not names.isdisjoint(_names(row)))
@@ -67,8 +152,12 @@ def rows_about(members: Members, name: str) -> str:
     if not any(chosen.values()):
         return ""
     named = {person for kept in chosen.values() for row in kept if (person := getattr(row, "person", None)) is not None}
-    chosen["people"] = tuple(row for row in rows.people if row.id == name or row.id in named)
-    return write_members(replace(rows, **chosen))
+    people = {name} | named
+    chosen["people"] = tuple(row for row in rows.people if row.id in people)
+    for personal in ("employments", "us_statuses", "citizenships", "permanent_residencies"):
+        # Whole lists, so that none reads as known: none.
+        chosen[personal] = tuple(row for row in getattr(rows, personal) if row.person in people)
+    return write_members(replace(rows, **chosen), unknown=True)
 
 
 _NAMING: Final = ("id", "person", "organisation", "owner", "owned", "party", "holder")

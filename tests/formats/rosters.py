@@ -46,7 +46,7 @@ from policy_engine.formats.fields import free_text_fault, name_fault
 
 R = TypeVar("R", bound=Recorded)
 T = TypeVar("T")
-D = TypeVar("D", UsStatus, Membership)
+D = TypeVar("D", UsStatus, Membership, Employment, Listing, Statement)
 
 TRICKY: Final = (
     *(
@@ -202,7 +202,7 @@ ROSTERS: Final = st.builds(
             valid=INTERVALS,
             recorded_at=RECORDED,
         )
-    ),
+    ).map(lambda rows: in_turn(rows, lambda row: (row.person, row.organisation, row.kind))),
     us_statuses=some(
         st.builds(UsStatus, person=PERSON, kind=st.sampled_from(UsStatusKind), valid=INTERVALS, recorded_at=RECORDED)
     ).map(lambda rows: in_turn(rows, lambda row: row.person)),
@@ -292,7 +292,7 @@ ROSTERS: Final = st.builds(
             valid=INTERVALS,
             recorded_at=RECORDED,
         )
-    ),
+    ).map(lambda rows: in_turn(rows, lambda row: (row.party, row.list, row.entry))),
     statements=some(
         st.builds(
             Statement,
@@ -301,7 +301,7 @@ ROSTERS: Final = st.builds(
             valid=INTERVALS,
             recorded_at=RECORDED,
         )
-    ),
+    ).map(lambda rows: in_turn(rows, lambda row: (row.organisation, row.kind))),
     clusters=st.tuples(
         *(
             st.builds(

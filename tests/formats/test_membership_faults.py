@@ -516,8 +516,10 @@ def test_a_person_has_one_us_status_at_a_time(first: tuple[str, str, str], secon
     (fault,) = faults_of("people:\n  - id: p\n    us_status:\n" + "\n".join(rows))
 
     assert (fault.line, fault.column) == (5, 9)
-    assert fault.message.startswith("the person `p` has two US statuses at once, ")
-    assert fault.remedy == "end the row of line 4 with a `to` where this one begins, or remove this one"
+    assert fault.message.startswith("the US status of `p` is ")
+    assert "(line 4)" in fault.message
+    assert "(line 5)" in fault.message
+    assert "`policy-engine members " in fault.remedy
 
 
 def test_a_new_us_status_needs_the_one_on_file_to_end() -> None:
@@ -525,24 +527,88 @@ def test_a_new_us_status_needs_the_one_on_file_to_end() -> None:
 
     (fault,) = faults_of(STATUS % ("none", "2026-06-01", "null"), on_file)
 
-    assert fault.message == "the person `p` has two US statuses at once, `citizen` and `none`"
-    assert fault.remedy == "end the row on file with a `to` where this one begins, or remove this one"
-
-
-def test_an_active_and_a_suspended_membership_may_stand_side_by_side() -> None:
-    member = "organisation: beta, consortium: glasswing"
-    rows = read(
-        f"{ON_FILE}memberships:\n- {{{member}, from: 2026-01-01, status: active}}\n"
-        f"- {{{member}, from: 2026-02-01, status: suspended}}\n"
+    assert fault.message == (
+        "the US status of `p` is citizen from 2020-01-01T00:00:00.000000Z (the row on file)"
+        " and also none from 2026-06-01T00:00:00.000000Z (line 1): of one instant only one can be true"
+    )
+    assert fault.remedy == (
+        "end the earlier first, with `to: 2026-06-01T00:00:00.000000Z` or"
+        " `policy-engine members end us-status p citizen --to 2026-06-01T00:00:00.000000Z`, or remove this one"
     )
 
-    assert len(rows.memberships) == 2
+
+MEMBER = "organisation: beta, consortium: glasswing"
 
 
-def test_one_id_may_name_two_papers_at_once() -> None:
-    rows = read(f"{ON_FILE}authorisations:\n- {{{PAPER}}}\n- {{{PAPER.replace('[m]', '[n]')}}}\n")
+@pytest.mark.parametrize(
+    ("section", "first", "second", "remedy"),
+    [
+        (
+            "memberships",
+            f"{MEMBER}, from: 2026-01-01, status: active",
+            f"{MEMBER}, from: 2026-02-01, status: suspended",
+            "`policy-engine members suspend beta glasswing --from 2026-02-01T00:00:00.000000Z`",
+        ),
+        (
+            "memberships",
+            f"{MEMBER}, from: 2026-01-01, to: 2026-03-01, status: suspended",
+            f"{MEMBER}, from: 2026-02-01, status: active",
+            "`policy-engine members resume beta glasswing --from 2026-02-01T00:00:00.000000Z`",
+        ),
+        (
+            "memberships",
+            f"{MEMBER}, from: 2026-01-01, status: active",
+            f"{MEMBER}, from: 2026-02-01, to: 2026-03-01, status: active",
+            "`policy-engine members end membership beta glasswing --to 2026-02-01T00:00:00.000000Z`",
+        ),
+        (
+            "authorisations",
+            f"{PAPER}, cap: {{named_users: 3}}",
+            f"{PAPER}, cap: {{named_users: 2}}",
+            "`policy-engine members correct authorisation D-1 --set FIELD=VALUE`",
+        ),
+        (
+            "listings",
+            "party: beta, list: EL, entry: A B, status: potential, from: 2026-01-01",
+            "party: beta, list: EL, entry: A B, status: cleared, cleared_version: x, from: 2026-02-01",
+            "`policy-engine members end listing beta EL 'A B' --to 2026-02-01T00:00:00.000000Z`",
+        ),
+        (
+            "statements",
+            "organisation: beta, kind: uvl, from: 2026-01-01, to: 2027-01-01",
+            "organisation: beta, kind: uvl, from: 2026-06-01",
+            "`policy-engine members end statement beta uvl --to 2026-06-01T00:00:00.000000Z`",
+        ),
+    ],
+)
+def test_rows_of_one_thing_that_overlap_are_refused_with_both_places_and_the_command_that_is_meant(
+    section: str, first: str, second: str, remedy: str
+) -> None:
+    on_file = read(ON_FILE)
 
-    assert len(rows.authorisations) == 2
+    (together,) = faults_of(f"{section}:\n- {{{first}}}\n- {{{second}}}\n", on_file)
+    (later,) = faults_of(f"{section}: [{{{second}}}]", read(f"{ON_FILE}{section}: [{{{first}}}]"))
+
+    assert (together.line, together.column) == (3, 3)
+    assert "(line 2)" in together.message
+    assert "(line 3)" in together.message
+    assert "(the row on file)" in later.message
+    assert remedy in together.remedy
+    assert remedy in later.remedy
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (f"{MEMBER}, to: 2026-02-01, status: active", f"{MEMBER}, from: 2026-02-01, status: suspended"),
+        (f"{MEMBER}, from: 2026-01-01, status: active", f"{MEMBER}, from: 2026-01-01, status: suspended"),
+        (f"{MEMBER}, from: 2026-01-01, status: active", f"{MEMBER}, from: 2026-01-01, status: active"),
+    ],
+)
+def test_rows_that_follow_or_replace_the_one_on_file_are_read(first: str, second: str) -> None:
+    on_file = read(f"{ON_FILE}memberships: [{{{first}}}]")
+
+    assert len(read(f"memberships: [{{{second}}}]", on_file).memberships) == 1
 
 
 def test_a_contradiction_that_is_wholly_on_file_is_no_fault_of_a_file_about_something_else() -> None:
@@ -616,7 +682,8 @@ def test_the_faults_of_a_case_stand_at_their_place_in_the_case() -> None:
 
 def test_in_a_case_an_undated_row_is_the_earliest_and_in_an_import_the_latest() -> None:
     text = (
-        "people: [{id: p, us_status: [{kind: citizen}, {kind: citizen, to: 2026-01-01, recorded_at: 2026-01-01}, "
+        "people: [{id: p, us_status: [{kind: citizen, to: null}, "
+        "{kind: citizen, to: 2026-01-01, recorded_at: 2026-01-01}, "
         "{kind: none, from: 2026-01-01}]}]"
     )
     faults: list[Fault] = []

@@ -1,0 +1,270 @@
+"""Changes of single rows of the members (suspend, resume, end, correct, retract): from what is on file to new rows.
+
+Nothing is recorded here, and nothing on file is changed: the rows that an edit makes are recorded like those of an
+import. `suspend` and `resume` close the row in force at an instant and open one of the other status there, up to where
+the closed one would have ended; `end` closes a row; `correct` takes a row back and files it with other values;
+`retract` says that a row was never true.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from policy_engine.domain.instants import Validity, format_instant
+from policy_engine.domain.roster import Membership, MembershipStatus, PersonEntry, Recorded, RosterRows, latest_known
+from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.faults import near_miss, one_of, quoted
+from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.membership_writer import write_members
+from policy_engine.formats.row_names import ROW_KINDS, RowKind, told_interval
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class EditAction(StrEnum):
+    """What is done with a row."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    END = "end"
+    CORRECT = "correct"
+    RETRACT = "retract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One change of a row.
+
+    `kind` is a word of `ROW_KINDS`, `name` what the row is about (later parts may be left out), `at` the instant of a
+    suspension, resumption or end, `begins` the `from` of the row where several are about one thing; `changes` are the
+    members of a correction with their values as they are written in a membership file.
+    """
+
+    action: EditAction
+    kind: str
+    name: tuple[str, ...]
+    at: datetime | None = None
+    begins: datetime | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+class EditFault(ValueError):
+    """The edit cannot be made of what is on file; the text says why and what to do."""
+
+
+def rows_of_edit(edit: Edit, on_file: RosterRows, lists: Collection[str]) -> RosterRows:
+    """The rows, undated, that make the edit; `lists` are those that the rules read.
+
+    Raises `EditFault` where the row is not there, is not the only one, or says so already, and `FaultsError` for a
+    corrected row that the reader of membership files refuses.
+    """
+    kind = ROW_KINDS.get(edit.kind)
+    if kind is None:
+        raise EditFault(f"there is no kind of rows {quoted(edit.kind)}; {one_of(edit.kind, tuple(ROW_KINDS))}")
+    match edit.action:
+        case EditAction.SUSPEND:
+            return _with_status(edit, kind, on_file, MembershipStatus.SUSPENDED)
+        case EditAction.RESUME:
+            return _with_status(edit, kind, on_file, MembershipStatus.ACTIVE)
+        case EditAction.END:
+            return _ended(edit, kind, on_file)
+        case EditAction.RETRACT:
+            return _retracted(edit, kind, on_file)
+        case EditAction.CORRECT:
+            return _corrected(edit, kind, on_file, lists)
+
+
+def _known(kind: RowKind, on_file: RosterRows) -> list[Recorded]:
+    return latest_known(getattr(on_file, kind.rows), None)
+
+
+def _found(edit: Edit, kind: RowKind, on_file: RosterRows) -> list[Recorded]:
+    """The rows that the edit names, as known in the end."""
+    if not 0 < len(edit.name) <= len(kind.fields):
+        raise EditFault(f"a row of kind {quoted(kind.word)} is named by {', '.join(kind.fields).upper()}")
+    known = _known(kind, on_file)
+    found = [row for row in known if kind.name_of(row)[: len(edit.name)] == edit.name]
+    if not found:
+        raise EditFault(_not_there(edit, kind, known))
+    if edit.begins is not None:
+        found = [row for row in found if _valid(row).start == edit.begins]
+        if not found:
+            raise EditFault(f"no {kind.word} of {_shown(edit.name)} begins at {format_instant(edit.begins)}")
+    return found
+
+
+def _not_there(edit: Edit, kind: RowKind, known: Sequence[Recorded]) -> str:
+    message = f"no {kind.word} of {_shown(edit.name)} is on file"
+    names = [kind.name_of(row)[: len(edit.name)] for row in known]
+    for place, part in enumerate(edit.name):
+        agreeing = {name[place] for name in names if name[:place] == edit.name[:place]}
+        if part not in agreeing:
+            near = near_miss(part, tuple(sorted(agreeing)))
+            hint = f"did you mean {quoted(near)}?" if near is not None else ""
+            return f"{message}: nothing has {quoted(part)} as its {kind.fields[place]}" + (f"; {hint}" if hint else "")
+    return message
+
+
+def _only(edit: Edit, kind: RowKind, found: Sequence[Recorded]) -> Recorded:
+    if len(found) > 1:
+        told = "; ".join(sorted(f"{' '.join(kind.name_of(row))} {_told(row)}" for row in found))
+        raise EditFault(
+            f"{len(found)} rows of kind {quoted(kind.word)} are about {_shown(edit.name)}: {told};"
+            " name the rest of its fields, or say which with --begins"
+        )
+    return found[0]
+
+
+def _with_status(edit: Edit, kind: RowKind, on_file: RosterRows, status: MembershipStatus) -> RosterRows:
+    at = _instant(edit)
+    if kind.word != "membership" or len(edit.name) != len(kind.fields):
+        raise EditFault(f"only a membership can be {status.value}: name an organisation and a consortium")
+    rows = [row for row in _found(edit, kind, on_file) if isinstance(row, Membership)]
+    held = [row for row in rows if row.valid.holds(at)]
+    of = f"{edit.name[0]} in {edit.name[1]}"
+    if not held:
+        told = "; ".join(sorted(f"{row.status} {told_interval(row)}" for row in rows))
+        raise EditFault(f"{of} is no member at {format_instant(at)}: on file is {told}")
+    changed = [row for row in held if row.status is not status]
+    if not changed:
+        raise EditFault(f"{of} is {status.value} at {format_instant(at)} already: {told_interval(held[0])}")
+    made: list[Membership] = [
+        _undated(replace(row, valid=Validity(start=row.valid.start, end=at)))
+        for row in changed
+        if row.valid.start != at
+    ]
+    if len(held) == len(changed):
+        longest = max(changed, key=lambda row: row.valid.end or _LAST)
+        made.append(_undated(replace(longest, status=status, valid=Validity(start=at, end=longest.valid.end))))
+    return RosterRows(memberships=tuple(made))
+
+
+def _ended(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
+    at = _instant(edit)
+    found = _found(edit, kind, on_file)
+    if not kind.dated:
+        raise EditFault(f"{quoted(kind.word)} rows have no interval; `retract` says that one was never true")
+    open_then = [row for row in found if _valid(row).end is None or not _valid(row).ended(at)]
+    if not open_then:
+        of = f"the {kind.word} of {_shown(edit.name)}"
+        raise EditFault(f"{of} has ended by {format_instant(at)} already: {_told(found[0])}")
+    row = _only(edit, kind, open_then)
+    start = _valid(row).start
+    if start is not None and at <= start:
+        raise EditFault(
+            f"the {kind.word} of {_shown(edit.name)} begins at {format_instant(start)} and cannot end at"
+            f" {format_instant(at)}; if it never was true, retract it"
+        )
+    return _rows(kind, _undated(_replaced(row, valid=Validity(start=start, end=at))))
+
+
+def _retracted(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
+    row = _only(edit, kind, _found(edit, kind, on_file))
+    naming = _naming(kind, kind.name_of(row)[0], on_file)
+    if naming:
+        raise EditFault(
+            f"{_shown(edit.name)} is named by {', '.join(naming)} on file; retract or end those first, since they would"
+            " point at nothing"
+        )
+    return _rows(kind, _undated(_replaced(row, retracted=True)))
+
+
+_NAMED_IN: Final = {
+    "organisation": ("organisation", "owner", "owned", "party", "holder"),
+    "person": ("person",),
+    "consortium": ("consortium",),
+    "authorisation": ("authorisation",),
+    "cluster": ("cluster",),
+}
+
+
+def _naming(kind: RowKind, name: str, on_file: RosterRows) -> list[str]:
+    """What names the row's id, as "2 employment rows"."""
+    told = []
+    for other in ROW_KINDS.values():
+        rows = [row for row in _known(other, on_file) if other.word != kind.word]
+        count = sum(any(getattr(row, column, None) == name for column in _NAMED_IN.get(kind.word, ())) for row in rows)
+        if count:
+            told.append(f"{count} {other.word} row{'s' if count > 1 else ''}")
+    return told
+
+
+def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, lists: Collection[str]) -> RosterRows:
+    if not edit.changes:
+        raise EditFault("a correction says what is right: --set FIELD=VALUE, as in a membership file")
+    row = _only(edit, kind, _found(edit, kind, on_file))
+    if kind.word == "person":
+        raise EditFault("what is filed of a person is corrected row by row, such as `correct citizenship alice FR`")
+    document = plain(read_document(write_members(_for_file(kind, _undated(row)), recorded=True).encode(), "the row"))
+    target = _row_in(document, kind)
+    for field, value in edit.changes:
+        target[field] = plain(read_document(value.encode() or b"null", f"--set {field}"))
+    others = tuple(one for one in getattr(on_file, kind.rows) if one.key != row.key)
+    existing = _replaced(on_file, **{kind.rows: others})
+    text = json.dumps(document, default=str, ensure_ascii=False)
+    read = read_members(text.encode(), "the corrected row", existing=existing, lists=lists)
+    (right,) = getattr(read, kind.rows)
+    if right == _undated(row):
+        raise EditFault(f"nothing changes: the {kind.word} of {_shown(edit.name)} says so already")
+    rows = (right,) if right.key == row.key else (_undated(_replaced(row, retracted=True)), right)
+    return _rows(kind, *rows)
+
+
+def _for_file(kind: RowKind, row: Any) -> RosterRows:
+    """The row as the only one of a file; a row of a person's list with the person around it."""
+    rows = _rows(kind, row)
+    filed = {
+        "employments": "employments_filed",
+        "us_statuses": "us_status_filed",
+        "citizenships": "citizenships_filed",
+        "permanent_residencies": "permanent_residencies_filed",
+    }.get(kind.rows)
+    if filed is None:
+        return rows
+    # Only the list of the row is in the file, so that the others stay as they are.
+    entry = _replaced(PersonEntry(id=row.person), **{filed: True})
+    return replace(rows, people=(entry,))
+
+
+def _row_in(document: Any, kind: RowKind) -> dict[str, Any]:
+    (rows,) = document.values()
+    (row,) = rows
+    lists = {"employment": "employments", "us-status": "us_status", "citizenship": "citizenships"}
+    name = lists.get(kind.word, "permanent_residencies" if kind.word == "residency" else None)
+    found: dict[str, Any] = row if name is None else row[name][0]
+    return found
+
+
+def _rows(kind: RowKind, *rows: Any) -> RosterRows:
+    return RosterRows(**{kind.rows: rows})
+
+
+def _undated(row: Any) -> Any:
+    return replace(row, recorded_at=None)
+
+
+def _replaced(row: Any, **changes: Any) -> Any:
+    return replace(row, **changes)
+
+
+def _valid(row: Any) -> Validity:
+    return getattr(row, "valid", None) or Validity()
+
+
+def _told(row: Recorded) -> str:
+    return told_interval(row) if hasattr(row, "valid") else ""
+
+
+def _shown(name: Sequence[str]) -> str:
+    return quoted(" ".join(name))
+
+
+def _instant(edit: Edit) -> datetime:
+    if edit.at is None:
+        raise EditFault(f"`{edit.action}` needs the instant: --{'to' if edit.action is EditAction.END else 'from'} T")
+    return edit.at

@@ -1,0 +1,100 @@
+"""What is on file after a change of the members, in plain words: one line for each thing that the change touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from policy_engine.domain.in_force import memberships_in_force
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
+from policy_engine.formats.membership_writer import row_text
+from policy_engine.formats.row_names import ROW_KINDS, RowKind
+
+LINES: Final = 20
+"""Things that are told one by one; the rest is counted by kind."""
+
+
+def state_after(rows: RosterRows, new: RosterRows) -> list[str]:
+    """The state of everything that the new rows speak of, where `rows` is everything on file with them."""
+    roster = Roster.as_known(rows)
+    lines: list[str] = []
+    untold: dict[str, int] = {}
+    for kind in ROW_KINDS.values():
+        touched = dict.fromkeys(kind.name_of(row) for row in getattr(new, kind.rows))
+        if not touched:
+            continue
+        known: dict[tuple[str, ...], list[Any]] = {}
+        for row in latest_known(getattr(rows, kind.rows), None):
+            known.setdefault(kind.name_of(row), []).append(row)
+        for name in touched:
+            if len(lines) >= LINES:
+                untold[kind.word] = untold.get(kind.word, 0) + 1
+            else:
+                lines += _told(kind, name, known.get(name, []), roster)
+    if untold:
+        lines.append("and more: " + ", ".join(f"{count:,} × {word}" for word, count in untold.items()))
+    return lines
+
+
+def _told(kind: RowKind, name: tuple[str, ...], rows: Sequence[Any], roster: Roster) -> list[str]:
+    if not rows:
+        return [f"{kind.word} {' '.join(name)}: not on file"]
+    if kind.word == "membership":
+        return [f"{membership_told(rows)}; {_reached(name[0], roster)}"]
+    return [row_text(row) for row in rows]
+
+
+def membership_told(rows: Sequence[Membership]) -> str:
+    """One membership over its whole time, by the row that counts at each instant at which one begins or ends."""
+    edges = sorted({edge for row in rows for edge in (row.valid.start, row.valid.end) if edge is not None})
+    spans: list[tuple[str, datetime | None, datetime | None]] = []
+    starts: list[datetime | None] = [None, *edges]
+    for start, end in zip(starts, [*edges, None], strict=True):
+        counting = memberships_in_force(rows, start) if start is not None else _before(rows)
+        if not counting:
+            continue
+        status = counting[0].status.value
+        if spans and spans[-1][0] == status and spans[-1][2] == start:
+            spans[-1] = (status, spans[-1][1], end)
+        else:
+            spans.append((status, start, end))
+    row = rows[0]
+    return f"{row.organisation} in {row.consortium}: " + ", ".join(_span(*span) for span in spans)
+
+
+def _before(rows: Iterable[Membership]) -> list[Membership]:
+    return sorted((row for row in rows if row.valid.start is None), key=lambda row: row.status, reverse=True)
+
+
+def _span(status: str, start: datetime | None, end: datetime | None) -> str:
+    if start is None:
+        return f"{status} until {_day(end)}" if end is not None else f"always {status}"
+    return f"{status} from {_day(start)}" if end is None else f"{status} {_day(start)} to {_day(end)}"
+
+
+def _day(instant: datetime | None) -> str:
+    if instant is None:
+        return "open"
+    text = instant.strftime("%Y-%m-%dT%H:%M:%SZ") if not instant.microsecond else instant.isoformat()
+    return text.removesuffix("T00:00:00Z")
+
+
+def _reached(organisation: str, roster: Roster) -> str:
+    """Who asks for the organisation: accounts, and people who ever worked for it and whose work has not ended."""
+    accounts = sum(row.organisation == organisation for row in roster.accounts.values())
+    people = sum(
+        any(row.organisation == organisation and _open(row.valid) for row in person.employments or ())
+        for person in roster.people.values()
+    )
+    told = [_counted(accounts, "account", "accounts"), _counted(people, "person", "people")]
+    return f"{told[0]} and {told[1]} {'is' if accounts + people == 1 else 'are'} affected"
+
+
+def _open(valid: Validity) -> bool:
+    return valid.end is None
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

@@ -1,0 +1,147 @@
+"""Changes of single rows: what is recorded for each, what is refused, and what is told afterwards."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.roster import Roster
+from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.roster import Change, edit_members, export_members, import_members, rows_about
+from policy_engine.store import migrate
+from policy_engine.store.database import open_database
+from policy_engine.store.members import Members
+from tests.conftest import POLICIES
+
+AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
+LISTS = ("EL", "SDN", "MEU", "UVL")
+ROSTER = (POLICIES / "demo" / "roster.yaml").read_bytes()
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> Members:
+    engine = open_database(f"sqlite:///{tmp_path / 'm.db'}")
+    migrate.upgrade(engine)
+    held = Members(engine)
+    import_members(held, ROSTER, "roster.yaml", lists=LISTS, actor="officer", reason="set-up", at=AT)
+    return held
+
+
+def edited(members: Members, action: str, kind: str, *name: str, hours: int = 1, **more: object) -> Change:
+    instants = {key: parse_instant(str(value)) for key, value in more.items() if key in ("at", "begins") and value}
+    changes = tuple(more.get("changes", ()))  # type: ignore[arg-type,var-annotated]  # pairs of texts
+    edit = Edit(action=EditAction(action), kind=kind, name=name, changes=changes, **instants)
+    at = AT + timedelta(hours=hours)
+    return edit_members(
+        members, edit, lists=LISTS, actor="officer", reason="test", at=at, dry_run=bool(more.get("dry_run"))
+    )
+
+
+def known(members: Members) -> Roster:
+    return Roster.as_known(members.snapshot().rows)
+
+
+def statuses(members: Members, at: str) -> list[str]:
+    rows = known(members).memberships["harbor-cyber"]
+    return [row.status.value for row in rows if row.valid.holds(parse_instant(at))]
+
+
+MEMBER = ("membership", "harbor-cyber", "glasswing")
+
+
+def test_a_member_is_suspended_and_resumed_and_the_state_is_told(members: Members) -> None:
+    suspended = edited(members, "suspend", *MEMBER, at="2026-11-30")
+    resumed = edited(members, "resume", *MEMBER, at="2026-12-05", hours=2)
+
+    assert suspended.state == (
+        "harbor-cyber in glasswing: active 2026-04-07 to 2026-11-30, suspended from 2026-11-30;"
+        " 3 accounts and 3 people are affected",
+    )
+    assert "suspended 2026-11-30 to 2026-12-05, active from 2026-12-05" in resumed.state[0]
+    assert [statuses(members, day) for day in ("2026-11-29", "2026-11-30", "2026-12-04", "2026-12-05")] == [
+        ["active"],
+        ["suspended"],
+        ["suspended"],
+        ["active"],
+    ]
+
+
+def test_a_suspension_from_the_very_begin_replaces_the_row(members: Members) -> None:
+    edited(members, "suspend", *MEMBER, at="2026-04-07")
+
+    assert statuses(members, "2026-06-01") == ["suspended"]
+
+
+def test_a_dry_run_tells_the_state_and_records_nothing(members: Members) -> None:
+    change = edited(members, "suspend", *MEMBER, at="2026-11-30", dry_run=True)
+
+    assert "suspended from 2026-11-30" in change.state[0]
+    assert change.sentence() == "nothing was recorded; it would be revision 2"
+    assert statuses(members, "2026-12-01") == ["active"]
+
+
+def test_a_row_ends_and_no_second_time(members: Members) -> None:
+    edited(members, "end", *MEMBER, at="2026-11-30")
+
+    assert statuses(members, "2026-11-30") == []
+    with pytest.raises(EditFault, match="has ended by 2026-12-01"):
+        edited(members, "end", *MEMBER, at="2026-12-01", hours=2)
+
+
+def test_a_retracted_row_was_never_true_and_is_known_as_ever_before(members: Members) -> None:
+    change = edited(members, "retract", "citizenship", "carol", "US")
+
+    assert change.state == ("citizenship carol US: not on file",)
+    assert known(members).people["carol"].citizenships == ()
+    assert "citizenships: []" in rows_about(members, "carol")
+    assert "citizenships: [{country: US" in rows_about(members, "carol", known_at=AT)
+
+
+def test_a_corrected_row_says_the_right_and_no_longer_the_wrong(members: Members) -> None:
+    edited(members, "correct", "citizenship", "carol", "US", changes=(("country", "CA"),))
+    edited(members, "correct", *MEMBER, changes=(("seats", "40"),), hours=2)
+
+    assert [row.country for row in known(members).people["carol"].citizenships or ()] == ["CA"]
+    assert [row.seats for row in known(members).memberships["harbor-cyber"]] == [40]
+
+
+@pytest.mark.parametrize(
+    ("action", "kind", "name", "at", "message"),
+    [
+        ("suspend", "membership", ("harbor-cybr", "glasswing"), "2026-12-01", "did you mean `harbor-cyber`"),
+        ("suspend", "membership", ("harbor-cyber", "glaswing"), "2026-12-01", "did you mean `glasswing`"),
+        ("suspend", "membership", ("harbor-cyber", "glasswing"), "2020-01-01", "is no member at 2020-01-01"),
+        ("resume", "membership", ("harbor-cyber", "glasswing"), "2026-12-01", "is active at 2026-12-01.* already"),
+        ("suspend", "employment", ("carol", "harbor-cyber"), "2026-12-01", "only a membership can be suspended"),
+        ("end", "membershp", ("harbor-cyber",), "2026-12-01", "did you mean `membership`"),
+        ("end", "membership", ("harbor-cyber",), "2026-04-07", "begins at 2026-04-07.* retract it"),
+        ("end", "person", ("carol",), "2026-12-01", "rows have no interval"),
+        ("retract", "organisation", ("harbor-cyber",), None, "is named by .*employment row"),
+        ("correct", "membership", ("harbor-cyber", "glasswing"), None, "--set FIELD=VALUE"),
+    ],
+)
+def test_what_cannot_be_done_is_told_and_nothing_is_recorded(
+    members: Members, action: str, kind: str, name: tuple[str, ...], at: str | None, message: str
+) -> None:
+    before = export_members(members)
+
+    with pytest.raises(EditFault, match=message):
+        edited(members, action, kind, *name, at=at)
+
+    assert export_members(members) == before
+
+
+def test_importing_a_file_twice_says_that_nothing_is_new(members: Members) -> None:
+    again = import_members(
+        members, ROSTER, "roster.yaml", lists=LISTS, actor="officer", reason="again", at=AT + timedelta(hours=1)
+    )
+
+    assert again.sentence() == "nothing new: what is on file at revision 1 says so already"
+    exported = export_members(members).encode()
+    assert (
+        import_members(members, exported, "x", lists=LISTS, actor="o", reason="r", at=AT + timedelta(hours=2)).added
+        == 0
+    )
