@@ -19,7 +19,7 @@ from tests.worlds import Read, World, world
 CATALOGUE = load(POLICIES / "catalogue.yaml")
 GROUPS = load(POLICIES / "country_groups.yaml")
 
-LIFTING_NOTES = {"EAR-AUTHORISATIONS", "ITAR-AUTHORISATIONS", "US-ORDER-LICENCES", "EAR-STA", "EAR-AIA"}
+LIFTING_NOTES = {"EAR-AUTHORISATIONS", "ITAR-AUTHORISATIONS", "US-ORDER-LICENCES", "EAR-STA", "EAR-STA-A6", "EAR-AIA"}
 """Notes that lift: the engine reports each that matches, the reference those that were consulted."""
 
 
@@ -71,11 +71,12 @@ def _comparable(missing: list[str], document: World) -> list[str]:
     """`missing`, less what the two read apart on purpose.
 
     Which shares of a chain of doubts are named is a matter of how far up one looks; that some are named is compared,
-    unless somebody's headquarters are unknown as well: then it is open whose shares would count.
+    unless somebody's headquarters or an owner's listing is unknown as well: then it is open whose shares would count.
     With an end user barred in any case the reference still asks for whom the subject acts.
     """
     names = {"ownership.share" if name.startswith("ownership.share:") else name for name in missing}
-    if "organisation.headquarters" in names:
+    names = {"listing" if name.startswith("listing:") else name for name in names}
+    if names & {"organisation.headquarters", "listing"}:
         names.discard("ownership.share")
     if "end_user" in document["request"]:
         names.discard("acting_for")

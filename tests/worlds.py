@@ -23,9 +23,32 @@ from policy_engine.formats.request_document import request_of
 
 World = dict[str, Any]
 
-COUNTRIES = ["US", "US", "US", "JP", "DE", "CN", "HK", "MO", "IR", "SY", "RU", "BY", "AE", "UA", "KR", "CA", None]
+COUNTRIES = [
+    "US",
+    "US",
+    "US",
+    "JP",
+    "DE",
+    "CN",
+    "HK",
+    "MO",
+    "IR",
+    "SY",
+    "RU",
+    "BY",
+    "AE",
+    "UA",
+    "KR",
+    "CA",
+    "GB",
+    "PR",
+    "SG",
+    "IN",
+    None,
+]
 INSTANTS = [
     "2025-05-01T10:00:00Z",
+    "2025-06-30T12:00:00Z",
     "2025-10-15T12:00:00Z",
     "2026-03-10T10:05:00Z",
     "2026-05-15T15:00:00Z",
@@ -35,7 +58,7 @@ INSTANTS = [
     "2026-06-13T15:00:00Z",
     "2026-06-27T15:00:00Z",
     "2026-06-30T22:00:00Z",
-    "2026-07-23T00:00:00Z",
+    "2026-07-10T04:00:00Z",
     "2026-11-10T04:59:59.999999Z",
     "2026-11-10T05:00:00Z",
     "2026-11-20T12:00:00Z",
@@ -55,8 +78,11 @@ MODELS = [
     "minimax-m2",
     "technology:4E001.a",
     "technology:4E001.c",
+    "technology:4E001.a-4A090",
     "techdata:usml",
     "weights:4E091",
+    "software",
+    "coded",
     "student",
     "derived",
     "nothing",
@@ -102,7 +128,7 @@ PERCENTS = ["0.5", "10", "20", "25", "30", "40", "49", "49.99", "50", "50.01", "
 
 FRIENDLY_COUNTRIES: Final = ["US", "US", "US", "JP", "DE", "KR", "CA"]
 FRIENDLY_CALLS: Final = [*(model for model in MODELS[:6] for _ in range(3)), "gpt-5.4", "llama-4", "student", "derived"]
-FRIENDLY_CUSTODY: Final = ["mythos-5", "opus-4.6", "gemini-4", "glm-5.2", "student", "derived", *MODELS[12:16]]
+FRIENDLY_CUSTODY: Final = ["mythos-5", "opus-4.6", "gemini-4", "glm-5.2", "student", "derived", *MODELS[12:18]]
 FRIENDLY_REGIMES: Final = {"mythos-5": "us-order", "fable-5": "us-order", "techdata:usml": "us-itar"}
 
 
@@ -357,7 +383,7 @@ def _listing(random: Random, parties: list[str], focus: str) -> dict[str, Any]:
     status = random.choice(["confirmed", "confirmed", "potential", "cleared"])
     return {
         "party": random.choice([focus, random.choice(parties)]),
-        "list": random.choice(["EL", "MEU", "UVL", "SDN", "SDN", "DPL"]),
+        "list": random.choice(["EL", "MEU", "UVL", "SDN", "SDN", "DPL", "DTC", "MIEU", "GOV-BLOCKED"]),
         "entry": random.choice(["an entry", "another entry"]),
         "entry_version": "2025-01-16",
         "reference": None,
@@ -400,6 +426,8 @@ def _catalogue(random: Random) -> dict[str, Any]:
                 {"teacher": "tutor", "synthetic_share": shares[1]},
             ],
         },
+        "software": {**base, "kind": "weights", "tier": None, "eccn": random.choice(["4D004", "EAR99", "9D001", None])},
+        "coded": {**base, "eccn": random.choice(["4D004", "4E091", "EAR99", "9D001"])},
         "derived": {
             **base,
             "lineage": [{"base": "teacher", "added_operations": random.choice([1.0e25, 2.5e25, 2.6e25, None])}],
@@ -434,10 +462,19 @@ def _request(random: Random, organisations: list[str], people: list[str], focus:
         "model": random.choice(MODELS),
         "action": random.choice(ACTIONS),
         "purpose": random.choice(
-            ["defensive_cybersecurity", "defensive_cybersecurity", "pentest_own_product", "military_end_use", None]
+            [
+                "defensive_cybersecurity",
+                "defensive_cybersecurity",
+                "pentest_own_product",
+                "military_end_use",
+                "military_intelligence_end_use",
+                "incident_response",
+                "software_design",
+                None,
+            ]
         ),
         "place": place,
-        "claims": {"exception": random.choice([None, None, "STA", "AIA", "TSR"])},
+        "claims": {"exception": random.choice([None, None, "STA", "STA", "AIA", "ACE", "TSR", "GL25"])},
     }
     if random.random() < 0.25:
         request["acting_for"] = random.choice([focus, random.choice(organisations)])

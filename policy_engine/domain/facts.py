@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from policy_engine.domain.catalogue import Entry
@@ -44,6 +44,25 @@ class Role(StrEnum):
     SUBJECT = "subject"
     END_USER = "end_user"
     HOST = "host"
+
+
+class Edition(IntEnum):
+    """Which meanings of the words a decision is made by.
+
+    Whatever is decided is decided by `LATEST`. A release that gives a word another meaning adds an edition, and a
+    replay makes an old record again by the edition that it was written under.
+    """
+
+    LISTED_NAMES = 0
+    """What is told of a person's listing repeats the text of the list's entry, which is a name."""
+    FIRST = 1
+    """What is told of a person's listing has the list, the version and the reference."""
+    DOUBTS = 2
+    """An undated citizenship, a potential listing of an owner, an end user that resells, two places that disagree and
+    the scope of a paper are doubts; the generator with the most operations is counted; each code has its sentence."""
+
+
+LATEST: Final = max(Edition)
 
 
 class AssertedValueError(ValueError):
@@ -81,8 +100,7 @@ class Question:
     a bar matched, and those that bar each party. `places` collects the free places of capped authorisations that were
     read, with how many of that authorisation were free. One in `set_aside`, or not in `only` where that is given, is
     read as taken by somebody else.
-    `names_listed_persons` has what is told of a person's listing repeat the text of the list's entry, which is a name:
-    records were written so once, and only a replay of one asks for it.
+    `edition` says by which meanings of the words it is judged: only a replay asks for another than the latest.
     """
 
     request: Request
@@ -98,7 +116,7 @@ class Question:
     enforced: frozenset[str] = frozenset()
     reached: tuple[Row, ...] = ()
     fault: str | None = None
-    names_listed_persons: bool = False
+    edition: Edition = LATEST
     matched_regimes: frozenset[str] = frozenset()
     barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
     places: dict[Draw, int] = field(default_factory=dict)
@@ -189,7 +207,7 @@ def derive(
     caller: Caller,
     at: datetime,
     *,
-    names_listed_persons: bool = False,
+    edition: Edition = LATEST,
 ) -> Question:
     """The question with its parties, as the roster has them at the instant; a contradiction on file is its `fault`.
 
@@ -203,7 +221,7 @@ def derive(
         roster=roster,
         book=book,
         horizon=Horizon(at),
-        names_listed_persons=names_listed_persons,
+        edition=edition,
     )
     conflicts: list[Conflict] = []
     ignored: list[str] = []

@@ -37,36 +37,68 @@ def status_at(person: Person, at: datetime) -> UsStatusKind | None:
 class DeemedCountries:
     """Where a release to the person is deemed to go, with the fact that each rests on.
 
-    More than one only when two facts begin at the same instant: the law names no order then, so each is judged.
+    More than one when two facts begin at the same instant: the law names no order then, so each is judged. More than
+    one, too, when a fact has no beginning: it could be the most recent one, and `undated` names what would tell. Each
+    of `cases` is then what the countries could come to, in positions of `countries`; else there is one case, of all.
     `missing` names what is not on file and could change the answer.
     """
 
     countries: tuple[str, ...]
     basis: tuple[str, ...]
     missing: tuple[str, ...]
+    undated: tuple[str, ...] = ()
+    cases: tuple[tuple[int, ...], ...] = ()
 
 
-def deemed_countries(person: Person, at: datetime) -> DeemedCountries:
-    """The most recent country of citizenship or permanent residency held at the instant (15 CFR 734.13(b))."""
+def deemed_countries(person: Person, at: datetime, *, undated_first: bool = False) -> DeemedCountries:
+    """The most recent country of citizenship or permanent residency held at the instant (15 CFR 734.13(b)).
+
+    With `undated_first`, which is how it was read once, what has no beginning is the oldest.
+    """
     missing: list[str] = []
     if not person.citizenships:
         missing.append("person.citizenships")
     if person.permanent_residencies is None:
         missing.append("person.permanent_residencies")
-    held: list[tuple[datetime, str, str]] = [
-        (row.valid.start or _BEGINNING, row.country, f"{name} of {row.country}")
+    held: list[tuple[datetime | None, str, str]] = [
+        (row.valid.start, row.country, f"{name} of {row.country}")
         for name, rows in (("citizenship", person.citizenships), ("residency", person.permanent_residencies))
         for row in rows or ()
         if row.valid.holds(at)
     ]
     if missing or not held:
         return DeemedCountries(countries=(), basis=(), missing=tuple(missing) or ("person.citizenships",))
-    latest = max(start for start, _, _ in held)
-    recent = sorted({(country, basis) for start, country, basis in held if start == latest})
+    if not undated_first and len({country for _, country, _ in held}) > 1 and any(row[0] is None for row in held):
+        return _undated(held)
+    latest = max(start or _BEGINNING for start, _, _ in held)
+    recent = sorted({(country, basis) for start, country, basis in held if (start or _BEGINNING) == latest})
     return DeemedCountries(
         countries=tuple(dict.fromkeys(country for country, _ in recent)),
         basis=tuple(basis for _, basis in recent),
         missing=(),
+    )
+
+
+def _undated(held: list[tuple[datetime | None, str, str]]) -> DeemedCountries:
+    """Every country that could be the most recent one: those without a beginning, and the latest of the others."""
+    dated = [row for row in held if row[0] is not None]
+    latest = max((start for start, _, _ in dated if start is not None), default=None)
+    open_ones = sorted({(country, basis) for start, country, basis in held if start is None})
+    recent = sorted({(country, basis) for start, country, basis in dated if start == latest})
+    candidates = [*open_ones, *recent]
+    cases: list[tuple[int, ...]] = [(place,) for place in range(len(open_ones))]
+    if recent:
+        cases.append(tuple(range(len(open_ones), len(candidates))))
+    names = {"citizenship": "person.citizenships", "residency": "person.permanent_residencies"}
+    return DeemedCountries(
+        countries=tuple(country for country, _ in candidates),
+        basis=tuple(
+            f"{basis}{'' if place >= len(open_ones) else ', since nobody knows when'}"
+            for place, (_, basis) in enumerate(candidates)
+        ),
+        missing=(),
+        undated=tuple(sorted({names[basis.partition(" ")[0]] for _, basis in open_ones})),
+        cases=tuple(cases),
     )
 
 

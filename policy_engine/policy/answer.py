@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from policy_engine.domain.catalogue import Entry, Tier
-from policy_engine.domain.facts import AssertedValueError, Question, derive
+from policy_engine.domain.facts import LATEST, AssertedValueError, Edition, Question, derive
 from policy_engine.domain.hypotheses import Inputs
 from policy_engine.domain.instants import later
 from policy_engine.domain.persons import ContradictionError
@@ -45,14 +45,15 @@ def answer(
     caller: Caller,
     at: datetime,
     *,
-    names_listed_persons: bool = False,
+    edition: Edition = LATEST,
 ) -> Answered:
     """Judge the request, and the models it may fall back to.
 
-    A contradiction on file is a deny with `ENGINE_FAULT`. `names_listed_persons` is for replays alone, see `Question`.
+    A contradiction on file is a deny with `ENGINE_FAULT`. Another `edition` than the latest is for replays
+    alone.
     Raises `AssertedValueError` for an assertion that no file could hold: that is the caller's mistake.
     """
-    question = derive(request, roster, judge.book, caller, at, names_listed_persons=names_listed_persons)
+    question = derive(request, roster, judge.book, caller, at, edition=edition)
     verdict = _judged(judge, question)
     others = _alternatives(judge, roster, request, caller, at, question)
     alternatives = tuple(name for name, _, allowed in others if allowed)
@@ -88,7 +89,7 @@ def _alternatives(
         entry = judge.book.tables.catalogue.find(name, caller.gateway)
         if entry is None or entry.id == own:
             continue
-        other = derive(replace(request, model=name), roster, judge.book, caller, at)
+        other = derive(replace(request, model=name), roster, judge.book, caller, at, edition=question.edition)
         judged.append((name, other, _judged(judge, other).allowed))
     return judged
 
@@ -97,7 +98,9 @@ def _remedies(judge: Judge, question: Question, alternatives: tuple[str, ...]) -
     def judged(inputs: Inputs) -> Judged | None:
         one = judge if inputs.book is judge.book else Judge(inputs.book)
         try:
-            other = derive(inputs.request, inputs.roster, inputs.book, question.caller, question.at)
+            other = derive(
+                inputs.request, inputs.roster, inputs.book, question.caller, question.at, edition=question.edition
+            )
             return other, one.verdict(other)
         except (AssertedValueError, ContradictionError, JudgingError):
             return None

@@ -26,7 +26,9 @@ Known = Collection[str] | None
 RULED: Final = tuple(regime for regime in REGIMES if regime != "engine")
 """The regimes that rows can have; the engine's own row stands in no file."""
 
-ECCN: Final = re.compile(r"[0-9][A-E][0-9]{3}(\.[a-z0-9]+)*|EAR99")
+ECCN: Final = re.compile(r"[0-9][A-E][0-9]{3}(\.[a-z0-9]+)*(-[0-9][A-E][0-9]{3})?|EAR99")
+"""`4E001.a-4A090` is what 4E001.a controls of things that 4A090 controls, where its columns are others."""
+
 _ECCN_OUT_OF_SHAPE: Final = re.compile(r"([0-9])([A-Ea-e])([0-9]{3})((?:\.[A-Za-z0-9]+)*)")
 LIST_CODE: Final = re.compile(r"[A-Z][A-Z0-9-]*")
 PURPOSE: Final = re.compile(r"[a-z][a-z0-9_]*")
@@ -67,8 +69,9 @@ def group_names(places: Places) -> dict[str, bool]:
 
 
 def eccn_names(tables: Tables) -> frozenset[str]:
-    """Every classification that the catalogue or a table of the parameters has."""
-    found = {entry.eccn for entry in tables.catalogue.entries.values() if entry.eccn is not None}
+    """Every classification that the catalogue or a table of the parameters has, and EAR99, which has no columns."""
+    found = {"EAR99"}
+    found |= {entry.eccn for entry in tables.catalogue.entries.values() if entry.eccn is not None}
     found.update(tables.eccn_columns)
     for test in tables.military.values():
         found.update(test.supplement_eccn)
@@ -230,6 +233,9 @@ _CHECKS: Final[Mapping[str, Check]] = {
     "itar-national": _each(_place),
     "established-in": _each(_place),
     "deemed-within": _each(_place),
+    "deemed-in": _each(_place),
+    "headquartered-in": _each(_place),
+    "ultimate-parent-in": _each(_place),
     "sector": _of("sector", _values(Sector)),
     "organisation": _shaped("organisation id", _ID, "alder-bank"),
     "gateway": _shaped("gateway id", _ID, "main"),

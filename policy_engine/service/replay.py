@@ -3,9 +3,9 @@
 The functions are those that decided it. What they need of the past is what the record names: the members at its
 revision, and the book, the freezes and the closed review cases under its control epoch.
 
-Records of before did not tell a person's listing as they do now: they repeated the entry of the list, a name. A record
-does not say how it was written, so it is made again in each of the two ways, and compared with the nearer one. Both
-follow from the same facts, and nothing but that text is different in them.
+Words had other meanings before, and a person's listing was told with its entry, a name. A record does not say by which
+edition it was written, so it is made again by each, the latest first, and compared with the nearest one. All of them
+follow from the same facts, and a record that any of them writes byte for byte is the one that was written.
 
 Nor did freezes and books count from their commit for a process whose clock ran behind. A record of then is made again
 as its own clock had it, where the other way does not come to its bytes.
@@ -25,7 +25,7 @@ import msgspec
 
 from policy_engine import ENGINE_VERSION
 from policy_engine.domain.decision import Decision
-from policy_engine.domain.facts import AssertedValueError, Party
+from policy_engine.domain.facts import LATEST, AssertedValueError, Edition, Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request
 from policy_engine.domain.reviews import with_reviews
@@ -169,8 +169,8 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
     closings = past.closings(record.control_epoch)
     until = past.until(record.control_epoch, record.decided_at)
 
-    def made(*, named: bool) -> tuple[Decision, tuple[Party, ...]]:
-        return _decided(record, request, judge, roster, closings, until, named=named)
+    def made(edition: Edition) -> tuple[Decision, tuple[Party, ...]]:
+        return _decided(record, request, judge, roster, closings, until, edition)
 
     try:
         _, again, differences = _nearest(body, made, lambda path: _of_engine(record, path))
@@ -237,11 +237,11 @@ def replay_now(record: RecordedDecision, body: bytes, roster: Roster, judge: Jud
     if request is None:
         return replace(known, obstacle=_NO_REQUEST)
 
-    def made(*, named: bool) -> tuple[Decision, tuple[Party, ...]]:
-        return _decided(record, request, judge, roster, {}, None, named=named)
+    def made(edition: Edition) -> tuple[Decision, tuple[Party, ...]]:
+        return _decided(record, request, judge, roster, {}, None, edition)
 
     try:
-        decision, _, differences = _nearest(body, made, _of_version)
+        decision, _, differences = _nearest(body, made, _of_version, answers_as_latest=True)
     except AssertedValueError as error:
         return replace(known, obstacle=f"the request is refused now: {error}")
     return replace(known, allowed_now=decision.verdict.allowed, differences=differences)
@@ -254,30 +254,41 @@ def _of_version(path: str) -> bool:
     return path in _OF_VERSION or path.endswith(".review")
 
 
-class _Made(Protocol):
-    """Decides again; `named` as records were written that repeat the entries of persons on lists."""
-
-    def __call__(self, *, named: bool) -> tuple[Decision, tuple[Party, ...]]: ...
-
-
 def _nearest(
-    body: bytes, made: _Made, passed_over: Callable[[str], bool]
+    body: bytes,
+    made: Callable[[Edition], tuple[Decision, tuple[Party, ...]]],
+    passed_over: Callable[[str], bool],
+    *,
+    answers_as_latest: bool = False,
 ) -> tuple[Decision, bytes, tuple[Difference, ...]]:
-    """The decision made again, its record, and what differs, in the way of writing in which the least does."""
+    """The decision made again, its record, and what differs, by the edition in which the least does.
 
-    def compared(*, named: bool) -> tuple[Decision, bytes, tuple[Difference, ...]]:
-        decision, parties = made(named=named)
+    With `answers_as_latest` only by one that allows and holds as the latest does: an older meaning must not hide what
+    the facts known now say.
+    """
+
+    def compared(edition: Edition) -> tuple[Decision, bytes, tuple[Difference, ...]]:
+        decision, parties = made(edition)
         again = encode_record(decision, parties, encode_answer(decision))
         if len(again) > MAX_RECORD_BYTES:
             decision = too_long(decision, len(again))
             again = encode_record_without_facts(decision, encode_answer(decision))
         return decision, again, tuple(one for one in _differences(body, again) if not passed_over(one.path))
 
-    written_now = compared(named=False)
-    if not written_now[2]:
-        return written_now
-    written_before = compared(named=True)
-    return written_before if len(written_before[2]) < len(written_now[2]) else written_now
+    nearest = compared(LATEST)
+    for edition in sorted(Edition, reverse=True)[1:]:
+        if not nearest[2]:
+            break
+        other = compared(edition)
+        if answers_as_latest and _answer(other[0]) != _answer(nearest[0]):
+            continue
+        if len(other[2]) < len(nearest[2]):
+            nearest = other
+    return nearest
+
+
+def _answer(decision: Decision) -> tuple[bool, bool]:
+    return decision.verdict.allowed, decision.verdict.hold
 
 
 def _decided(
@@ -287,8 +298,7 @@ def _decided(
     roster: Roster,
     closings: Mapping[str, int],
     until: datetime | None,
-    *,
-    named: bool,
+    edition: Edition,
 ) -> tuple[Decision, tuple[Party, ...]]:
     """The decision as `Decider` makes it. Raises `AssertedValueError`, which `Decider` refuses the request for."""
     at = record.decided_at
@@ -309,7 +319,7 @@ def _decided(
     if judge is None:
         return base, ()
     try:
-        answered = answer(judge, roster, request, record.caller, at, names_listed_persons=named)
+        answered = answer(judge, roster, request, record.caller, at, edition=edition)
     except AssertedValueError:
         raise
     except Exception as error:  # noqa: BLE001  whatever goes wrong inside the engine is a recorded deny

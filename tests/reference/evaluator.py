@@ -57,6 +57,8 @@ class Row:
     enforcement: str = field(default="enforced", kw_only=True)
     unless: tuple[str, ...] = field(default=(), kw_only=True)
     obligations: tuple[str, ...] = field(default=(), kw_only=True)
+    reports: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
+    """Obligations that hang on one code: (code, obligation)."""
 
 
 ORDER_BEGINS = "2026-06-12T21:21:00Z"
@@ -66,8 +68,13 @@ AFFILIATES_BEGIN = "2025-09-29T00:00:00-04:00"
 GLASSWING_BEGINS = "2026-04-07T00:00:00Z"
 TERMS_BEGIN = "2025-09-05T00:00:00Z"
 BAN_BEGINS = "2026-02-23T00:00:00Z"
+SYRIA_ENDS = "2025-07-01T04:00:00Z"
 KEEP_EAR = ("retain:15-cfr-762",)
 KEEP_OFAC = ("retain:31-cfr-501.601",)
+KEEP_ITAR = ("retain:22-cfr-122.5",)
+REJECTED = (("EMBARGOED_TERRITORY", "report:31-cfr-501.604"),)
+BLOCKED = ("retain:31-cfr-501.601", "report:31-cfr-501.603")
+EXCEPTIONS = ("EAR-STA", "EAR-STA-A6", "EAR-ACE")
 
 ALL_ROWS = (
     Row("ENGINE-NO-GRANT", "engine", "deny"),
@@ -83,15 +90,30 @@ ALL_ROWS = (
     Row("US-COM-2026-06-26", "us-order", "note", begins="2026-06-26T23:00:00Z", ends=ORDER_ENDS),
     Row("US-ORDER-LICENCES", "us-order", "note", begins=ORDER_BEGINS, ends=ORDER_ENDS),
     Row("ITAR-126.1", "us-itar", "deny", obligations=("retain:22-cfr-122.5",)),
+    Row("ITAR-126.1-D2", "us-itar", "deny", hold=True, unless=("ITAR-D2-RELEASE",), obligations=KEEP_ITAR),
+    Row("ITAR-D2-RELEASE", "us-itar", "note", obligations=KEEP_ITAR),
+    Row("AECA-DEBARRED", "us-itar", "deny", obligations=KEEP_ITAR),
     Row("ITAR-RELEASE", "us-itar", "deny", unless=("ITAR-AUTHORISATIONS",)),
     Row("ITAR-AUTHORISATIONS", "us-itar", "note", obligations=("retain:22-cfr-122.5",)),
     Row("US-PERSON-STATUS", "us-ear", "note"),
     Row("EAR-PUBLISHED", "us-ear", "note"),
     Row("EAR-PUBLISHED-UNDETERMINED", "us-ear", "deny", hold=True),
     Row("EAR-NLR", "us-ear", "note"),
-    Row("EAR-DEEMED-EXPORT", "us-ear", "deny", unless=("EAR-AUTHORISATIONS", "EAR-STA"), obligations=KEEP_EAR),
+    Row(
+        "EAR-DEEMED-EXPORT",
+        "us-ear",
+        "deny",
+        unless=("EAR-AUTHORISATIONS", *EXCEPTIONS, "EAR-CYBER-RESPONSE"),
+        obligations=KEEP_EAR,
+    ),
     Row("EAR-DEEMED-COUNTRY", "us-ear", "note"),
-    Row("EAR-CCL-COUNTRY", "us-ear", "deny", unless=("EAR-AUTHORISATIONS", "EAR-STA"), obligations=KEEP_EAR),
+    Row(
+        "EAR-CCL-COUNTRY",
+        "us-ear",
+        "deny",
+        unless=("EAR-AUTHORISATIONS", *EXCEPTIONS, "EAR-CYBER-RESPONSE"),
+        obligations=KEEP_EAR,
+    ),
     Row(
         "AI-DIFFUSION-4E091",
         "us-ear",
@@ -103,6 +125,9 @@ ALL_ROWS = (
     ),
     Row("AI-DIFFUSION-COUNT", "us-ear", "note", begins="2025-01-13T00:00:00Z"),
     Row("EAR-STA", "us-ear", "note", obligations=("retain:15-cfr-740.20(d)",)),
+    Row("EAR-STA-A6", "us-ear", "note", obligations=("retain:15-cfr-740.20(d)",)),
+    Row("EAR-ACE", "us-ear", "note", obligations=KEEP_EAR),
+    Row("EAR-CYBER-RESPONSE", "us-ear", "note"),
     Row("EAR-AIA", "us-ear", "note", begins="2025-01-13T00:00:00Z", obligations=("retain:15-cfr-762.2(b)(58)",)),
     Row("EAR-AUTHORISATIONS", "us-ear", "note", obligations=KEEP_EAR),
     Row("ENTITY-LIST", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
@@ -124,15 +149,30 @@ ALL_ROWS = (
         suspended=SUSPENSION_OF_AFFILIATES,
     ),
     Row("BIS-AFFILIATES-MINORITY", "us-ear", "note", begins=AFFILIATES_BEGIN),
+    Row("DENIED-PERSONS", "us-ear", "deny", obligations=KEEP_EAR),
+    Row("MIEU-744.22", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
+    Row("MIEU-LISTED", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
     Row("UVL-STATEMENT", "us-ear", "deny", unless=("statement uvl",), obligations=("retain:15-cfr-762.2(b)(52)",)),
     Row("MEU-744.21", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",)),
     Row("LIST-MATCH-REVIEW", "us-ear", "deny", hold=True),
     Row("LIST-MATCH-CLEARED", "us-ear", "note"),
-    Row("OFAC-EMBARGO", "us-ofac", "deny", obligations=("retain:31-cfr-501.601", "report:31-cfr-501.604")),
-    Row("OFAC-SYRIA", "us-ofac", "deny", ends="2025-06-30T04:00:00Z", obligations=KEEP_OFAC),
-    Row("OFAC-UA-REGIONS", "us-ofac", "deny", begins="2022-02-21T00:00:00Z", obligations=KEEP_OFAC),
-    Row("OFAC-SDN", "us-ofac", "deny", obligations=("retain:31-cfr-501.601", "report:31-cfr-501.603")),
-    Row("OFAC-50", "us-ofac", "deny", obligations=KEEP_OFAC),
+    Row("OFAC-EMBARGO", "us-ofac", "deny", obligations=KEEP_OFAC, reports=REJECTED),
+    Row(
+        "OFAC-SYRIA",
+        "us-ofac",
+        "deny",
+        ends=SYRIA_ENDS,
+        unless=("OFAC-GL-25",),
+        obligations=KEEP_OFAC,
+        reports=REJECTED,
+    ),
+    Row("OFAC-GL-25", "us-ofac", "note", begins="2025-05-23T04:00:00Z", ends=SYRIA_ENDS, obligations=KEEP_OFAC),
+    Row("OFAC-UA-REGIONS", "us-ofac", "deny", begins="2022-02-21T00:00:00Z", obligations=KEEP_OFAC, reports=REJECTED),
+    Row("OFAC-SDN", "us-ofac", "deny", obligations=BLOCKED),
+    Row("OFAC-GOV-BLOCKED", "us-ofac", "deny", obligations=BLOCKED),
+    Row("OFAC-MATCH-REVIEW", "us-ofac", "deny", hold=True),
+    Row("OFAC-RU-SERVICES", "us-ofac", "deny", begins="2024-09-12T04:00:00Z", obligations=KEEP_OFAC),
+    Row("OFAC-50", "us-ofac", "deny", obligations=BLOCKED),
     Row("OFAC-50-UNRESOLVED", "us-ofac", "deny", hold=True),
     Row("OFAC-50-MINORITY", "us-ofac", "note"),
     Row("VENDOR-REGION", "vendor", "deny", begins=TERMS_BEGIN),
@@ -198,11 +238,18 @@ US_PERSON_KINDS = (
 ORDERED_MODELS = ("mythos-5", "fable-5")
 ECCN_COLUMNS = {
     "4E001.a": ("NS1", "AT1"),
+    "4E001.a-4A090": ("RS-worldwide", "AT1"),
     "4E001.c": ("NS1", "AT1"),
     "4D004": ("NS1", "AT1"),
     "4E091": ("RS-worldwide", "AT1"),
 }
+NO_NS1 = {"AU", "CA", "GB", "US"}
 STA_ECCN = ("4E001.a", "4E001.c")
+STA_A6_ECCN = ("4E001.c",)
+ACE_ECCN = ("4E001.c", "4D004")
+CYBER_RESPONSE = ("vulnerability_disclosure", "incident_response")
+RUSSIAN_SERVICES = ("enterprise_software", "software_design", "it_consultancy")
+SERVED = ("infer", "embed", "fine_tune", "distill")
 MEU_ANY_ITEM = ("BY", "RU")
 MEU_SUPP2_COUNTRIES = ("MM", "KH", "CN", "NI", "VE")
 MEU_SUPP2_ECCN = ("4A994", "4D993", "4D994")
@@ -221,7 +268,8 @@ SIX_DIGITS = {
     "UA-14": ("283", "284", "285", "286", "287"),
     "UA-09": ("291", "292", "293", "294"),
 }
-SCREENED_LISTS = ("EL", "MEU", "UVL", "SDN")
+BLOCKED_LISTS = ("SDN", "GOV-BLOCKED")
+SCREENED_LISTS = ("EL", "MEU", "UVL", "DPL", "DTC", "MIEU", *BLOCKED_LISTS)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -780,6 +828,11 @@ def ear(w: World, country: str) -> str:
     return treated_as(w, "EAR", country)
 
 
+def at_home(w: World, country: str) -> bool:
+    """The United States, of which its territories are a part (15 CFR 772.1, 22 CFR 120.60)."""
+    return ear(w, country) == "US"
+
+
 def itar(w: World, country: str) -> str:
     """The country as the ITAR reads it."""
     return treated_as(w, "ITAR", country)
@@ -788,7 +841,7 @@ def itar(w: World, country: str) -> str:
 def subdivision_of_postcode(country: str, postcode: str) -> str:
     """The part of Ukraine that a postcode lies in by the prefixes of OFAC-UA-REGIONS; `elsewhere` for any other."""
     table: dict[str, tuple[str, ...]] = {}
-    if len(postcode) == 5 and country == "UA":
+    if len(postcode) == 5 and country in {"UA", "RU"}:
         table = FIVE_DIGITS
     if len(postcode) == 6 and country in {"UA", "RU"}:
         table = SIX_DIGITS
@@ -895,22 +948,32 @@ def us_status(w: World, p: Party) -> str:
     return "foreign" if kinds == {"none"} else "unknown"
 
 
-def entity_status(p: Party) -> str:
+def entity_status(w: World, p: Party) -> str:
     """`us`, `foreign` or `unknown` for the organisation acting; `none` when there is none."""
     if p.org is None:
         return "none"
     if p.org.incorporated is None:
         return "unknown"
-    return "us" if p.org.incorporated == "US" else "foreign"
+    return "us" if at_home(w, p.org.incorporated) else "foreign"
 
 
-def deemed_countries(w: World, p: Party) -> tuple[set[str], set[str]]:
-    """Where a release to the person is deemed to go: the latest of what is held now, and what is missing to say so.
+@dataclass(frozen=True, slots=True)
+class Deemed:
+    """Where a release to a person is deemed to go: in each of the `worlds` that the file leaves open, the countries.
 
-    Two that began at the same instant both count.
+    `missing` is what is not on file at all, `undated` what has no beginning although another country is on file.
     """
+
+    worlds: tuple[frozenset[str], ...] = ()
+    missing: frozenset[str] = frozenset()
+    undated: frozenset[str] = frozenset()
+
+
+def deemed_countries(w: World, p: Party) -> Deemed:
+    """The latest of what is held now. Two that began at the same instant both count; one that nobody dated may be the
+    latest, or any of the others may be."""
     if p.person is None:
-        return set(), {"person.citizenships", "person.permanent_residencies"}
+        return Deemed(missing=frozenset({"person.citizenships", "person.permanent_residencies"}))
     citizenships = p.person["citizenships"]
     residencies = p.person["permanent_residencies"]
     missing = set()
@@ -919,12 +982,22 @@ def deemed_countries(w: World, p: Party) -> tuple[set[str], set[str]]:
     if residencies is None:
         missing.add("person.permanent_residencies")
     if missing:
-        return set(), missing
-    held = [row for row in [*citizenships, *residencies] if in_force(row, w.at)]
+        return Deemed(missing=frozenset(missing))
+    kinds = (("person.citizenships", citizenships), ("person.permanent_residencies", residencies))
+    held = [(name, row) for name, rows in kinds for row in rows if in_force(row, w.at)]
     if not held:
-        return set(), {"person.citizenships"}
-    latest = max(begin(row) for row in held)
-    return {ear(w, row["country"]) for row in held if begin(row) == latest}, set()
+        return Deemed(missing=frozenset({"person.citizenships"}))
+    undated = [(name, row) for name, row in held if row.get("from") is None]
+    dated = [row for _, row in held if row.get("from") is not None]
+    several = len({row["country"] for _, row in held}) > 1
+    worlds = [frozenset({ear(w, row["country"])}) for _, row in undated]
+    if dated:
+        latest = max(begin(row) for row in dated)
+        worlds.append(frozenset(ear(w, row["country"]) for row in dated if begin(row) == latest))
+    return Deemed(
+        worlds=tuple(dict.fromkeys(worlds)),
+        undated=frozenset(name for name, _ in undated) if several else frozenset(),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -959,8 +1032,19 @@ def has_statement(w: World, org_id: str | None, kind: str) -> bool:
     return False
 
 
-def fits(w: World, row: Json, holders: set[str | None], regime: str | None, kinds: tuple[str, ...]) -> bool:
-    """An authorisation of this holder, regime and kind that names this model, action and country, at any time."""
+def is_for(p: Party, row: Json) -> bool:
+    """15 CFR 750.7(a)(3): a licence of an organisation is for its employees, and for itself. Who somebody is has to be
+    known."""
+    if row.get("kind") != "licence" or not p.natural:
+        return True
+    return p.employee
+
+
+def fits(w: World, p: Party, row: Json, holders: set[str | None], regime: str | None, kinds: tuple[str, ...]) -> bool:
+    """An authorisation of this holder, regime and kind that names this model, action and country, at any time, and is
+    for this party."""
+    if not is_for(p, row):
+        return False
     if row.get("holder") is None or row["holder"] not in holders:
         return False
     if regime is not None and row.get("regime") != regime:
@@ -1002,19 +1086,19 @@ def usable(w: World, p: Party, holders: set[str | None], regime: str | None, kin
     return [
         row
         for row in w.authorisations
-        if fits(w, row, holders, regime, kinds) and in_force(row, w.at) and has_place_left(w, row, p)
+        if fits(w, p, row, holders, regime, kinds) and in_force(row, w.at) and has_place_left(w, row, p)
     ]
 
 
-def authorisation_expired(w: World, holders: set[str | None], regime: str) -> bool:
+def authorisation_expired(w: World, p: Party, holders: set[str | None], regime: str) -> bool:
     """A licence that otherwise fits has ended."""
-    return any(fits(w, row, holders, regime, ("licence",)) and has_ended(row, w.at) for row in w.authorisations)
+    return any(fits(w, p, row, holders, regime, ("licence",)) and has_ended(row, w.at) for row in w.authorisations)
 
 
 def authorisation_exhausted(w: World, p: Party, holders: set[str | None], regime: str) -> bool:
     """A licence that otherwise fits is in force and has no place left."""
     return any(
-        fits(w, row, holders, regime, ("licence",)) and in_force(row, w.at) and not has_place_left(w, row, p)
+        fits(w, p, row, holders, regime, ("licence",)) and in_force(row, w.at) and not has_place_left(w, row, p)
         for row in w.authorisations
     )
 
@@ -1187,8 +1271,12 @@ def look_through(stakes: Stakes, ones: set[str], target: str, *, worst: bool) ->
     return best
 
 
-def unknown_facts(stakes: Stakes, target: str, contributing: set[str], settled: set[str], unsure: set[str]) -> set[str]:
+def unknown_facts(
+    stakes: Stakes, target: str, contributing: set[str], settled: set[str], unsure: set[str], *, matches: bool = False
+) -> set[str]:
     """The unknown shares and headquarters on the way up from the target that can contribute to a capture.
+
+    With `matches` what is unknown of an owner is whether it is the one on a list, and not its headquarters.
 
     When an owner that can contribute has an unknown share in a company, every unknown share in that company counts,
     for what the others hold bounds it.
@@ -1210,7 +1298,7 @@ def unknown_facts(stakes: Stakes, target: str, contributing: set[str], settled: 
             if not holds or owner not in contributing:
                 continue
             if owner in unsure:
-                missing.add("organisation.headquarters")
+                missing.add(f"listing:{owner}" if matches else "organisation.headquarters")
             elif owner not in settled:
                 todo.append(owner)
     return missing
@@ -1229,6 +1317,21 @@ def owners_of(stakes: Stakes) -> set[str]:
 def listed_owners(w: World, stakes: Stakes, lists: tuple[str, ...]) -> set[str]:
     """Owners with a confirmed listing in force."""
     return {owner for owner in owners_of(stakes) if is_listed(w, owner, *lists)}
+
+
+def may_be_listed(w: World, owner: str, *lists: str) -> bool:
+    """A match that waits for a person, or whose clearance was for another version, is on file, and none confirmed."""
+    if is_listed(w, owner, *lists):
+        return False
+    return any(
+        row.get("status") == "potential" or (row.get("status") == "cleared" and not cleared_against_this_version(row))
+        for row in listings_of(w, owner, lists)
+    )
+
+
+def doubtful_owners(w: World, stakes: Stakes, lists: tuple[str, ...]) -> set[str]:
+    """Owners of whom nobody knows whether they are on a list."""
+    return {owner for owner in owners_of(stakes) if may_be_listed(w, owner, *lists)}
 
 
 def capturing_roots(stakes: Stakes, roots: set[str], captured: set[str], target: str, *, worst: bool) -> set[str]:
@@ -1269,9 +1372,11 @@ def listed_control(w: World, org: Org, lists: tuple[str, ...]) -> Control:
     captured = cascade(stakes, roots, strict=False, worst=False)
     if org.id in captured:
         return Control("captured", roots=frozenset(capturing_roots(stakes, roots, captured, org.id, worst=False)))
-    possible = cascade(stakes, roots, strict=False, worst=True)
+    doubtful = doubtful_owners(w, stakes, lists)
+    possible = cascade(stakes, roots | doubtful, strict=False, worst=True)
     if org.id in possible:
-        missing = unknown_facts(stakes, org.id, roots | possible, roots | captured, set())
+        contributing = roots | doubtful | possible
+        missing = unknown_facts(stakes, org.id, contributing, roots | captured, doubtful, matches=True)
         return Control("unresolved", missing=frozenset(missing))
     return Control("minority" if holds_something(stakes, org.id, roots | captured) else "none")
 
@@ -1294,12 +1399,13 @@ def affiliates_at_worst(w: World, org: Org) -> Control:
     stakes = stakes_now(w)
     roots = listed_owners(w, stakes, ("EL", "MEU", "SDN"))
     captured = cascade(stakes, roots, strict=False, worst=False)
-    possible = cascade(stakes, roots, strict=False, worst=True)
+    doubtful = doubtful_owners(w, stakes, ("EL", "MEU", "SDN"))
+    possible = cascade(stakes, roots | doubtful, strict=False, worst=True)
     if org.id not in possible:
         return Control("none")
     settled = roots if org.id in captured else roots | captured
-    missing = unknown_facts(stakes, org.id, roots | possible, settled, set())
-    found = capturing_roots(stakes, roots, possible, org.id, worst=True)
+    missing = unknown_facts(stakes, org.id, roots | doubtful | possible, settled, doubtful, matches=True)
+    found = capturing_roots(stakes, roots | doubtful, possible, org.id, worst=True)
     return Control("unresolved", missing=frozenset(missing), roots=frozenset(found))
 
 
@@ -1392,12 +1498,10 @@ def counted_operations(w: World, model_id: str, seen: frozenset[str]) -> tuple[F
             if edge.get("synthetic_share") is None:
                 return count, False
             shares[edge["teacher"]] = shares.get(edge["teacher"], Fraction(0)) + number(edge["synthetic_share"])
-    largest = max(shares.values(), default=Fraction(0))
-    if largest <= Fraction("0.10"):
-        return count, whole
     added = Fraction(0)
     for teacher, share in shares.items():
-        if share == largest and teacher not in seen:
+        # Note 3 to 4E091: of several data-generation models the one with the most training operations.
+        if share > Fraction("0.10") and teacher not in seen:
             if (w.catalogue.get(teacher) or {}).get("weights") == "published":
                 continue
             teachers_count, teachers_whole = counted_operations(w, teacher, seen | {teacher})
@@ -1443,9 +1547,9 @@ def us_com_2026_06_12(w: World, p: Party) -> Hit | None:
             return yes("FOREIGN_PERSON")
         if us_status(w, p) == "unknown":
             missing.add("person.us_status")
-    if entity_status(p) == "foreign":
+    if entity_status(w, p) == "foreign":
         return yes("FOREIGN_PERSON")
-    if entity_status(p) == "unknown":
+    if entity_status(w, p) == "unknown":
         missing.add("organisation.incorporated")
     return doubt(["PERSON_STATUS_UNVERIFIED"], missing) if missing else None
 
@@ -1474,12 +1578,12 @@ def us_order_licences(w: World, p: Party) -> bool:
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def itar_proscribed(w: World, country: str) -> bool:
-    """A country of ITAR:126.1(d)(1); Hong Kong counts as China."""
-    return itar(w, country) in countries_in(w, "ITAR:126.1(d)(1)")
+def itar_proscribed(w: World, country: str, group: str) -> bool:
+    """A country of ITAR:126.1(d)(1) or (d)(2); Hong Kong counts as China."""
+    return itar(w, country) in countries_in(w, group)
 
 
-def itar_126_1_person(w: World, p: Party) -> Hit | None:
+def itar_126_1_person(w: World, p: Party, group: str) -> Hit | None:
     """ITAR-126.1 for the natural person: any citizenship ever held, any residency held now."""
     if not p.natural or us_status(w, p) == "us":
         return None
@@ -1487,7 +1591,7 @@ def itar_126_1_person(w: World, p: Party) -> Hit | None:
     residencies = None if p.person is None else p.person["permanent_residencies"]
     held = [row["country"] for row in citizenships or [] if has_begun(row, w.at)]
     held += [row["country"] for row in residencies or [] if in_force(row, w.at)]
-    proscribed = any(itar_proscribed(w, country) for country in held)
+    proscribed = any(itar_proscribed(w, country, group) for country in held)
     if proscribed and us_status(w, p) == "foreign":
         return yes("NATIONALITY_PROSCRIBED")
     missing = set()
@@ -1503,27 +1607,49 @@ def itar_126_1_person(w: World, p: Party) -> Hit | None:
     return doubt(["PERSON_STATUS_UNVERIFIED"], missing)
 
 
-def itar_126_1_organisation(w: World, p: Party) -> Hit | None:
+def itar_126_1_organisation(w: World, p: Party, group: str) -> Hit | None:
     """ITAR-126.1 for the organisation acted for: incorporated or headquartered in a listed country."""
     orgs = judged_organisations(w, p, host=False)
-    if any(itar_proscribed(w, country) for country in establishments(orgs)):
+    if any(itar_proscribed(w, country, group) for country in establishments(orgs)):
         return yes("NATIONALITY_PROSCRIBED")
     missing = unknown_establishments(orgs)
     return doubt(["PERSON_STATUS_UNVERIFIED"], missing) if missing else None
 
 
-def itar_126_1_place(w: World) -> Hit | None:
+def itar_126_1_place(w: World, group: str) -> Hit | None:
     """ITAR-126.1 for the place. A request with no place at all is left to the rules that ask for one."""
     if w.reached_country is not None:
-        return yes("EMBARGOED_TERRITORY") if itar_proscribed(w, w.reached_country) else None
+        return yes("EMBARGOED_TERRITORY") if itar_proscribed(w, w.reached_country, group) else None
     return doubt(["LOCATION_UNKNOWN"], ["place.country"]) if only_evidence(w) else None
 
 
-def itar_126_1(w: World, p: Party) -> Hit | None:
-    """ITAR-126.1: technical data and proscribed countries."""
+def itar_126_1_of(w: World, p: Party, group: str) -> Hit | None:
+    """Technical data and the countries of a paragraph of 22 CFR 126.1(d)."""
     if w.kind != "technical_data" or w.action not in DESK:
         return None
-    return strongest([itar_126_1_person(w, p), itar_126_1_organisation(w, p), itar_126_1_place(w)])
+    return strongest([itar_126_1_person(w, p, group), itar_126_1_organisation(w, p, group), itar_126_1_place(w, group)])
+
+
+def itar_126_1(w: World, p: Party) -> Hit | None:
+    """ITAR-126.1: the countries of (d)(1)."""
+    return itar_126_1_of(w, p, "ITAR:126.1(d)(1)")
+
+
+def itar_126_1_d2(w: World, p: Party) -> Hit | None:
+    """ITAR-126.1-D2: the countries of (d)(2)."""
+    return itar_126_1_of(w, p, "ITAR:126.1(d)(2)")
+
+
+def itar_d2_release(w: World, p: Party) -> bool:
+    """What lifts ITAR-126.1-D2: an exception of us-itar that a review left on file."""
+    return w.kind == "technical_data" and bool(usable(w, p, holder_alone(p), "us-itar", ("exception",)))
+
+
+def aeca_debarred(w: World, p: Party) -> Hit | None:
+    """AECA-DEBARRED: a confirmed listing of list DTC, for technical data."""
+    if w.kind != "technical_data" or w.action not in DESK:
+        return None
+    return yes("LISTED_PARTY") if any(is_listed(w, key, "DTC") for key in party_keys(w, p)) else None
 
 
 def itar_release(w: World, p: Party) -> Hit | None:
@@ -1536,13 +1662,13 @@ def itar_release(w: World, p: Party) -> Hit | None:
             hits.append(yes("LICENCE_REQUIRED"))
         if us_status(w, p) == "unknown":
             hits.append(doubt(["PERSON_STATUS_UNVERIFIED"], ["person.us_status"]))
-    if entity_status(p) == "foreign":
+    if entity_status(w, p) == "foreign":
         hits.append(yes("LICENCE_REQUIRED"))
-    if entity_status(p) == "unknown":
+    if entity_status(w, p) == "unknown":
         hits.append(doubt(["PERSON_STATUS_UNVERIFIED"], ["organisation.incorporated"]))
     if w.reached_country is None:
         hits.append(doubt(["LOCATION_UNKNOWN"], ["place.country"]))
-    elif w.reached_country != "US":
+    elif not at_home(w, w.reached_country):
         hits.append(yes("LICENCE_REQUIRED"))
     return strongest(hits)
 
@@ -1573,18 +1699,21 @@ def covered_by_columns(w: World, country: str) -> bool | None:
     columns = ECCN_COLUMNS.get(w.eccn or "")
     if columns is None:
         return False if country == "US" else None
-    if "NS1" in columns and country not in {"CA", "US"}:
+    if "NS1" in columns and country not in NO_NS1:
         return True
     if "RS-worldwide" in columns and country != "US":
         return True
     return country in countries_in(w, "EAR:E:1") | countries_in(w, "EAR:E:2")
 
 
-def deemed_export_to(w: World, countries: set[str], missing: set[str]) -> Hit | None:
+def deemed_export_to(w: World, deemed: Deemed, missing: set[str]) -> Hit | None:
     """A release to a foreign person deemed to be in these countries, or in one that the missing facts would say."""
-    if countries and all(covered_by_columns(w, country) is False for country in countries):
+    missing = missing | deemed.missing
+    free = {all(covered_by_columns(w, country) is False for country in world) for world in deemed.worlds}
+    if free == {True}:
         return None
-    missing = set(missing)
+    if len(free) == 2:
+        missing |= deemed.undated
     codes = {"PERSON_STATUS_UNVERIFIED"} if missing else {"LICENCE_REQUIRED"}
     if (w.eccn or "") not in ECCN_COLUMNS:
         codes.add("LICENCE_REQUIRED")
@@ -1596,19 +1725,17 @@ def ear_deemed_export_person(w: World, p: Party) -> Hit | None:
     """EAR-DEEMED-EXPORT for the natural person."""
     if not p.natural or us_status(w, p) == "us":
         return None
-    countries, missing = deemed_countries(w, p)
-    if us_status(w, p) == "unknown":
-        missing.add("person.us_status")
-    return deemed_export_to(w, countries, missing)
+    missing = {"person.us_status"} if us_status(w, p) == "unknown" else set()
+    return deemed_export_to(w, deemed_countries(w, p), missing)
 
 
 def ear_deemed_export_organisation(w: World, p: Party) -> Hit | None:
     """EAR-DEEMED-EXPORT for an organisation acting that is not incorporated in the US."""
-    if entity_status(p) in {"none", "us"} or p.org is None:
+    if entity_status(w, p) in {"none", "us"} or p.org is None:
         return None
     if p.org.incorporated is None:
-        return deemed_export_to(w, set(), {"organisation.incorporated"})
-    return deemed_export_to(w, {ear(w, p.org.incorporated)}, set())
+        return deemed_export_to(w, Deemed(), {"organisation.incorporated"})
+    return deemed_export_to(w, Deemed(worlds=(frozenset({ear(w, p.org.incorporated)}),)), set())
 
 
 def ear_deemed_export(w: World, p: Party) -> Hit | None:
@@ -1618,9 +1745,22 @@ def ear_deemed_export(w: World, p: Party) -> Hit | None:
     return strongest([ear_deemed_export_person(w, p), ear_deemed_export_organisation(w, p)])
 
 
+def on_the_chart(w: World) -> bool:
+    """Whether EAR-CCL-COUNTRY is about the item."""
+    if w.kind == "technology":
+        return True
+    if w.eccn in {"4E091", "EAR99"}:
+        return False
+    return w.kind == "weights" or (w.kind == "model" and not w.published and w.eccn is not None)
+
+
 def ear_ccl_country(w: World, _p: Party) -> Hit | None:
-    """EAR-CCL-COUNTRY: technology sent to a country that a column of the ECCN covers."""
-    if w.kind != "technology" or w.action not in DESK:
+    """EAR-CCL-COUNTRY: an item of the CCL sent to a country that a column of its ECCN covers.
+
+    Weights of 4E091 have a row of their own, and so have models counted there; EAR99 is on no chart. Technology without
+    an ECCN, and weights without one, could be anything; a model without one is none of the CCL.
+    """
+    if w.action not in DESK or not on_the_chart(w):
         return None
     known_eccn = (w.eccn or "") in ECCN_COLUMNS
     country = w.reached_country
@@ -1654,7 +1794,9 @@ def reach_of_4e091(w: World) -> str:
 def ai_diffusion_4e091(w: World, _p: Party) -> Hit | None:
     """AI-DIFFUSION-4E091: weights of 1e26 counted operations or more sent abroad."""
     reach = reach_of_4e091(w)
-    if w.action not in DESK or reach == "no" or w.reached_country == "US":
+    if w.action not in DESK or reach == "no":
+        return None
+    if w.reached_country is not None and at_home(w, w.reached_country):
         return None
     codes = set()
     missing = set()
@@ -1687,13 +1829,18 @@ def supp2_item(w: World) -> bool | None:
 
 
 def military_owners_alone(w: World, roots: frozenset[str]) -> bool:
-    """Every capturing owner is on the MEU List and on no other list that captures."""
-    return all(not is_listed(w, root, "EL", "SDN") for root in roots)
+    """Every capturing owner is on the MEU List and on no other list that captures, nor may be."""
+    return all(not is_listed(w, root, "EL", "SDN") and not may_be_listed(w, root, "EL", "SDN") for root in roots)
+
+
+def american(w: World, org: Org) -> bool:
+    """Known to be incorporated in the United States."""
+    return org.incorporated is not None and at_home(w, org.incorporated)
 
 
 def bis_affiliates_of(w: World, org: Org) -> Hit | None:
     """BIS-AFFILIATES for one organisation."""
-    if org.incorporated == "US":
+    if american(w, org):
         return None
     control = listed_control(w, org, ("EL", "MEU", "SDN"))
     if control.state != "captured":
@@ -1719,7 +1866,7 @@ def bis_affiliates(w: World, p: Party) -> Hit | None:
 
 def bis_affiliates_unresolved_of(w: World, org: Org) -> Hit | None:
     """BIS-AFFILIATES-UNRESOLVED for one organisation."""
-    if org.incorporated == "US" or bis_affiliates_of(w, org) is not None:
+    if american(w, org) or bis_affiliates_of(w, org) is not None:
         return None
     control = affiliates_at_worst(w, org)
     if control.state != "unresolved" or not control.missing:
@@ -1740,6 +1887,29 @@ def bis_affiliates_unresolved(w: World, p: Party) -> Hit | None:
     if not subject_to_the_ear(w):
         return None
     return strongest([bis_affiliates_unresolved_of(w, org) for org in judged_organisations(w, p)])
+
+
+def denied_persons(w: World, p: Party) -> Hit | None:
+    """DENIED-PERSONS: a confirmed listing of list DPL; General Prohibition Four knows no licence."""
+    if not subject_to_the_ear(w):
+        return None
+    return yes("LISTED_PARTY") if any(is_listed(w, key, "DPL") for key in party_keys(w, p)) else None
+
+
+def mieu_744_22(w: World, _p: Party) -> Hit | None:
+    """MIEU-744.22: a stated military-intelligence end use in one of the countries; nothing stated is none."""
+    if not subject_to_the_ear(w) or w.purpose != "military_intelligence_end_use":
+        return None
+    if w.reached_country is None:
+        return doubt(["LOCATION_UNKNOWN"], ["place.country"])
+    return yes("LICENCE_REQUIRED") if ear(w, w.reached_country) in countries_in(w, "EAR:744.22") else None
+
+
+def mieu_listed(w: World, p: Party) -> Hit | None:
+    """MIEU-LISTED: a named military-intelligence end user, wherever."""
+    if not subject_to_the_ear(w):
+        return None
+    return yes("LISTED_PARTY") if any(is_listed(w, key, "MIEU") for key in party_keys(w, p)) else None
 
 
 def uvl_parties(w: World, p: Party) -> list[str]:
@@ -1809,11 +1979,14 @@ def meu_744_21(w: World, p: Party) -> Hit | None:
 
 def list_match_review(w: World, p: Party) -> Hit | None:
     """LIST-MATCH-REVIEW: a potential match, or one cleared against another version of the entry."""
-    if not subject_to_the_ear(w):
-        return None
+    return unsettled_matches(w, p, SCREENED_LISTS) if subject_to_the_ear(w) else None
+
+
+def unsettled_matches(w: World, p: Party, lists: tuple[str, ...]) -> Hit | None:
+    """What waits for a person on these lists."""
     codes = set()
     for key in party_keys(w, p):
-        for row in listings_of(w, key, SCREENED_LISTS):
+        for row in listings_of(w, key, lists):
             if row.get("status") == "potential":
                 codes.add("LISTED_PARTY_UNRESOLVED")
             if row.get("status") == "cleared" and not cleared_against_this_version(row):
@@ -1845,43 +2018,106 @@ def exceptions_are_barred(w: World, p: Party) -> bool:
     return bis_affiliates(w, p) is not None or bis_affiliates_unresolved(w, p) is not None
 
 
-def sta_country(w: World, country: str | None) -> bool:
-    """The US or EAR:A:5 at the instant; A:6 does not serve."""
-    return country is not None and (country == "US" or ear(w, country) in countries_in(w, "EAR:A:5"))
+STA_GROUPS = {"EAR-STA": ("EAR:A:5",), "EAR-STA-A6": ("EAR:A:5", "EAR:A:6")}
+"""Whom each of the two serves: 740.20(c)(1), and for what is controlled for national security alone (c)(2) too."""
 
 
-def ear_sta(w: World, p: Party) -> bool:
-    """EAR-STA, for the place or destination."""
-    if state_of(w, "EAR-STA") != "enforced" or w.exception != "STA" or w.action not in CUSTODY:
+def sta_country(w: World, country: str | None, rule: str) -> bool:
+    """The US or a country that the paragraph serves at the instant."""
+    if country is None:
         return False
-    if w.kind != "technology" or w.eccn not in STA_ECCN or p.org is None:
+    return at_home(w, country) or any(ear(w, country) in countries_in(w, group) for group in STA_GROUPS[rule])
+
+
+def uae_may(w: World, org: Org) -> bool:
+    """Of the Emirates the approved companies (Supp. 8 to Part 740), and the government without approval."""
+    established = (org.incorporated, org.headquarters)
+    if has_statement(w, org.id, "supp8_740"):
+        return True
+    if "AE" in established:
+        return org.sector == "government"
+    return None not in established
+
+
+def sta_holds(w: World, p: Party, rule: str, eccns: tuple[str, ...]) -> bool:
+    """One of the two, for the place or destination."""
+    if state_of(w, rule) != "enforced" or w.exception != "STA" or w.action not in CUSTODY:
         return False
-    if not sta_country(w, w.reached_country) or not has_statement(w, p.org.id, "sta_consignee"):
+    if w.eccn not in eccns or p.org is None or not has_statement(w, p.org.id, "sta_consignee"):
         return False
-    established = (p.org.incorporated, p.org.headquarters)
-    if ("AE" in established or None in established) and not has_statement(w, p.org.id, "supp8_740"):
+    if not sta_country(w, w.reached_country, rule) or not uae_may(w, p.org):
         return False
     return not exceptions_are_barred(w, p)
 
 
-def ear_sta_deemed(w: World, p: Party) -> bool:
-    """EAR-STA, for EAR-DEEMED-EXPORT: the deemed countries qualify too."""
-    if not ear_sta(w, p):
+def ear_sta(w: World, p: Party) -> bool:
+    """EAR-STA."""
+    return sta_holds(w, p, "EAR-STA", STA_ECCN)
+
+
+def ear_sta_a6(w: World, p: Party) -> bool:
+    """EAR-STA-A6."""
+    return sta_holds(w, p, "EAR-STA-A6", STA_A6_ECCN)
+
+
+def sta_deemed(w: World, p: Party, rule: str) -> bool:
+    """Either, for EAR-DEEMED-EXPORT: the deemed countries qualify too."""
+    if not LIFTERS[rule](w, p):
         return False
     if p.natural and us_status(w, p) != "us":
-        countries, missing = deemed_countries(w, p)
-        if missing or not all(sta_country(w, country) for country in countries):
+        deemed = deemed_countries(w, p)
+        if deemed.missing or not all(sta_country(w, country, rule) for world in deemed.worlds for country in world):
             return False
-    if entity_status(p) == "us" or p.org is None:
+    if entity_status(w, p) == "us" or p.org is None:
         return True
-    return sta_country(w, p.org.incorporated)
+    return sta_country(w, p.org.incorporated, rule)
+
+
+def ace_excludes(w: World, country: str) -> bool:
+    """Country Groups E:1 and E:2, and D:1 and D:5, whose end users the exception restricts."""
+    groups = ("EAR:D:1", "EAR:D:5", "EAR:E:1", "EAR:E:2")
+    return any(ear(w, country) in countries_in(w, group) for group in groups)
+
+
+def ace_serves_organisation(w: World, org: Org) -> bool:
+    """No government, and established elsewhere, as is known."""
+    if org.sector in {None, "government"} or unknown_establishments([org]):
+        return False
+    return not any(ace_excludes(w, country) for country in establishments([org]))
+
+
+def ace_serves_person(w: World, p: Party) -> bool:
+    """A US person, or one of whom it is known that nothing is deemed to go to the excluded countries."""
+    if not p.natural or us_status(w, p) == "us":
+        return True
+    deemed = deemed_countries(w, p)
+    return not deemed.missing and not any(ace_excludes(w, country) for world in deemed.worlds for country in world)
+
+
+def ear_ace(w: World, p: Party) -> bool:
+    """EAR-ACE: no government, nobody on a list, and nobody and nothing of the excluded countries, all of it known."""
+    if state_of(w, "EAR-ACE") != "enforced" or w.exception != "ACE" or w.action not in CUSTODY:
+        return False
+    if w.eccn not in ACE_ECCN or w.reached_country is None or ace_excludes(w, w.reached_country):
+        return False
+    if not ace_serves_person(w, p) or (p.org is not None and not ace_serves_organisation(w, p.org)):
+        return False
+    denied = any(is_listed(w, key, "DPL") for key in party_keys(w, p))
+    return not denied and not exceptions_are_barred(w, p)
+
+
+def ear_cyber_response(w: World, _p: Party) -> bool:
+    """EAR-CYBER-RESPONSE: note 1 to 4E001 takes .a and .c away for these purposes."""
+    if state_of(w, "EAR-CYBER-RESPONSE") != "enforced" or w.action not in DESK:
+        return False
+    return w.eccn in STA_ECCN and w.purpose in CYBER_RESPONSE
 
 
 def aia_headquarters(w: World, org: Org) -> bool:
     """Headquartered in the US or EAR:AIA-Supp5-740(a)."""
     if org.headquarters is None:
         return False
-    return org.headquarters == "US" or ear(w, org.headquarters) in countries_in(w, "EAR:AIA-Supp5-740(a)")
+    return at_home(w, org.headquarters) or ear(w, org.headquarters) in countries_in(w, "EAR:AIA-Supp5-740(a)")
 
 
 def ear_aia(w: World, p: Party) -> bool:
@@ -1904,9 +2140,14 @@ def ear_aia(w: World, p: Party) -> bool:
 # ---------------------------------------------------------------------------------------------------------------
 
 
+def ofac_reaches(w: World) -> bool:
+    """Published weights are information; calling them where they are served is a service (31 CFR 560.204, 560.410)."""
+    return not w.published_model or w.action in SERVED
+
+
 def ofac_embargo(w: World, p: Party) -> Hit | None:
     """OFAC-EMBARGO: CU, IR, KP, by place and by establishment."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     orgs = judged_organisations(w, p)
     if (places_of_request(w) | establishments(orgs)) & {"CU", "IR", "KP"}:
@@ -1919,7 +2160,7 @@ def ofac_embargo(w: World, p: Party) -> Hit | None:
 
 def ofac_syria(w: World, p: Party) -> Hit | None:
     """OFAC-SYRIA: SY; what is unknown is left to OFAC-EMBARGO."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     found = places_of_request(w) | establishments(judged_organisations(w, p))
     return yes("EMBARGOED_TERRITORY") if "SY" in found else None
@@ -1927,7 +2168,7 @@ def ofac_syria(w: World, p: Party) -> Hit | None:
 
 def ofac_ua_regions(w: World, _p: Party) -> Hit | None:
     """OFAC-UA-REGIONS: Crimea, Sevastopol, Donetsk, Luhansk."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     where = part_of_ukraine(w, OFAC_SUBDIVISIONS)
     if "inside" in where:
@@ -1937,14 +2178,44 @@ def ofac_ua_regions(w: World, _p: Party) -> Hit | None:
 
 def ofac_sdn(w: World, p: Party) -> Hit | None:
     """OFAC-SDN: a confirmed listing of list SDN."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     return yes("LISTED_PARTY") if any(is_listed(w, key, "SDN") for key in party_keys(w, p)) else None
 
 
+def ofac_gl_25(w: World, p: Party) -> bool:
+    """OFAC-GL-25: claimed, while it and the programme ran, and nobody is blocked otherwise."""
+    if state_of(w, "OFAC-GL-25") != "enforced" or w.exception != "GL25":
+        return False
+    return not any(is_listed(w, key, "SDN") for key in party_keys(w, p))
+
+
+def ofac_gov_blocked(w: World, p: Party) -> Hit | None:
+    """OFAC-GOV-BLOCKED: a blocked government, wherever it is established."""
+    if not ofac_reaches(w):
+        return None
+    return yes("LISTED_PARTY") if any(is_listed(w, key, "GOV-BLOCKED") for key in party_keys(w, p)) else None
+
+
+def ofac_match_review(w: World, p: Party) -> Hit | None:
+    """OFAC-MATCH-REVIEW: as LIST-MATCH-REVIEW, for a call of published weights and the lists of blocked parties."""
+    if not w.published_model or w.action not in SERVED:
+        return None
+    return unsettled_matches(w, p, BLOCKED_LISTS)
+
+
+def ofac_ru_services(w: World, _p: Party) -> Hit | None:
+    """OFAC-RU-SERVICES: services of the determination, stated as the purpose, to Russia."""
+    if not ofac_reaches(w) or w.purpose not in RUSSIAN_SERVICES:
+        return None
+    if w.reached_country is None:
+        return doubt(["LOCATION_UNKNOWN"], ["place.country"])
+    return yes("PURPOSE_NOT_PERMITTED") if w.reached_country == "RU" else None
+
+
 def ofac_50(w: World, p: Party) -> Hit | None:
     """OFAC-50: any organisation that SDN owners hold at 50 percent or more."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     for org in judged_organisations(w, p):
         if listed_control(w, org, ("SDN",)).state == "captured":
@@ -1954,7 +2225,7 @@ def ofac_50(w: World, p: Party) -> Hit | None:
 
 def ofac_50_unresolved(w: World, p: Party) -> Hit | None:
     """OFAC-50-UNRESOLVED: an unknown share could reach 50."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return None
     hits = []
     for org in judged_organisations(w, p):
@@ -1971,6 +2242,7 @@ def ofac_50_unresolved(w: World, p: Party) -> Hit | None:
 
 def vendor_supports(w: World, country: str) -> bool:
     """The country is on the vendor's list, or not on the list of unsupported places where only that one is known."""
+    country = treated_as(w, "VENDOR", country)
     if find_group(w, f"VENDOR:{w.vendor}:supported") is not None:
         return country in countries_in(w, f"VENDOR:{w.vendor}:supported")
     return country not in countries_in(w, f"VENDOR:{w.vendor}:unsupported")
@@ -2010,7 +2282,7 @@ def anthropic_terms(w: World) -> bool:
 def vendor_control(w: World, org: Org) -> Control:
     """VENDOR-OWNERSHIP for one organisation."""
     supported = countries_in(w, "VENDOR:anthropic:supported")
-    return headquarters_control(w, org, lambda headquarters: headquarters not in supported)
+    return headquarters_control(w, org, lambda headquarters: treated_as(w, "VENDOR", headquarters) not in supported)
 
 
 def vendor_ownership(w: World, p: Party) -> Hit | None:
@@ -2063,19 +2335,23 @@ def cn_controlled_unresolved(w: World, p: Party) -> Hit | None:
 
 
 def vendor_reseller_end_user(w: World, p: Party) -> Hit | None:
-    """VENDOR-RESELLER-END-USER: a reseller that names no end user."""
+    """VENDOR-RESELLER-END-USER: a reseller that names no end user. An end user names none: a request has no place for
+    that."""
     if w.entry.get("requires_end_user") is False or w.action == "licence_determination":
         return None
-    if w.request.get("end_user") is not None or p.org is None or p.org.reseller is False:
+    if p.org is None or p.org.reseller is False:
         return None
-    missing = {"end_user"}
+    if p.side != "end_user" and w.request.get("end_user") is not None:
+        return None
+    named = set() if p.side == "end_user" else {"end_user"}
+    doubts = set()
     if p.org.reseller is None:
-        missing.add("organisation.reseller")
+        doubts.add("organisation.reseller")
     if w.entry.get("requires_end_user") is None:
-        missing.add("model.requires_end_user")
-    if missing == {"end_user"}:
-        return yes("END_USER_UNDISCLOSED", missing=missing)
-    return doubt(["END_USER_UNDISCLOSED"], missing)
+        doubts.add("model.requires_end_user")
+    if not doubts:
+        return yes("END_USER_UNDISCLOSED", missing=named)
+    return doubt(["END_USER_UNDISCLOSED"], named | doubts)
 
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -2153,7 +2429,7 @@ def vendor_region_at(w: World, country: str) -> Hit | None:
 
 def operator_location_evidence(w: World, _p: Party) -> Hit | None:
     """OPERATOR-LOCATION-EVIDENCE: two places of which an enforced place row bars one and not the other."""
-    if w.published_model or w.action == "licence_determination":
+    if not ofac_reaches(w) or w.action == "licence_determination":
         return None
     first, second = w.place_country, w.ip_country
     if first is None or second is None or first == second:
@@ -2345,15 +2621,16 @@ def ear_deemed_country(w: World, p: Party) -> set[str]:
     """EAR-DEEMED-COUNTRY: a foreign person, natural or not, whose country is known."""
     if w.kind != "technology" or w.eccn is None or w.action not in DESK:
         return set()
-    known = p.natural and us_status(w, p) == "foreign" and bool(deemed_countries(w, p)[0])
-    return {"DEEMED_EXPORT_COUNTRY"} if known or entity_status(p) == "foreign" else set()
+    deemed = deemed_countries(w, p)
+    known = p.natural and us_status(w, p) == "foreign" and bool(deemed.worlds) and not deemed.undated
+    return {"DEEMED_EXPORT_COUNTRY"} if known or entity_status(w, p) == "foreign" else set()
 
 
 def ai_diffusion_count(w: World, _p: Party) -> set[str]:
     """AI-DIFFUSION-COUNT: why AI-DIFFUSION-4E091 does not match."""
     if w.kind != "model" or w.published or w.model_id is None or w.action not in DESK:
         return set()
-    if w.reached_country in {None, "US"}:
+    if w.reached_country is None or at_home(w, w.reached_country):
         return set()
     codes = set()
     count, whole = counted_operations(w, w.model_id, frozenset({w.model_id}))
@@ -2369,7 +2646,7 @@ def bis_affiliates_minority(w: World, p: Party) -> set[str]:
     if not subject_to_the_ear(w):
         return set()
     for org in judged_organisations(w, p):
-        foreign = org.incorporated not in {None, "US"}
+        foreign = org.incorporated is not None and not american(w, org)
         if foreign and listed_control(w, org, ("EL", "MEU", "SDN")).state == "minority":
             return {"OWNERSHIP_MINORITY_FLAG"}
     return set()
@@ -2388,7 +2665,7 @@ def list_match_cleared(w: World, p: Party) -> set[str]:
 
 def ofac_50_minority(w: World, p: Party) -> set[str]:
     """OFAC-50-MINORITY: an SDN-listed or captured owner holds a share that does not capture."""
-    if w.published_model:
+    if not ofac_reaches(w):
         return set()
     found = any(listed_control(w, org, ("SDN",)).state == "minority" for org in judged_organisations(w, p))
     return {"OWNERSHIP_MINORITY_FLAG"} if found else set()
@@ -2429,6 +2706,31 @@ def sta_note(w: World, p: Party) -> set[str]:
     return {"EXCEPTION_APPLIED"} if ear_sta(w, p) else set()
 
 
+def sta_a6_note(w: World, p: Party) -> set[str]:
+    """EAR-STA-A6 as a finding."""
+    return {"EXCEPTION_APPLIED"} if ear_sta_a6(w, p) else set()
+
+
+def ace_note(w: World, p: Party) -> set[str]:
+    """EAR-ACE as a finding."""
+    return {"EXCEPTION_APPLIED"} if ear_ace(w, p) else set()
+
+
+def cyber_response_note(w: World, p: Party) -> set[str]:
+    """EAR-CYBER-RESPONSE as a finding."""
+    return {"NO_LICENCE_REQUIRED"} if ear_cyber_response(w, p) else set()
+
+
+def itar_d2_release_note(w: World, p: Party) -> set[str]:
+    """ITAR-D2-RELEASE as a finding."""
+    return {"EXCEPTION_APPLIED"} if itar_d2_release(w, p) else set()
+
+
+def gl_25_note(w: World, p: Party) -> set[str]:
+    """OFAC-GL-25 as a finding."""
+    return {"EXCEPTION_APPLIED"} if ofac_gl_25(w, p) else set()
+
+
 def aia_note(w: World, p: Party) -> set[str]:
     """EAR-AIA as a finding: claimed and available, for what AI-DIFFUSION-4E091 reaches."""
     return {"EXCEPTION_APPLIED"} if ai_diffusion_4e091(w, p) is not None and ear_aia(w, p) else set()
@@ -2441,6 +2743,8 @@ def aia_note(w: World, p: Party) -> set[str]:
 BARS: dict[str, Callable[[World, Party], Hit | None]] = {
     "US-COM-2026-06-12": us_com_2026_06_12,
     "ITAR-126.1": itar_126_1,
+    "ITAR-126.1-D2": itar_126_1_d2,
+    "AECA-DEBARRED": aeca_debarred,
     "ITAR-RELEASE": itar_release,
     "EAR-PUBLISHED-UNDETERMINED": ear_published_undetermined,
     "EAR-DEEMED-EXPORT": ear_deemed_export,
@@ -2449,6 +2753,9 @@ BARS: dict[str, Callable[[World, Party], Hit | None]] = {
     "ENTITY-LIST": entity_list,
     "BIS-AFFILIATES": bis_affiliates,
     "BIS-AFFILIATES-UNRESOLVED": bis_affiliates_unresolved,
+    "DENIED-PERSONS": denied_persons,
+    "MIEU-744.22": mieu_744_22,
+    "MIEU-LISTED": mieu_listed,
     "UVL-STATEMENT": uvl_statement,
     "MEU-744.21": meu_744_21,
     "LIST-MATCH-REVIEW": list_match_review,
@@ -2456,6 +2763,9 @@ BARS: dict[str, Callable[[World, Party], Hit | None]] = {
     "OFAC-SYRIA": ofac_syria,
     "OFAC-UA-REGIONS": ofac_ua_regions,
     "OFAC-SDN": ofac_sdn,
+    "OFAC-GOV-BLOCKED": ofac_gov_blocked,
+    "OFAC-MATCH-REVIEW": ofac_match_review,
+    "OFAC-RU-SERVICES": ofac_ru_services,
     "OFAC-50": ofac_50,
     "OFAC-50-UNRESOLVED": ofac_50_unresolved,
     "VENDOR-REGION": vendor_region,
@@ -2492,6 +2802,11 @@ NOTES: dict[str, Callable[[World, Party], set[str]]] = {
     "EAR-DEEMED-COUNTRY": ear_deemed_country,
     "AI-DIFFUSION-COUNT": ai_diffusion_count,
     "EAR-STA": sta_note,
+    "EAR-STA-A6": sta_a6_note,
+    "EAR-ACE": ace_note,
+    "EAR-CYBER-RESPONSE": cyber_response_note,
+    "ITAR-D2-RELEASE": itar_d2_release_note,
+    "OFAC-GL-25": gl_25_note,
     "EAR-AIA": aia_note,
     "BIS-AFFILIATES-MINORITY": bis_affiliates_minority,
     "LIST-MATCH-CLEARED": list_match_cleared,
@@ -2512,6 +2827,8 @@ CODE_BESIDE_WHICH = {
     "ENTITY-LIST": "LISTED_PARTY",
     "BIS-AFFILIATES": "OWNERSHIP_CONTROL",
     "MEU-744.21": "LICENCE_REQUIRED",
+    "MIEU-744.22": "LICENCE_REQUIRED",
+    "MIEU-LISTED": "LISTED_PARTY",
 }
 """Bars that name EXCEPTION_NOT_AVAILABLE and the AUTHORISATION codes, and the code beside which they stand."""
 
@@ -2524,6 +2841,11 @@ LIFTERS: dict[str, Callable[[World, Party], bool]] = {
     "ITAR-AUTHORISATIONS": itar_authorisations,
     "EAR-AUTHORISATIONS": ear_authorisations,
     "EAR-STA": ear_sta,
+    "EAR-STA-A6": ear_sta_a6,
+    "EAR-ACE": ear_ace,
+    "EAR-CYBER-RESPONSE": ear_cyber_response,
+    "ITAR-D2-RELEASE": itar_d2_release,
+    "OFAC-GL-25": ofac_gl_25,
     "EAR-AIA": ear_aia,
     "statement uvl": statement_uvl,
 }
@@ -2531,25 +2853,25 @@ LIFTERS: dict[str, Callable[[World, Party], bool]] = {
 
 def lifts(w: World, p: Party, bar: str, lifter: str) -> bool:
     """Whether one of the words in `unless` lifts this bar for this party."""
-    if bar == "EAR-DEEMED-EXPORT" and lifter == "EAR-STA":
-        return ear_sta_deemed(w, p)
+    if bar == "EAR-DEEMED-EXPORT" and lifter in STA_GROUPS:
+        return sta_deemed(w, p, lifter)
     return LIFTERS[lifter](w, p)
 
 
 def codes_beside(w: World, p: Party, bar: str, hit: Hit, state: str) -> set[str]:
     """Codes that an unlifted bar has beside its own. A licence is not consulted for a suspended or advisory bar."""
     if bar == "US-COM-2026-06-12":
-        expired = state == "enforced" and authorisation_expired(w, holder_alone(p), "us-order")
+        expired = state == "enforced" and authorisation_expired(w, p, holder_alone(p), "us-order")
         return {"AUTHORISATION_EXPIRED"} if expired else set()
     if CODE_BESIDE_WHICH.get(bar) not in hit.codes:
         return set()
     codes = set()
-    exception_applies = any(lifts(w, p, bar, name) for name in ROWS[bar].unless if name in {"EAR-STA", "EAR-AIA"})
+    exception_applies = any(lifts(w, p, bar, name) for name in ROWS[bar].unless if name in {*EXCEPTIONS, "EAR-AIA"})
     if w.exception is not None and not exception_applies:
         codes.add("EXCEPTION_NOT_AVAILABLE")
     if state == "enforced":
         holders = holders_with_host(w, p)
-        if authorisation_expired(w, holders, "us-ear"):
+        if authorisation_expired(w, p, holders, "us-ear"):
             codes.add("AUTHORISATION_EXPIRED")
         if authorisation_exhausted(w, p, holders, "us-ear"):
             codes.add("AUTHORISATION_CAP_EXHAUSTED")
@@ -2753,9 +3075,16 @@ def decide(w: World) -> Json:
 
 def obligations_of(findings: list[Json], bars: list[Judged]) -> set[str]:
     """Those of deciding rows, and of everything that lifts a bar, also where one of several would have been enough."""
-    rules = {found["rule"] for found in findings if found["state"] == "deciding"}
-    rules |= {lifter for judged in bars if not judged.standing for lifter in judged.lifters}
-    return {obligation for rule in rules if rule in ROWS for obligation in ROWS[rule].obligations}
+    deciding = {found["rule"]: found["codes"] for found in findings if found["state"] == "deciding"}
+    lifters = {lifter for judged in bars if not judged.standing for lifter in judged.lifters}
+    whatever = {obligation for rule in {*deciding, *lifters} if rule in ROWS for obligation in ROWS[rule].obligations}
+    return whatever | {
+        obligation
+        for rule, codes in deciding.items()
+        if rule in ROWS
+        for code, obligation in ROWS[rule].reports
+        if code in codes
+    }
 
 
 def refreshed(w: World, p: Party) -> Party:

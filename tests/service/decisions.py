@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from policy_engine.domain.decision import Decision
+from policy_engine.domain.facts import LATEST, Edition
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.reviews import with_reviews
 from policy_engine.domain.roster import Roster, RosterRows
@@ -49,11 +50,11 @@ def record_of(
     epoch: int = EPOCH,
     closings: Mapping[str, int] | None = None,
     next_book: datetime | None = None,
-    names_listed_persons: bool = False,
+    edition: Edition = LATEST,
 ) -> bytes:
-    """The body of the record of a request that is decided now; `names_listed_persons` as it was written once."""
+    """The body of the record of a request that is decided now; by an `edition` as it was written once."""
     asked_by = caller or Caller(id="key", gateway="main")
-    told = answer(judge, roster, request, asked_by, at, names_listed_persons=names_listed_persons)
+    told = answer(judge, roster, request, asked_by, at, edition=edition)
     entry = told.question.entry
     model = request.model if entry is None else entry.id
     decision = Decision(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from policy_engine.domain.facts import LATEST, Edition
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Request
 from policy_engine.domain.roster import Listing, ListingStatus, RosterRows, Stake
@@ -116,7 +117,9 @@ def test_what_is_not_recorded_of_the_entry_of_a_person_is_said_to_be_so() -> Non
 def both(request: Request = PAT) -> tuple[bytes, bytes, Archive]:
     """The record of a listed person as it is written now, and as it was once, with the past of both."""
     roster = demo(rows=on_lists("pat"))
-    now, before = (record_of(SHIPPED, roster, request, AT, names_listed_persons=named) for named in (False, True))
+    now, before = (
+        record_of(SHIPPED, roster, request, AT, edition=edition) for edition in (LATEST, Edition.LISTED_NAMES)
+    )
     return now, before, Archive(rosters={1: roster})
 
 

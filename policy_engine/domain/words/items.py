@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from policy_engine.domain.catalogue import Entry, ItemKind, OperationsCount, Weights, count_operations
-from policy_engine.domain.facts import Party
+from policy_engine.domain.catalogue import (
+    Entry,
+    ItemKind,
+    OperationsCount,
+    Weights,
+    count_operations,
+    count_operations_by_share,
+)
+from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.words.memory import ItemUnknown
 
@@ -65,6 +72,10 @@ def eccn_on_file(party: Party, _: str) -> Answer:
     return known(eccn is not None and eccn in party.question.tables.eccn_columns)
 
 
+def eccn_stated(party: Party, _: str) -> Answer:
+    return known(item_of(party).eccn is not None)
+
+
 def published(party: Party, _: str) -> Answer:
     return known(item_of(party).weights is Weights.PUBLISHED)
 
@@ -87,7 +98,8 @@ def vendor_has_place_list(party: Party, _: str) -> Answer:
 
 def counted(party: Party, parameter: str) -> OperationsCount:
     tables = party.question.tables
-    return count_operations(item_of(party), tables.catalogue, tables.operations[parameter])
+    count = count_operations if party.question.edition >= Edition.DOUBTS else count_operations_by_share
+    return count(item_of(party), tables.catalogue, tables.operations[parameter])
 
 
 def operations_reach(party: Party, parameter: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import Party
+from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, Tri, yes
 from policy_engine.domain.roster import (
@@ -27,7 +27,8 @@ def listings(party: Party, names: Iterable[str], lists: str) -> list[Listing]:
 
 
 def listing_answer(party: Party, rows: Iterable[Listing]) -> Answer:
-    entries = tuple(_told(row, named=party.question.names_listed_persons) for row in rows)
+    named = party.question.edition is Edition.LISTED_NAMES
+    entries = tuple(_told(row, named=named) for row in rows)
     return yes(("entries", entries)) if entries else NO
 
 
@@ -70,6 +71,12 @@ def listing_potential(party: Party, parameter: str) -> Answer:
 
 def clearance_current(row: Listing) -> bool:
     return row.cleared_version is not None and row.cleared_version == row.entry_version
+
+
+def unsettled(row: Listing) -> bool:
+    """A match that neither is confirmed nor was cleared against the version of the entry on file."""
+    outdated = row.status is ListingStatus.CLEARED and not clearance_current(row)
+    return row.status is ListingStatus.POTENTIAL or outdated
 
 
 def listing_outdated(party: Party, parameter: str) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import UNFILED, Party, Role
+from policy_engine.domain.facts import UNFILED, Edition, Party, Role
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, earliest, format_instant, later
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
@@ -29,7 +29,8 @@ def foreign_organisation(party: Party, _: str) -> Answer:
     incorporated = party.organisation.incorporated
     if incorporated is None:
         return unknown("organisation.incorporated")
-    return yes(("incorporated", incorporated)) if incorporated != "US" else NO
+    read = party.question.tables.places.read_as(incorporated, "EAR", party.question.at)
+    return yes(("incorporated", incorporated)) if read != "US" else NO
 
 
 def establishments(organisation: Organisation | None) -> tuple[tuple[str, str | None], ...]:
@@ -81,6 +82,9 @@ def reseller(party: Party, _: str) -> Answer:
 
 
 def end_user_named(party: Party, _: str) -> Answer:
+    """Whether the request says who is behind the party; of an end user nobody can say that, so it is not said."""
+    if party.role is Role.END_USER and party.question.edition >= Edition.DOUBTS:
+        return NO
     return unknown("end_user") if party.question.request.end_user is None else YES
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import Party
+from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.logic import NO, YES, Answer, Tri, unknown, yes
 from policy_engine.domain.ownership import Capture, Holding, Seed, capture, ultimate_parent
@@ -23,8 +23,10 @@ from policy_engine.domain.rules import OwnershipRule
 from policy_engine.domain.tangles import Solution
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.items import classified_as
+from policy_engine.domain.words.lists import unsettled
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
+from policy_engine.domain.words.places import in_the_us
 
 
 @dataclass(slots=True)
@@ -59,10 +61,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The ownership facts of one organisation under one test, and the lists of the owners that count."""
+    """The ownership facts of one organisation under one test, and the lists of the owners that count.
+
+    `doubts` has the lists on which an owner may be, since a match waits for a person; no owner that counts for sure.
+    """
 
     capture: Capture
     lists: tuple[tuple[str, tuple[str, ...]], ...]
+    doubts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 MEMO_LIMIT: Final = 200_000
@@ -70,7 +76,7 @@ MEMO_LIMIT: Final = 200_000
 
 def measure(party: Party, name: str, organisation: Organisation) -> Measured:
     question = party.question
-    key = ("ownership", question.book.fingerprint, name, organisation.id)
+    key = ("ownership", question.book.fingerprint, name, organisation.id, question.edition >= Edition.DOUBTS)
     held = question.roster.memo.get(key)
     if isinstance(held, tuple) and held[0].holds(question.at):
         question.horizon.note(held[0].end)
@@ -84,10 +90,12 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
         lambda owned: holdings(party, owned, window),
         lambda owner: seed(party, owner, rule, window, inside),
         rule.test,
-        solved=_Tangles(question.roster, ("tangle", question.book.fingerprint, name), window),
+        solved=_Tangles(question.roster, ("tangle", question.book.fingerprint, name, question.edition.name), window),
     )
     lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
-    measured = Measured(capture=result, lists=lists)
+    doubted = result.owners if result.possibly and not result.surely else ()
+    doubts = tuple((owner, doubted_lists_of(party, owner, rule.listed, window)) for owner in doubted)
+    measured = Measured(capture=result, lists=lists, doubts=tuple(one for one in doubts if one[1]))
     remember(question.roster, key, (window, measured))
     question.horizon.note(window.end)
     return measured
@@ -159,10 +167,20 @@ def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -
     )
 
 
+def doubted_lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -> tuple[str, ...]:
+    """The lists on which the owner may be: a match waits for a person, or was cleared against another version."""
+    rows = party.question.roster.listings.get(owner)
+    if rows is None or party.question.edition < Edition.DOUBTS:
+        return ()
+    return tuple(sorted({row.list for row in rows if row.list in lists and window.note(row.valid) and unsettled(row)}))
+
+
 def seed(party: Party, owner: str, rule: OwnershipRule, window: Window, inside: dict[str, bool]) -> Seed:
     """Whether the owner's shares count; `inside` remembers which headquarters are in the rule's group."""
     if rule.listed:
-        return Seed.YES if lists_of(party, owner, rule.listed, window) else Seed.NO
+        if lists_of(party, owner, rule.listed, window):
+            return Seed.YES
+        return Seed.UNKNOWN if doubted_lists_of(party, owner, rule.listed, window) else Seed.NO
     if owner.startswith(PERSON_PREFIX):
         return Seed.NO
     organisation = party.question.roster.organisations.get(owner)
@@ -180,7 +198,7 @@ def seed(party: Party, owner: str, rule: OwnershipRule, window: Window, inside: 
 
 def reaches_item(party: Party, rule: OwnershipRule, measured: Measured) -> Answer:
     """Owners that are on the supplement's lists alone reach the supplement's items only."""
-    beyond = any(not set(lists) <= set(rule.supplement_lists) for _, lists in measured.lists)
+    beyond = any(not set(lists) <= set(rule.supplement_lists) for _, lists in (*measured.lists, *measured.doubts))
     if beyond or not rule.supplement_lists:
         return YES
     return classified_as(party, rule.supplement_eccn)
@@ -211,6 +229,9 @@ def capture_detail(measured: Measured) -> logic.Detail:
     lists = tuple(f"{owner}: {', '.join(names)}" for owner, names in measured.lists if names)
     if lists:
         detail.append(("lists", lists))
+    doubts = tuple(f"{owner}: {', '.join(names)}" for owner, names in measured.doubts)
+    if doubts:
+        detail.append(("unsettled_matches", doubts))
     return tuple(detail)
 
 
@@ -240,8 +261,10 @@ def owned_unresolved(party: Party, parameter: str) -> Answer:
     possible = capture.possibly and not capture.surely and reached
     if possible:
         missing += [f"ownership.share:{owner}>{owned}" for owner, owned in capture.unknown_shares]
-        if capture.unknown_seeds:
+        if capture.unknown_seeds and not rule.listed:
             missing.append("organisation.headquarters")
+        elif capture.unknown_seeds:
+            missing += [f"listing:{owner}" for owner in capture.unknown_seeds]
         missing += [f"ownership.tangle:{company}" for company in capture.unsolved]
     if not possible and own.value is not Tri.UNKNOWN:
         return NO
@@ -272,11 +295,43 @@ def captured_under(party: Party, parameter: str) -> Answer:
     captured = [
         measure(party, test, organisation).capture
         for organisation in (party.acting, host_of(party))
-        if organisation is not None and organisation.incorporated != "US"
+        if organisation is not None and not _american(party, organisation)
     ]
     if any(one.surely for one in captured):
         return YES
     return unknown("ownership") if any(one.possibly for one in captured) else NO
+
+
+def _american(party: Party, organisation: Organisation) -> bool:
+    incorporated = organisation.incorporated
+    return incorporated is not None and in_the_us(party, incorporated)
+
+
+def headquartered_in(party: Party, parameter: str) -> Answer:
+    """The organisation judged has its own headquarters there."""
+    if party.organisation is None:
+        return NO
+    headquarters = party.organisation.headquarters
+    if headquarters is None:
+        return unknown("organisation.headquarters")
+    return yes(("headquarters", headquarters)) if places_in(party, (headquarters,), parameter) else NO
+
+
+def ultimate_parent_in(party: Party, parameter: str) -> Answer:
+    """The ultimate parent of the organisation judged, which is itself where nobody holds more than half of it."""
+    if party.organisation is None:
+        return NO
+    window = Window(party.question.at)
+    parent = ultimate_parent(party.organisation.id, lambda owned: holdings(party, owned, window))
+    party.question.horizon.note(window.end)
+    if parent.organisation is None:
+        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
+    filed = party.question.roster.organisations.get(parent.organisation)
+    top = party.organisation if parent.organisation == party.organisation.id else filed
+    if top is None or top.headquarters is None:
+        return unknown("organisation.headquarters")
+    inside = places_in(party, (top.headquarters,), parameter)
+    return yes(("ultimate_parent", top.id), ("headquarters", top.headquarters)) if inside else NO
 
 
 def parent_headquartered_in(party: Party, parameter: str) -> Answer:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from policy_engine.domain.facts import Party, Role
+from policy_engine.domain.facts import Edition, Party, Role
 from policy_engine.domain.in_force import paper_in_force
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, known, yes
-from policy_engine.domain.roster import Authorisation, Person
+from policy_engine.domain.persons import deemed_countries, itar_countries
+from policy_engine.domain.roster import Authorisation, EmploymentKind, Person
 from policy_engine.domain.verdict import Draw
 from policy_engine.domain.words.items import item_of
 from policy_engine.domain.words.organisations import host_of
+from policy_engine.domain.words.persons import note_countries
 from policy_engine.domain.words.places import received_in
 
 
@@ -62,12 +64,50 @@ def counts(party: Party, row: Authorisation, fitting: Collection[Authorisation])
 
 
 def fits(party: Party, row: Authorisation) -> bool:
-    # A paper that is restricted further than can be judged here does not count.
-    if (row.persons, row.nationalities, row.employees_only, row.purposes) != (None, None, None, None):
-        return False
     if item_of(party).id not in row.models or party.question.request.action.value not in row.actions:
         return False
-    return row.countries is None or received_in(party) in row.countries
+    if row.countries is not None and received_in(party) not in row.countries:
+        return False
+    if party.question.edition < Edition.DOUBTS:
+        # A paper of then that says more than was judged then did not count.
+        return (row.persons, row.nationalities, row.employees_only, row.purposes) == (None, None, None, None)
+    return in_scope(party, row)
+
+
+def in_scope(party: Party, row: Authorisation) -> bool:
+    """Whether the paper is known to be for the purpose and for everybody who acts (15 CFR 750.7(a), (a)(3))."""
+    if row.purposes is not None and party.question.request.purpose not in row.purposes:
+        return False
+    return all(_is_for(one, row) for one in _who_acts(party))
+
+
+def _is_for(party: Party, row: Authorisation) -> bool:
+    """The organisation itself is meant by a paper for its employees, and not by one for some persons or nationals."""
+    person = party.person
+    if person is None:
+        named = row.persons is not None or row.nationalities is not None
+        return not named and not (row.for_employees_only and party.person_unknown)
+    if row.persons is not None and person.id not in row.persons:
+        return False
+    if row.nationalities is not None and not _national_of(party, person, row):
+        return False
+    return not row.for_employees_only or EmploymentKind.EMPLOYEE in party.employment
+
+
+def _national_of(party: Party, person: Person, row: Authorisation) -> bool:
+    """Every country that counts is one of the paper's: under the ITAR every one held, else the most recent one."""
+    note_countries(party, person)
+    at = party.question.at
+    held = itar_countries(person, at) if row.regime == "us-itar" else deemed_countries(person, at)
+    return not held.missing and bool(held.countries) and set(held.countries) <= set(row.nationalities or ())
+
+
+def _who_acts(party: Party) -> list[Party]:
+    """The party; for the host of a copy those for whom it would be, since a host is no natural person."""
+    if party.role is not Role.HOST:
+        return [party]
+    subjects = [one for one in party.question.parties if one.role is Role.SUBJECT]
+    return [one for one in subjects if one.acting is party.acting]
 
 
 def has_place(party: Party, row: Authorisation) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import Party
+from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
-from policy_engine.domain.logic import NO, Answer, Tri, known, unknown, yes
+from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.persons import US_PERSON_KINDS, deemed_countries, itar_countries, status_at
 from policy_engine.domain.roster import (
     Citizenship,
@@ -83,6 +84,19 @@ class Deemed:
     countries: tuple[str, ...] = ()
     basis: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    undated: tuple[str, ...] = ()
+    cases: tuple[tuple[int, ...], ...] = ()
+
+    def whether(self, inside: Sequence[str], *, every: bool) -> Answer | None:
+        """Whether any, or every, country of what the countries come to is inside; unknown while the cases differ,
+        `None` for yes."""
+        places = [place for place, country in enumerate(self.countries) if country in inside]
+        cases = self.cases or (tuple(range(len(self.countries))),)
+        quantifier = all if every else any
+        held = {quantifier(place in places for place in case) for case in cases}
+        if len(held) > 1:
+            return unknown(*self.undated)
+        return None if held == {True} else NO
 
 
 def deemed_parts(party: Party) -> list[Deemed]:
@@ -91,13 +105,15 @@ def deemed_parts(party: Party) -> list[Deemed]:
     read = question.tables.places.read_as
     if party.person is not None:
         note_countries(party, party.person)
-        deemed = deemed_countries(party.person, question.at)
+        deemed = deemed_countries(party.person, question.at, undated_first=question.edition < Edition.DOUBTS)
         found.append(
             Deemed(
                 foreign=recall(party, "foreign-person", "", foreign_person),
                 countries=tuple(read(country, "EAR", question.at) for country in deemed.countries),
                 basis=deemed.basis,
                 missing=deemed.missing,
+                undated=deemed.undated,
+                cases=deemed.cases,
             )
         )
     elif party.person_unknown:
@@ -122,21 +138,32 @@ def deemed_covered(party: Party, _: str) -> Answer:
             covered = unknown(*deemed.missing)
         elif not classified:
             covered = unknown("model.eccn")
-        elif hits := tuple(country for country in deemed.countries if column_covers(party, country)):
-            covered = yes(("deemed_country", hits), ("basis", deemed.basis))
         else:
-            covered = NO
+            hits = tuple(country for country in deemed.countries if column_covers(party, country))
+            covered = deemed.whether(hits, every=False) or yes(("deemed_country", hits), ("basis", deemed.basis))
         answers.append(logic.all_of((deemed.foreign, covered)))
     return logic.any_of(answers)
 
 
 def deemed_known(party: Party, _: str) -> Answer:
     return logic.any_of(
-        unknown(*deemed.missing)
-        if deemed.missing
+        unknown(*deemed.missing, *deemed.undated)
+        if deemed.missing or deemed.undated
         else logic.all_of((deemed.foreign, yes(("deemed_country", deemed.countries), ("basis", deemed.basis))))
         for deemed in deemed_parts(party)
     )
+
+
+def deemed_in(party: Party, parameter: str) -> Answer:
+    answers = []
+    for deemed in deemed_parts(party):
+        if deemed.missing:
+            inside = unknown(*deemed.missing)
+        else:
+            hits = places_in(party, deemed.countries, parameter)
+            inside = deemed.whether(hits, every=False) or yes(("deemed_country", hits))
+        answers.append(logic.all_of((deemed.foreign, inside)))
+    return logic.any_of(answers)
 
 
 def deemed_within(party: Party, parameter: str) -> Answer:
@@ -146,5 +173,5 @@ def deemed_within(party: Party, parameter: str) -> Answer:
             answers.append(unknown(*deemed.missing))
         else:
             inside = places_in(party, deemed.countries, parameter)
-            answers.append(known(len(inside) == len(deemed.countries)))
+            answers.append(deemed.whether(inside, every=True) or YES)
     return logic.all_of(answers)

@@ -144,7 +144,12 @@ def receives_abroad(party: Party, _: str) -> Answer:
     country = received_in(party)
     if country is None:
         return _unknown_receiver(party)
-    return yes(("country", country)) if country != "US" else NO
+    return NO if in_the_us(party, country) else yes(("country", country))
+
+
+def in_the_us(party: Party, country: str) -> bool:
+    """15 CFR 772.1 and 22 CFR 120.60 count the territories as the United States; the groups say which they are."""
+    return party.question.tables.places.read_as(country, "EAR", party.question.at) == "US"
 
 
 def receives_in(party: Party, parameter: str) -> Answer:
@@ -168,7 +173,7 @@ def column_destination(party: Party, _: str) -> Answer:
     country = received_in(party)
     if country is None:
         return _unknown_receiver(party)
-    if country == "US":
+    if in_the_us(party, country):
         return NO
     if recall(party, "eccn-on-file", "", eccn_on_file).value is not Tri.YES:
         return unknown("model.eccn")

@@ -733,7 +733,12 @@ _BY_GROUPS: Final = frozenset({"unsupported-place", "place-conflict"})
 """Words that look into the vendor's groups of places, also for parts of countries."""
 
 
-_BY_EAR: Final = frozenset({"deemed-covered", "deemed-known", "deemed-within", "column-destination"})
+_BY_EAR: Final = frozenset(
+    """
+    captured-under column-destination deemed-covered deemed-in deemed-known deemed-within foreign-organisation
+    receives-abroad
+    """.split()
+)
 """Words that take a country as the EAR reads it."""
 
 

@@ -175,7 +175,7 @@ _NO_AXES: Final[Mapping[str, frozenset[str] | None]] = MappingProxyType({})
 _FIXED: Final[Mapping[str, Mapping[str, frozenset[str] | None]]] = {
     **dict.fromkeys(
         """
-        action consortium eccn eccn-on-file in-catalogue kind model operations-below operations-excluded
+        action consortium eccn eccn-on-file eccn-stated in-catalogue kind model operations-below operations-excluded
         operations-reach published requires-end-user tier vendor vendor-has-place-list weights-determined
         end-user-named status-read-by barred-by unbarred-by
         """.split(),
@@ -314,16 +314,16 @@ _BY_PARAMETER: Final[Mapping[str, Callable[[str], Axes]]] = {
     "gateway": lambda parameter: {GATEWAY: frozenset({parameter})},
     "established-in": lambda parameter: dict.fromkeys((INCORPORATED, HEADQUARTERS), _tokens(parameter)),
     "itar-national": lambda parameter: {**_DEEMED, CITIZENSHIP: _tokens(parameter), EARLIER: _tokens(parameter)},
-    "deemed-within": lambda parameter: {
-        **_DEEMED,
-        CITIZENSHIP: _tokens(parameter),
-        INCORPORATED: _tokens(parameter) | _US,
-    },
+    **dict.fromkeys(
+        ("deemed-within", "deemed-in"),
+        lambda parameter: {**_DEEMED, CITIZENSHIP: _tokens(parameter), INCORPORATED: _tokens(parameter) | _US},
+    ),
+    "headquartered-in": lambda parameter: {HEADQUARTERS: _tokens(parameter)},
     "located-in": lambda parameter: dict.fromkeys(
         (PLACE, ADDRESS, DESTINATION, INCORPORATED, HEADQUARTERS), _tokens(parameter)
     ),
     "receives-in": lambda parameter: dict.fromkeys((PLACE, DESTINATION), _tokens(parameter)),
-    "parent-headquartered-in": _parent,
+    **dict.fromkeys(("parent-headquartered-in", "ultimate-parent-in"), _parent),
     "statement": lambda parameter: {STATEMENT + parameter: None},
 }
 
