@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import replace
+
 from policy_engine.domain import logic
 from policy_engine.domain.countries import is_country
-from policy_engine.domain.facts import Party
+from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
-from policy_engine.domain.places import PartDoubt, Site, barred_part
+from policy_engine.domain.places import PartDoubt, PartsTest, Site, barred_part, part_of_postcode
 from policy_engine.domain.request import Destination, Place
 from policy_engine.domain.words.groups import column_covers, places_in
 from policy_engine.domain.words.items import eccn_on_file, item_of
@@ -18,6 +21,8 @@ from policy_engine.domain.words.organisations import establishments
 def stated_places(party: Party) -> tuple[tuple[str, str], ...]:
     """The countries stated; that of a part is one of them where it is another than the country beside it."""
     place, destination = party.question.request.place, party.question.request.destination
+    if party.question.edition < Edition.DOUBTS:
+        place, destination = replace(place, subdivision=None), replace(destination, subdivision=None)
     stated = (
         ("place.country", place.country),
         ("place.subdivision", _another(place.country, place.subdivision)),
@@ -91,12 +96,16 @@ def unsupported_place(party: Party, parameter: str) -> Answer:
 def in_part(party: Party, parameter: str) -> Answer:
     """`parameter` is a parts test, and after a comma the group whose parts count instead of the test's own."""
     request = party.question.request
+    if party.question.edition < Edition.DOUBTS:
+        return _in_part(party, parameter, "place", _place_site(request.place))
     sites = {"place": _place_site(request.place), "destination": _destination_site(request.destination)}
     return logic.any_of(_in_part(party, parameter, name, site) for name, site in sites.items())
 
 
 def place_in_excluded_part(party: Party, test: str) -> Answer:
     """As `excluded_part`, of the place of the request alone."""
+    if party.question.edition < Edition.DOUBTS:
+        return excluded_part(party, test)
     group = _excluded_parts(party)
     return _in_part(party, f"{test},{group}", "place", _place_site(party.question.request.place)) if group else NO
 
@@ -110,10 +119,20 @@ def _in_part(party: Party, parameter: str, name: str, site: Site) -> Answer:
         members = question.tables.places.groups[group].members
         question.horizon.note(earliest((member.valid for member in members), at=question.at))
         barred = {one.subdivision for one in members if one.subdivision is not None and one.valid.holds(question.at)}
-    part = barred_part(parts, barred, site)
+    part = (_part_before if question.edition < Edition.DOUBTS else barred_part)(parts, barred, site)
     if part is None:
         return NO
     return unknown(f"{name}.{part.value}") if isinstance(part, PartDoubt) else yes(("subdivision", part))
+
+
+def _part_before(test: PartsTest, barred: Container[str], site: Site) -> str | PartDoubt | None:
+    """As `barred_part` was, for replays: the subdivision silenced the postcode, and any code was taken for a part."""
+    part = site.subdivision
+    if part is None and site.postcode is not None:
+        part = part_of_postcode(test, site.country or site.address, site.postcode)
+    if part is not None:
+        return part if part in barred else None
+    return PartDoubt.SUBDIVISION if test.country in (site.country, site.address) else None
 
 
 def _place_site(place: Place) -> Site:
