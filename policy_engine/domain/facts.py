@@ -59,7 +59,8 @@ class Edition(IntEnum):
     """What is told of a person's listing has the list, the version and the reference."""
     DOUBTS = 2
     """An undated citizenship, a potential listing of an owner, an end user that resells, two places that disagree and
-    the scope of a paper are doubts; the generator with the most operations is counted; each code has its sentence."""
+    the scope of a paper are doubts, and a cap has no place for nobody; the generator with the most operations is
+    counted."""
 
 
 LATEST: Final = max(Edition)

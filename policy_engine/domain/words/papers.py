@@ -122,6 +122,9 @@ def has_place(party: Party, row: Authorisation) -> bool:
     draws = question.roster.draws.get(row.id, ())
     question.horizon.note(min((draw.at for draw in draws if draw.at > question.at), default=None))
     drawn = {draw.person for draw in draws if draw.at <= question.at}
+    if question.edition < Edition.DOUBTS:
+        # Once a subject that names nobody had a place while one was free, and a host had nobody of its own.
+        return len(drawn) < row.named_users or (party.person is not None and party.person.id in drawn)
     person = named_user(party)
     if person is None or person.id in drawn:
         return person is not None
