@@ -230,13 +230,16 @@ def _review_routes(reviews: Reviews, ring: KeyRing, pools: Pools) -> list[Route]
         body = documents.read(await read_body(request, DESK_LIMIT), documents.CloseBody)
         rationale = documents.text_of("rationale", body.rationale)
         case, actor = _case(request), _actor(key)
+        if body.rows is not None and (body.outcome == "refuse" or body.members is not None):
+            raise MalformedRequest(FieldFault(field="rows", message="come only with the confirmation of a release"))
         if body.outcome == "refuse":
             if body.members is not None:
                 raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
             review = await pools.desk.run(reviews.refuse, actor, case, rationale=rationale)
             return _json(documents.review_document(review))
         if body.members is None:
-            review = await pools.desk.run(reviews.confirm_release, actor, case, rationale=rationale)
+            confirmed = documents.text_of("rows", body.rows) if body.rows is not None else None
+            review = await pools.desk.run(reviews.confirm_release, actor, case, rows=confirmed, rationale=rationale)
             return _json(documents.review_document(review))
         review = await pools.desk.run(
             reviews.ask_release, actor, case, rationale=rationale, document=documents.rows_of(body.members)

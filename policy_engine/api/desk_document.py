@@ -14,9 +14,12 @@ from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
+from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
+from policy_engine.formats.roster_rows import ROW_TYPES
 from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import Checked
 from policy_engine.service.disclosure import summary_shown
@@ -78,11 +81,13 @@ class LiftBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
 
 class CloseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How a case is to end. A release with `members` asks for it; without, it confirms what another person asked."""
+    """How a case is to end. A release with `members` asks for it; without, it confirms what another person asked, by
+    the digest of the `rows` that were shown."""
 
     outcome: Literal["refuse", "release"]
     rationale: str | None = None
     members: dict[str, object] | None = None
+    rows: str | None = None
 
 
 class SimulationBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -383,7 +388,18 @@ def review_document(review: Review) -> dict[str, object]:
         "closed_at": format_instant(closed.at) if closed is not None else None,
         "rationale": _rationale(review),
         "membership_revision": closed.content.revision if closed is not None else None,
+        "rows": None if review.rows is None else rows_document(review.rows.digest, review.rows.rows),
     }
+
+
+def rows_document(digest: str, rows: RosterRows) -> dict[str, object]:
+    """Rows of the members as they are, or will be, recorded: each in words and by its fields, and the digest of all."""
+    told = [
+        {"kind": kind, "text": row_text(row), "row": msgspec.to_builtins(row)}
+        for kind in ROW_TYPES
+        for row in getattr(rows, kind)
+    ]
+    return {"digest": digest, "count": len(told), "rows": told}
 
 
 def _rationale(review: Review) -> str | None:

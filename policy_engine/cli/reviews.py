@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, who
-from policy_engine.cli.output import JsonFlag, out, print_json
-from policy_engine.cli.remote import open_service
+from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.formats.documents import plain, read_document
 
 app = typer.Typer(help="List, show and close the reviews of held requests.", no_args_is_help=True)
@@ -23,6 +25,19 @@ class Ending(StrEnum):
 
     REFUSE = "refuse"
     RELEASE = "release"
+
+
+class RowRead(msgspec.Struct):
+    """A row of the members in words."""
+
+    text: str
+
+
+class RowsRead(msgspec.Struct):
+    """Rows of the members, and the digest by which they are confirmed."""
+
+    digest: str
+    rows: list[RowRead]
 
 
 class _Review(msgspec.Struct):
@@ -39,6 +54,7 @@ class _Review(msgspec.Struct):
     asked_by: ActorRead | None
     closed_by: ActorRead | None
     rationale: str | None
+    rows: RowsRead | None
 
 
 class _Finding(msgspec.Struct):
@@ -149,25 +165,59 @@ def close(
             dir_okay=False,
         ),
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(help="To confirm a release: the digest of the rows that were shown, as `reviews show` has it."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Close a case: refuse it, ask to release it with rows that go on file, or confirm another person's release.
 
+    Who confirms is shown the rows, and asked on a terminal; elsewhere --rows says which were looked at.
+
     Example: policy-engine reviews close RV-ABCDEFGH --outcome release --rationale "not the listed party"
     --members clearance.yaml
     """
-    rows = None if members is None else _jsonable(plain(read_document(members.read_bytes(), str(members))))
-    body = {"outcome": outcome.value, "rationale": rationale, "members": rows}
-    answer = open_service().post("reviews", case, "close", body=body)
+    service = open_service()
+    added = None if members is None else _jsonable(plain(read_document(members.read_bytes(), str(members))))
+    if outcome is Ending.RELEASE and members is None and rows is None:
+        rows = _confirmed(service, case)
+    body = {"outcome": outcome.value, "rationale": rationale, "members": added, "rows": rows}
+    answer = service.post("reviews", case, "close", body=body)
     if as_json:
         print_json(answer.plain())
         return
     review = answer.read(_Review)
     _tell(review)
-    if review.status == "release_asked":
+    if review.status == "release_asked" and review.rows is not None:
         out.print(
-            f"another person confirms it: policy-engine reviews close {review.id} --outcome release", markup=False
+            "another person confirms it: policy-engine reviews close"
+            f" {review.id} --outcome release --rows {review.rows.digest}",
+            markup=False,
         )
+
+
+def _confirmed(service: Service, case: str) -> str | None:
+    """Show the rows that wait, and ask for a yes; the digest of what was shown.
+
+    `None` where nothing waits, which the service says better. Raises `Misused` where nobody can be asked.
+    """
+    review = service.get("reviews", case).read(_Review)
+    if review.status != "release_asked" or review.rows is None:
+        return None
+    tell_rows("these rows go on file", review.rows, to=err)
+    if not (sys.stdin.isatty() and err.is_terminal):
+        raise Misused(f"confirm the rows that were shown: --rows {review.rows.digest}")
+    typer.confirm(f"release {review.id} with them?", abort=True, err=True)
+    return review.rows.digest
+
+
+def tell_rows(title: str, rows: RowsRead, *, to: Console = out) -> None:
+    """Rows of the members, one to a line, and their digest."""
+    to.print(Text(f"{title}:", style="bold"))
+    for row in rows.rows:
+        to.print(Text(f"  {row.text}"))
+    to.print(Text(f"  rows {rows.digest}", style="dim"))
 
 
 def _tell(review: _Review) -> None:
@@ -187,6 +237,9 @@ def _tell(review: _Review) -> None:
     if review.rationale:
         lines.append(("rationale", review.rationale))
     tell_lines(lines)
+    if review.rows is not None:
+        released = review.status == "released"
+        tell_rows("these rows went on file" if released else "these rows go on file with the release", review.rows)
 
 
 def _jsonable(value: object) -> object:

@@ -125,7 +125,8 @@ class ReviewReleaseAsked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewClosed:
-    """The end of a case. A release names who asked for it and the membership revision that has its rows."""
+    """The end of a case. A release names who asked for it, the membership revision that has its rows, and in `shown`
+    the digest of the rows that the second person confirmed."""
 
     case: str
     key: ReviewKey
@@ -134,6 +135,7 @@ class ReviewClosed:
     asked_by: str | None = None
     rows: str | None = None
     revision: int | None = None
+    shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +275,7 @@ def rows_named(event: Event) -> str | None:
     match event:
         case MembersRecorded():
             return event.digest
-        case ReviewReleaseAsked():
+        case ReviewReleaseAsked() | ReviewClosed():
             return event.shown
         case _:
             return None

@@ -24,11 +24,14 @@ MAX_ATTEMPTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """An event to be recorded, with the long content that it names and the rows that come with it."""
+    """An event to be recorded, with the long content that it names and the rows that come with it: why they are
+    recorded, and the id of the change or case that they belong to."""
 
     event: Event
     contents: tuple[bytes, ...] = ()
     rows: RosterRows | None = None
+    reason: str = ""
+    change: str | None = None
 
 
 class Desk:
@@ -65,7 +68,14 @@ class Desk:
             proposed = make(ground, at)
             entry = Entry(id=self.new_id(at), at=at, actor=actor, event=proposed.event)
             try:
-                epoch = self.log.record([entry], under=ground.epoch, contents=proposed.contents, rows=proposed.rows)
+                epoch = self.log.record(
+                    [entry],
+                    under=ground.epoch,
+                    contents=proposed.contents,
+                    rows=proposed.rows,
+                    reason=proposed.reason,
+                    change=proposed.change,
+                )
             except ValueError as error:
                 raise DeskConflict(str(error)) from error
             if epoch is not None:

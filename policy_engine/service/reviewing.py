@@ -2,8 +2,12 @@
 
 One person refuses, with a rationale; what was held stays denied. A release is asked for by one person, with the rows
 that go on file for it (an authorisation, a cleared listing), and confirmed by another: the rows are recorded in the
-transaction that closes the case, so the next decision stands on them. Rows that would not let the held request go
-past the rule of the case are not taken.
+transaction that closes the case, so the next decision stands on them.
+
+- Rows that would not let the held request go past the rule of the case are not taken, nor rows about anybody who was no
+  party of the held decision.
+- Everybody who looks at the case is shown the rows as they will be recorded. The second person confirms the digest of
+  what was shown; other rows, or what is on file now making other rows of the same document, need another look.
 """
 
 from __future__ import annotations
@@ -16,13 +20,16 @@ from typing import Final
 from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, ReviewReleaseAsked
 from policy_engine.domain.desk import AskedRelease, ClosedReview
 from policy_engine.domain.ports import DecisionLog, OpenedReview
-from policy_engine.domain.roster import Listing, ListingStatus, Roster, RosterRows
+from policy_engine.domain.roster import PERSON_PREFIX, Listing, ListingStatus, Roster, RosterRows
 from policy_engine.domain.rules import ROW_WORD, Book
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.change import digest_of
-from policy_engine.formats.faults import FaultsError, quoted
+from policy_engine.formats.faults import Fault, FaultsError, quoted
 from policy_engine.formats.membership_file import read_members, write_members
+from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, read_record
+from policy_engine.formats.roster_rows import decode_rows, encode_rows
+from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.simulate import decided, recorded, with_rows
@@ -41,14 +48,23 @@ class ReviewStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownRows:
+    """The rows of a release as they will be, or were, recorded, and the digest that the second person confirms."""
+
+    digest: str
+    rows: RosterRows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A case with what became of it."""
+    """A case with what became of it, and the rows of its release once one was asked for."""
 
     opened: OpenedReview
     due_at: datetime
     status: ReviewStatus
     asked: AskedRelease | None = None
     closed: ClosedReview | None = None
+    rows: ShownRows | None = None
 
     @property
     def is_open(self) -> bool:
@@ -117,10 +133,11 @@ class Reviews:
         return self._review(opened, self.desk.view.current())
 
     def ask_release(self, actor: Actor, case: str, *, rationale: str, document: bytes) -> Review:
-        """Ask to release a case with the rows of a membership document (YAML or JSON).
+        """Ask to release a case with the rows of a membership document (YAML or JSON). Asked again, with other rows,
+        it takes the place of what was asked before, and needs a confirmation of its own.
 
-        Raises what `refuse` does, `NotAccepted` for a document with faults, and `DeskConflict` for rows with which the
-        rule would still hold the request.
+        Raises what `refuse` does, `NotAccepted` for a document with faults or with rows about somebody who was no
+        party, and `DeskConflict` for rows with which the rule would still hold the request.
         """
         person_of(actor)
         opened = self._opened(case)
@@ -128,19 +145,23 @@ class Reviews:
 
         def make(ground: Ground, at: datetime) -> Proposed:
             _refuse_ended(ground, case)
-            rows = self._rows(document, ground)
+            rows = self._rows(document, opened, ground)
             self._refuse_useless(opened, rows, ground, at)
-            event = ReviewReleaseAsked(case=case, key=opened.key, rationale=rationale, rows=digest_of(document))
-            return Proposed(event=event, contents=(document,))
+            shown = encode_rows(rows)
+            event = ReviewReleaseAsked(
+                case=case, key=opened.key, rationale=rationale, rows=digest_of(document), shown=digest_of(shown)
+            )
+            return Proposed(event=event, contents=(document, shown))
 
         self.desk.act(actor, make)
         return self._review(opened, self.desk.view.current())
 
-    def confirm_release(self, actor: Actor, case: str, *, rationale: str = "") -> Review:
+    def confirm_release(self, actor: Actor, case: str, *, rows: str | None, rationale: str = "") -> Review:
         """Release, as the second person: the rows go on file and the case is closed, in one transaction.
 
-        Raises `PersonNeeded`, `NothingThere` when nobody asked, `SecondPersonNeeded` for the one who asked, and
-        `DeskConflict` for a case that has ended or rows that would no longer do.
+        `rows` is the digest of the rows that the person was shown. Raises `PersonNeeded`, `NothingThere` when nobody
+        asked, `SecondPersonNeeded` for the one who asked, `NotAccepted` without a digest, and `DeskConflict` for a case
+        that has ended, for the digest of other rows than those that wait, and for rows that would no longer do.
         """
         person = person_of(actor)
         opened = self._opened(case)
@@ -155,11 +176,17 @@ class Reviews:
                 raise SecondPersonNeeded(
                     f"{quoted(person)} asked to release {quoted(case)}; another person confirms it"
                 )
+            _refuse_unseen(case, asked, rows)
             document = self.desk.log.content(asked.content.rows)
             if document is None:
                 raise NothingThere(f"the rows of the release of {quoted(case)} are not in the archive")
-            rows = self._rows(document, ground)
-            self._refuse_useless(opened, rows, ground, at)
+            resolved = self._rows(document, opened, ground)
+            if digest_of(encode_rows(resolved)) != asked.content.shown:
+                raise DeskConflict(
+                    f"what is on file has changed since the release of {quoted(case)} was asked for, and its document"
+                    " means other rows now; ask for the release again"
+                )
+            self._refuse_useless(opened, resolved, ground, at)
             event = ReviewClosed(
                 case=case,
                 key=opened.key,
@@ -168,8 +195,9 @@ class Reviews:
                 asked_by=asked_by,
                 rows=asked.content.rows,
                 revision=ground.roster.revision + 1,
+                shown=asked.content.shown,
             )
-            return Proposed(event=event, rows=rows)
+            return Proposed(event=event, rows=resolved, reason=f"release of {case}: {event.rationale}", change=case)
 
         self.desk.act(actor, make)
         return self._review(opened, self.desk.view.current())
@@ -185,16 +213,47 @@ class Reviews:
         status = ReviewStatus.OPEN if asked is None else ReviewStatus.RELEASE_ASKED
         if closed is not None:
             status = ReviewStatus(closed.content.outcome.value)
-        return Review(opened=opened, due_at=opened.opened_at + self._due, status=status, asked=asked, closed=closed)
+        return Review(
+            opened=opened,
+            due_at=opened.opened_at + self._due,
+            status=status,
+            asked=asked,
+            closed=closed,
+            rows=self._shown(closed or asked),
+        )
 
-    def _rows(self, document: bytes, ground: Ground) -> RosterRows:
+    def _shown(self, release: AskedRelease | ClosedReview | None) -> ShownRows | None:
+        digest = None if release is None else release.content.shown
+        if digest is None:
+            return None
+        content = self.desk.log.content(digest)
+        if content is None:
+            raise NothingThere(f"the rows of the release of {quoted(digest)} are not in the archive")
+        return ShownRows(digest=digest, rows=decode_rows(content))
+
+    def _rows(self, document: bytes, opened: OpenedReview, ground: Ground) -> RosterRows:
         try:
             rows = read_members(document, ROWS, existing=self.desk.log.rows_at(ground.roster.revision))
         except FaultsError as error:
             raise NotAccepted("the rows of the release have faults", tuple(error.faults)) from error
         if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
             raise NotAccepted("the rows of a release are recorded when it is confirmed; leave out `recorded_at`")
+        strangers = self._about(opened, ground).strangers(rows)
+        if strangers:
+            raise NotAccepted(
+                f"a release of {quoted(opened.id)} puts rows about the parties of its decision on file and nothing"
+                f" else: {len(strangers)} {'row is' if len(strangers) == 1 else 'rows are'} not",
+                tuple(
+                    Fault(source=ROWS, line=1, column=1, message=row_text(row), remedy=STRANGER) for row in strangers
+                ),
+            )
         return rows
+
+    def _about(self, opened: OpenedReview, ground: Ground) -> CaseParties:
+        record = self._decisions.read(opened.decision)
+        if record is None:
+            raise NothingThere(f"the decision of case {quoted(opened.id)} is not in the log")
+        return parties_of(read_record(record), ground.roster)
 
     def _refuse_useless(self, opened: OpenedReview, rows: RosterRows, ground: Ground, at: datetime) -> None:
         """Rows that leave the rule of the case standing release nothing."""
@@ -217,7 +276,8 @@ class Reviews:
     def _clearance(self, decision: RecordedDecision, ground: Ground) -> RosterRows:
         """The potential listings of the parties judged, ended now, and their clearance from now on."""
         at = self.desk.clock()
-        parties = {name for party in decision.parties for name in (party.organisation, party.subject) if name}
+        about = parties_of(decision, ground.roster)
+        parties = about.organisations | {f"{PERSON_PREFIX}{person}" for person in about.persons}
         rows: list[Listing] = []
         for name in sorted(parties):
             for listing in ground.roster.listings.get(name, ()):
@@ -250,6 +310,24 @@ def _still(finding: Finding) -> str:
         f"with these rows rule `{finding.rule}` would still hold the request ({', '.join(finding.codes)}{missing});"
         " `reviews show` says what lifts it"
     )
+
+
+def _refuse_unseen(case: str, asked: AskedRelease, rows: str | None) -> None:
+    """The second person confirms what was shown, and not what somebody put in its place."""
+    shown = asked.content.shown
+    if shown is None:
+        raise DeskConflict(
+            f"the release of {quoted(case)} was asked for before its rows were shown to anybody; ask for it again"
+        )
+    if rows is None:
+        raise NotAccepted(
+            f"a release is confirmed by the digest of the rows that were shown: look at case {quoted(case)}, and give"
+            " the digest of its rows as `rows`"
+        )
+    if rows != shown:
+        raise DeskConflict(
+            f"{quoted(rows)} are not the rows that wait for a confirmation in {quoted(case)}: look at the case again"
+        )
 
 
 def _refuse_silence(rationale: str) -> None:

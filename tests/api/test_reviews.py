@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from policy_engine.domain.changes import MembersRecorded
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_file import read_members, write_members
+from policy_engine.formats.roster_rows import decode_rows
 from tests.api.desks import ROSTER, Officer, deciding
 from tests.api.service import Service, copied, serving
 from tests.store.conftest import Store
@@ -45,6 +47,17 @@ EXCEPTION: dict[str, Any] = {
         }
     ]
 }
+
+
+def _plain(text: str) -> Any:
+    def jsonable(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: jsonable(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [jsonable(one) for one in value]
+        return value if isinstance(value, str | int | bool | None) else str(value)
+
+    return jsonable(plain(read_document(text.encode(), "clearance")))
 
 
 @pytest.fixture
@@ -151,7 +164,7 @@ def test_a_match_that_is_cleared_by_two_persons_lets_the_next_call_go(store: Sto
         own = _close(dora, case, outcome="release")
         assert (own.status_code, own.json()["type"]) == (403, "/problems/second-person-needed")
         revision = dora.decide()["membership_revision"]
-        released = _close(egon, case, outcome="release")
+        released = _confirm(egon, case)
         assert (released.status_code, released.json()["status"]) == (200, "released")
         assert released.json()["membership_revision"] == revision + 1
         answer = dora.decide()
@@ -170,7 +183,7 @@ def test_a_dated_authorisation_releases_for_as_long_as_it_lasts(migrated: Path, 
         assert lifts.startswith("GLASSWING-RELEASE (A review released this use")
         assert "an exception on file" in lifts
         assert _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).status_code == 202
-        assert _close(egon, case, outcome="release", rationale="seen too").status_code == 200
+        assert _confirm(egon, case, rationale="seen too").status_code == 200
         answer = dora.decide(**REVIEWED)
         assert answer["decision"] == "allow"
         lifted = {one["rule"]: one["state"] for one in answer["findings"]}
@@ -202,7 +215,7 @@ def test_rows_that_would_no_longer_do_are_not_put_on_file(migrated: Path, tmp_pa
         case = _case(dora.decide(**REVIEWED))
         assert _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).status_code == 202
         service.now[0] = service.now[0].replace(month=12, day=20)
-        late = _close(egon, case, outcome="release")
+        late = _confirm(egon, case)
         assert late.status_code == 409
         assert dora.get(f"/reviews/{case}").json()["status"] == "release_asked"
 
@@ -226,15 +239,10 @@ def test_nobody_says_when_the_rows_of_a_release_were_recorded(migrated: Path, tm
         assert "recorded_at" in refused.json()["detail"]
 
 
-def _plain(text: str) -> Any:
-    def jsonable(value: object) -> object:
-        if isinstance(value, dict):
-            return {name: jsonable(one) for name, one in value.items()}
-        if isinstance(value, list):
-            return [jsonable(one) for one in value]
-        return value if isinstance(value, str | int | bool | None) else str(value)
-
-    return jsonable(plain(read_document(text.encode(), "clearance")))
+def _confirm(officer: Officer, case: str, **body: Any) -> Any:
+    """Look at the case, and confirm what is shown."""
+    shown = officer.get(f"/reviews/{case}").json()["rows"]
+    return _close(officer, case, outcome="release", rows=shown["digest"], **body)
 
 
 def test_the_due_instant_is_the_settings_days_after_the_opening(service: Service, dora: Officer) -> None:
@@ -247,3 +255,87 @@ def test_the_due_instant_is_the_settings_days_after_the_opening(service: Service
 def test_the_shipped_request_is_allowed_without_a_review(dora: Officer) -> None:
     assert dora.decide()["decision"] == "allow"
     assert dora.get("/reviews").json() == {"reviews": [], "next_cursor": None}
+
+
+(_LISTING,) = _plain(write_members(RosterRows(listings=MATCH.listings)))["listings"]
+STRANGER = {
+    "memberships": [
+        {"organisation": "weser-ag", "consortium": "glasswing", "from": "2026-11-20", "to": None, "status": "active"}
+    ]
+}
+
+
+def test_everybody_who_looks_at_a_release_is_shown_its_rows(dora: Officer) -> None:
+    case = _case(dora.decide(**REVIEWED))
+    assert dora.get(f"/reviews/{case}").json()["rows"] is None
+    asked = _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).json()["rows"]
+    assert asked["count"] == 1
+    assert asked["rows"][0]["text"].startswith("authorisation {id: EX-1, regime: consortium, kind: exception")
+    assert asked["rows"][0]["row"]["holder"] == "harbor-cyber"
+    egon = Officer(dora.service, "egon")
+    assert egon.get(f"/reviews/{case}").json()["rows"] == asked
+    assert egon.get("/reviews").json()["reviews"][0]["rows"] == asked
+    assert _confirm(egon, case).json()["rows"] == asked
+
+
+def test_a_release_is_not_confirmed_without_the_digest_of_what_was_shown(dora: Officer) -> None:
+    egon = Officer(dora.service, "egon")
+    case = _case(dora.decide(**REVIEWED))
+    _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION)
+    blind = _close(egon, case, outcome="release")
+    assert (blind.status_code, blind.json()["type"]) == (400, "/problems/not-accepted")
+    assert "`rows`" in blind.json()["detail"]
+    other = _close(egon, case, outcome="release", rows=f"sha256:{'0' * 64}")
+    assert other.status_code == 409
+    misplaced = _close(egon, case, outcome="release", rationale="x", members=EXCEPTION, rows="sha256:x")
+    assert (misplaced.status_code, misplaced.json()["errors"][0]["field"]) == (400, "rows")
+    assert dora.decide(**REVIEWED)["decision"] == "deny"
+
+
+def test_rows_that_took_the_place_of_those_shown_need_a_confirmation_of_their_own(dora: Officer) -> None:
+    egon = Officer(dora.service, "egon")
+    case = _case(dora.decide(**REVIEWED))
+    seen = _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).json()["rows"]["digest"]
+    longer = {"authorisations": [{**EXCEPTION["authorisations"][0], "to": "2036-12-20"}]}
+    _close(dora, case, outcome="release", rationale="seen", members=longer)
+    swapped = _close(egon, case, outcome="release", rows=seen)
+    assert (swapped.status_code, swapped.json()["type"]) == (409, "/problems/conflict")
+    assert dora.decide(**REVIEWED)["decision"] == "deny"
+    assert _confirm(egon, case).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (STRANGER, {"membership"}),
+        ({"consortia": [{"id": "second", "name": None}]}, {"consortium"}),
+        ({"statements": [{"organisation": "weser-ag", "kind": "uvl", "from": None, "to": None}]}, {"statement"}),
+        ({"listings": [{**_LISTING, "party": "weser-ag"}]}, {"listing"}),
+        ({"people": [{"id": "newcomer", "citizenships": [{"country": "US"}]}]}, {"person", "citizenship of newcomer"}),
+        ({"draws": [{"authorisation": "EX-1", "person": "carol", "at": "2026-11-20T10:00:00Z"}]}, {"draw"}),
+    ],
+    ids=("membership", "consortium", "statement", "listing", "person", "draw"),
+)
+def test_a_release_puts_nothing_on_file_about_who_was_no_party(
+    dora: Officer, more: dict[str, Any], told: set[str]
+) -> None:
+    case = _case(dora.decide(**REVIEWED))
+    refused = _close(dora, case, outcome="release", rationale="seen", members={**EXCEPTION, **more})
+    assert (refused.status_code, refused.json()["type"]) == (400, "/problems/not-accepted"), refused.text
+    assert "no party of the held decision" in refused.json()["errors"][0]["remedy"]
+    assert {error["message"].partition(" {")[0] for error in refused.json()["errors"]} == told
+    assert dora.get(f"/reviews/{case}").json()["status"] == "open"
+
+
+def test_the_log_tells_of_the_rows_that_a_release_put_on_file(dora: Officer) -> None:
+    egon = Officer(dora.service, "egon")
+    case = _case(dora.decide(**REVIEWED))
+    _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION)
+    _confirm(egon, case)
+    log = dora.service.parts.desk_log
+    told = [change for change in log.changes(("members.recorded",)) if isinstance(change.event, MembersRecorded)][-1]
+    assert isinstance(told.event, MembersRecorded)
+    assert (told.event.change, told.event.reason, told.actor.person) == (case, f"release of {case}: seen", "egon")
+    kept = log.content(told.event.digest)
+    assert kept is not None
+    assert [row.id for row in decode_rows(kept).authorisations] == ["EX-1"]

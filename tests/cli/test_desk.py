@@ -221,10 +221,18 @@ def test_a_match_is_released_with_the_rows_that_show_gives(desk: Desk, tmp_path:
     asked = desk.run("dora", *close, "--rationale", "another company", "--members", str(clearance))
     assert asked.code == 0, asked.err
     assert "another person confirms it" in asked.out
-    assert desk.run("dora", *close).code == 1
-    released = desk.run("egon", *close)
-    assert released.code == 0
+    assert "listing {party: harbor-cyber" in asked.out
+    blind = desk.run("egon", *close)
+    assert blind.code == 2
+    assert "listing {party: harbor-cyber" in blind.err
+    digest = desk.run("egon", "reviews", "show", case, "--json").json["rows"]["digest"]
+    assert f"--rows {digest}" in blind.err
+    assert desk.run("dora", *close, "--rows", digest).code == 1
+    assert desk.run("egon", *close, "--rows", "sha256:0").code == 1
+    released = desk.run("egon", *close, "--rows", digest)
+    assert released.code == 0, released.err
     assert "released" in released.out
+    assert "these rows went on file" in released.out
     assert desk.decide().code == 0
 
 
