@@ -29,8 +29,10 @@ from policy_engine.companion import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
+from policy_engine.domain.request import Request, Subject
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
+from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.ledger.note import name_fault
@@ -43,6 +45,7 @@ from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing, KeysAlone
+from policy_engine.service.member_changes import MemberChanges
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
@@ -63,7 +66,7 @@ from policy_engine.service.trees import SealedTrees
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, make_file, open_database
-from policy_engine.store.decision_index import DecisionIndex, Indexer, IndexerLoop
+from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, IndexerLoop
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
@@ -164,6 +167,7 @@ class Parts:
     publisher: Publisher
     check: Callable[[Mapping[str, bytes]], Checked]
     reviews: Reviews
+    member_changes: MemberChanges
     past: RecordedPast
     ring: KeyRing
     watcher: Watcher | None
@@ -319,6 +323,7 @@ def build(
         desk=desk,
         publisher=publisher,
         check=checked,
+        member_changes=MemberChanges(desk=desk, asked_last=_asked_last(inspector)),
         reviews=Reviews(desk=desk, decisions=log, due=timedelta(days=settings.review_due_days)),
         past=past,
         ring=ring,
@@ -339,6 +344,19 @@ _NO_ASSESSMENT: Final = (
     "the process that looks at the book ended twice without an answer, as one does that is out of memory: nothing was"
     " kept; ask again, and if it ends again look at the memory of the machine"
 )
+
+
+ASKED_LAST: Final = 20
+"""So many of a subject's last decisions say where it asks from, and for what."""
+
+
+def _asked_last(inspector: Inspector) -> Callable[[Subject], tuple[Request, ...]]:
+    def asked(subject: Subject) -> tuple[Request, ...]:
+        filters = Filters(subject=f"{subject.type}:{subject.id}")
+        page = inspector.index.page(filters, size=inspector.index.size(), after=None, limit=ASKED_LAST)
+        return tuple(request for one in page if (request := read_record(one.body).request) is not None)
+
+    return asked
 
 
 def _assessed_apart(database_url: str, candidate: Candidate) -> Assessment:

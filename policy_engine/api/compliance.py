@@ -71,7 +71,7 @@ def routes(
 def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools, check_book: Check) -> list[Route]:
     async def show(_: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
-        return _json(documents.desk_document(state, desk.clock(), names=_sees_names(key)))
+        return json_response(documents.desk_document(state, desk.clock(), names=_sees_names(key)))
 
     async def book(request: Request, _: Key) -> Response:
         fingerprint = request.path_params["fingerprint"]
@@ -80,18 +80,20 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
         if archive is None:
             raise NotFound("no book with this fingerprint was ever archived")
         files = await pools.reads.run(publisher.library.files, archive)
-        return _json({"fingerprint": fingerprint, "files": {name: data.decode() for name, data in files.items()}})
+        return json_response(
+            {"fingerprint": fingerprint, "files": {name: data.decode() for name, data in files.items()}}
+        )
 
     async def proposals(_: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
-        return _json({"proposals": documents.proposals_document(state, desk.clock(), names=_sees_names(key))})
+        return json_response({"proposals": documents.proposals_document(state, desk.clock(), names=_sees_names(key))})
 
     async def proposal(request: Request, key: Key) -> Response:
         state = await pools.reads.run(_state, desk)
         held = state.proposals.get(request.path_params["proposal"])
         if held is None:
             raise NotFound("no proposal has this id")
-        return _json(documents.proposal_document(held, desk.clock(), names=_sees_names(key)))
+        return json_response(documents.proposal_document(held, desk.clock(), names=_sees_names(key)))
 
     async def report(request: Request, key: Key) -> Response:
         content = await pools.reads.run(
@@ -110,7 +112,7 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
             body = documents.read_book_body(data, documents.BookBody)
             return _check(desk, publisher, check_book, documents.bytes_of(body.files))
 
-        return _json(await pools.assessments.run(checked))
+        return json_response(await pools.assessments.run(checked))
 
     async def propose(request: Request, key: Key) -> Response:
         data = await read_body(request, BOOK_LIMIT)
@@ -120,19 +122,19 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
             return _propose(desk, publisher, key, body)
 
         told = await pools.assessments.run(proposed)
-        return _json(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told['id']}"})
+        return json_response(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told['id']}"})
 
     async def approve(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.ApprovalBody)
         note = documents.text_of("note", body.note)
         approved = await pools.desk.run(publisher.approve, _actor(key), request.path_params["proposal"], note=note)
-        return _json(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
+        return json_response(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
 
     return [
         _route("GET", "/policy", ring, pools, "policy:read", show),
         _route("GET", "/policy/books/{fingerprint}", ring, pools, "policy:read", book),
         _route("POST", "/policy/check", ring, pools, "policy:read", check),
-        *_methods(
+        *methods_of(
             "/policy/proposals", ring, pools, {"GET": ("policy:read", proposals), "POST": ("policy:propose", propose)}
         ),
         _route("GET", "/policy/proposals/{proposal}", ring, pools, "policy:read", proposal),
@@ -178,7 +180,7 @@ def _propose(desk: Desk, publisher: Publisher, key: Key, body: documents.Proposa
 def _freeze_routes(desk: Desk, ring: KeyRing, pools: Pools) -> list[Route]:
     async def show(_: Request, __: Key) -> Response:
         state = await pools.reads.run(_state, desk)
-        return _json({"freezes": documents.freezes_document(state, desk.clock())})
+        return json_response({"freezes": documents.freezes_document(state, desk.clock())})
 
     async def declare(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.FreezeBody)
@@ -190,17 +192,17 @@ def _freeze_routes(desk: Desk, ring: KeyRing, pools: Pools) -> list[Route]:
             declare_freeze, desk, _actor(key), scope, authority=authority, reason=reason, until=until
         )
         location = {"Location": f"/freezes/{state.freeze.id}"}
-        return _json(documents.freeze_document(state, desk.clock()), HTTPStatus.CREATED, location)
+        return json_response(documents.freeze_document(state, desk.clock()), HTTPStatus.CREATED, location)
 
     async def lift(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.LiftBody)
         reason = documents.text_of("reason", body.reason or request.query_params.get("reason"))
         state = await pools.freezes.run(lift_freeze, desk, _actor(key), request.path_params["freeze"], reason=reason)
         status = HTTPStatus.OK if state.lifted_at is not None else HTTPStatus.ACCEPTED
-        return _json(documents.freeze_document(state, desk.clock()), status)
+        return json_response(documents.freeze_document(state, desk.clock()), status)
 
     return [
-        *_methods("/freezes", ring, pools, {"GET": ("policy:read", show), "POST": ("freeze", declare)}),
+        *methods_of("/freezes", ring, pools, {"GET": ("policy:read", show), "POST": ("freeze", declare)}),
         _route("DELETE", "/freezes/{freeze}", ring, pools, "freeze", lift),
     ]
 
@@ -220,11 +222,13 @@ def _review_routes(reviews: Reviews, ring: KeyRing, pools: Pools) -> list[Route]
         if len(rest) > limit:
             last = page[-1].opened
             following = _cursor(format_instant(last.opened_at), last.id)
-        return _json({"reviews": [documents.review_document(review) for review in page], "next_cursor": following})
+        return json_response(
+            {"reviews": [documents.review_document(review) for review in page], "next_cursor": following}
+        )
 
     async def show(request: Request, _: Key) -> Response:
         file = await pools.reads.run(reviews.show, _case(request))
-        return _json(documents.review_file_document(file))
+        return json_response(documents.review_file_document(file))
 
     async def close(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.CloseBody)
@@ -236,15 +240,15 @@ def _review_routes(reviews: Reviews, ring: KeyRing, pools: Pools) -> list[Route]
             if body.members is not None:
                 raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
             review = await pools.desk.run(reviews.refuse, actor, case, rationale=rationale)
-            return _json(documents.review_document(review))
+            return json_response(documents.review_document(review))
         if body.members is None:
             confirmed = documents.text_of("rows", body.rows) if body.rows is not None else None
             review = await pools.desk.run(reviews.confirm_release, actor, case, rows=confirmed, rationale=rationale)
-            return _json(documents.review_document(review))
+            return json_response(documents.review_document(review))
         review = await pools.desk.run(
             reviews.ask_release, actor, case, rationale=rationale, document=documents.rows_of(body.members)
         )
-        return _json(documents.review_document(review), HTTPStatus.ACCEPTED)
+        return json_response(documents.review_document(review), HTTPStatus.ACCEPTED)
 
     return [
         _route("GET", "/reviews", ring, pools, "reviews", show_all),
@@ -335,10 +339,10 @@ def _after(request: Request) -> tuple[str, str] | None:
 
 
 def _route(method: str, path: str, ring: KeyRing, pools: Pools, right: str, handler: Handler) -> Route:
-    return _methods(path, ring, pools, {method: (right, handler)})[0]
+    return methods_of(path, ring, pools, {method: (right, handler)})[0]
 
 
-def _methods(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[str, Handler]]) -> list[Route]:
+def methods_of(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[str, Handler]]) -> list[Route]:
     """One route for a path, so that another method is 405 with every one that it takes."""
 
     async def endpoint(request: Request) -> Response:
@@ -348,7 +352,8 @@ def _methods(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[s
     return [Route(path, endpoint, methods=list(handlers))]
 
 
-def _json(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+def json_response(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    """A document as the answer."""
     return Response(
         _encoder.encode(value), status_code=int(status), media_type="application/json", headers=headers or {}
     )

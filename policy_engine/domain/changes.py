@@ -150,6 +150,42 @@ class MembersRecorded:
     change: str | None = None
 
 
+class AtOnce(StrEnum):
+    """Why a change of members needs no second person: its rows only narrow, or are of the kinds of a feed's key."""
+
+    NARROW = "narrow"
+    FEED = "feed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersProposed:
+    """A change of members through the service.
+
+    `document` is the digest of what was sent, `rows` that of the rows in canonical form, and `shown` that of the rows
+    with whom they give or take which model: what the second person is shown and approves. `at_once` says why the rows
+    went on file with this event; `None` waits for the second person.
+    """
+
+    change: str
+    document: str
+    rows: str
+    shown: str
+    added: int
+    reason: str
+    at_once: AtOnce | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersApproved:
+    """The second person: the rows are on file from the event's instant on."""
+
+    change: str
+    rows: str
+    shown: str
+    asked_by: str
+    note: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated:
     """A key came into force; its secret is nowhere."""
@@ -220,6 +256,8 @@ Event: TypeAlias = (
     | FreezeLifted
     | ReviewReleaseAsked
     | ReviewClosed
+    | MembersProposed
+    | MembersApproved
     | MembersRecorded
     | KeyCreated
     | KeyRevoked
@@ -239,6 +277,8 @@ KINDS: Final[dict[str, type[Event]]] = {
     "freeze.lifted": FreezeLifted,
     "review.release_asked": ReviewReleaseAsked,
     "review.closed": ReviewClosed,
+    "members.proposed": MembersProposed,
+    "members.approved": MembersApproved,
     "members.recorded": MembersRecorded,
     "key.created": KeyCreated,
     "key.revoked": KeyRevoked,
@@ -250,7 +290,9 @@ KINDS: Final[dict[str, type[Event]]] = {
 """The kinds of event by their name in the record; a name keeps its meaning for ever."""
 
 _OF_THE_DESK: Final = ("book", "freeze", "review", "hold", "year")
-DESK_KINDS: Final = tuple(name for name in KINDS if name.partition(".")[0] in _OF_THE_DESK)
+DESK_KINDS: Final = tuple(
+    name for name in KINDS if name.partition(".")[0] in _OF_THE_DESK or name in ("members.proposed", "members.approved")
+)
 """The kinds that the desk is folded from."""
 
 
@@ -277,5 +319,7 @@ def rows_named(event: Event) -> str | None:
             return event.digest
         case ReviewReleaseAsked() | ReviewClosed():
             return event.shown
+        case MembersProposed() | MembersApproved():
+            return event.rows
         case _:
             return None

@@ -24,6 +24,8 @@ from policy_engine.domain.changes import (
     FreezeLifted,
     HoldPlaced,
     HoldReleased,
+    MembersApproved,
+    MembersProposed,
     ReviewClosed,
     ReviewReleaseAsked,
     YearRetired,
@@ -96,6 +98,22 @@ class ClosedReview:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembersChange:
+    """A change of members, who proposed it and when, and who approved it, where it waited for that."""
+
+    content: MembersProposed
+    proposer: Actor
+    proposed_at: datetime
+    approver: Actor | None = None
+    approved_at: datetime | None = None
+
+    @property
+    def in_force(self) -> datetime | None:
+        """Since when its rows are on file."""
+        return self.approved_at if self.content.at_once is None else self.proposed_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HoldState:
     """A legal hold, who placed it and when, and who released it, when and why."""
 
@@ -127,6 +145,7 @@ class Desk:
     releases: Mapping[str, AskedRelease] = field(default_factory=dict)
     closed: Mapping[str, ClosedReview] = field(default_factory=dict)
     closings: Mapping[str, int] = field(default_factory=dict)
+    members: Mapping[str, MembersChange] = field(default_factory=dict)
     holds: Mapping[str, HoldState] = field(default_factory=dict)
     retired: Mapping[int, RetiredYear] = field(default_factory=dict)
     reached: datetime | None = None
@@ -187,6 +206,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
     releases: dict[str, AskedRelease] = {}
     closed: dict[str, ClosedReview] = {}
     closings: dict[str, int] = {}
+    members: dict[str, MembersChange] = {}
     holds: dict[str, HoldState] = {}
     retired: dict[int, RetiredYear] = {}
     for change in changes:
@@ -235,6 +255,8 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                 closed[event.case] = ClosedReview(content=event, actor=change.actor, at=change.at)
                 digest = event.key.digest
                 closings[digest] = closings.get(digest, 0) + 1
+            case MembersProposed() | MembersApproved():
+                _change_members(change, event, members)
             case HoldPlaced() | HoldReleased() | YearRetired():
                 _keep(change, event, holds, retired)
             case _:
@@ -249,6 +271,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
         releases=releases,
         closed=closed,
         closings=closings,
+        members=members,
         holds=holds,
         retired=retired,
         reached=reached,
@@ -270,6 +293,15 @@ def _keep(
             )
         case YearRetired():
             retired[event.year] = RetiredYear(content=event, change=change.id, actor=change.actor, at=change.at)
+
+
+def _change_members(
+    change: Change, event: MembersProposed | MembersApproved, members: dict[str, MembersChange]
+) -> None:
+    if isinstance(event, MembersProposed):
+        members[event.change] = MembersChange(content=event, proposer=change.actor, proposed_at=change.at)
+    else:
+        members[event.change] = replace(members[event.change], approver=change.actor, approved_at=change.at)
 
 
 def _approve(change: Change, event: BookApproved, proposals: dict[str, Proposal]) -> None:

@@ -327,8 +327,8 @@ class _Compared:
 
 
 def _compare(old: Judge, new: Judge, roster: Roster, request: Request, caller: Caller, at: datetime) -> _Compared:
-    question, before = _judged(old, roster, request, caller, at)
-    _, after = _judged(new, roster, request, caller, at)
+    question, before = judged_by(old, roster, request, caller, at)
+    _, after = judged_by(new, roster, request, caller, at)
     return _Compared(
         outcome=outcome_of(before, after),
         parts=tuple(_parts(question, request, before, after)),
@@ -338,9 +338,10 @@ def _compare(old: Judge, new: Judge, roster: Roster, request: Request, caller: C
     )
 
 
-def _judged(
+def judged_by(
     judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime
 ) -> tuple[Question | None, Verdict]:
+    """The verdict on a request, and the question where it came to one. What fails in the judge is a deny."""
     question = None
     try:
         question = derive(request, roster, judge.book, caller, at)

@@ -33,6 +33,7 @@ RIGHTS: Final = (
     "policy:approve",
     "members:read",
     "members:write",
+    "members:approve",
     "reviews",
     "freeze",
     "keys:admin",
@@ -43,7 +44,17 @@ RIGHTS: Final = (
 ROLES: Final = {
     "gateway": ("decide",),
     "desk": ("decide", "decisions:explain", "simulate"),
-    "compliance": ("policy:read", "policy:propose", "policy:approve", "members:read", "reviews", "freeze", "simulate"),
+    "compliance": (
+        "policy:read",
+        "policy:propose",
+        "policy:approve",
+        "members:read",
+        "members:write",
+        "members:approve",
+        "reviews",
+        "freeze",
+        "simulate",
+    ),
     "auditor": ("decisions:read", "policy:read", "members:read", "log:hold"),
     "admin": ("keys:admin", "members:read", "members:write"),
 }

@@ -238,6 +238,7 @@ class Reviews:
             raise NotAccepted("the rows of the release have faults", tuple(error.faults)) from error
         if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
             raise NotAccepted("the rows of a release are recorded when it is confirmed; leave out `recorded_at`")
+        rows = _for_the_purpose(rows, opened)
         strangers = self._about(opened, ground).strangers(rows)
         if strangers:
             raise NotAccepted(
@@ -310,6 +311,24 @@ def _still(finding: Finding) -> str:
         f"with these rows rule `{finding.rule}` would still hold the request ({', '.join(finding.codes)}{missing});"
         " `reviews show` says what lifts it"
     )
+
+
+def _for_the_purpose(rows: RosterRows, opened: OpenedReview) -> RosterRows:
+    """The rows, their authorisations bound to the purpose that was held: one that names none gets it.
+
+    A case in which no purpose was stated binds to none. Raises `NotAccepted` for an authorisation of another purpose.
+    """
+    purpose = opened.key.purpose
+    if not purpose:
+        return rows
+    for row in rows.authorisations:
+        if row.purposes is not None and row.purposes != (purpose,):
+            raise NotAccepted(
+                f"the authorisation {quoted(row.id)} is for {', '.join(map(quoted, row.purposes)) or 'no purpose'}, and"
+                f" what was held is {quoted(purpose)}: write `purposes: [{purpose}]`, or leave `purposes` out"
+            )
+    bound = tuple(row if row.retracted else replace(row, purposes=(purpose,)) for row in rows.authorisations)
+    return replace(rows, authorisations=bound)
 
 
 def _refuse_unseen(case: str, asked: AskedRelease, rows: str | None) -> None:

@@ -339,3 +339,15 @@ def test_the_log_tells_of_the_rows_that_a_release_put_on_file(dora: Officer) -> 
     kept = log.content(told.event.digest)
     assert kept is not None
     assert [row.id for row in decode_rows(kept).authorisations] == ["EX-1"]
+
+
+def test_a_release_is_bound_to_the_purpose_that_was_held(dora: Officer) -> None:
+    egon = Officer(dora.service, "egon")
+    case = _case(dora.decide(**REVIEWED))
+    other = {"authorisations": [{**EXCEPTION["authorisations"][0], "purposes": ["military_end_use"]}]}
+    refused = _close(dora, case, outcome="release", rationale="seen", members=other)
+    assert (refused.status_code, "purposes: [pentest_own_product]" in refused.json()["detail"]) == (400, True)
+    asked = _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION).json()["rows"]
+    assert asked["rows"][0]["row"]["purposes"] == ["pentest_own_product"]
+    assert _confirm(egon, case).status_code == 200
+    assert dora.decide(**REVIEWED)["decision"] == "allow"

@@ -1,0 +1,262 @@
+"""Changes of members through the service: shown before they count, narrow with one person, widen with two.
+
+- What is sent is a membership document and a reason. What comes of it is shown first: the rows that are new, and who
+  gains or loses which model by them.
+- Rows that can only narrow are on file at once, with the key of one person. A feed's key records rows of its own kinds
+  at once, and nothing else. Everything else waits for another person, who approves the digest of what was shown.
+- What was sent is read again, and judged again, when it is approved. Where the members have moved on so that other rows
+  or other effects come of it, the approval is refused, and whoever approves looks again.
+- The rows and the event that tells of them are one transaction, under the control epoch that they were made under.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from policy_engine.domain.changes import Actor, AtOnce, MembersApproved, MembersProposed
+from policy_engine.domain.desk import MembersChange
+from policy_engine.domain.narrowing import Widening, new_rows, not_of_feed, widenings
+from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.formats.change import digest_of
+from policy_engine.formats.faults import Fault, FaultsError, quoted
+from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.membership_writer import row_text
+from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
+from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
+from policy_engine.service.simulate import recorded, with_rows
+from policy_engine.service.standing import Ground
+
+CHANGE_PREFIX: Final = "MC-"
+SOURCE: Final = "members"
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""Later than whatever is on file: once they are recorded, the new rows are the latest under their keys."""
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What comes of a document: the new rows, why some of them may widen, and who gains or loses what.
+
+    `shown` is the digest of the rows and the effects, which a second person approves.
+    """
+
+    rows: RosterRows
+    widens: tuple[Widening, ...]
+    effects: Effects
+    at_once: AtOnce | None
+    shown: str
+
+    @property
+    def count(self) -> int:
+        """How many rows are new."""
+        return sum(1 for _ in each_row(self.rows))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFile:
+    """A change with its rows; while it waits what comes of it now, or why it can no longer be approved."""
+
+    change: MembersChange
+    rows: RosterRows
+    preview: Preview | None = None
+    stale: str | None = None
+
+
+class MemberChanges:
+    """The use cases of changes of members."""
+
+    def __init__(self, *, desk: Desk, asked_last: AskedLast) -> None:
+        self.desk = desk
+        self._asked_last = asked_last
+
+    def preview(self, document: bytes, source: str, *, feed: frozenset[str] = frozenset()) -> Preview:
+        """What would come of a document, with nothing recorded. Raises what `propose` raises of a document."""
+        ground = self.desk.view.refresh()
+        return self._preview(document, source, ground, self.desk.clock(), feed)
+
+    def propose(
+        self, actor: Actor, document: bytes, source: str, *, reason: str, feed: frozenset[str] = frozenset()
+    ) -> tuple[str | None, Preview]:
+        """Record what can be recorded at once, else ask for a second person; the id, and what was shown.
+
+        There is no id, and nothing recorded, where every row is on file already. `feed` are the kinds of rows of a
+        feed's key, none for a person's. Raises `PersonNeeded`, and `NotAccepted` without a reason, for a document with
+        faults and for rows that are not of the feed.
+        """
+        if not feed:
+            person_of(actor)
+        if not reason.strip():
+            raise NotAccepted("a change of members needs a reason")
+        name = CHANGE_PREFIX + self.desk.new_id(self.desk.clock())
+        made: list[Preview] = []
+
+        def make(ground: Ground, at: datetime) -> Proposed:
+            preview = self._preview(document, source, ground, at, feed)
+            made.append(preview)
+            if not preview.count:
+                raise _NothingNew
+            rows = encode_rows(preview.rows)
+            event = MembersProposed(
+                change=name,
+                document=digest_of(document),
+                rows=digest_of(rows),
+                shown=preview.shown,
+                added=preview.count,
+                reason=reason,
+                at_once=preview.at_once,
+            )
+            return Proposed(
+                event=event,
+                contents=(document, rows, _effects_content(digest_of(rows), preview.effects)),
+                rows=preview.rows if preview.at_once is not None else None,
+                reason=reason,
+                change=name,
+            )
+
+        try:
+            self.desk.act(actor, make)
+        except _NothingNew:
+            return None, made[-1]
+        return name, made[-1]
+
+    def approve(self, actor: Actor, name: str, *, shown: str | None, note: str = "") -> ChangeFile:
+        """Put the rows on file as the second person, who was shown what has the digest `shown`.
+
+        Raises `PersonNeeded`, `NothingThere`, `SecondPersonNeeded` for who proposed it, `NotAccepted` without a digest,
+        and `DeskConflict` for a change that is on file, for another digest, and for one that has become stale.
+        """
+        person = person_of(actor)
+
+        def make(ground: Ground, at: datetime) -> Proposed:
+            held = _held(ground, name)
+            if held.in_force is not None:
+                raise DeskConflict(f"the change {quoted(name)} is on file already")
+            proposer = person_of(held.proposer)
+            if proposer == person:
+                raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(name)}; another person approves it")
+            if shown is None:
+                raise NotAccepted(
+                    f"an approval names what was shown: look at the change {quoted(name)}, and give its digest as"
+                    " `shown`"
+                )
+            preview = self._again(held, ground, at)
+            if preview.shown != shown:
+                raise DeskConflict(
+                    f"{quoted(shown)} is not what comes of {quoted(name)} now, as the members stand at revision"
+                    f" {ground.roster.revision}: look at the change again"
+                )
+            event = MembersApproved(
+                change=name, rows=held.content.rows, shown=preview.shown, asked_by=proposer, note=note
+            )
+            return Proposed(
+                event=event,
+                contents=(_effects_content(held.content.rows, preview.effects),),
+                rows=preview.rows,
+                reason=held.content.reason,
+                change=name,
+            )
+
+        self.desk.act(actor, make)
+        return self.show(name)
+
+    def all(self) -> tuple[MembersChange, ...]:
+        """Every change, the newest first."""
+        return tuple(self.desk.view.refresh().desk.members.values())[::-1]
+
+    def show(self, name: str) -> ChangeFile:
+        """A change with its rows and, while it waits, with what comes of it now. Raises `NothingThere`."""
+        ground = self.desk.view.refresh()
+        held = _held(ground, name)
+        rows = decode_rows(self._content(held.content.rows))
+        if held.in_force is not None:
+            return ChangeFile(change=held, rows=rows)
+        try:
+            return ChangeFile(change=held, rows=rows, preview=self._again(held, ground, self.desk.clock()))
+        except DeskConflict as stale:
+            return ChangeFile(change=held, rows=rows, stale=str(stale))
+
+    def _again(self, held: MembersChange, ground: Ground, at: datetime) -> Preview:
+        """What comes of the document now. Raises `DeskConflict` where it is not the rows that were proposed."""
+        again = f"propose it again: {quoted(held.content.change)} has become stale"
+        try:
+            preview = self._preview(self._content(held.content.document), SOURCE, ground, at, frozenset())
+        except NotAccepted as error:
+            said = "; ".join(fault.message for fault in error.faults) or str(error)
+            raise DeskConflict(
+                f"what is on file has changed so that the rows cannot be recorded ({said}); {again}"
+            ) from error
+        if digest_of(encode_rows(preview.rows)) != held.content.rows:
+            raise DeskConflict(f"what is on file has changed so that other rows come of the document; {again}")
+        return preview
+
+    def _content(self, digest: str) -> bytes:
+        content = self.desk.log.content(digest)
+        if content is None:
+            raise NothingThere(f"the content {quoted(digest)} of the change is not in the archive")
+        return content
+
+    def _preview(self, document: bytes, source: str, ground: Ground, at: datetime, feed: frozenset[str]) -> Preview:
+        existing = self.desk.log.rows_at(ground.roster.revision)
+        rows = new_rows(existing, _read(document, source, existing))
+        if feed:
+            _refuse_other_kinds(existing, rows, feed, source)
+        after = Roster.as_known(with_rows(existing, recorded(rows, _LAST)), revision=ground.roster.revision)
+        effects = effects_of(ground.roster, after, rows, judge_at=ground.judge_at, asked_last=self._asked_last, at=at)
+        widens = widenings(existing, rows)
+        at_once = AtOnce.FEED if feed else None if widens or effects.gained else AtOnce.NARROW
+        shown = digest_of(_effects_content(digest_of(encode_rows(rows)), effects))
+        return Preview(rows=rows, widens=widens, effects=effects, at_once=at_once, shown=shown)
+
+
+class _NothingNew(Exception):
+    """Every row is on file already."""
+
+
+def _held(ground: Ground, name: str) -> MembersChange:
+    held = ground.desk.members.get(name)
+    if held is None:
+        raise NothingThere(f"there is no change of members {quoted(name)}")
+    return held
+
+
+def _read(document: bytes, source: str, existing: RosterRows) -> RosterRows:
+    try:
+        rows = read_members(document, source, existing=existing)
+    except FaultsError as error:
+        raise NotAccepted("the rows have faults", tuple(error.faults)) from error
+    if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
+        raise NotAccepted("the service says when rows are recorded; leave out `recorded_at`")
+    return rows
+
+
+def _refuse_other_kinds(existing: RosterRows, rows: RosterRows, feed: frozenset[str], source: str) -> None:
+    refused = not_of_feed(existing, rows, feed)
+    if refused:
+        remedy = f"this key is a feed of {', '.join(sorted(feed))}; a person proposes anything else"
+        raise NotAccepted(
+            "a feed records rows of its own kinds and nothing else",
+            tuple(Fault(source=source, line=1, column=1, message=row_text(row), remedy=remedy) for row in refused),
+        )
+
+
+def _effects_content(rows: str, effects: Effects) -> bytes:
+    """What a second person approves, as canonical JSON: the digest of the rows, and who gains or loses what."""
+    return _encoder.encode(
+        {
+            "v": 1,
+            "rows": rows,
+            "gained": [_told(one) for one in effects.gained],
+            "lost": [_told(one) for one in effects.lost],
+        }
+    )
+
+
+def _told(effect: Effect) -> dict[str, object]:
+    return {"subject": effect.subject, "organisation": effect.organisation, "model": effect.model}

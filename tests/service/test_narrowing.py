@@ -1,0 +1,200 @@
+"""What is called narrow never turns a deny into an allow; what may widen is named with why; feeds keep to their kinds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.narrowing import FEEDS, new_rows, not_of_feed, widenings
+from policy_engine.domain.roster import (
+    Account,
+    AccountKind,
+    Authorisation,
+    AuthorisationKind,
+    Citizenship,
+    Listing,
+    ListingStatus,
+    Membership,
+    MembershipStatus,
+    PersonEntry,
+    Roster,
+    RosterRows,
+    Statement,
+    StatementKind,
+)
+from policy_engine.service.impact import judged_by
+from tests.conftest import judge_for
+from tests.worlds import Read, friendly_world, world
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+T1, T2 = T0 + timedelta(days=100), T0 + timedelta(days=200)
+LONG, SHORT = Validity(start=T0, end=T2), Validity(start=T0, end=T1)
+ACTIVE = Membership(organisation="o", consortium="c", status=MembershipStatus.ACTIVE, valid=LONG)
+SUSPENDED = replace(ACTIVE, status=MembershipStatus.SUSPENDED)
+PAPER = Authorisation(
+    id="L",
+    regime="us-ear",
+    kind=AuthorisationKind.LICENCE,
+    holder="o",
+    models=("m",),
+    actions=("infer",),
+    named_users=1,
+    valid=LONG,
+)
+LISTED = Listing(
+    party="o",
+    list="EL",
+    entry="e",
+    entry_version="1",
+    reference=None,
+    status=ListingStatus.POTENTIAL,
+    valid=LONG,
+)
+UVL = Statement(organisation="o", kind=StatementKind.UVL, valid=LONG)
+
+
+def _rows(*rows: Any) -> RosterRows:
+    return RosterRows(
+        memberships=tuple(row for row in rows if isinstance(row, Membership)),
+        authorisations=tuple(row for row in rows if isinstance(row, Authorisation)),
+        listings=tuple(row for row in rows if isinstance(row, Listing)),
+        statements=tuple(row for row in rows if isinstance(row, Statement)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "row"),
+    [
+        ((ACTIVE,), SUSPENDED),
+        ((), SUSPENDED),
+        ((ACTIVE,), replace(ACTIVE, valid=SHORT)),
+        ((replace(SUSPENDED, valid=SHORT),), SUSPENDED),
+        ((ACTIVE,), replace(ACTIVE, retracted=True)),
+        ((PAPER,), replace(PAPER, valid=SHORT)),
+        ((PAPER,), replace(PAPER, retracted=True)),
+        ((), LISTED),
+        ((LISTED,), replace(LISTED, status=ListingStatus.CONFIRMED)),
+        ((UVL,), replace(UVL, valid=SHORT)),
+    ],
+)
+def test_what_only_narrows_needs_one_person(before: tuple[Any, ...], row: Any) -> None:
+    assert widenings(_rows(*before), _rows(row)) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "row", "why"),
+    [
+        ((), ACTIVE, "a member"),
+        ((SUSPENDED,), ACTIVE, "a member"),
+        ((replace(ACTIVE, valid=SHORT),), ACTIVE, "prolongs"),
+        ((SUSPENDED,), replace(SUSPENDED, valid=SHORT), "shortens a suspension"),
+        ((SUSPENDED,), replace(SUSPENDED, retracted=True), "takes back a suspension"),
+        ((), PAPER, "new authorisation"),
+        ((replace(PAPER, valid=SHORT),), PAPER, "prolongs"),
+        ((PAPER, replace(PAPER, named_users=50)), replace(PAPER, retracted=True), "another authorisation"),
+        ((PAPER, replace(PAPER, named_users=50)), replace(PAPER, valid=SHORT), "another authorisation"),
+        ((LISTED,), replace(LISTED, valid=SHORT), "says more"),
+        ((replace(LISTED, status=ListingStatus.CONFIRMED),), LISTED, "says more"),
+        ((), replace(LISTED, status=ListingStatus.CLEARED, cleared_version="1"), "clears"),
+        ((LISTED,), replace(LISTED, retracted=True), "takes back a listing"),
+        ((), UVL, "new statement"),
+        ((), replace(UVL, kind=StatementKind.MOFCOM_ORDER), "either way"),
+    ],
+)
+def test_what_may_widen_is_named_with_why(before: tuple[Any, ...], row: Any, why: str) -> None:
+    (found,) = widenings(_rows(*before), _rows(row))
+    assert (found.row, why in found.why) == (row, True), found.why
+
+
+def test_rows_that_are_on_file_are_not_new() -> None:
+    before = _rows(replace(ACTIVE, recorded_at=T0), replace(SUSPENDED, recorded_at=T1))
+    assert new_rows(before, _rows(SUSPENDED)) == _rows()
+    assert new_rows(before, _rows(ACTIVE)) == _rows(ACTIVE)
+
+
+def test_a_feed_keeps_to_its_kinds_and_files_no_list_of_another() -> None:
+    account = Account(id="a", kind=AccountKind.ACCOUNT, organisation="o")
+    entry = PersonEntry(id="p", citizenships_filed=True)
+    rows = RosterRows(
+        people=(entry,),
+        accounts=(account,),
+        citizenships=(Citizenship(person="p", country="US"),),
+        memberships=(ACTIVE,),
+    )
+    assert not_of_feed(_rows(), rows, frozenset({"people", "accounts"})) == (entry, rows.citizenships[0], ACTIVE)
+    assert not_of_feed(_rows(), rows, frozenset({"people", "accounts", "citizenships"})) == (ACTIVE,)
+    on_file = RosterRows(people=(entry,))
+    assert not_of_feed(on_file, RosterRows(people=(entry,)), frozenset({"people"})) == ()
+    assert not {"memberships", "authorisations", "statements", "listings"} & set(FEEDS)
+
+
+def _edits(random: Random, rows: RosterRows, at: datetime) -> RosterRows:
+    """Edits of memberships, papers, listings and statements, of which some narrow."""
+    ends = [at - timedelta(days=1), at, at + timedelta(days=30), None]
+
+    def shortened(row: Any) -> Any:
+        end = random.choice(ends)
+        if end is not None and row.valid.start is not None and end <= row.valid.start:
+            return replace(row, retracted=True)
+        return replace(row, valid=Validity(start=row.valid.start, end=end))
+
+    def edited(row: Any) -> Any:
+        choice = random.random()
+        if choice < 0.3:
+            return replace(row, retracted=True)
+        if choice < 0.6 and isinstance(row, Membership):
+            return replace(row, status=random.choice(list(MembershipStatus)))
+        if choice < 0.6 and isinstance(row, Listing):
+            return replace(row, status=random.choice(list(ListingStatus)), cleared_version=row.entry_version)
+        return shortened(row)
+
+    found = [
+        edited(row)
+        for row in (*rows.memberships, *rows.authorisations, *rows.listings, *rows.statements)
+        if random.random() < 0.6
+    ]
+    for organisation in rows.organisations:
+        if random.random() < 0.2:
+            found.append(replace(LISTED, party=organisation.id, valid=Validity()))
+        if random.random() < 0.2:
+            found.append(
+                Membership(organisation=organisation.id, consortium="glasswing", status=MembershipStatus.SUSPENDED)
+            )
+    return _rows(*found)
+
+
+def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
+    random = Random(2026)
+    narrowed = lost = 0
+    for number in range(600):
+        document = (friendly_world if number % 3 else world)(random)
+        read = Read(document)
+        edits = _edits(random, read.rows, read.at)
+        # One row at a time, so that most of the changes are of one kind.
+        for row in (*edits.memberships, *edits.authorisations, *edits.listings, *edits.statements):
+            if widenings(read.rows, _rows(row)):
+                continue
+            later = replace(row, recorded_at=read.at)
+            after = Roster.as_known(
+                replace(
+                    read.rows,
+                    **{
+                        name: (*getattr(read.rows, name), *getattr(_rows(later), name))
+                        for name in ("memberships", "authorisations", "listings", "statements")
+                    },
+                ),
+                read.at,
+            )
+            judge = judge_for(read.enforcement, read.catalogue)
+            _, was = judged_by(judge, read.roster, read.request, read.caller, read.at)
+            _, now = judged_by(judge, after, read.request, read.caller, read.at)
+            assert was.allowed or not now.allowed, (row, now.reason)
+            narrowed += 1
+            lost += was.allowed and not now.allowed
+    assert narrowed > 300
+    assert lost > 10
