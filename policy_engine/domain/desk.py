@@ -259,8 +259,6 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                 _change_members(change, event, members)
             case HoldPlaced() | HoldReleased() | YearRetired():
                 _keep(change, event, holds, retired)
-            case _:
-                pass
     withdrawn = {name for name, proposal in proposals.items() if proposal.withdrawn_by is not None}
     # Sorting keeps the order of recording among books that begin at the same instant, so the later one comes last.
     books = sorted((book for book in entered if book.proposal not in withdrawn), key=lambda one: one.start)

@@ -44,6 +44,10 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("GET", "/reviews/{case}"): "reviews",
     ("POST", "/reviews/{case}/close"): "reviews",
     ("POST", "/simulate"): "simulate",
+    ("GET", "/members/changes"): "members:read",
+    ("POST", "/members/changes"): "members:write",
+    ("GET", "/members/changes/{change}"): "members:read",
+    ("POST", "/members/changes/{change}/approve"): "members:approve",
 }
 """Every other route, by method and path, with the one right that opens it."""
 

@@ -1,4 +1,4 @@
-"""What is called narrow never turns a deny into an allow; what may widen is named with why; feeds keep to their kinds."""
+"""What is called narrow never turns a deny into an allow; what may widen is named; feeds keep to their kinds."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
         for row in (*edits.memberships, *edits.authorisations, *edits.listings, *edits.statements):
             if widenings(read.rows, _rows(row)):
                 continue
-            later = replace(row, recorded_at=read.at)
+            later: Any = replace(row, recorded_at=read.at)  # type: ignore[type-var]  rows of several kinds
             after = Roster.as_known(
                 replace(
                     read.rows,
