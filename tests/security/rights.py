@@ -24,7 +24,7 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("GET", "/log/years"): "decisions:read",
     ("GET", "/log/proof/{entry_id}"): "decisions:read",
     ("GET", "/log/entries/{entry_id}"): "decisions:read",
-    ("GET", "/log/{year:int}/{path:path}"): "decisions:read",
+    ("GET", "/log/{year:year}/{path:path}"): "decisions:read",
     ("GET", "/log/holds"): "decisions:read",
     ("POST", "/log/holds"): "log:hold",
     ("DELETE", "/log/holds/{hold}"): "log:hold",

@@ -36,7 +36,7 @@ def routes(service: Service) -> dict[tuple[str, str], str]:
     while not hasattr(app, "routes"):
         app = app._app
     return {
-        (method, route.path): re.sub(r"\{(\w+):int\}", "2026", re.sub(r"\{(\w+)(:path)?\}", "x", route.path))
+        (method, route.path): re.sub(r"\{(\w+):(?:int|year)\}", "2026", re.sub(r"\{(\w+)(:path)?\}", "x", route.path))
         for route in app.routes
         if isinstance(route, Route)
         for method in (route.methods or ())

@@ -27,6 +27,7 @@ from policy_engine.domain.roster import (
     Statement,
     StatementKind,
 )
+from policy_engine.formats.roster_rows import each_row
 from policy_engine.service.impact import judged_by
 from tests.conftest import judge_for
 from tests.worlds import Read, friendly_world, world
@@ -176,10 +177,10 @@ def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
         read = Read(document)
         edits = _edits(random, read.rows, read.at)
         # One row at a time, so that most of the changes are of one kind.
-        for row in (*edits.memberships, *edits.authorisations, *edits.listings, *edits.statements):
+        for row in each_row(edits):
             if widenings(read.rows, _rows(row)):
                 continue
-            later: Any = replace(row, recorded_at=read.at)  # type: ignore[type-var]  rows of several kinds
+            later = replace(row, recorded_at=read.at)
             after = Roster.as_known(
                 replace(
                     read.rows,
