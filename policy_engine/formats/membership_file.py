@@ -74,8 +74,7 @@ from policy_engine.formats.membership_overlaps import (
     find_overlaps,
 )
 from policy_engine.formats.membership_writer import write_members
-from policy_engine.formats.roster_mapping import RosterMapping
-from policy_engine.formats.roster_tables import read_tables
+from policy_engine.formats.roster_tables import TableForm, read_tables
 
 __all__ = ["NO_ROWS", "members_of", "read_member_tables", "read_members", "write_members"]
 
@@ -121,18 +120,18 @@ def read_member_tables(
     source: str,
     existing: RosterRows = NO_ROWS,
     *,
-    section: str | None = None,
-    mapping: RosterMapping | None = None,
+    tables: TableForm,
+    lists: Collection[str] | None = None,
 ) -> TabledRows:
     """As `read_members`, from an XLSX workbook or a CSV file whose rows are of one section (see `roster_tables.py`).
 
     Raises `FaultsError` with every fault of file and mapping, each at its cell.
     """
     faults: list[Fault] = []
-    reading = read_tables(data, source, faults, section=section, mapping=mapping)
+    reading = read_tables(data, source, faults, tables)
     said: list[Fault] = []
     findings = replace(reading.findings, faults=said)
-    rows = _Reading(findings=findings, existing=existing, undated_is_last=True).read(reading.document)
+    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, lists=lists).read(reading.document)
     told = {fault.place for fault in faults}
     faults.extend(fault for fault in said if fault.place not in told)
     if faults:

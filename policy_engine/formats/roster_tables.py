@@ -68,18 +68,24 @@ class TableReading:
     unread: tuple[tuple[str | None, tuple[str, ...]], ...]
 
 
-def read_tables(
-    data: bytes, source: str, faults: list[Fault], *, section: str | None = None, mapping: RosterMapping | None = None
-) -> TableReading:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableForm:
+    """What is known of a table before it is read: the mapping beside it, or the section that a CSV is named for."""
+
+    section: str | None = None
+    mapping: RosterMapping | None = None
+
+
+def read_tables(data: bytes, source: str, faults: list[Fault], form: TableForm) -> TableReading:
     """The membership document in a workbook or a CSV file.
 
-    `section` is what the rows of a CSV file without a mapping are, as its name says. What is wrong with the file, with
-    the mapping beside it or with the form of a cell is added to the faults; then the document is not to be used.
+    What is wrong with the file, with the mapping beside it or with the form of a cell is added to the faults; then the
+    document is not to be used.
     """
     held = read_grids(data, source, faults)
-    building = _Building(findings=held.findings, mapping=mapping)
+    building = _Building(findings=held.findings, mapping=form.mapping)
     if not faults:
-        for grid, table in _tables(held.grids, section, mapping, held.findings):
+        for grid, table in _tables(held.grids, form.section, form.mapping, held.findings):
             building.add(grid, table)
     return TableReading(document=building.document(), findings=held.findings, unread=tuple(building.unread))
 

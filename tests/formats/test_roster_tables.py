@@ -17,7 +17,8 @@ from policy_engine.domain.roster import EmploymentKind, RosterRows
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import TabledRows, read_member_tables, read_members
 from policy_engine.formats.roster_mapping import read_mapping
-from policy_engine.formats.roster_tables import read_tables
+from policy_engine.formats.roster_tables import TableForm, read_tables
+from policy_engine.formats.table_text import table_text
 from policy_engine.formats.workbook import read_grids
 
 instant = dt.datetime.fromisoformat
@@ -62,7 +63,7 @@ def workbook(**sheets: Sequence[Sequence[object]]) -> bytes:
 
 def read(data: bytes, mapping: bytes | None = None, *, section: str | None = None) -> TabledRows:
     told = None if mapping is None else read_mapping(mapping, "map.yaml")
-    return read_member_tables(data, "roster.xlsx", EXISTING, section=section, mapping=told)
+    return read_member_tables(data, "roster.xlsx", EXISTING, tables=TableForm(section=section, mapping=told))
 
 
 def faults(data: bytes, mapping: bytes | None = None, *, section: str | None = None) -> list[str]:
@@ -380,7 +381,27 @@ def test_the_reader_of_grids_and_the_reader_of_tables_name_the_same_cells(tmp_pa
     read_grids(path.read_bytes(), "people.csv", found)  # type: ignore[arg-type]
     told = [str(fault) for fault in found]
     again: list[object] = []
-    read_tables(path.read_bytes(), "people.csv", again, section="people")  # type: ignore[arg-type]
+    read_tables(path.read_bytes(), "people.csv", again, TableForm(section="people"))  # type: ignore[arg-type]
 
     assert told == [str(fault) for fault in again]
     assert told[0].startswith("people.csv:A3: the row cannot be read")
+
+
+def test_the_text_of_a_table_says_what_the_table_says_and_leads_back_to_its_cells() -> None:
+    mapping = TableForm(mapping=read_mapping(STAFF, "map.yaml"))
+    reading = read_tables(workbook(Staff=STAFF_ROWS), "roster.xlsx", [], mapping)
+    text = table_text(reading.document, reading.findings)
+
+    assert read_members(text.text.encode(), "sent", EXISTING) == read(workbook(Staff=STAFF_ROWS), STAFF).rows
+
+
+def test_what_a_service_finds_wrong_with_the_text_is_told_at_the_cells_that_the_table_reader_names() -> None:
+    rows = [("id", "headquarters", "reseller"), ("a", "UK", False), ("b", "XX", True), ("a", "FR", False)]
+    data = workbook(consortia=[("id",), ("glasswing",)], organisations=rows)
+    reading = read_tables(data, "roster.xlsx", [], TableForm())
+    text = table_text(reading.document, reading.findings)
+
+    with pytest.raises(FaultsError) as caught:
+        read_members(text.text.encode(), "sent", EXISTING)
+
+    assert sorted(str(text.at_cell(fault)) for fault in caught.value.faults) == sorted(faults(data))
