@@ -98,9 +98,9 @@ def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus
         document = json.dumps(body.members, ensure_ascii=True, indent=1).encode("ascii")
     reason = documents.text_of("reason", body.reason)
     if body.dry_run:
-        preview = changes.preview(document, source)
+        preview = changes.preview(document, source, feed=key.feed)
         return HTTPStatus.OK, {"id": None, "status": "preview", **_preview(preview)}
-    name, preview = changes.propose(_actor(key), document, source, reason=reason)
+    name, preview = changes.propose(_actor(key), document, source, reason=reason, feed=key.feed)
     if name is None:
         return HTTPStatus.OK, {"id": None, "status": "nothing_new", **_preview(preview)}
     told = {**_change(changes.desk.view.current().desk.members[name]), **_preview(preview)}

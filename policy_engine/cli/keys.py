@@ -11,7 +11,8 @@ from rich.table import Table
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import format_instant
-from policy_engine.service.keyring import RIGHTS, ROLES
+from policy_engine.domain.narrowing import FEEDS
+from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
 from policy_engine.wiring import open_keyring, system_clock
 
 app = typer.Typer(
@@ -33,13 +34,25 @@ def create(
         typer.Option(help="The person that the key is bound to: the id on file, or small letters and digits."),
     ] = None,
     assertable: Annotated[list[str] | None, typer.Option(help="A property that the caller may assert.")] = None,
+    feed: Annotated[
+        str | None,
+        typer.Option(
+            help="The key of a feed: it records rows of these kinds at once, and does nothing else. Some of"
+            f" {','.join(FEEDS)}."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and show its token once.
 
     Example: policy-engine keys create "main gateway" --role gateway --gateway main
+
+    Example: policy-engine keys create "staff register" --feed people,accounts,employments
     """
     rights = set(right or ())
+    kinds = [] if feed is None else [kind.strip() for kind in feed.split(",")]
+    if kinds and not rights and not role:
+        rights.add(FEED_RIGHT)
     for one in role or ():
         if one not in ROLES:
             err.print(f"`{one}` is no role; known are {', '.join(ROLES)}", markup=False)
@@ -57,6 +70,7 @@ def create(
             gateway=gateway,
             person=person,
             assertable=assertable or (),
+            feed=kinds,
         )
     for notice in made.notices:
         err.print(f"note: {notice}", style="yellow", markup=False)
@@ -64,6 +78,8 @@ def create(
         print_json({"id": made.key.id, "token": made.token, "rights": sorted(made.key.rights)})
     else:
         out.print(f"key {made.key.id} ({', '.join(sorted(made.key.rights))})")
+        if made.key.feed:
+            out.print(f"it records rows of these kinds, and does nothing else: {', '.join(sorted(made.key.feed))}")
         out.print(f"token, shown this once: {made.token}")
 
 
@@ -82,6 +98,7 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
                     "gateway": key.gateway,
                     "person": key.person,
                     "assertable": sorted(key.assertable),
+                    "feed": sorted(key.feed),
                     "created_at": format_instant(key.created_at),
                     "revoked_at": format_instant(key.revoked_at) if key.revoked_at else None,
                 }
@@ -89,13 +106,12 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
             ]
         )
         return
-    table = Table("id", "name", "rights", "gateway", "person", "created", "revoked")
+    table = Table("id", "name", "rights", "gateway", "person", "feed", "created", "revoked")
     for key in keys:
         revoked = format_instant(key.revoked_at) if key.revoked_at else ""
         rights = ", ".join(sorted(key.rights))
-        table.add_row(
-            key.id, key.name, rights, key.gateway or "", key.person or "", format_instant(key.created_at), revoked
-        )
+        kinds, made = ", ".join(sorted(key.feed)), format_instant(key.created_at)
+        table.add_row(key.id, key.name, rights, key.gateway or "", key.person or "", kinds, made, revoked)
     out.print(table)
 
 

@@ -188,7 +188,7 @@ class MembersApproved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated:
-    """A key came into force; its secret is nowhere."""
+    """A key came into force; its secret is nowhere. `feed` are the kinds of rows that the key of a feed records."""
 
     key: str
     name: str
@@ -196,6 +196,7 @@ class KeyCreated:
     gateway: str | None
     person: str | None
     assertable: tuple[str, ...]
+    feed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,19 +35,20 @@ from policy_engine.domain.roster import (
 
 R = TypeVar("R", bound=Recorded)
 
-FEEDS: Final = (
-    "organisations",
-    "stakes",
-    "people",
-    "employments",
-    "us_statuses",
-    "citizenships",
-    "permanent_residencies",
-    "accounts",
-    "clusters",
-)
-"""The kinds of rows that a feed may be given: facts that a system of record reports. What grants or lifts (a
-membership, an authorisation, a statement) or clears (a listing) is a decision of people."""
+FEEDS: Final[Mapping[str, str]] = {
+    "organisations": "organisations",
+    "ownership": "stakes",
+    "people": "people",
+    "employments": "employments",
+    "us_status": "us_statuses",
+    "citizenships": "citizenships",
+    "permanent_residencies": "permanent_residencies",
+    "accounts": "accounts",
+    "clusters": "clusters",
+}
+"""The kinds of rows that a feed may be given, as the membership file and as `RosterRows` calls them: facts that a
+system of record reports. What grants or lifts (a membership, an authorisation, a statement) or clears (a listing) is a
+decision of people."""
 
 _LISTS: Final = {
     "employments_filed": "employments",
@@ -104,9 +105,11 @@ def widenings(before: RosterRows, rows: RosterRows) -> tuple[Widening, ...]:
 
 
 def not_of_feed(before: RosterRows, rows: RosterRows, kinds: frozenset[str]) -> tuple[Recorded, ...]:
-    """The rows that a feed with these kinds may not record. A person's entry that files, or takes away, a list is of
-    the kind of that list too."""
+    """The rows that a feed with these kinds, by the file's names, may not record.
+
+    A person's entry that files, or takes away, a list is of the kind of that list too."""
     people = _latest(before.people)
+    kinds = frozenset(FEEDS[kind] for kind in kinds)
     refused: list[Recorded] = []
     for column in fields(rows):
         for row in getattr(rows, column.name):

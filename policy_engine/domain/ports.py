@@ -75,7 +75,10 @@ class Control:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An API key as stored: never the secret, only its hash. `person` binds the key to a natural person's id."""
+    """An API key as stored: never the secret, only its hash. `person` binds the key to a natural person's id.
+
+    `feed` are the kinds of rows, by the names of `FEEDS`, that the key of a feed records, none for any other key.
+    """
 
     id: str
     name: str
@@ -86,6 +89,7 @@ class Key:
     assertable: frozenset[str]
     created_at: datetime
     revoked_at: datetime | None
+    feed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

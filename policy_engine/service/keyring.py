@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from policy_engine.domain.facts import ASSERTABLE
+from policy_engine.domain.narrowing import FEEDS
 from policy_engine.domain.ports import Key, Keys
 from policy_engine.domain.request import Caller
 from policy_engine.domain.spelling import PLAIN_ID, skeleton
@@ -40,6 +41,9 @@ RIGHTS: Final = (
     "log:hold",
 )
 """Every right that a key can carry."""
+
+FEED_RIGHT: Final = "members:write"
+"""The one right of the key of a feed."""
 
 ROLES: Final = {
     "gateway": ("decide",),
@@ -184,15 +188,21 @@ class KeyRing:
         gateway: str | None = None,
         person: str | None = None,
         assertable: Iterable[str] = (),
+        feed: Iterable[str] = (),
     ) -> NewKey:
         """Make and store a key.
 
         The person is one on file, by the very spelling, or has an id of small letters, digits, dots, hyphens and
-        underscores that looks like nobody else's. Raises `KeyFault` and `MembersUnavailable`.
+        underscores that looks like nobody else's. The key of a feed records rows of its kinds and carries no other
+        right than that. Raises `KeyFault` and `MembersUnavailable`.
         """
         wanted, properties = frozenset(rights), frozenset(assertable)
         _refuse_unknown("right", wanted, frozenset(RIGHTS))
         _refuse_unknown("assertable property", properties, ASSERTABLE)
+        kinds = frozenset(feed)
+        _refuse_unknown("kind of rows for a feed", kinds, frozenset(FEEDS))
+        if kinds and wanted != {FEED_RIGHT}:
+            raise KeyFault(f"the key of a feed records its rows and does nothing else: its one right is `{FEED_RIGHT}`")
         known = self._keys.all()
         if person is not None:
             _refuse_person(person, self._people(), {key.person for key in known if key.person is not None})
@@ -208,6 +218,7 @@ class KeyRing:
             assertable=properties,
             created_at=at,
             revoked_at=None,
+            feed=kinds,
         )
         self._keys.add(key)
         return NewKey(key=key, token=f"pe_{key_id}_{secret}", notices=notices)

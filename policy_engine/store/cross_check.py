@@ -115,7 +115,8 @@ class CrossCheck:
                 event = one.event
                 if isinstance(event, KeyCreated):
                     rights, assertable = frozenset(event.rights), frozenset(event.assertable)
-                    said[event.key] = (event.name, rights, event.gateway, event.person, assertable, one.at, None)
+                    feed = frozenset(event.feed) or None
+                    said[event.key] = (event.name, rights, event.gateway, event.person, assertable, feed, one.at, None)
                 elif isinstance(event, KeyRevoked) and event.key in said:
                     said[event.key] = (*said[event.key][:-1], one.at)
             columns = keys.c
@@ -127,6 +128,7 @@ class CrossCheck:
                     columns.gateway,
                     columns.person,
                     columns.assertable,
+                    columns.feed,
                     columns.created_at,
                     columns.revoked_at,
                 ).order_by(columns.id)

@@ -39,6 +39,7 @@ class Keys:
                         gateway=key.gateway,
                         person=key.person,
                         assertable=key.assertable,
+                        feed=key.feed or None,
                         created_at=key.created_at,
                         revoked_at=key.revoked_at,
                     )
@@ -50,6 +51,7 @@ class Keys:
                     gateway=key.gateway,
                     person=key.person,
                     assertable=tuple(sorted(key.assertable)),
+                    feed=tuple(sorted(key.feed)),
                 )
                 _record(writer, f"key-{key.id}-created", key.created_at, created)
         except IntegrityError as error:
@@ -95,6 +97,7 @@ def read_keys(reader: Reader, *, in_force: bool = False) -> tuple[Key, ...]:
             gateway=row.gateway,
             person=row.person,
             assertable=row.assertable,
+            feed=row.feed or frozenset(),
             created_at=row.created_at,
             revoked_at=row.revoked_at,
         )

@@ -508,6 +508,8 @@ keys: Final = Table(
     Column("gateway", Text),
     Column("person", Text),
     Column("assertable", TextSet, nullable=False),
+    # The kinds of rows that the key of a feed records, null for every other key.
+    Column("feed", TextSet),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
     info={"service": "SELECT, INSERT, UPDATE (revoked_at)"},

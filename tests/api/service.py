@@ -69,6 +69,7 @@ class Service:
         gateway: str | None = "main",
         person: str | None = None,
         assertable: frozenset[str] = frozenset(),
+        feed: tuple[str, ...] = (),
     ) -> dict[str, str]:
         """Headers of a fresh key; without rights, one that has them all. It is bound to a person if one is named."""
         made = self.parts.ring.create(
@@ -79,6 +80,7 @@ class Service:
             gateway=gateway,
             person=person,
             assertable=assertable,
+            feed=feed,
         )
         self.parts.decider.view.refresh()
         return {"Authorization": f"Bearer {made.token}"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine.service.keyring import KeyFault
 from tests.api.desks import ROSTER, Officer
 from tests.api.service import Service, copied, serving
 
@@ -192,3 +193,49 @@ def test_faults_have_the_place_in_the_file_that_was_sent(dora: Officer) -> None:
     dated = "consortia:\n- {id: second, name: null, recorded_at: 2026-01-01}\n"
     assert "recorded_at" in dora.post("/members/changes", document=dated, reason="x").json()["detail"]
     assert dora.post("/members/changes", document=text, reason=" ").status_code == 400
+
+
+NEW_ACCOUNT = {
+    "accounts": [
+        {
+            "id": "key-new",
+            "kind": "account",
+            "organisation": "harbor-cyber",
+            "person": None,
+            "gateway": "main",
+            "cluster": None,
+        }
+    ]
+}
+
+
+def _feed(service: Service, members: Any, *kinds: str) -> Any:
+    headers = service.key("members:write", feed=kinds)
+    body = {"members": members, "reason": "nightly"}
+    return service.client.post("/members/changes", headers=headers, json=body)
+
+
+def test_a_feed_records_rows_of_its_kinds_at_once_and_nothing_else(service: Service) -> None:
+    told = _feed(service, NEW_ACCOUNT, "accounts")
+    assert (told.status_code, told.json()["at_once"]) == (201, "feed")
+    person = {"people": [{"id": "newcomer", "citizenships": []}]}
+    for members in (SUSPENDED, NEWCOMER, person, {**NEW_ACCOUNT, **NEWCOMER}):
+        refused = _feed(service, members, "people", "accounts")
+        assert (refused.status_code, refused.json()["type"]) == (400, "/problems/not-accepted"), refused.text
+        assert "feed" in refused.json()["errors"][0]["remedy"]
+    assert _feed(service, person, "people", "citizenships").status_code == 201
+
+
+def test_an_account_of_a_person_waits_for_another_person(dora: Officer) -> None:
+    assert _change(dora, NEW_ACCOUNT).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("rights", "kinds"),
+    [(("members:write",), ("memberships",)), (("members:write", "decide"), ("people",)), (("decide",), ("people",))],
+)
+def test_no_feed_is_given_what_people_decide_or_another_right(
+    service: Service, rights: tuple[str, ...], kinds: tuple[str, ...]
+) -> None:
+    with pytest.raises(KeyFault):
+        service.key(*rights, feed=kinds)
