@@ -23,7 +23,8 @@ from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
 from policy_engine.service.keyring import KeyRing
-from policy_engine.service.member_changes import SOURCE, ChangeFile, MemberChanges, Preview
+from policy_engine.service.member_changes import SOURCE, ChangeFile, Document, Edits, MemberChanges, Preview, Sent
+from policy_engine.service.member_edits import Edit, EditAction
 from policy_engine.service.member_preview import Effect, Effects
 from policy_engine.service.pools import Pools
 
@@ -31,10 +32,22 @@ TOLD: Final = 200
 """So many who gain, and so many who lose, are told by name; how many there are is told always."""
 
 
-class ChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A membership document, as JSON in `members` or as the text of a file in `document` with its name in `source`; why
-    it is to be recorded; and whether it is only to be looked at."""
+class EditBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One edit: what is done with which row, at what instant, and the members of a correction as they are written."""
 
+    action: EditAction
+    kind: str
+    name: tuple[str, ...]
+    at: str | None = None
+    begins: str | None = None
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+class ChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A membership document, as JSON in `members` or as the text of a file in `document` with its name in `source`, or
+    `edits` of single rows; why it is to be recorded; and whether it is only to be looked at."""
+
+    edits: tuple[EditBody, ...] | None = None
     members: dict[str, object] | None = None
     document: str | None = None
     source: str | None = None
@@ -86,25 +99,47 @@ def routes(changes: MemberChanges, ring: KeyRing, pools: Pools) -> list[Route]:
 
 def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, dict[str, object]]:
     body = documents.read_book_body(data, ChangeBody)
-    if (body.members is None) == (body.document is None):
-        raise MalformedRequest(FieldFault(field="members", message="or `document`: one of them has the rows"))
-    source = documents.text_of("source", body.source) or SOURCE
-    if body.document is not None:
-        try:
-            document = body.document.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise MalformedRequest(FieldFault(field="document", message="has a lone surrogate")) from error
-    else:
-        document = json.dumps(body.members, ensure_ascii=True, indent=1).encode("ascii")
+    sent = _sent(body)
     reason = documents.text_of("reason", body.reason)
     if body.dry_run:
-        preview = changes.preview(document, source, feed=key.feed)
+        preview = changes.preview(sent, feed=key.feed)
         return HTTPStatus.OK, {"id": None, "status": "preview", **_preview(preview)}
-    name, preview = changes.propose(_actor(key), document, source, reason=reason, feed=key.feed)
+    name, preview = changes.propose(_actor(key), sent, reason=reason, feed=key.feed)
     if name is None:
         return HTTPStatus.OK, {"id": None, "status": "nothing_new", **_preview(preview)}
     told = {**_change(changes.desk.view.current().desk.members[name]), **_preview(preview)}
     return (HTTPStatus.ACCEPTED if preview.at_once is None else HTTPStatus.CREATED), told
+
+
+def _sent(body: ChangeBody) -> Sent:
+    given = [name for name in ("members", "document", "edits") if getattr(body, name) is not None]
+    if len(given) != 1:
+        raise MalformedRequest(
+            FieldFault(field="members", message="or `document`, or `edits`: one of them has the rows")
+        )
+    if body.edits is not None:
+        return Edits(edits=tuple(_edit(f"edits[{place}]", edit) for place, edit in enumerate(body.edits)))
+    source = documents.text_of("source", body.source) or SOURCE
+    if body.document is None:
+        return Document(content=json.dumps(body.members, ensure_ascii=True, indent=1).encode("ascii"), source=source)
+    try:
+        return Document(content=body.document.encode("utf-8"), source=source)
+    except UnicodeEncodeError as error:
+        raise MalformedRequest(FieldFault(field="document", message="has a lone surrogate")) from error
+
+
+def _edit(field: str, body: EditBody) -> Edit:
+    return Edit(
+        action=body.action,
+        kind=documents.text_of(f"{field}.kind", body.kind),
+        name=tuple(documents.text_of(f"{field}.name", part) for part in body.name),
+        at=documents.instant_of(f"{field}.at", body.at),
+        begins=documents.instant_of(f"{field}.begins", body.begins),
+        changes=tuple(
+            (documents.text_of(f"{field}.changes", name), documents.text_of(f"{field}.changes", value))
+            for name, value in body.changes
+        ),
+    )
 
 
 def _change(change: MembersChange) -> dict[str, object]:
@@ -137,6 +172,7 @@ def _preview(preview: Preview) -> dict[str, object]:
         "needs_second_person": preview.at_once is None and preview.count > 0,
         "widens": [{"row": row_text(one.row), "why": one.why} for one in preview.widens],
         "rows": documents.rows_document(digest_of(encode_rows(preview.rows)), preview.rows),
+        "state_after": list(preview.state),
         "effects": _effects(preview.effects),
         "shown": preview.shown,
     }

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service, waiting
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.domain.instants import InstantError, parse_instant
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import lists_read
@@ -27,9 +29,10 @@ from policy_engine.service.roster import (
 from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
+app.command("changes")(member_changes.changes)
+app.command("approve")(member_changes.approve)
 
 
-Actor = Annotated[str | None, typer.Option(help="Who, for the record; the login name when absent.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
@@ -44,15 +47,23 @@ KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A membership file, YAML or JSON.", exists=True, dir_okay=False)],
     *,
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "import",
-    actor: Actor = None,
+    offline: Offline = False,
+    reason: Why = None,
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing.
 
-    What a row leaves out stays as it is on file. The state of what changed is told afterwards.
+    It goes through the service at POLICY_ENGINE_URL with the key in POLICY_ENGINE_KEY: what can only narrow is on file
+    at once, everything else waits for another person's `members approve`. Who gains or loses which model is told. What
+    a row leaves out stays as it is on file.
+
+    Example: policy-engine members import roster.yaml --reason "contract of 12 November" --dry-run
     """
+    if not offline:
+        _send({"document": _text(file), "source": str(file)}, reason=reason, dry_run=dry_run, as_json=as_json)
+        return
+    why = _reason_offline(reason)
     settings, at = settings_with_database(), system_clock()
     lists = lists_read(book_in_force(settings, at))
     with open_members(settings) as members:
@@ -61,8 +72,8 @@ def import_file(
             file.read_bytes(),
             str(file),
             lists=lists,
-            actor=actor or getpass.getuser(),
-            reason=reason,
+            actor=getpass.getuser(),
+            reason=why,
             at=at,
             dry_run=dry_run,
         )
@@ -70,6 +81,34 @@ def import_file(
     for warning in warnings:
         err.print(warning, markup=False)
     _tell(change, as_json=as_json)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Misused(f"`{file}` is not UTF-8 at byte {error.start}: save it as UTF-8") from error
+
+
+def _reason_offline(reason: str | None) -> str:
+    if reason is None or not reason.strip():
+        raise Misused("--offline needs --reason TEXT: why this is written past the service, for the record")
+    return reason
+
+
+def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json: bool) -> None:
+    """Change members through the service."""
+    if "url" not in RemoteSettings().model_fields_set:
+        raise Misused(
+            "a change of the members goes through the service with a person's key: set POLICY_ENGINE_URL and"
+            " POLICY_ENGINE_KEY; to write to the database directly, for set-up and repair, give --offline and --reason"
+        )
+    if not dry_run and (reason is None or not reason.strip()):
+        raise Misused("say why, for the record: --reason TEXT")
+    body = {**what, "reason": reason, "dry_run": dry_run}
+    with waiting("the service finds out who gains or loses what"):
+        answer = open_service().post("members", "changes", body=body, seconds=ASSESSMENT_SECONDS)
+    member_changes.tell(answer, as_json=as_json)
 
 
 def _tell(change: Change, *, as_json: bool) -> None:
@@ -84,26 +123,31 @@ def _tell(change: Change, *, as_json: bool) -> None:
 
 def _edit(edit: Edit, *, offline: bool, reason: str | None, dry_run: bool, as_json: bool) -> None:
     if not offline:
-        err.print(
-            "a change of the members goes through the service with a person's key; to write to the database directly,"
-            " for set-up and repair, give --offline and --reason",
-            markup=False,
-        )
-        raise typer.Exit(Exit.USAGE)
-    if not (reason or "").strip():
-        err.print("--offline needs --reason TEXT: why this is written past the service, for the record", markup=False)
-        raise typer.Exit(Exit.USAGE)
+        _send({"edits": [_sent(edit)]}, reason=reason, dry_run=dry_run, as_json=as_json)
+        return
+    why = _reason_offline(reason)
     settings, at = settings_with_database(), system_clock()
     lists = lists_read(book_in_force(settings, at))
     with open_members(settings) as members:
         try:
             change = edit_members(
-                members, edit, lists=lists, actor=getpass.getuser(), reason=reason or "", at=at, dry_run=dry_run
+                members, edit, lists=lists, actor=getpass.getuser(), reason=why, at=at, dry_run=dry_run
             )
         except EditFault as error:
             err.print(str(error), markup=False, soft_wrap=True)
             raise typer.Exit(Exit.FAILED) from error
     _tell(change, as_json=as_json)
+
+
+def _sent(edit: Edit) -> dict[str, object]:
+    return {
+        "action": edit.action.value,
+        "kind": edit.kind,
+        "name": list(edit.name),
+        "at": None if edit.at is None else format_instant(edit.at),
+        "begins": None if edit.begins is None else format_instant(edit.begins),
+        "changes": [list(pair) for pair in edit.changes],
+    }
 
 
 def _instant(text: str | None, option: str) -> datetime | None:

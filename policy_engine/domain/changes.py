@@ -161,8 +161,9 @@ class AtOnce(StrEnum):
 class MembersProposed:
     """A change of members through the service.
 
-    `document` is the digest of what was sent, `rows` that of the rows in canonical form, and `shown` that of the rows
-    with whom they give or take which model: what the second person is shown and approves. `at_once` says why the rows
+    `document` is the digest of what was sent, a membership document or edits of single rows, `rows` that of the rows in
+    canonical form, and `shown` that of the rows with whom they give or take which model: what the second person is
+    shown and approves. `at_once` says why the rows
     went on file with this event; `None` waits for the second person.
     """
 
@@ -173,6 +174,7 @@ class MembersProposed:
     added: int
     reason: str
     at_once: AtOnce | None
+    edits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

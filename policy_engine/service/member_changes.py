@@ -1,7 +1,7 @@
 """Changes of members through the service: shown before they count, narrow with one person, widen with two.
 
-- What is sent is a membership document and a reason. What comes of it is shown first: the rows that are new, and who
-  gains or loses which model by them.
+- What is sent is a membership document, or edits of single rows, and a reason. What comes of it is shown first: the
+  rows that are new, and who gains or loses which model by them.
 - Rows that can only narrow are on file at once, with the key of one person. A feed's key records rows of its own kinds
   at once, and nothing else. Everything else waits for another person, who approves the digest of what was shown.
 - What was sent is read again, and judged again, when it is approved. Where the members have moved on so that other rows
@@ -11,9 +11,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -26,9 +27,12 @@ from policy_engine.formats.faults import Fault, FaultsError, quoted
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
+from policy_engine.policy.names import lists_read
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
+from policy_engine.service.member_report import state_after
 from policy_engine.service.simulate import recorded, with_rows
 from policy_engine.service.standing import Ground
 
@@ -41,13 +45,60 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A membership document, YAML or JSON, and how its faults name it."""
+
+    content: bytes
+    source: str = SOURCE
+
+    def rows(self, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
+        """Its rows beside those on file. Raises `FaultsError`."""
+        return read_members(self.content, self.source, existing=existing, lists=lists)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """Edits of single rows, one after another."""
+
+    edits: tuple[Edit, ...]
+
+    @property
+    def content(self) -> bytes:
+        """As canonical JSON, under whose digest they are kept."""
+        return _encoder.encode({"v": 1, "edits": self.edits})
+
+    def rows(self, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
+        """The rows that make them. Raises `EditFault` and `FaultsError`."""
+        made = RosterRows()
+        for edit in self.edits:
+            on_file = with_rows(existing, recorded(made, _LAST))
+            made = with_rows(made, rows_of_edit(edit, on_file, lists or ()))
+        return made
+
+
+Sent: TypeAlias = Document | Edits
+
+
+class _KeptEdits(msgspec.Struct, forbid_unknown_fields=True):
+    v: int
+    edits: tuple[Edit, ...]
+
+
+def edits_of(content: bytes) -> Edits:
+    """The edits in their canonical JSON."""
+    return Edits(edits=msgspec.json.decode(content, type=_KeptEdits).edits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What comes of a document: the new rows, why some of them may widen, and who gains or loses what.
+    """What comes of what was sent: the new rows, the state of what they speak of afterwards, why some of them may
+    widen, and who gains or loses what.
 
     `shown` is the digest of the rows and the effects, which a second person approves.
     """
 
     rows: RosterRows
+    state: tuple[str, ...]
     widens: tuple[Widening, ...]
     effects: Effects
     at_once: AtOnce | None
@@ -76,13 +127,13 @@ class MemberChanges:
         self.desk = desk
         self._asked_last = asked_last
 
-    def preview(self, document: bytes, source: str, *, feed: frozenset[str] = frozenset()) -> Preview:
-        """What would come of a document, with nothing recorded. Raises what `propose` raises of a document."""
+    def preview(self, sent: Sent, *, feed: frozenset[str] = frozenset()) -> Preview:
+        """What would come of it, with nothing recorded. Raises what `propose` raises of what was sent."""
         ground = self.desk.view.refresh()
-        return self._preview(document, source, ground, self.desk.clock(), feed)
+        return self._preview(sent, ground, self.desk.clock(), feed)
 
     def propose(
-        self, actor: Actor, document: bytes, source: str, *, reason: str, feed: frozenset[str] = frozenset()
+        self, actor: Actor, sent: Sent, *, reason: str, feed: frozenset[str] = frozenset()
     ) -> tuple[str | None, Preview]:
         """Record what can be recorded at once, else ask for a second person; the id, and what was shown.
 
@@ -98,23 +149,24 @@ class MemberChanges:
         made: list[Preview] = []
 
         def make(ground: Ground, at: datetime) -> Proposed:
-            preview = self._preview(document, source, ground, at, feed)
+            preview = self._preview(sent, ground, at, feed)
             made.append(preview)
             if not preview.count:
                 raise _NothingNew
             rows = encode_rows(preview.rows)
             event = MembersProposed(
                 change=name,
-                document=digest_of(document),
+                document=digest_of(sent.content),
                 rows=digest_of(rows),
                 shown=preview.shown,
                 added=preview.count,
                 reason=reason,
                 at_once=preview.at_once,
+                edits=isinstance(sent, Edits),
             )
             return Proposed(
                 event=event,
-                contents=(document, rows, _effects_content(digest_of(rows), preview.effects)),
+                contents=(sent.content, rows, _effects_content(digest_of(rows), preview.effects)),
                 rows=preview.rows if preview.at_once is not None else None,
                 reason=reason,
                 change=name,
@@ -186,7 +238,9 @@ class MemberChanges:
         """What comes of the document now. Raises `DeskConflict` where it is not the rows that were proposed."""
         again = f"propose it again: {quoted(held.content.change)} has become stale"
         try:
-            preview = self._preview(self._content(held.content.document), SOURCE, ground, at, frozenset())
+            content = self._content(held.content.document)
+            sent = edits_of(content) if held.content.edits else Document(content=content)
+            preview = self._preview(sent, ground, at, frozenset())
         except NotAccepted as error:
             said = "; ".join(fault.message for fault in error.faults) or str(error)
             raise DeskConflict(
@@ -202,17 +256,20 @@ class MemberChanges:
             raise NothingThere(f"the content {quoted(digest)} of the change is not in the archive")
         return content
 
-    def _preview(self, document: bytes, source: str, ground: Ground, at: datetime, feed: frozenset[str]) -> Preview:
+    def _preview(self, sent: Sent, ground: Ground, at: datetime, feed: frozenset[str]) -> Preview:
         existing = self.desk.log.rows_at(ground.roster.revision)
-        rows = new_rows(existing, _read(document, source, existing))
+        judge = ground.judge_at(at)
+        rows = new_rows(existing, _read(sent, existing, None if judge is None else lists_read(judge.book)))
         if feed:
-            _refuse_other_kinds(existing, rows, feed, source)
-        after = Roster.as_known(with_rows(existing, recorded(rows, _LAST)), revision=ground.roster.revision)
+            _refuse_other_kinds(existing, rows, feed)
+        together = with_rows(existing, recorded(rows, _LAST))
+        after = Roster.as_known(together, revision=ground.roster.revision)
         effects = effects_of(ground.roster, after, rows, judge_at=ground.judge_at, asked_last=self._asked_last, at=at)
         widens = widenings(existing, rows)
         at_once = AtOnce.FEED if feed else None if widens or effects.gained else AtOnce.NARROW
         shown = digest_of(_effects_content(digest_of(encode_rows(rows)), effects))
-        return Preview(rows=rows, widens=widens, effects=effects, at_once=at_once, shown=shown)
+        state = tuple(state_after(together, rows))
+        return Preview(rows=rows, state=state, widens=widens, effects=effects, at_once=at_once, shown=shown)
 
 
 class _NothingNew(Exception):
@@ -226,23 +283,25 @@ def _held(ground: Ground, name: str) -> MembersChange:
     return held
 
 
-def _read(document: bytes, source: str, existing: RosterRows) -> RosterRows:
+def _read(sent: Sent, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
     try:
-        rows = read_members(document, source, existing=existing)
+        rows = sent.rows(existing, lists)
     except FaultsError as error:
         raise NotAccepted("the rows have faults", tuple(error.faults)) from error
+    except EditFault as error:
+        raise NotAccepted(str(error)) from error
     if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
         raise NotAccepted("the service says when rows are recorded; leave out `recorded_at`")
     return rows
 
 
-def _refuse_other_kinds(existing: RosterRows, rows: RosterRows, feed: frozenset[str], source: str) -> None:
+def _refuse_other_kinds(existing: RosterRows, rows: RosterRows, feed: frozenset[str]) -> None:
     refused = not_of_feed(existing, rows, feed)
     if refused:
         remedy = f"this key is a feed of {', '.join(sorted(feed))}; a person proposes anything else"
         raise NotAccepted(
             "a feed records rows of its own kinds and nothing else",
-            tuple(Fault(source=source, line=1, column=1, message=row_text(row), remedy=remedy) for row in refused),
+            tuple(Fault(source=SOURCE, line=1, column=1, message=row_text(row), remedy=remedy) for row in refused),
         )
 
 

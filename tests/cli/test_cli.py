@@ -75,7 +75,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], m
 
 @pytest.fixture
 def filled(shell: Shell) -> Shell:
-    assert shell("members", "import", str(POLICIES / "demo" / "roster.yaml")).code == 0
+    assert shell("members", "import", "--offline", "--reason", "test", str(POLICIES / "demo" / "roster.yaml")).code == 0
     return shell
 
 
@@ -206,7 +206,7 @@ def test_what_is_exported_is_what_was_imported(filled: Shell, tmp_path: Path) ->
     assert len(rows.organisations) == 27
     again = tmp_path / "again.yaml"
     again.write_text(exported)
-    told = filled("members", "import", str(again), "--json")
+    told = filled("members", "import", "--offline", "--reason", "test", str(again), "--json")
     assert (told.code, told.json["added"]) == (0, 0)
     shown = filled("members", "show", "harbor-cyber")
     assert shown.code == 0
@@ -217,7 +217,7 @@ def test_what_is_exported_is_what_was_imported(filled: Shell, tmp_path: Path) ->
 def test_a_broken_membership_file_exits_with_1_and_names_the_place(filled: Shell, tmp_path: Path) -> None:
     file = tmp_path / "broken.yaml"
     file.write_text("organisations:\n- {id: x, incorporated: UK}\n")
-    told = filled("members", "import", str(file))
+    told = filled("members", "import", "--offline", "--reason", "test", str(file))
     assert told.code == 1
     assert ":2:" in told.err
     assert "`UK`" in told.err
@@ -237,7 +237,7 @@ def test_an_import_warns_of_a_large_tangle_of_owners_and_says_what_it_does(fille
             }
         )
     )
-    told = filled("members", "import", str(file))
+    told = filled("members", "import", "--offline", "--reason", "test", str(file))
     assert told.code == 0
     for words in ("ownership of 100 companies forms one tangle", "`ring-000`", "OWNERSHIP_UNRESOLVED"):
         assert words in " ".join(told.err.split())

@@ -210,7 +210,7 @@ def test_a_match_is_released_with_the_rows_that_show_gives(desk: Desk, tmp_path:
         "listings:\n- {party: harbor-cyber, list: EL, entry: Harbour Cyber Co., entry_version: '2026-11-01',"
         " reference: x, status: potential, cleared_version: null, from: 2026-01-01, to: null}\n"
     )
-    assert desk.shell("members", "import", str(match)).code == 0
+    assert desk.shell("members", "import", "--offline", "--reason", "test", str(match)).code == 0
     assert desk.decide().json["hold"] is True
     (case,) = [one["id"] for one in desk.run("dora", "reviews", "list", "--json").json["reviews"]]
     clearance = tmp_path / "clearance.yaml"
@@ -337,3 +337,58 @@ def test_a_command_explains_itself_with_an_example(
     assert told.code == 0
     assert f"Example: policy-engine {' '.join(command)}" in told.out
     assert "--json" in told.out
+
+
+SUSPENDED = "memberships:\n- {organisation: harbor-cyber, consortium: glasswing, from: 2026-04-07, status: suspended}\n"
+NEWCOMER = "memberships:\n- {organisation: prairie-retail, consortium: glasswing, from: 2026-11-01, status: active}\n"
+
+
+def test_a_file_of_members_goes_through_the_service_and_a_second_person_approves_what_widens(
+    desk: Desk, tmp_path: Path
+) -> None:
+    file = tmp_path / "newcomer.yaml"
+    file.write_text(NEWCOMER)
+    imported = ("members", "import", str(file))
+    preview = desk.run("dora", *imported, "--dry-run")
+    assert preview.code == 0, preview.err
+    assert "nothing was recorded" in preview.out
+    assert "gains: person:pat (prairie-retail) mythos-5" in preview.out
+    assert desk.run("dora", *imported).code == 2
+    told = desk.run("dora", *imported, "--reason", "contract")
+    assert told.code == 0, told.err
+    assert "may widen, since it makes an organisation a member" in told.out
+    (change,) = desk.run("egon", "members", "changes", "--json").json["changes"]
+    shown = desk.run("egon", "members", "changes", change["id"], "--json").json["shown"]
+    assert f"members approve {change['id']} --shown {shown}" in told.out
+    assert desk.run("dora", "members", "approve", change["id"], "--shown", shown).code == 1
+    blind = desk.run("egon", "members", "approve", change["id"])
+    assert (blind.code, "gains: person:pat" in blind.out, f"--shown {shown}" in blind.err) == (2, True, True)
+    approved = desk.run("egon", "members", "approve", change["id"], "--shown", shown)
+    assert (approved.code, "on file" in approved.out) == (0, True), approved.err
+    assert change["id"] in desk.run("dora", "members", "changes").out
+    assert "nothing new" in desk.run("dora", *imported, "--reason", "contract").out
+
+
+def test_a_member_is_suspended_at_once_by_one_person_and_resumed_by_two(desk: Desk) -> None:
+    assert desk.decide().code == 0
+    suspended = desk.run(
+        "dora", "members", "suspend", "harbor-cyber", "glasswing", "--from", "2026-11-19", "--reason", "x"
+    )
+    assert (suspended.code, "loses: person:carol" in suspended.out) == (0, True), suspended.err
+    assert desk.decide().code == 3
+    resume = ("members", "resume", "harbor-cyber", "glasswing", "--from", "2026-11-20", "--reason", "x", "--json")
+    waiting = desk.run("dora", *resume).json
+    assert (waiting["status"], desk.decide().code) == ("waits", 3)
+    assert desk.run("egon", "members", "approve", waiting["id"], "--shown", waiting["shown"]).code == 0
+    assert desk.decide().code == 0
+
+
+def test_without_a_service_a_change_of_members_says_what_to_do(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "suspended.yaml"
+    file.write_text(SUSPENDED)
+    desk.monkeypatch.delenv("POLICY_ENGINE_URL")
+    for command in (("import", str(file)), ("suspend", "harbor-cyber", "glasswing", "--from", "2026-11-19")):
+        told = desk.run("dora", "members", *command, "--reason", "x")
+        assert (told.code, "--offline" in told.err, "POLICY_ENGINE_URL" in told.err) == (2, True, True)
+        assert desk.shell("members", *command, "--offline").code == 2
+    assert desk.decide().code == 0

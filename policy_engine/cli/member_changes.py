@@ -1,0 +1,184 @@
+"""`policy-engine members changes|approve`: changes of members that wait for a second person, and those that did."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, who
+from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.cli.reviews import RowsRead, tell_rows
+
+TOLD = 20
+"""So many who gain, and so many who lose, are told one by one; --json has more."""
+
+
+class _Effect(msgspec.Struct):
+    subject: str
+    organisation: str | None
+    model: str
+    since: str = msgspec.field(name="from")
+    code: str
+    assumed: list[str]
+
+
+class _Effects(msgspec.Struct):
+    touched: int
+    judged: int
+    left_out: int
+    gains: int
+    losses: int
+    gained: list[_Effect]
+    lost: list[_Effect]
+
+
+class _Widening(msgspec.Struct):
+    row: str
+    why: str
+
+
+class _Listed(msgspec.Struct):
+    id: str | None
+    status: str
+    reason: str = ""
+    added: int = 0
+    at_once: str | None = None
+    proposed_by: ActorRead | None = None
+    proposed_at: str = ""
+    approved_by: ActorRead | None = None
+
+
+class _Change(_Listed):
+    rows: RowsRead | None = None
+    state_after: list[str] = []
+    widens: list[_Widening] = []
+    effects: _Effects | None = None
+    shown: str | None = None
+    stale: str | None = None
+
+
+class _All(msgspec.Struct):
+    changes: list[_Listed]
+
+
+def changes(
+    change: Annotated[str | None, typer.Argument(help="The id of a change: show it whole.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the changes of members, the newest first; or show one, with who gains or loses which model by it.
+
+    Example: policy-engine members changes MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB
+    """
+    service = open_service()
+    if change is not None:
+        tell(service.get("members", "changes", change), as_json=as_json)
+        return
+    answer = service.get("members", "changes")
+    if as_json:
+        print_json(answer.plain())
+        return
+    found = answer.read(_All).changes
+    if not found:
+        out.print("nobody changed members through the service")
+        return
+    listed = table("change", "status", "at once", "rows", "proposed by", "at", "approved by", "reason")
+    for one in found:
+        start = (one.id or "", one.status, one.at_once or "", str(one.added), who(one.proposed_by))
+        listed.add_row(*texts(*start, when(one.proposed_at), who(one.approved_by), one.reason))
+    out.print(listed)
+
+
+def approve(
+    change: Annotated[str, typer.Argument(help="The id of the change.")],
+    *,
+    shown: Annotated[
+        str | None, typer.Option(help="The digest of what was looked at, as `members changes ID` has it.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="What to say about it, for the record.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Approve another person's change of members: its rows are on file at once.
+
+    What comes of it is shown, and asked for on a terminal; elsewhere --shown says what was looked at.
+
+    Example: policy-engine members approve MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB --shown sha256:5d14...
+    """
+    service = open_service()
+    if shown is None:
+        looked = service.get("members", "changes", change).read(_Change)
+        if looked.status == "waits" and looked.shown is not None:
+            _tell(looked)
+            if not (sys.stdin.isatty() and err.is_terminal):
+                raise Misused(f"approve what was shown: --shown {looked.shown}")
+            typer.confirm(f"approve {change}?", abort=True, err=True)
+            shown = looked.shown
+    body = {"shown": shown, "note": note}
+    with waiting("the service finds out who gains or loses what"):
+        answer = service.post("members", "changes", change, "approve", body=body, seconds=ASSESSMENT_SECONDS)
+    tell(answer, as_json=as_json)
+
+
+def tell(answer: Answer, *, as_json: bool) -> None:
+    """A change as the service tells it."""
+    if as_json:
+        print_json(answer.plain())
+    else:
+        _tell(answer.read(_Change))
+
+
+_STATUS = {
+    "preview": "nothing was recorded: this is what would come of it",
+    "nothing_new": "nothing new: what is on file says so already",
+    "waits": "waits for another person",
+    "in_force": "on file",
+    "stale": "can no longer be approved",
+}
+
+
+def _tell(change: _Change) -> None:
+    head = f"{change.id}  " if change.id is not None else ""
+    out.print(Text(f"{head}{_STATUS.get(change.status, change.status)}", style="bold"))
+    lines = [
+        ("reason", change.reason),
+        ("proposed by", who(change.proposed_by)),
+        ("approved by", who(change.approved_by)),
+    ]
+    tell_lines([line for line in lines if line[1]])
+    if change.stale is not None:
+        out.print(Text(change.stale, style="yellow"))
+    if change.rows is not None and change.rows.rows:
+        tell_rows("rows", change.rows)
+    for line in change.state_after:
+        out.print(Text(f"afterwards: {line}"))
+    for widening in change.widens:
+        out.print(Text(f"may widen, since {widening.why}: {widening.row}", style="yellow"))
+    if change.effects is not None:
+        _tell_effects(change.effects)
+    if change.status == "waits" and change.shown is not None:
+        out.print(
+            f"another person approves it: policy-engine members approve {change.id} --shown {change.shown}",
+            markup=False,
+        )
+
+
+def _tell_effects(effects: _Effects) -> None:
+    for word, count, ones in (("gains", effects.gains, effects.gained), ("loses", effects.losses, effects.lost)):
+        for one in ones[:TOLD]:
+            of = f" ({one.organisation})" if one.organisation is not None else ""
+            assumed = f"; assumed: {', '.join(one.assumed)}" if one.assumed else ""
+            out.print(Text(f"  {word}: {one.subject}{of} {one.model} from {when(one.since)}: {one.code}{assumed}"))
+        if count > TOLD:
+            out.print(Text(f"  {word}: and {count - TOLD} more"))
+    left = f"; {effects.left_out} more are touched and were not judged" if effects.left_out else ""
+    out.print(
+        Text(
+            f"{effects.gains} gain and {effects.losses} lose a model, of {effects.judged} who were judged{left}",
+            style="dim",
+        )
+    )
