@@ -236,6 +236,9 @@ def _stake_line(row: Stake) -> str:
     return _line(row, *parties, ("percent", percent), *_interval(row.valid), evidence)
 
 
+_PERSONAL_LISTS: Final = ("employments", "us_status", "citizenships", "permanent_residencies")
+
+
 def _people_lines(rows: RosterRows, *, unknown: bool) -> list[str]:
     """A line for each entry; a list's rows stand under the first entry of the person that files the list."""
     entries = sorted(rows.people, key=lambda entry: (entry.id, entry.recorded_at or _FIRST))
@@ -244,7 +247,7 @@ def _people_lines(rows: RosterRows, *, unknown: bool) -> list[str]:
     citizenships = _by_person((row.person, _personal_line(row)) for row in rows.citizenships)
     residencies = _by_person((row.person, _personal_line(row)) for row in rows.permanent_residencies)
     written: list[str] = []
-    said: set[tuple[str, str]] = set()
+    ever = {(entry.id, name) for entry in entries for name in _PERSONAL_LISTS if getattr(entry, f"{name}_filed")}
     for entry in entries:
         pairs = [("id", _text(entry.id))]
         for name, filed, lines in (
@@ -255,9 +258,8 @@ def _people_lines(rows: RosterRows, *, unknown: bool) -> list[str]:
         ):
             if filed:
                 pairs.append((name, f"[{', '.join(sorted(lines.pop(entry.id, ())))}]"))
-                said.add((entry.id, name))
-            elif unknown or (entry.id, name) in said:
-                # Left out, it would stay filed.
+            elif unknown or (entry.id, name) in ever:
+                # Left out, it would be filed as another entry has it.
                 pairs.append((name, "null"))
         written.append(_line(entry, *pairs))
     unfiled = sorted({*employments, *us_statuses, *citizenships, *residencies})
