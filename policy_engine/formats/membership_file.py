@@ -57,6 +57,7 @@ from policy_engine.domain.roster import (
     StatementKind,
     UsStatus,
     UsStatusKind,
+    latest_known,
 )
 from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
@@ -793,6 +794,8 @@ class _Reading:
         self._check_once(self.statements, self.existing.statements)
         self._check_once(self.clusters, self.existing.clusters, _reading_of)
         self._check_overlaps()
+        if self.undated_is_last:
+            self._check_fractions()
 
     def _check_references(self) -> None:
         on_file: dict[str, set[str]] = {
@@ -846,6 +849,39 @@ class _Reading:
                 place = sheet.places[first[mark]]
                 message = f"the {_called(sheet.what, row)} is on file with other values recorded at the same instant"
                 self.findings.add(place.line, place.column, message, "give the correction a later `recorded_at`")
+
+    def _check_fractions(self) -> None:
+        """Shares that together are at most 1 are taken for fractions of one, as registers and spreadsheets write them.
+
+        A history is read as it was recorded, and `{minimum: 0.5, maximum: 0.5}` says that half a per cent is meant.
+        """
+        asked: defaultdict[str, list[tuple[Stake, Node]]] = defaultdict(list)
+        for row, place in zip(self.stakes.rows, self.stakes.places, strict=True):
+            node = place.get("percent") if isinstance(place, Mapping) else None
+            if (
+                row.percent is not None
+                and row.recorded_at is None
+                and node is not None
+                and not isinstance(node, Mapping)
+            ):
+                asked[row.owned].append((row, node))
+        if not asked:
+            return
+        rows = (*self.existing.stakes, *self.stakes.rows)
+        together: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for row in latest_known((row for row in rows if row.owned in asked), None):
+            together[row.owned] += row.percent or row.maximum or 0
+        for owned, shares in asked.items():
+            if 0 < together[owned] <= 1:
+                for row, node in shares:
+                    message = (
+                        f"the shares in {quoted(owned)} add up to {together[owned]:f}, as fractions of one would: "
+                        f"{quoted(f'{row.percent:f}')} would be at most one per cent"
+                    )
+                    meant = f"{(row.percent or 0) * 100:f}".rstrip("0").rstrip(".")
+                    exact = f'{{minimum: "{row.percent:f}", maximum: "{row.percent:f}"}}'
+                    remedy = f"percent is asked: write {quoted(meant)}; if the fraction of a per cent is meant, {exact}"
+                    self.findings.add(node.line, node.column, message, remedy)
 
     def _check_overlaps(self) -> None:
         """In a case file rows may overlap: the one that allows least counts, save for a person's US status."""

@@ -158,7 +158,7 @@ def some_taken_back(rows: RosterRows, kinds: Iterable[str]) -> RosterRows:
 ORGANISATION: Final = st.sampled_from(ORGANISATIONS)
 PERSON: Final = st.sampled_from(PEOPLE)
 PARTY: Final = ORGANISATION | PERSON.map(lambda person: f"person:{person}")
-SHARES: Final = st.decimals(0, 100, places=2) | st.decimals(0, 100, places=30)
+SHARES: Final = st.decimals(2, 100, places=2) | st.decimals(2, 100, places=30)
 RANGES: Final = st.tuples(st.none() | SHARES, st.none() | SHARES).filter(lambda pair: pair[0] != pair[1])
 AMOUNTS: Final = st.decimals(0, 10**12, places=2)
 SCHEMES: Final = NAMES.filter(lambda name: len(name) <= 100)

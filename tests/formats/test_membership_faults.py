@@ -597,6 +597,39 @@ def test_rows_of_one_thing_that_overlap_are_refused_with_both_places_and_the_com
     assert remedy in later.remedy
 
 
+OWNED = "ownership:\n- {owner: alder-bank, owned: beta, percent: %s}\n- {owner: gamma, owned: beta, percent: %s}\n"
+
+
+def test_shares_that_are_written_as_fractions_of_one_are_refused_and_percent_is_asked() -> None:
+    on_file = read("organisations: [{id: alder-bank}, {id: beta}, {id: gamma}]")
+
+    faults = faults_of(OWNED % ('"0.51"', "0.49"), on_file)
+
+    assert [(fault.line, fault.column) for fault in faults] == [(2, 45), (3, 40)]
+    assert faults[0].message == (
+        "the shares in `beta` add up to 1.00, as fractions of one would: `0.51` would be at most one per cent"
+    )
+    assert faults[0].remedy == (
+        'percent is asked: write `51`; if the fraction of a per cent is meant, {minimum: "0.51", maximum: "0.51"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('"0.51"', "60"),
+        ("0", "0"),
+        ("null", "null"),
+        ('{minimum: "0.51", maximum: "0.51"}', "null"),
+        ("0.51, recorded_at: 2026-01-01", "null"),
+    ],
+)
+def test_a_small_share_beside_others_or_one_that_is_said_to_be_meant_is_read(first: str, second: str) -> None:
+    on_file = read("organisations: [{id: alder-bank}, {id: beta}, {id: gamma}]")
+
+    assert len(read(OWNED % (first, second), on_file).stakes) == 2
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
