@@ -67,6 +67,7 @@ from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, make_file, open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, IndexerLoop
+from policy_engine.store.decision_log import CASES_PER_HOUR
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
@@ -102,6 +103,9 @@ class Settings(BaseSettings):
     watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
     log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
     review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
+    reviews_per_hour: int = Field(
+        CASES_PER_HOUR, ge=1, description="review cases that one key opens within an hour; what is beyond is one case"
+    )
     log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
 
     header_bytes: int = Field(32_768, ge=1_024, le=1_048_576, description="bytes of a request line with its headers")
@@ -247,7 +251,7 @@ def build(
     members = StoredMembers(engine)
     keys = StoredKeys(engine)
     desk_log = StoredDeskLog(engine)
-    log = StoredDecisionLog(engine, size=settings.log_queue)
+    log = StoredDecisionLog(engine, size=settings.log_queue, cases_per_hour=settings.reviews_per_hour)
     library = Library(desk_log.content)
     logger = structlog.get_logger("policy_engine.decide")
 

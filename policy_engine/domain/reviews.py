@@ -10,12 +10,19 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request
 from policy_engine.domain.verdict import State, Verdict
 
 REVIEW_PREFIX: Final = "RV-"
+
+FULL_RULE: Final = "ENGINE-REVIEWS-FULL"
+"""The rule of the case that stands for all that a key would have opened in an hour beyond what it may."""
+
+HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,16 @@ class ReviewNeeded:
 
     id: str
     key: ReviewKey
+
+
+def overflow(caller: str, at: datetime) -> ReviewNeeded:
+    """The one case of an hour for what a key would have opened beyond its number: a requester's words are no bound on
+    how many there could be. Its purpose is the hour."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    key = ReviewKey(
+        subject=f"key:{caller}", model="*", action="*", purpose=f"the hour from {format_instant(hour)}", rule=FULL_RULE
+    )
+    return ReviewNeeded(id=key.case_id(0), key=key)
 
 
 def review_key(request: Request, model: str, rule: str) -> ReviewKey:

@@ -20,6 +20,7 @@ from typing import Final
 from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, ReviewReleaseAsked
 from policy_engine.domain.desk import AskedRelease, ClosedReview
 from policy_engine.domain.ports import DecisionLog, OpenedReview
+from policy_engine.domain.reviews import FULL_RULE
 from policy_engine.domain.roster import PERSON_PREFIX, Listing, ListingStatus, Roster, RosterRows
 from policy_engine.domain.rules import ROW_WORD, Book
 from policy_engine.domain.verdict import Finding
@@ -206,7 +207,10 @@ class Reviews:
     def _opened(self, case: str) -> OpenedReview:
         found = self.desk.log.reviews(case)
         if not found:
-            raise NothingThere(f"there is no case {quoted(case)}")
+            raise NothingThere(
+                f"there is no case {quoted(case)}; where its key had opened as many within the hour as it may, it is in"
+                f" the one under the rule `{FULL_RULE}`, and opens when it is asked again"
+            )
         return found[0]
 
     def _review(self, opened: OpenedReview, ground: Ground) -> Review:
@@ -261,6 +265,11 @@ class Reviews:
 
     def _refuse_useless(self, opened: OpenedReview, rows: RosterRows, ground: Ground, at: datetime) -> None:
         """Rows that leave the rule of the case standing release nothing."""
+        if opened.key.rule == FULL_RULE:
+            raise DeskConflict(
+                f"case {quoted(opened.id)} stands for many and is about none of them: nothing is released by it, and"
+                " what its key asks again after the hour has a case of its own"
+            )
         record = self._decisions.read(opened.decision)
         request = None if record is None else read_record(record).request
         if record is None or request is None:

@@ -11,7 +11,7 @@ the order in which they were handed over:
 3. Places of capped authorisations are counted again. A record that needs a place which is gone is STALE; a place taken
    is a draw, a membership revision, and a new epoch when the group is done.
 4. The record gets the next log index: dense from 0, over all processes, and shared with the changes that people make.
-5. A held decision opens its review cases, unless they are open.
+5. A held decision opens its review cases, unless they are open, or its key has opened as many within an hour as it may.
 
 Whatever goes wrong up to the return of the commit fails the whole group with `LogUnavailable`. A commit of which
 nothing was heard may have happened; who asks again under the same request id is told of the decision that was made. The
@@ -25,7 +25,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Final
@@ -36,6 +36,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from policy_engine.domain.decision import Record
 from policy_engine.domain.in_force import paper_in_force
 from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
+from policy_engine.domain.reviews import HOUR, ReviewNeeded, overflow
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
 from policy_engine.store.control import Lock, move, take, write_again
@@ -53,6 +54,9 @@ from policy_engine.store.tables import controls, decisions, reviews
 
 GROUP: Final = 512
 """The most records that one commit carries."""
+
+CASES_PER_HOUR: Final = 500
+"""So many review cases are opened by one key within an hour."""
 
 REPLAY_WINDOW: Final = timedelta(hours=1)
 """How far from an earlier decision under the same request id a repetition still gets that decision."""
@@ -95,8 +99,8 @@ class _Waiting:
 class DecisionLog:
     """The log in the database, with its writer thread. `close` it."""
 
-    def __init__(self, engine: Engine, *, size: int = 10_000) -> None:
-        """Start the writer; at most `size` records wait for it.
+    def __init__(self, engine: Engine, *, size: int = 10_000, cases_per_hour: int = CASES_PER_HOUR) -> None:
+        """Start the writer; at most `size` records wait for it, and a key opens so many review cases within an hour.
 
         Raises `NotDurable` for a database that could lose what it committed, `LogUnavailable` for one out of reach.
         """
@@ -106,6 +110,7 @@ class DecisionLog:
             raise LogUnavailable(reason_of(error)) from error
         self._engine = engine
         self._size = size
+        self._cases_per_hour = cases_per_hour
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._waiting: deque[_Waiting] = deque()
@@ -237,7 +242,7 @@ class DecisionLog:
 
     def _transact(self, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
         with writing(self._engine) as writer:
-            return _write(writer, units)
+            return _write(writer, units, self._cases_per_hour)
 
     def _give_up(self, why: str) -> None:
         with self._lock:
@@ -275,7 +280,7 @@ class _Earlier:
         )
 
 
-def _write(writer: Writer, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
+def _write(writer: Writer, units: Sequence[tuple[Record, ...]], cases_per_hour: int) -> list[tuple[Appended, ...]]:
     """One group in its transaction, which is still to be committed; the records of a unit are all written or none."""
     records = [record for unit in units for record in unit]
     drawing = any(record.draws for record in records)
@@ -293,7 +298,9 @@ def _write(writer: Writer, units: Sequence[tuple[Record, ...]]) -> list[tuple[Ap
     if page.rows:
         writer.execute(_INSERT, page.rows)
     if page.opened:
-        add_unless_there(writer, reviews, page.opened)
+        opened = _within(writer, page.opened, cases_per_hour)
+        if opened:
+            add_unless_there(writer, reviews, opened)
     page.places.write()
     return answers
 
@@ -307,7 +314,7 @@ class _Page:
     earlier: dict[tuple[str, str], _Earlier]
     places: _Places
     rows: list[dict[str, object]] = field(default_factory=list)
-    opened: list[dict[str, object]] = field(default_factory=list)
+    opened: list[_Case] = field(default_factory=list)
 
     def enter(self, unit: tuple[Record, ...]) -> tuple[Appended, ...]:
         """The outcome of each record; where one is stale nothing of the unit stays."""
@@ -368,21 +375,60 @@ class _Page:
         return Appended(outcome=Outcome.COMMITTED, body=record.body)
 
 
-def _opened(record: Record) -> list[dict[str, object]]:
-    """The cases of a held decision; a case that is open is left as it is."""
-    return [
-        {
-            "id": review.id,
-            "subject": review.key.subject,
-            "model": review.key.model,
-            "action": review.key.action,
-            "purpose": review.key.purpose,
-            "rule": review.key.rule,
-            "opened_at": record.decided_at,
-            "decision": record.id,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A case that a held decision belongs to."""
+
+    review: ReviewNeeded
+    caller: str
+    at: datetime
+    decision: str
+
+    def row(self) -> dict[str, object]:
+        key = self.review.key
+        return {
+            "id": self.review.id,
+            "subject": key.subject,
+            "model": key.model,
+            "action": key.action,
+            "purpose": key.purpose,
+            "rule": key.rule,
+            "opened_at": self.at,
+            "decision": self.decision,
         }
+
+
+def _opened(record: Record) -> list[_Case]:
+    return [
+        _Case(review=review, caller=record.caller, at=record.decided_at, decision=record.id)
         for review in record.reviews
     ]
+
+
+def _within(writer: Writer, cases: Sequence[_Case], limit: int) -> list[dict[str, object]]:
+    """The cases that are opened now. One that is open is left as it is; what a key would open beyond its number within
+    an hour is one case, and opens for itself when it is asked again later."""
+    asked = {case.review.id: case for case in reversed(cases)}
+    there = set(writer.scalars(select(reviews.c.id).where(reviews.c.id.in_(sorted(asked)))))
+    new = [case for name, case in asked.items() if name not in there]
+    room: dict[str, int] = {}
+    opened: dict[str, dict[str, object]] = {}
+    for case in sorted(new, key=lambda one: (one.at, one.decision)):
+        if case.caller not in room:
+            room[case.caller] = limit - _opened_lately(writer, case.caller, case.at)
+        room[case.caller] -= 1
+        kept = case if room[case.caller] >= 0 else replace(case, review=overflow(case.caller, case.at))
+        opened.setdefault(kept.review.id, kept.row())
+    return list(opened.values())
+
+
+def _opened_lately(writer: Writer, caller: str, at: datetime) -> int:
+    query = (
+        select(func.count())
+        .select_from(reviews.join(decisions, decisions.c.id == reviews.c.decision))
+        .where(reviews.c.opened_at > at - HOUR, decisions.c.caller == caller)
+    )
+    return int(writer.scalar(query) or 0)
 
 
 def _earlier(writer: Writer, records: Sequence[Record]) -> dict[tuple[str, str], _Earlier]:

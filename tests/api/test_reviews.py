@@ -16,7 +16,7 @@ from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.roster_rows import decode_rows
-from tests.api.desks import ROSTER, Officer, deciding
+from tests.api.desks import ALLOWED, ROSTER, Officer, deciding
 from tests.api.service import Service, copied, serving
 from tests.store.conftest import Store
 
@@ -76,6 +76,10 @@ def _case(answer: Any) -> str:
     return str(case)
 
 
+def _token(headers: dict[str, str]) -> str:
+    return headers["Authorization"]
+
+
 def _close(officer: Officer, case: str, **body: Any) -> Any:
     return officer.post(f"/reviews/{case}/close", **body)
 
@@ -116,6 +120,34 @@ def test_cases_come_in_pages_and_none_twice(dora: Officer) -> None:
     assert second["next_cursor"] is None
     assert [one["id"] for one in dora.get("/reviews").json()["reviews"]] == whole[1:]
     assert [one["id"] for one in dora.get("/reviews", status="all").json()["reviews"]] == whole
+
+
+def test_a_key_opens_so_many_cases_within_an_hour_and_one_for_all_beyond(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICY_ENGINE_REVIEWS_PER_HOUR", "3")
+    with serving(store.url, MATCHED) as service:
+        key, other = service.key(), service.key()
+        request = {**ALLOWED, "place": {"country": "US"}}
+        asked = [{**request, "purpose": f"purpose-{number}"} for number in range(20)]
+        for headers in (key, key, other):
+            answers = service.client.post("/decide/batch", json={"requests": asked}, headers=headers).json()["answers"]
+            assert {(one["decision"], one["hold"]) for one in answers} == {("deny", True)}
+        dora = Officer(service, "dora")
+        cases = dora.get("/reviews", limit="1000").json()["reviews"]
+        full = [one for one in cases if one["rule"] == "ENGINE-REVIEWS-FULL"]
+        # The other key was asked the same, opened three of those that were not open, and one for the others.
+        assert (len(cases), len(full)) == (8, 2)
+        assert {one["subject"] for one in full} == {f"key:{token.split('_')[1]}" for token in map(_token, (key, other))}
+        left_out = {_case(answers[-1])} - {one["id"] for one in cases}
+        assert dora.get(f"/reviews/{left_out.pop()}").json()["detail"].endswith("opens when it is asked again")
+        asked_for = _close(dora, full[0]["id"], outcome="release", rationale="all", members=EXCEPTION)
+        assert (asked_for.status_code, asked_for.json()["type"]) == (409, "/problems/conflict")
+        assert _close(dora, full[0]["id"], outcome="refuse", rationale="a flood").status_code == 200
+
+        service.now[0] += timedelta(hours=1, minutes=1)
+        again = service.decide(asked[-1], key).json()
+        assert _case(again) in {one["id"] for one in dora.get("/reviews", limit="1000").json()["reviews"]}
 
 
 @pytest.mark.parametrize(
