@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -480,6 +481,9 @@ class Roster:
     revision: int = 0
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
     """Room for results that follow from this roster alone (ownership); bounded by whoever uses it."""
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext, compare=False, repr=False)
+    """Entered while something long is found out for `memo`. Where it is a lock, whoever asks the same at the same time
+    waits for that, and does not find it out again beside it."""
 
     @staticmethod
     def as_known(rows: RosterRows, known_at: datetime | None = None, revision: int = 0) -> Roster:

@@ -125,7 +125,7 @@ class StandingView:
                 held_revision=None if held is None else held.roster.revision, after_index=self._last_index
             )
             if standing.rows is not None:
-                roster = Roster.as_known(standing.rows, revision=standing.revision)
+                roster = replace(Roster.as_known(standing.rows, revision=standing.revision), turn=threading.RLock())
             elif held is not None:
                 roster = held.roster
             else:

@@ -85,13 +85,15 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
     window = Window(question.at)
     rule = question.tables.ownership[name]
     inside: dict[str, bool] = {}
-    result = capture(
-        organisation.id,
-        lambda owned: holdings(party, owned, window),
-        lambda owner: seed(party, owner, rule, window, inside),
-        rule.test,
-        solved=_Tangles(question.roster, ("tangle", question.book.fingerprint, name, question.edition.name), window),
-    )
+    asked = ("tangle", question.book.fingerprint, name, question.edition.name)
+    with _Tangles(question.roster, asked, window) as tangles:
+        result = capture(
+            organisation.id,
+            lambda owned: holdings(party, owned, window),
+            lambda owner: seed(party, owner, rule, window, inside),
+            rule.test,
+            solved=tangles,
+        )
     lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
     doubted = result.owners if result.possibly and not result.surely else ()
     doubts = tuple((owner, doubted_lists_of(party, owner, rule.listed, window)) for owner in doubted)
@@ -111,16 +113,40 @@ class _Tangles:
         self.roster = roster
         self.question = question
         self.window = window
+        self.has_turn = False
+
+    def __enter__(self) -> _Tangles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
 
     def get(self, key: tuple[bool, tuple[str, ...]]) -> Solution | None:
+        """The solution, where one is kept; where none is, whoever asks next waits until this one keeps its own."""
+        known = self._known(key)
+        if known is None and not self.has_turn:
+            self.roster.turn.__enter__()
+            self.has_turn = True
+            known = self._known(key)
+            if known is not None:
+                self._leave()
+        return known
+
+    def keep(self, key: tuple[bool, tuple[str, ...]], solution: Solution) -> None:
+        remember(self.roster, (*self.question, *key), (replace(self.window), solution))
+        self._leave()
+
+    def _known(self, key: tuple[bool, tuple[str, ...]]) -> Solution | None:
         held = self.roster.memo.get((*self.question, *key))
         if isinstance(held, tuple) and held[0].holds(self.window.at):
             solution: Solution = held[1]
             return solution
         return None
 
-    def keep(self, key: tuple[bool, tuple[str, ...]], solution: Solution) -> None:
-        remember(self.roster, (*self.question, *key), (replace(self.window), solution))
+    def _leave(self) -> None:
+        if self.has_turn:
+            self.has_turn = False
+            self.roster.turn.__exit__(None, None, None)
 
 
 def remember(roster: Roster, key: Hashable, value: object) -> None:
