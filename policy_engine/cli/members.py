@@ -15,9 +15,11 @@ from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import lists_read
 from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import (
     Change,
     edit_members,
@@ -281,22 +283,31 @@ def export(*, as_json: JsonFlag = False) -> None:
 def show(
     name: Annotated[str, typer.Argument(help="The id of an organisation, a person or an account.")],
     *,
+    at: Annotated[
+        str | None, typer.Option("--at", help="What is true at this instant; now when absent, and then all is told.")
+    ] = None,
     known_at: Annotated[
         str | None, typer.Option("--known-at", help="As it was known at this instant; now when absent.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what is known about one id: null is unknown, [] is known: none, and rows with when they are true."""
+    """Show what is known about one id, row by row, with what is true at an instant.
+
+    With --json as in a membership file (null is unknown, [] is known: none), with --at only what is true then.
+    """
+    when, known = _instant(at, "--at"), _instant(known_at, "--known-at")
     with open_members(settings_with_database()) as members:
-        text = rows_about(members, name, known_at=_instant(known_at, "--known-at"))
-    if not text:
-        when = "" if known_at is None else f", as known at {known_at}"
-        err.print(f"`{name}` is not on file{when}", markup=False)
+        rows = rows_about(members, name, known_at=known)
+    if rows is None:
+        as_known = "" if known_at is None else f", as known at {known_at}"
+        err.print(f"`{name}` is not on file{as_known}", markup=False)
         raise typer.Exit(Exit.FAILED)
     if as_json:
+        text = write_members(rows if when is None else true_at(rows, when), unknown=True)
         print_json(_jsonable(plain(read_document(text.encode(), "show"))))
-    else:
-        typer.echo(text, nl=False)
+        return
+    for line in told_about(rows, when or system_clock()):
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def _jsonable(value: object) -> object:

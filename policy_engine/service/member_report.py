@@ -98,3 +98,55 @@ def _open(valid: Validity) -> bool:
 
 def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
+
+
+_LISTS: Final = (
+    ("employments", "employments_filed", "employment"),
+    ("us_status", "us_status_filed", "us-status"),
+    ("citizenships", "citizenships_filed", "citizenship"),
+    ("permanent_residencies", "permanent_residencies_filed", "residency"),
+)
+
+
+def told_about(rows: RosterRows, at: datetime) -> list[str]:
+    """Rows as known, one on a line, with whether each is true at the instant; of each person also which lists are
+    unknown, and which are known to be empty."""
+    lines: list[str] = []
+    for kind in ROW_KINDS.values():
+        held: Sequence[Any] = getattr(rows, kind.rows)
+        if kind.word == "person":
+            lines += (line for entry in held for line in _lists_told(entry, rows))
+            continue
+        if kind.word == "membership":
+            things = dict.fromkeys(kind.name_of(row) for row in held)
+            groups = ([row for row in held if kind.name_of(row) == thing] for thing in things)
+            lines += (f"membership: {membership_told(group)}" for group in groups)
+        lines += (f"{_state(row, at)}: {row_text(row)}" for row in held)
+    return lines
+
+
+def _lists_told(entry: Any, rows: RosterRows) -> list[str]:
+    lines = [f"on file: person {entry.id}"]
+    for name, filed, word in _LISTS:
+        held = [row for row in getattr(rows, ROW_KINDS[word].rows) if row.person == entry.id]
+        if not getattr(entry, filed):
+            lines.append(f"unknown: {name} of {entry.id}, which nobody filed")
+        elif not held:
+            lines.append(f"known, none: {name} of {entry.id}")
+    return lines
+
+
+def _state(row: Any, at: datetime) -> str:
+    valid: Validity | None = getattr(row, "valid", None)
+    if valid is None:
+        return "on file"
+    return "in force" if valid.holds(at) else "ended" if valid.ended(at) else "later"
+
+
+def true_at(rows: RosterRows, at: datetime) -> RosterRows:
+    """The rows without those that are not true at the instant."""
+    kept: dict[str, Any] = {
+        kind.rows: tuple(row for row in getattr(rows, kind.rows) if _state(row, at) in ("on file", "in force"))
+        for kind in ROW_KINDS.values()
+    }
+    return RosterRows(**kept)

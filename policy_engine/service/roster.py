@@ -137,11 +137,12 @@ def export_members(members: Members) -> str:
     return write_members(members.snapshot().rows)
 
 
-def rows_about(members: Members, name: str, *, known_at: datetime | None = None) -> str:
-    """Every row, as known at an instant or in the end, that is about one id or points at it, and the people whom those
-    rows name, as a membership file: a person's list that was never filed is null, and `[]` is known: none.
+def rows_about(members: Members, name: str, *, known_at: datetime | None = None) -> RosterRows | None:
+    """Every row, undated and as known at an instant or in the end, that is about one id or points at it, and the people
+    whom those rows name with their whole lists; `None` where there is none.
 
-    "" when there is none.
+    `write_members(rows, unknown=True)` writes a list that was never filed as null, and one that is known to be empty
+    as `[]`.
     """
     rows = in_the_end(members.snapshot().rows, known_at)
     names = {name, PERSON_PREFIX + name}
@@ -150,14 +151,14 @@ def rows_about(members: Members, name: str, *, known_at: datetime | None = None)
         for column in fields(rows)
     }
     if not any(chosen.values()):
-        return ""
+        return None
     named = {person for kept in chosen.values() for row in kept if (person := getattr(row, "person", None)) is not None}
     people = {name} | named
     chosen["people"] = tuple(row for row in rows.people if row.id in people)
     for personal in ("employments", "us_statuses", "citizenships", "permanent_residencies"):
         # Whole lists, so that none reads as known: none.
         chosen[personal] = tuple(row for row in getattr(rows, personal) if row.person in people)
-    return write_members(replace(rows, **chosen), unknown=True)
+    return replace(rows, **chosen)
 
 
 _NAMING: Final = ("id", "person", "organisation", "owner", "owned", "party", "holder")

@@ -91,6 +91,11 @@ COMMANDS = [
     ("members", "import"),
     ("members", "export"),
     ("members", "show"),
+    ("members", "suspend"),
+    ("members", "resume"),
+    ("members", "end"),
+    ("members", "correct"),
+    ("members", "retract"),
     ("keys",),
     ("keys", "create"),
     ("keys", "list"),
@@ -212,6 +217,45 @@ def test_what_is_exported_is_what_was_imported(filled: Shell, tmp_path: Path) ->
     assert shown.code == 0
     assert "key-harbor" in shown.out
     assert filled("members", "show", "nobody").code == 1
+
+
+def test_a_change_of_a_row_past_the_service_is_asked_for_and_told_with_the_state_after_it(filled: Shell) -> None:
+    suspend = ("members", "suspend", "harbor-cyber", "glasswing", "--from", "2026-11-30")
+
+    assert (refused := filled(*suspend)).code == 2
+    assert "--offline and --reason" in refused.err
+    assert (unexplained := filled(*suspend, "--offline")).code == 2
+    assert "--reason TEXT" in unexplained.err
+    assert filled("members", "suspend", "nobody", "glasswing", "--from", "now", "--offline").code == 2
+
+    done = filled(*suspend, "--offline", "--reason", "the member asked for it")
+
+    assert done.code == 0
+    assert "harbor-cyber in glasswing: active 2026-04-07 to 2026-11-30, suspended from 2026-11-30" in done.out
+    assert "the membership is at revision 2" in done.out
+    again = filled(*suspend, "--offline", "--reason", "twice")
+    assert again.code == 1
+    assert "suspended at 2026-11-30T00:00:00.000000Z already" in again.err
+    missing = filled("members", "retract", "membership", "harbor-cybr", "--offline", "--reason", "r")
+    assert missing.code == 1
+    assert "did you mean `harbor-cyber`?" in missing.err
+
+
+def test_an_import_tells_the_state_after_it_and_a_dry_run_records_nothing(filled: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "more.yaml"
+    file.write_text("people: [{id: carol, permanent_residencies: [{country: CA}]}]\n")
+
+    rehearsed = filled("members", "import", str(file), "--dry-run")
+    told = filled("members", "import", str(file))
+    again = filled("members", "import", str(file))
+
+    assert "it would be revision 2" in rehearsed.out
+    assert "permanent residency of carol {country: CA" in told.out
+    assert "rows added" not in told.out
+    assert "nothing new: what is on file at revision 2 says so already" in again.out
+    shown = filled("members", "show", "carol", "--json").json["people"][0]
+    assert [row["country"] for row in shown["permanent_residencies"]] == ["CA"]
+    assert shown["us_status"]
 
 
 def test_a_broken_membership_file_exits_with_1_and_names_the_place(filled: Shell, tmp_path: Path) -> None:

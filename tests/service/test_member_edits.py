@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from policy_engine.domain.instants import parse_instant
-from policy_engine.domain.roster import Roster
+from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.formats.membership_writer import write_members
 from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import Change, edit_members, export_members, import_members, rows_about
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database
@@ -47,6 +49,16 @@ def known(members: Members) -> Roster:
 def statuses(members: Members, at: str) -> list[str]:
     rows = known(members).memberships["harbor-cyber"]
     return [row.status.value for row in rows if row.valid.holds(parse_instant(at))]
+
+
+def about(members: Members, name: str, known_at: datetime | None = None) -> RosterRows:
+    rows = rows_about(members, name, known_at=known_at)
+    assert rows is not None
+    return rows
+
+
+def shown(members: Members, name: str, known_at: datetime | None = None) -> str:
+    return write_members(about(members, name, known_at), unknown=True)
 
 
 MEMBER = ("membership", "harbor-cyber", "glasswing")
@@ -96,8 +108,9 @@ def test_a_retracted_row_was_never_true_and_is_known_as_ever_before(members: Mem
 
     assert change.state == ("citizenship carol US: not on file",)
     assert known(members).people["carol"].citizenships == ()
-    assert "citizenships: []" in rows_about(members, "carol")
-    assert "citizenships: [{country: US" in rows_about(members, "carol", known_at=AT)
+    assert "citizenships: []" in shown(members, "carol")
+    assert "citizenships: [{country: US" in shown(members, "carol", known_at=AT)
+    assert "known, none: citizenships of carol" in told_about(about(members, "carol"), AT)
 
 
 def test_a_corrected_row_says_the_right_and_no_longer_the_wrong(members: Members) -> None:
@@ -145,3 +158,30 @@ def test_importing_a_file_twice_says_that_nothing_is_new(members: Members) -> No
         import_members(members, exported, "x", lists=LISTS, actor="o", reason="r", at=AT + timedelta(hours=2)).added
         == 0
     )
+
+
+def test_what_is_shown_tells_unknown_from_known_none_and_what_is_true_at_an_instant(members: Members) -> None:
+    file = b"people: [{id: new, citizenships: [{country: FR, to: 2026-01-01}], permanent_residencies: []}]"
+    import_members(members, file, "new.yaml", lists=LISTS, actor="o", reason="r", at=AT + timedelta(hours=1))
+    rows = about(members, "new")
+
+    assert told_about(rows, AT) == [
+        "on file: person new",
+        "unknown: employments of new, which nobody filed",
+        "unknown: us_status of new, which nobody filed",
+        "known, none: permanent_residencies of new",
+        "ended: citizenship of new {country: FR, from: null, to: 2026-01-01T00:00:00.000000Z}",
+    ]
+    assert "employments: null, us_status: null" in shown(members, "new")
+    assert true_at(rows, AT).citizenships == ()
+    assert len(true_at(rows, datetime(2025, 1, 1, tzinfo=UTC)).citizenships) == 1
+    assert rows_about(members, "new", known_at=AT) is None
+
+
+def test_an_organisation_is_shown_with_its_members_people_and_their_whole_lists(members: Members) -> None:
+    edited(members, "suspend", *MEMBER, at="2026-11-30")
+    lines = told_about(about(members, "harbor-cyber"), AT)
+
+    assert "membership: harbor-cyber in glasswing: active 2026-04-07 to 2026-11-30, suspended from 2026-11-30" in lines
+    assert any(line.startswith("in force: citizenship of carol {country: US") for line in lines)
+    assert not any(line.startswith("known, none: citizenships of carol") for line in lines)
