@@ -244,10 +244,11 @@ def test_a_change_of_a_row_past_the_service_is_asked_for_and_told_with_the_state
 def test_an_import_tells_the_state_after_it_and_a_dry_run_records_nothing(filled: Shell, tmp_path: Path) -> None:
     file = tmp_path / "more.yaml"
     file.write_text("people: [{id: carol, permanent_residencies: [{country: CA}]}]\n")
+    offline = ("members", "import", str(file), "--offline", "--reason", "set-up")
 
-    rehearsed = filled("members", "import", str(file), "--dry-run")
-    told = filled("members", "import", str(file))
-    again = filled("members", "import", str(file))
+    rehearsed = filled(*offline, "--dry-run")
+    told = filled(*offline)
+    again = filled(*offline)
 
     assert "it would be revision 2" in rehearsed.out
     assert "permanent residency of carol {country: CA" in told.out
