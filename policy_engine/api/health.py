@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -24,7 +25,7 @@ def routes(
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
-    async def readyz(_: Request) -> Response:
+    async def looked() -> list[str]:
         missing = []
         if not log.alive:
             missing.append("the log takes no records")
@@ -37,6 +38,16 @@ def routes(
             missing.append("the database does not answer")
         except LogUnavailable:
             missing.append("the log cannot be written")
+        return missing
+
+    looking: asyncio.Task[list[str]] | None = None
+
+    async def readyz(_: Request) -> Response:
+        # It needs no key, so however many ask at once cost one look, and nobody's own question is too many.
+        nonlocal looking
+        if looking is None or looking.done() or looking.get_loop() is not asyncio.get_running_loop():
+            looking = asyncio.create_task(looked())
+        missing = await asyncio.shield(looking)
         if missing:
             return problem_response(
                 HTTPStatus.SERVICE_UNAVAILABLE,

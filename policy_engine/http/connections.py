@@ -6,8 +6,9 @@
    many seconds is closed without a word, and so is one whose peer takes nothing of its answer for as long.
 3. A connection without a request is closed after the keep-alive time, which the server itself keeps.
 4. At most `connections` are open, and `connections_per_address` from one address (of IPv6, one network of 64 bits). A
-   further one takes the place of the one that has waited longest for its peer, of the address that has the most. One
-   that is being answered never loses its place: where all of them are, the further one is told 503.
+   further one takes the place of one whose peer is waited for: of one that holds its request back, else of one that
+   never sent any, else of one that rests between two, and among these of the one that does so longest. One that is
+   being answered never loses its place: where all of them are, the further one is told 503.
 5. At most `_AHEAD` requests are taken before the first of them is answered: thousands fit into one packet.
 6. What frames a body (lengths of chunks, their extensions, trailers) is at most eight times the body and the bytes of
    rule 1. Of a body that is no longer asked for, a megabyte is passed over.
@@ -42,6 +43,7 @@ _FRAMING_OF_A_BYTE: Final = 9
 """Bytes on the wire for one of a body, itself included: the shortest chunks take six, and some senders pad lengths."""
 _MAX_SWEEP_SECONDS: Final = 1.0
 _AHEAD: Final = 32
+_BODY_HEADERS: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class _NoMoreError(Exception):
@@ -100,14 +102,10 @@ class _Door:
                 del self.by_address[one.address]
 
     def _make_place(self, among: set[_Guarded] | list[_Guarded]) -> bool:
-        waiting = [
-            (-self.by_address[other.address], since, id(other), other)
-            for other in among
-            if (since := other.waits_since()) is not None
-        ]
+        waiting = [(*rank, id(other), other) for other in among if (rank := other.rank()) is not None]
         if not waiting:
             return False
-        victim = min(waiting)[3]
+        victim = min(waiting)[-1]
         self.leave(victim)
         victim.transport.abort()
         return True
@@ -162,6 +160,16 @@ class _Guarded(HttpToolsProtocol):
         if self._unread_since is not None:
             return self._unread_since
         return self._asked_since if self._asked_since is not None else self._idle_since
+
+    def rank(self) -> tuple[int, float] | None:
+        """Whose place is taken first: who holds a request or the reading of an answer back, then who never sent one,
+        then who rests between two, and among these the longest. `None` while the peer is the one who waits."""
+        since = self.waits_since()
+        if since is None:
+            return None
+        if self._unread_since is not None or self._asked_since is not None:
+            return 0, since
+        return (1 if self._latest is None else 2), since
 
     def expire(self, now: float) -> None:
         """Close what has waited too long for its peer."""
@@ -226,6 +234,10 @@ class _Guarded(HttpToolsProtocol):
         length = len(self.url) + sum(len(name) + len(value) + 4 for name, value in headers)
         if length > self._limits.header_bytes or len(headers) > self._limits.headers:
             self._refuse_head()
+        elif self.parser.should_upgrade() and any(name in _BODY_HEADERS for name, _ in headers):
+            # The parser takes what follows for the other protocol, and a body would be lost without a word.
+            title = "No other protocol is spoken here: send a request with a body as HTTP/1.1, without `Upgrade`"
+            self._refuse(HTTPStatus.BAD_REQUEST, "no-upgrade", title)
         elif len(self.pipeline) >= _AHEAD:
             self._refuse(
                 HTTPStatus.TOO_MANY_REQUESTS, "too-far-ahead", f"Over {_AHEAD} requests wait for their answers"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from starlette.applications import Starlette
 
+from policy_engine.api import health
 from policy_engine.api.app import create_app
 from policy_engine.domain.facts import Question
-from policy_engine.domain.ports import Outcome
+from policy_engine.domain.ports import DecisionLog, Outcome
 from policy_engine.domain.request import Caller
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.membership_file import read_members
@@ -102,3 +106,36 @@ def test_only_what_was_judged_before_is_answered_without_a_turn_among_what_is_ju
         decider.begin_at_once({**ALLOWED, "colour": "blue"}, caller)
     with pytest.raises(MalformedRequest, match="gives no access"):
         decider.begin_at_once({**ALLOWED, "action": "licence_determination"}, caller)
+
+
+@dataclass(slots=True)
+class Counted:
+    """The log of a service, and how often it was checked."""
+
+    log: DecisionLog
+    checked: int = 0
+
+    @property
+    def alive(self) -> bool:
+        return self.log.alive
+
+    def check(self) -> None:
+        self.checked += 1
+        time.sleep(0.05)
+        self.log.check()
+
+
+def test_however_many_ask_at_once_whether_the_service_is_ready_it_is_looked_at_once(service: Service) -> None:
+    parts, counted = service.parts, Counted(service.parts.log)
+    app = Starlette(
+        routes=health.routes(parts.decider, parts.members, cast("DecisionLog", counted), None, None, parts.pools)
+    )
+
+    async def all_at_once() -> list[Answered]:
+        return await asyncio.gather(*(ask(app, drawn("GET", "/readyz", {})) for _ in range(300)))
+
+    assert {one.status for one in asyncio.run(all_at_once())} == {200}
+    assert counted.checked < 10
+    before = counted.checked
+    assert asyncio.run(ask(app, drawn("GET", "/readyz", {}))).status == 200
+    assert counted.checked == before + 1
