@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from policy_engine.domain.narrowing import new_rows
 from policy_engine.domain.ports import Members, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
 from policy_engine.domain.tangles import largest_tangles
@@ -79,7 +80,7 @@ def _recorded(
     members: Members, before: Snapshot, rows: RosterRows, *, actor: str, reason: str, at: datetime, dry_run: bool
 ) -> Change:
     if dry_run:
-        new = _new(before.rows, rows)
+        new = new_rows(before.rows, rows)
         added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
         after = RosterRows(
             **{
@@ -90,27 +91,8 @@ def _recorded(
         revision = before.revision + (added > 0)
         return Change(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
     imported = members.record(rows, actor=actor, reason=reason, at=at)
-    state = state_after(members.snapshot().rows, _new(before.rows, rows)) if imported.added else []
+    state = state_after(members.snapshot().rows, new_rows(before.rows, rows)) if imported.added else []
     return Change(revision=imported.revision, added=imported.added, state=tuple(state))
-
-
-def _new(on_file: RosterRows, rows: RosterRows) -> RosterRows:
-    """The rows that say something else than what is known in the end under their key."""
-    new = {}
-    for kind in fields(RosterRows):
-        given = getattr(rows, kind.name)
-        keys = {row.key for row in given}
-        held = {row.key: row for row in sorted(getattr(on_file, kind.name), key=_recording) if row.key in keys}
-        new[kind.name] = tuple(row for row in given if row.key not in held or not _same(row, held[row.key]))
-    return RosterRows(**new)
-
-
-def _same(row: Any, other: Any) -> bool:
-    return bool(replace(row, recorded_at=None) == replace(other, recorded_at=None))
-
-
-def _recording(row: Any) -> datetime:
-    return row.recorded_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _last(row: Any) -> Any:
