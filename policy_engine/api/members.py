@@ -19,6 +19,7 @@ from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import Key
 from policy_engine.formats.change import digest_of
+from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
@@ -88,13 +89,37 @@ def routes(changes: MemberChanges, ring: KeyRing, pools: Pools) -> list[Route]:
         )
         return json_response(_file(file))
 
+    async def about(request: Request, _: Key) -> Response:
+        kind, name = request.path_params["kind"], request.path_params["name"]
+        at = documents.instant_of("at", request.query_params.get("at"))
+        known_at = documents.instant_of("known_at", request.query_params.get("known_at"))
+        text, revision = await pools.reads.run(changes.about, kind, name, at=at, known_at=known_at)
+        told = {
+            "kind": kind,
+            "id": name,
+            "at": None if at is None else format_instant(at),
+            "known_at": None if known_at is None else format_instant(known_at),
+            "membership_revision": revision,
+            "members": _jsonable(plain(read_document(text.encode(), "members"))),
+        }
+        return json_response(told)
+
     return [
         *methods_of(
             "/members/changes", ring, pools, {"GET": ("members:read", show_all), "POST": ("members:write", propose)}
         ),
         *methods_of("/members/changes/{change}", ring, pools, {"GET": ("members:read", show)}),
         *methods_of("/members/changes/{change}/approve", ring, pools, {"POST": ("members:approve", approve)}),
+        *methods_of("/members/{kind}/{name}", ring, pools, {"GET": ("members:read", about)}),
     ]
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _jsonable(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(one) for one in value]
+    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, dict[str, object]]:

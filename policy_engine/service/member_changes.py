@@ -24,7 +24,7 @@ from policy_engine.domain.narrowing import Widening, new_rows, not_of_feed, wide
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError, quoted
-from policy_engine.formats.membership_file import read_members
+from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import lists_read
@@ -33,6 +33,7 @@ from policy_engine.service.desk_faults import DeskConflict, NotAccepted, Nothing
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
 from policy_engine.service.member_report import state_after
+from policy_engine.service.roster import rows_on
 from policy_engine.service.simulate import recorded, with_rows
 from policy_engine.service.standing import Ground
 
@@ -221,6 +222,25 @@ class MemberChanges:
     def all(self) -> tuple[MembersChange, ...]:
         """Every change, the newest first."""
         return tuple(self.desk.view.refresh().desk.members.values())[::-1]
+
+    def about(self, kind: str, name: str, *, at: datetime | None, known_at: datetime | None) -> tuple[str, int]:
+        """What is on file about an id of a kind, as a membership file, and the revision that it is of.
+
+        With `at` only what is true then; with `known_at` as it was known then. Raises `NothingThere`.
+        """
+        ground = self.desk.view.refresh()
+        on_file = self.desk.log.rows_at(ground.roster.revision)
+        known = Roster.as_known(on_file, known_at)
+        held: dict[str, Collection[str]] = {
+            "organisations": known.organisations,
+            "people": known.people,
+            "accounts": known.accounts,
+            "consortia": known.consortia,
+        }
+        if name not in held.get(kind, ()):
+            raise NothingThere(f"there is nothing {quoted(name)} among {quoted(kind)}; kinds are {', '.join(held)}")
+        rows = rows_on(on_file, name, known_at=known_at, at=at) or RosterRows()
+        return write_members(rows, unknown=True), ground.roster.revision
 
     def show(self, name: str) -> ChangeFile:
         """A change with its rows and, while it waits, with what comes of it now. Raises `NothingThere`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from policy_engine.domain.instants import Validity
 from policy_engine.domain.narrowing import new_rows
 from policy_engine.domain.ports import Members, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
@@ -120,13 +121,22 @@ def export_members(members: Members) -> str:
 
 
 def rows_about(members: Members, name: str, *, known_at: datetime | None = None) -> RosterRows | None:
+    """The rows of the database about one id, as `rows_on` has them. Raises `MembersUnavailable`."""
+    return rows_on(members.snapshot().rows, name, known_at=known_at)
+
+
+def rows_on(
+    recorded: RosterRows, name: str, *, known_at: datetime | None = None, at: datetime | None = None
+) -> RosterRows | None:
     """Every row, undated and as known at an instant or in the end, that is about one id or points at it, and the people
-    whom those rows name with their whole lists; `None` where there is none.
+    whom those rows name with their whole lists; with `at` only what is true then. `None` where there is none.
 
     `write_members(rows, unknown=True)` writes a list that was never filed as null, and one that is known to be empty
     as `[]`.
     """
-    rows = in_the_end(members.snapshot().rows, known_at)
+    rows = in_the_end(recorded, known_at)
+    if at is not None:
+        rows = _true_at(rows, at)
     names = {name, PERSON_PREFIX + name}
     chosen = {
         column.name: tuple(row for row in getattr(rows, column.name) if not names.isdisjoint(_names(row)))
@@ -141,6 +151,18 @@ def rows_about(members: Members, name: str, *, known_at: datetime | None = None)
         # Whole lists, so that none reads as known: none.
         chosen[personal] = tuple(row for row in getattr(rows, personal) if row.person in people)
     return replace(rows, **chosen)
+
+
+def _true_at(rows: RosterRows, at: datetime) -> RosterRows:
+    kept: dict[str, Any] = {
+        column.name: tuple(
+            row
+            for row in getattr(rows, column.name)
+            if not isinstance(valid := getattr(row, "valid", None), Validity) or valid.holds(at)
+        )
+        for column in fields(rows)
+    }
+    return RosterRows(**kept)
 
 
 _NAMING: Final = ("id", "person", "organisation", "owner", "owned", "party", "holder")

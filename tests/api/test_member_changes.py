@@ -239,3 +239,22 @@ def test_no_feed_is_given_what_people_decide_or_another_right(
 ) -> None:
     with pytest.raises(KeyFault):
         service.key(*rights, feed=kinds)
+
+
+def test_what_is_on_file_about_an_id_is_told_as_it_is_true_and_as_it_was_known(service: Service, dora: Officer) -> None:
+    before = "2026-11-20T12:00:00Z"
+    service.now[0] += timedelta(hours=1)
+    assert _change(dora).status_code == 201
+
+    def status(**query: str) -> list[str]:
+        told = dora.get("/members/organisations/harbor-cyber", **query)
+        assert told.status_code == 200, told.text
+        return [one["status"] for one in told.json()["members"].get("memberships", [])]
+
+    assert status() == ["suspended"]
+    assert status(known_at=before) == ["active"]
+    assert status(at="2026-01-01") == []
+    assert dora.get("/members/people/carol").json()["members"]["people"][0]["id"] == "carol"
+    for path in ("/members/people/harbor-cyber", "/members/rules/x", "/members/accounts/none"):
+        assert dora.get(path).status_code == 404
+    assert dora.get("/members/people/carol", at="soon").status_code == 400

@@ -48,6 +48,7 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/members/changes"): "members:write",
     ("GET", "/members/changes/{change}"): "members:read",
     ("POST", "/members/changes/{change}/approve"): "members:approve",
+    ("GET", "/members/{kind}/{name}"): "members:read",
 }
 """Every other route, by method and path, with the one right that opens it."""
 
