@@ -65,5 +65,5 @@ clean: ## remove .venv and everything built or cached
 verify-with-go: setup ## seal a log and verify it with programs in Go that are not ours; needs Go and its proxy
 	PATH="$$PATH:/usr/local/go/bin" tests/external/verify_with_go.sh
 
-torture: setup ## kill, break and trace the service for about 20 minutes; strace is needed for a part (TORTURE_KILLS=300)
+torture: setup ## kill, break and trace the service for about 30 minutes; strace is needed for a part (TORTURE_KILLS=300)
 	$(BIN)/python -m benchmarks.torture
