@@ -26,6 +26,7 @@ from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogEntry, LogYear
 from policy_engine.domain.roster import Roster
+from policy_engine.formats.change import ChangeFault
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.files import Directory, LogLocked
@@ -142,6 +143,8 @@ def _open() -> Iterator[_Log]:
             rows=CrossCheck(engine),
             retirement=Retirement(engine),
         )
+    except ChangeFault as error:
+        _fail(f"a change in the database is not one that this release can read: {error}")
     except _FAILURES as error:
         _fail(str(error))
     finally:

@@ -173,9 +173,9 @@ def compare_rows(
 
 
 def verify_beside(rows: CrossCheck) -> None:
-    """Archived contents, members and keys are those of which the log tells. Raises `VerificationFailed` with the first
-    that is not, `LogUnavailable`."""
-    for faults in (rows.contents, rows.members, rows.keys):
+    """Archived contents, members and keys are those of which the log tells, what follows from it does, and the triggers
+    are there. Raises `VerificationFailed` with the first that is not, `LogUnavailable`."""
+    for faults in (rows.schema, rows.contents, rows.members, rows.keys, rows.followed):
         for fault in faults():
             raise VerificationFailed(fault)
 

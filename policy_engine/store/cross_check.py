@@ -1,8 +1,10 @@
 """What the database says beside the bytes of the log, held against these bytes.
 
 An auditor asks here for what a sealed tree cannot tell: that the columns of a row are those of its record, that what is
-kept under a digest has it, that the members and the keys in force are those of which the log tells, and that the index
-is the one that follows from the records. Every method raises `LogUnavailable` when the database cannot be reached.
+kept under a digest has it, that the members and the keys in force are those of which the log tells, that revisions,
+places on caps, retries and review cases are those that follow from it, that the triggers are there by which nothing
+recorded is changed, and that the index is the one that follows from the records. Every method raises `LogUnavailable`
+when the database cannot be reached.
 
 What is read here is never written, and may grow meanwhile: what came after the first look is left out.
 """
@@ -29,6 +31,16 @@ from policy_engine.formats.record_columns import (
 from policy_engine.formats.roster_rows import row_bytes
 from policy_engine.store.database import Reader, reading_log
 from policy_engine.store.decision_index import SLICE, derive, entries_between, next_index
+from policy_engine.store.follows import (
+    missing_contents,
+    missing_triggers,
+    wrong_counters,
+    wrong_draws,
+    wrong_progress,
+    wrong_retries,
+    wrong_reviews,
+    wrong_revisions,
+)
 from policy_engine.store.members import KINDS, read_recorded
 from policy_engine.store.tables import (
     blobs,
@@ -42,6 +54,7 @@ from policy_engine.store.tables import (
 _CONTENTS_AT_ONCE: Final = 20
 _MARKS_AT_ONCE: Final = 200
 _MARK: Final = tuple(decision_marks.primary_key)
+_WITH_CONTENTS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved", "review.release_asked")
 _UNSAID: Final = ("draws",)
 """Kinds of rows that come with decisions, of which no change tells."""
 
@@ -82,8 +95,30 @@ class CrossCheck:
                 if digest_of(row.body) != row.digest:
                     yield f"the archived content `{row.digest}` is another one: its SHA-256 is not its name"
             if len(page) < _CONTENTS_AT_ONCE:
-                return
+                break
             last = page[-1].digest
+
+        with reading_log(self._engine) as reader:
+            yield from missing_contents(reader, _events(reader, *_WITH_CONTENTS))
+
+    def schema(self) -> Iterator[str]:
+        """Triggers that refuse to change what is recorded, and that are not there."""
+        with reading_log(self._engine) as reader:
+            yield from missing_triggers(reader)
+
+    def followed(self) -> Iterator[str]:
+        """Revisions, places on caps, retries, review cases and counters that do not follow from the log."""
+        with reading_log(self._engine) as reader:
+            told: dict[int, Change] = {}
+            for one in _events(reader, "review.closed", "members.recorded"):
+                event = one.event
+                if isinstance(event, MembersRecorded | ReviewClosed) and event.revision is not None:
+                    told[event.revision] = one
+            yield from wrong_revisions(reader, told)
+            yield from wrong_draws(reader, told)
+            yield from wrong_retries(reader)
+            yield from wrong_reviews(reader)
+            yield from wrong_counters(reader)
 
     def members(self) -> Iterator[str]:
         """Membership revisions whose rows are not those of which the change `members.recorded` has the digest."""
@@ -143,8 +178,12 @@ class CrossCheck:
         """Where the index of decisions is not what follows from the records, as far as it has come."""
         with reading_log(self._engine) as reader:
             size = next_index(reader)
+            wrong = next(wrong_progress(reader, size), None) if size >= 0 else None
         if size < 0:
             yield "the index is thrown away and made again just now"
+            return
+        if wrong is not None:
+            yield wrong
             return
         derived = 0
         for begin in range(0, size, SLICE):

@@ -61,6 +61,9 @@ CASES_PER_HOUR: Final = 500
 REPLAY_WINDOW: Final = timedelta(hours=1)
 """How far from an earlier decision under the same request id a repetition still gets that decision."""
 
+PLACE_TAKEN: Final = "a place of a capped authorisation"
+"""The reason of a membership revision that a decision brought, which has the places that it took."""
+
 _DOUBTFUL_SECONDS: Final = 1.0
 
 _AUTHORISATIONS: Final = next(kind for kind in KINDS if kind.row is Authorisation)
@@ -513,7 +516,7 @@ class _Places:
                 self._writer,
                 number,
                 actor=f"decision:{record.id}",
-                reason="a place of a capped authorisation",
+                reason=PLACE_TAKEN,
                 at=record.decided_at,
                 added=len(new),
             )
