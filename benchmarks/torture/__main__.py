@@ -39,6 +39,8 @@ from benchmarks.torture.traced import obstacle
 
 _SHARE_SQLITE: Final = 2 / 3
 """Of the kills so many are on SQLite, where the service and its database die together."""
+WORLDS: Final = 37_550
+"""So many random requests are judged."""
 _ERRORS: Final = ("EIO", "ENOSPC")
 
 
@@ -143,7 +145,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", nargs="+", choices=names, metavar="PART", help=", ".join(names))
     parser.add_argument("--requests", type=int, default=1_000, help="traced requests")
     parser.add_argument("--freezes", type=int, default=300, help="freezes that are declared and lifted in the race")
-    parser.add_argument("--worlds", type=int, default=37_550, help="random requests over generated worlds")
+    parser.add_argument("--worlds", type=int, default=WORLDS, help="random requests over generated worlds")
     parser.add_argument("--write", action="store_true", help=f"put the lines into {PAGE.name} too")
     options = parser.parse_args(arguments)
     # The commit is that of what is run, and not of what is checked out by the end.
