@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,12 +14,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.domain.instants import parse_instant
+from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object
 from policy_engine.service.decide import Decider, Finished
+from policy_engine.service.roster import first_recorded
 from policy_engine.service.simulate import Supposed, simulate
 from policy_engine.wiring import build, system_clock
 
@@ -26,32 +28,41 @@ from policy_engine.wiring import build, system_clock
 def decide(
     file: Annotated[Path, typer.Argument(help="A request as for POST /decide; `-` is standard input.")] = Path("-"),
     *,
-    at: Annotated[str | None, typer.Option("--at", help="Judge as of this instant. Not recorded.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Judge as of this instant; now when absent.")] = None,
     known_at: Annotated[
-        str | None, typer.Option("--known-at", help="With what was on file at this instant. Not recorded.")
+        str | None, typer.Option("--known-at", help="With what was on file at this instant; now when absent.")
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Decide now and record it, as the service does; else it is simulated.")
+    ] = False,
     gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases count.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Decide a request: exit 0 for allow, 3 for deny.
 
-    Without --at and --known-at it is decided now and recorded. With them nothing is recorded.
+    It is simulated unless --record is given: nothing is recorded, no place of a cap is taken, no review is opened.
 
     Example: echo '{"subject": {"type": "person", "id": "carol"}, "model": "opus-4.6", "action": "infer",
     "place": {"country": "US"}}' | policy-engine decide -
     """
+    if record and (at is not None or known_at is not None):
+        err.print("`--record` decides now with what is on file now: leave out `--at` and `--known-at`", markup=False)
+        raise typer.Exit(Exit.USAGE)
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     document = parse_object(body)
     caller = Caller(id="cli", gateway=gateway, explain=True)
     parts = build(settings_with_database())
     try:
-        if at is None and known_at is None:
+        if record:
             answer = decide_now(parts.decider, document, caller)
         else:
-            instant = parse_instant(at) if at is not None else system_clock()
-            known = parse_instant(known_at) if known_at is not None else instant
-            supposed = Supposed(at=instant, known_at=known)
-            answer = simulate(parts.desk, parts.publisher, document, caller, supposed)
+            now = system_clock()
+            instant = parse_instant(at) if at is not None else now
+            known = parse_instant(known_at) if known_at is not None else now
+            answer = simulate(parts.desk, parts.publisher, document, caller, Supposed(at=instant, known_at=known))
+            recorded_first = first_recorded(parts.desk.log.rows_at(parts.desk.view.current().roster.revision))
+            if said := _before_anything(recorded_first, instant, known, chosen=known_at is not None):
+                err.print(said, markup=False)
     finally:
         parts.close()
     if as_json:
@@ -59,8 +70,22 @@ def decide(
         print_json(told)
         allowed = told["allowed"] is True
     else:
-        allowed = tell(answer, recorded=at is None and known_at is None)
+        allowed = tell(answer, recorded=record)
     raise typer.Exit(Exit.DONE if allowed else Exit.DENY)
+
+
+def _before_anything(first: datetime | None, at: datetime, known_at: datetime, *, chosen: bool) -> str:
+    """What is to be said of instants before the first row of the roster was recorded; "" for later ones."""
+    if first is None:
+        return "the roster is empty, so that nobody is on file: `policy-engine members import FILE` fills it"
+    nothing = f"nothing was recorded before {format_instant(first)}, when the roster's first row was"
+    if known_at < first:
+        then = f"at {format_instant(known_at)} nobody was on file"
+        return f"{nothing}: {then}; without `--known-at` what is known now counts"
+    if at < first and not chosen:
+        asks = f"`--known-at {format_instant(at)}` asks what was known then"
+        return f"{nothing}: this is judged with what is known now of {format_instant(at)}; {asks}"
+    return ""
 
 
 def decide_now(decider: Decider, document: Mapping[str, object], caller: Caller) -> bytes:

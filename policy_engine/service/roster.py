@@ -115,6 +115,12 @@ def warn_of_tangles(members: Members) -> tuple[str, ...]:
     )
 
 
+def first_recorded(rows: RosterRows) -> datetime | None:
+    """When the first of the rows was recorded; `None` where there are none."""
+    recorded = (row.recorded_at for column in fields(rows) for row in getattr(rows, column.name))
+    return min((at for at in recorded if at is not None), default=None)
+
+
 def export_members(members: Members) -> str:
     """Everything ever recorded, corrections and corrected alike. Raises `MembersUnavailable`."""
     return write_members(members.snapshot().rows)

@@ -140,24 +140,52 @@ def test_wrong_usage_exits_with_2(shell: Shell) -> None:
 
 
 def test_a_decision_is_told_with_its_reason_and_recorded(filled: Shell) -> None:
-    told = filled("decide", "-", stdin=json.dumps(ALLOWED))
+    told = filled("decide", "-", "--record", stdin=json.dumps(ALLOWED))
     assert told.code == 0
     assert "ALLOW" in told.out
     assert "recorded as" in told.out
+    assert len(filled("log", "query", "--json").json["decisions"]) == 1
     told = filled("decide", "-", "--json", stdin=json.dumps(DENIED))
     assert told.code == 3
     assert told.json["reason"]["code"] == "OWNERSHIP_CONTROL"
 
 
-def test_a_decision_at_another_instant_is_simulated(filled: Shell) -> None:
-    told = filled(
-        "decide", "-", "--at", "2026-06-13T15:00:00Z", "--known-at", "2030-01-01", "--json", stdin=json.dumps(ALLOWED)
-    )
+def test_a_decision_is_simulated_unless_it_is_to_be_recorded(filled: Shell) -> None:
+    told = filled("decide", "-", stdin=json.dumps(ALLOWED))
+    assert told.code == 0
+    assert "simulated, not recorded" in told.out
+    assert told.err == ""
+    assert filled("decide", "-", "--json", stdin=json.dumps(ALLOWED)).json["simulated"]["recorded"] is False
+    assert filled("log", "query", "--json").json["decisions"] == []
+
+
+def test_a_decision_at_another_instant_is_judged_with_what_is_known_now_and_says_so(filled: Shell) -> None:
+    told = filled("decide", "-", "--at", "2026-06-13T15:00:00Z", "--json", stdin=json.dumps(ALLOWED))
     assert told.code == 3
     assert told.json["reason"]["code"] == "OPERATOR_SUSPENSION"
     assert told.json["decision_id"] == "simulated"
-    unknown = filled("decide", "-", "--at", "2026-05-13", "--json", stdin=json.dumps(ALLOWED)).json
-    assert unknown["reason"]["code"] == "SUBJECT_UNKNOWN"
+    assert "nothing was recorded before" in told.err
+    assert "`--known-at 2026-06-13T15:00:00.000000Z` asks what was known then" in told.err
+
+
+def test_a_decision_with_what_was_known_before_anything_was_recorded_says_so(filled: Shell) -> None:
+    told = filled("decide", "-", "--known-at", "2001-05-13", "--json", stdin=json.dumps(ALLOWED))
+    assert told.json["reason"]["code"] == "SUBJECT_UNKNOWN"
+    assert "at 2001-05-13T00:00:00.000000Z nobody was on file" in told.err
+    assert "without `--known-at` what is known now counts" in told.err
+
+
+def test_a_decision_on_an_empty_roster_says_that_it_is_empty(shell: Shell) -> None:
+    told = shell("decide", "-", "--json", stdin=json.dumps(ALLOWED))
+    assert told.json["reason"]["code"] == "SUBJECT_UNKNOWN"
+    assert "the roster is empty" in told.err
+
+
+@pytest.mark.parametrize("option", ["--at", "--known-at"])
+def test_no_decision_of_another_instant_is_recorded(filled: Shell, option: str) -> None:
+    told = filled("decide", "-", "--record", option, "2026-06-13", stdin=json.dumps(ALLOWED))
+    assert told.code == 2
+    assert "leave out `--at` and `--known-at`" in told.err
 
 
 def test_a_database_out_of_reach_exits_with_4(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

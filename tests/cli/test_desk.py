@@ -55,7 +55,7 @@ class Desk:
         return self.shell(*arguments)
 
     def decide(self, purpose: str = "defensive_cybersecurity") -> Told:
-        return self.shell("decide", "-", "--json", stdin=CAROL.replace("PURPOSE", purpose))
+        return self.shell("decide", "-", "--record", "--json", stdin=CAROL.replace("PURPOSE", purpose))
 
 
 @pytest.fixture
