@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Final, TypeVar
 
@@ -16,7 +17,7 @@ from policy_engine.domain.ports import Appended, LogUnavailable
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
-from policy_engine.service.decide import Begun, Decider, Finished, Semantic, StaleBatch
+from policy_engine.service.decide import Begun, BegunBatch, Decider, Finished, Semantic, StaleBatch
 from policy_engine.service.keyring import Bearer, KeyRing
 from policy_engine.service.pools import Pools
 
@@ -42,8 +43,10 @@ def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
                 break
             await pools.decisions.run(decider.view.refresh)
             begun = await pools.decisions.run(decider.again, outcome)
-        answer = outcome.answer if begun.caller.explain else short_answer(outcome.answer)
-        return Response(answer, media_type="application/json")
+        if begun.caller.explain:
+            return Response(outcome.answer, media_type="application/json")
+        told = short_answer(outcome.answer, asked_fallbacks=begun.request.fallbacks is not None)
+        return Response(told, media_type="application/json")
 
     async def batch(request: Request) -> Response:
         bearer = await admitted(request, ring, pools, "decide")
@@ -57,7 +60,7 @@ def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
                 break
             await pools.decisions.run(decider.view.refresh)
             begun = await pools.batches.run(decider.begin_batch, documents, bearer, semantic, attempt=begun.attempt + 1)
-        told = await pools.batches.run_in_turn(_batch_document, outcome, explain=begun.caller.explain)
+        told = await pools.batches.run_in_turn(_batch_document, outcome, begun)
         return Response(told, media_type="application/json")
 
     def _judged(body: bytes, bearer: Bearer) -> Begun:
@@ -66,9 +69,18 @@ def posts(decider: Decider, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
     return {"/decide": decide, "/decide/batch": batch}
 
 
-def _batch_document(answers: tuple[bytes, ...], *, explain: bool) -> bytes:
-    told = b",".join(answer if explain else short_answer(answer) for answer in answers)
-    return b'{"answers":[' + told + b"]}"
+def _batch_document(answers: tuple[bytes, ...], begun: BegunBatch) -> bytes:
+    told = answers
+    if not begun.caller.explain:
+        told = tuple(
+            short_answer(answer, asked_fallbacks=_names_fallbacks(document))
+            for answer, document in zip(answers, begun.documents, strict=False)
+        )
+    return b'{"answers":[' + b",".join(told) + b"]}"
+
+
+def _names_fallbacks(document: object) -> bool:
+    return isinstance(document, Mapping) and document.get("fallbacks") is not None
 
 
 def _batch_of(body: bytes) -> tuple[list[object], Semantic]:

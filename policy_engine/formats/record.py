@@ -46,6 +46,7 @@ from typing import Final
 import msgspec
 
 from policy_engine import ENGINE_VERSION
+from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
@@ -299,6 +300,79 @@ class _ShortAnswer(msgspec.Struct):
 _short_decoder: Final = msgspec.json.Decoder(_ShortAnswer)
 
 
-def short_answer(answer: bytes) -> bytes:
-    """What a caller without `decisions:explain` gets of a full answer: no rule, no finding, no fact."""
-    return _encoder.encode(_short_decoder.decode(answer))
+class _ToldDetail(msgspec.Struct):
+    fault: object = None
+
+
+class _ToldFinding(msgspec.Struct):
+    rule: str
+    effect: str
+    state: str
+    codes: list[str]
+    detail: _ToldDetail
+
+
+class _ToldModel(msgspec.Struct):
+    tier: str | None = None
+
+
+class _ToldReason(msgspec.Struct):
+    public_code: str
+
+
+class _Told(msgspec.Struct):
+    """What of a full answer says whether its requester may learn that there is such a model."""
+
+    allowed: bool
+    reason: _ToldReason
+    findings: list[_ToldFinding] = []
+    model: _ToldModel = msgspec.field(default_factory=_ToldModel)
+
+
+_told_decoder: Final = msgspec.json.Decoder(_Told)
+_OF_THE_OPEN_MARKET: Final = frozenset({Tier.COMMODITY, Tier.DISTILLED})
+_OUTSIDE: Final = "MEMBERSHIP_NOT_FOUND"
+_WITHIN: Final = frozenset(
+    {
+        "MEMBERSHIP_EXPIRED",
+        "MEMBERSHIP_SUSPENDED",
+        "PURPOSE_NOT_PERMITTED",
+        "PURPOSE_NEEDS_REVIEW",
+        "PURPOSE_UNDECLARED",
+    }
+)
+_FOR_ANYBODY: Final = "DESK_ACCESS"
+_NOT_AVAILABLE: Final = _ShortReason(
+    public_code=msgspec.Raw(_encoder.encode(PublicCode.NOT_AVAILABLE_MODEL)),
+    public_message=msgspec.Raw(_encoder.encode("This model is not available to you for this use.")),
+)
+
+
+def short_answer(answer: bytes, *, asked_fallbacks: bool) -> bytes:
+    """What a caller without `decisions:explain` gets of a full answer: no rule, no finding, no fact.
+
+    A deny of a model in no catalogue and one of a model that is not for the open market read alike, but for what every
+    answer has of its own, so that nobody learns from them which of such models there are: `NOT_AVAILABLE_MODEL` with
+    one sentence, no hold, no obligation, and of alternatives only what the request itself named, as `asked_fallbacks`
+    says it did. Told in full is whom a grant of the model is for, and whoever is or was a member of its consortium.
+    """
+    short = _short_decoder.decode(answer)
+    if _hides_the_model(_told_decoder.decode(answer)):
+        short.reason, short.obligations, short.hold = _NOT_AVAILABLE, [], msgspec.Raw(b"false")
+        if not asked_fallbacks:
+            short.alternatives = msgspec.Raw(b"[]")
+    return _encoder.encode(short)
+
+
+def _hides_the_model(told: _Told) -> bool:
+    if told.allowed or told.model.tier in _OF_THE_OPEN_MARKET or told.reason.public_code == PublicCode.INVALID_REQUEST:
+        return False
+    deciding = [finding for finding in told.findings if finding.state == "deciding"]
+    if any(one.rule == FAULT_RULE for one in deciding) and told.model.tier is None:
+        # What became of a fault before any model was looked up is no word about one; a record that is too long may be
+        # so for what is known of the model.
+        return any(says_too_long(one.detail.fault) for one in deciding)
+    if any(one.effect == "permit" and one.codes != [_FOR_ANYBODY] for one in told.findings):
+        return False
+    codes = {code for one in deciding for code in one.codes}
+    return _OUTSIDE in codes or codes.isdisjoint(_WITHIN)

@@ -711,7 +711,9 @@ def test_what_is_needed_together_stands_in_one_remedy() -> None:
 
 
 def test_the_short_answer_has_no_remedies() -> None:
-    assert "remedies" not in json.loads(short_answer(encode_answer(decision_of(asked(purpose=None)))))
+    assert "remedies" not in json.loads(
+        short_answer(encode_answer(decision_of(asked(purpose=None))), asked_fallbacks=False)
+    )
 
 
 def test_a_caller_whose_key_may_see_explanations_is_given_remedies() -> None:
