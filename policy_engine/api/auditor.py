@@ -60,6 +60,7 @@ def _query_routes(ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Rou
         asked = _number(given, "size", -1, 0, 2**62)
         filters = read_filters(given)
         as_of = await pools.archive.run(inspector.pin)
+        await pools.archive.run(inspector.require_names, filters)
         if asked > as_of.size:
             raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
         if 0 <= asked < as_of.size:

@@ -438,6 +438,7 @@ def export_log(
     filters = read_filters(given)
     with _open_inspector() as inspector:
         as_of = inspector.pin()
+        inspector.require_names(filters)
         if size is not None and size > as_of.size:
             raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
         if size is None:

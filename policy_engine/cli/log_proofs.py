@@ -39,6 +39,7 @@ from policy_engine.service.desk_faults import NothingThere
 from policy_engine.service.evidence import Asked, NotProvable, write_pack
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
+from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
 from policy_engine.service.retention import MustBeKept, remove_retired
@@ -639,6 +640,7 @@ def _queried(log: _Log, given: Mapping[str, str], size: int) -> Iterator[LogEntr
     index, indexer = log.index, log.indexer
     while index.size() < size and indexer.catch_up(1_000):
         pass
+    NamesOnRecord(index, log.desk_log).require(filters)
     for begin in range(0, size, WINDOW):
         for one in index.since(filters, size=size, begin=begin, width=WINDOW):
             yield LogEntry(index=one.log_index, at=one.at, body=one.body)

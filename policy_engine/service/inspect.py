@@ -28,8 +28,10 @@ from policy_engine.domain.instants import InstantError, format_instant, parse_in
 from policy_engine.domain.ports import DeskLog, LogUnavailable
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import REASON_CODES, REGIMES
+from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.trees import Tree, Trees, no_trees
@@ -40,8 +42,14 @@ LONGEST_PAGE: Final = 1_000
 
 
 def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Callable[[str], str | None]:
+    choices = tuple(sorted(words))
+
     def fault(text: str) -> str | None:
-        return None if text in words else f"is one of {', '.join(sorted(words))}"
+        if text in words:
+            return None
+        near = near_miss(text, choices)
+        meant = "" if near is None else f"; did you mean {quoted(near)}?"
+        return f"is one of {', '.join(choices)}{meant}"
 
     return fault
 
@@ -212,6 +220,7 @@ class Inspector:
         self._desk_log = desk_log
         self._cursor_key = cursor_key
         self._trees = trees
+        self._names = NamesOnRecord(index, desk_log)
 
     def pin(self) -> AsOf:
         """The log as it can be asked now. What the indexer left for less than a page is indexed first."""
@@ -225,6 +234,10 @@ class Inspector:
             return AsOf(size=indexed)
         return AsOf(size=newest.log_size, tree=newest) if newest.log_size <= indexed else self.at(indexed)
 
+    def require_names(self, filters: Filters) -> None:
+        """Raises `MalformedRequest` for names that nothing ever had: what they find would look like an answer."""
+        self._names.require(filters)
+
     def at(self, size: int) -> AsOf:
         """The log as it was when it had a size."""
         return AsOf(size=size, tree=self._trees(size))
@@ -236,11 +249,12 @@ class Inspector:
     def page(self, filters: Filters, *, limit: int, cursor: str | None) -> Page:
         """A page of at most `limit` decisions; the cursor is one that an earlier page gave for the same filters.
 
-        Raises `MalformedRequest` for any other cursor.
+        Raises `MalformedRequest` for any other cursor, and for names that nothing ever had.
         """
         digest = _digest(filters)
         if cursor is None:
             as_of, after = self.pin(), None
+            self.require_names(filters)
         else:
             held = self._read_cursor(cursor, digest)
             as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
@@ -286,8 +300,12 @@ class Inspector:
         return cursor
 
     def statistics(self, filters: Filters, by: str) -> Statistics:
-        """How many of the decisions that are asked for there are, by one of `STATISTICS`."""
+        """How many of the decisions that are asked for there are, by one of `STATISTICS`.
+
+        Raises `MalformedRequest` for names that nothing ever had.
+        """
         as_of = self.pin()
+        self.require_names(filters)
         counts = self.index.counts(filters, STATISTICS[by], size=as_of.size)
         told = (
             Count(value=_day(value) if by == "day" and value is not None else value, number=number)
@@ -296,8 +314,13 @@ class Inspector:
         return Statistics(by=by, counts=tuple(told), as_of=as_of, retired=self.retired(filters))
 
     def touches(self, filters: Filters) -> tuple[Touch, ...]:
-        """Who asked for what and was told what, of the decisions that are asked for."""
-        return self.index.touches(filters, size=self.pin().size)
+        """Who asked for what and was told what, of the decisions that are asked for.
+
+        Raises `MalformedRequest` for names that nothing ever had.
+        """
+        as_of = self.pin()
+        self.require_names(filters)
+        return self.index.touches(filters, size=as_of.size)
 
     def retired(self, filters: Filters) -> tuple[RetiredYear, ...]:
         """The retired years that the filters reach into, oldest first: more was there than is found."""

@@ -435,6 +435,13 @@ class DecisionIndex:
         with self._covering(size) as reader:
             return _read(reader, list(reader.scalars(query)))
 
+    def has(self, name: str, value: str) -> bool:
+        """Whether a decision that is indexed has the value, in one of `COLUMNS` or `MARKS`."""
+        mark = (decision_marks.c.kind == name, decision_marks.c.value == value)
+        tests = mark if name in MARKS else (decision_index.c[name] == value,)
+        with reading_log(self._engine) as reader:
+            return reader.execute(select(literal(1)).where(*tests).limit(1)).first() is not None
+
     def find(self, decision_id: str) -> Logged | None:
         """A decision by its id, indexed or not."""
         query = select(decisions.c.log_index).where(decisions.c.id == decision_id)
