@@ -27,6 +27,7 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.policy.names import lists_read
 from policy_engine.service.assess import Checked, changes_of_cases, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import NotAccepted
@@ -36,7 +37,7 @@ from policy_engine.service.keyring import KeyRing
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import Publisher
 from policy_engine.service.reviewing import Reviews
-from policy_engine.service.simulate import NO_ROWS, Supposed, simulate
+from policy_engine.service.simulate import NO_ROWS, Supposed, judge_supposed, simulate
 
 LOOKBACK: Final = timedelta(days=30)
 """How far back recorded decisions are judged again for a proposal that does not say."""
@@ -272,9 +273,12 @@ def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: documents
     at = documents.instant_of("at", body.at) or desk.clock()
     members = NO_ROWS
     if body.members is not None:
-        existing = desk.log.rows_at(desk.view.refresh().roster.revision)
+        # Held against the book that is asked, which may have a list that the one in force has not.
+        judge = judge_supposed(desk, publisher, Supposed(at=at, book=body.book))
+        lists = None if judge is None else lists_read(judge.book)
+        existing = desk.log.rows_at(desk.view.current().roster.revision)
         try:
-            members = read_members(documents.rows_of(body.members), "members", existing=existing)
+            members = read_members(documents.rows_of(body.members), "members", existing=existing, lists=lists)
         except FaultsError as error:
             raise NotAccepted("the members have faults", error.faults) from error
     supposed = Supposed(

@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -23,6 +22,7 @@ import msgspec
 
 from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.changes import Change
+from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.desk import Desk, InForce, Proposal, RetiredYear, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import DeskLog, LogUnavailable
@@ -55,7 +55,11 @@ def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Ca
 
 
 def _country(text: str) -> str | None:
-    return None if re.fullmatch("[A-Z]{2}", text) else "is a country by its two capital letters"
+    if is_country(text):
+        return None
+    meant = suggest(text)
+    remedy = f"did you mean {quoted(meant)}?" if meant else "write its two capital letters, such as DE"
+    return f"{quoted(shown(text, _SHOWN))} is no ISO 3166-1 alpha-2 country; {remedy}"
 
 
 def _text(text: str) -> str | None:
@@ -65,6 +69,8 @@ def _text(text: str) -> str | None:
 
 
 MAX_TEXT: Final = 300
+_SHOWN: Final = 50
+"""Characters of a text that is no country that are told."""
 
 _DECISIONS: Final = ("allow", "deny")
 _FLAGS: Final = ("false", "true")

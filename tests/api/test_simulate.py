@@ -143,6 +143,15 @@ def test_facts_with_faults_are_refused_with_their_places(dora: Officer) -> None:
     assert "name" in refused.json()["errors"][0]["message"]
 
 
+def test_a_supposed_listing_on_a_list_that_no_rule_reads_is_refused_with_the_one_that_was_meant(dora: Officer) -> None:
+    listed = {"listings": [{"party": "harbor-cyber", "list": "sdn", "status": "confirmed"}]}
+    refused = dora.post("/simulate", request=ALLOWED, members=listed)
+    assert (refused.status_code, refused.json()["type"]) == (400, "/problems/not-accepted")
+    assert "did you mean `SDN`" in refused.text
+    listed["listings"][0]["list"] = "SDN"
+    assert _simulated(dora, members=listed)["decision"] == "deny"
+
+
 def test_freezes_count_unless_they_are_left_out(dora: Officer) -> None:
     assert dora.freeze(models=["mythos-5"]).status_code == 201
     assert deciding(_simulated(dora)) == {"OPERATOR_SUSPENSION"}

@@ -253,3 +253,21 @@ def long_log(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     Indexer(engine).catch_up(10**6)
     yield DecisionIndex(engine)
     engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["place_country", "citizenship_country", "organisation_country"])
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("UK", "did you mean `GB`?"), ("us", "did you mean `US`?"), ("QQ", "two capital letters"), ("", "two capital")],
+)
+def test_a_filter_by_what_is_no_country_is_refused_with_its_remedy(name: str, text: str, remedy: str) -> None:
+    with pytest.raises(MalformedRequest, match=r"is no ISO 3166-1 alpha-2 country") as refused:
+        read_filters({name: text})
+    (fault,) = refused.value.faults
+    assert fault.field == name
+    assert remedy in fault.message
+
+
+@pytest.mark.parametrize("name", ["place_country", "citizenship_country", "organisation_country"])
+def test_a_filter_by_a_country_is_taken(name: str) -> None:
+    assert getattr(read_filters({name: "DE"}), name) == "DE"
