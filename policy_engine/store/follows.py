@@ -43,7 +43,7 @@ from policy_engine.store.tables import (
 _BY_A_DECISION: Final = "decision:"
 _ON_SQLITE: Final = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
 _ON_POSTGRESQL: Final = (
-    "SELECT c.relname, t.tgenabled IN ('O', 'A') AND p.prosrc LIKE '%%RAISE EXCEPTION%%' AND t.tgtype = 58"
+    "SELECT c.relname, t.tgenabled IN ('O', 'A') AND position('RAISE EXCEPTION' in p.prosrc) > 0 AND t.tgtype = 58"
     " FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid"
     " WHERE t.tgname = 'only_grows' AND c.relnamespace = current_schema()::regnamespace"
 )

@@ -57,6 +57,7 @@ def recorded(store: Store) -> CrossCheck:
 def test_rows_of_every_kind_and_keys_that_were_never_altered_are_those_of_which_the_log_tells(store: Store) -> None:
     checked = recorded(store)
     assert [list(checked.members()), list(checked.keys()), list(checked.contents())] == [[], [], []]
+    assert [list(checked.schema()), list(checked.followed())] == [[], []]
     assert [row.wrong for row in checked.page(0, 100)] == [None] * 5
 
 
@@ -111,4 +112,57 @@ def test_a_change_whose_row_says_otherwise_than_its_bytes_is_found_with_the_colu
     assert [row.wrong for row in checked.page(0, 2)] == [
         None,
         f"has other values in its row than in its bytes: {column}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("on_postgresql", "on_sqlite"),
+    [
+        (
+            "DROP TRIGGER only_grows ON decisions",
+            "DROP TRIGGER decisions_refuse_delete",
+        ),
+        (
+            "ALTER TABLE decisions DISABLE TRIGGER only_grows",
+            "DROP TRIGGER decisions_refuse_update",
+        ),
+        (
+            "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN RETURN NULL; END $$",
+            "DROP TRIGGER decisions_refuse_update;"
+            "CREATE TRIGGER decisions_refuse_update BEFORE update ON decisions BEGIN SELECT 1; END",
+        ),
+    ],
+)
+def test_a_table_that_no_longer_refuses_changes_is_named(store: Store, on_postgresql: str, on_sqlite: str) -> None:
+    checked = recorded(store)
+    statements = on_sqlite.split(";C") if store.postgres is None else [on_postgresql]
+    with writing(store.owner()) as writer:
+        for number, statement in enumerate(statements):
+            writer.exec_driver_sql(statement if number == 0 else f"C{statement}")
+    assert any("decisions" in fault and "could be changed" in fault for fault in checked.schema())
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        ("UPDATE revisions SET actor = 'eve' WHERE number = 2", "membership revision 2 is not the one of which"),
+        ("UPDATE revisions SET recorded_at = recorded_at + 1 WHERE number = 1", "revision 1 is not the one of which"),
+        ("UPDATE revisions SET added = 9 WHERE number = 1", "membership revision 1 is not the one of which"),
+        ("UPDATE revisions SET reason = 'x' WHERE number = 2", "membership revision 2 is not the one of which"),
+    ],
+)
+def test_a_revision_of_which_the_log_tells_otherwise_is_named(store: Store, statement: str, fault: str) -> None:
+    checked = recorded(store)
+    altered(store, "revisions", statement)
+    assert fault in next(checked.followed())
+
+
+def test_counters_that_were_put_back_are_named(store: Store) -> None:
+    checked = recorded(store)
+    with writing(store.owner()) as writer:
+        writer.exec_driver_sql("UPDATE controls SET epoch = 1, membership_revision = 1")
+    assert list(checked.followed()) == [
+        "the table `revisions` has revision 2, and the last one in force is 1",
+        "the control epoch is 1, and the log tells of 5",
     ]
