@@ -24,7 +24,7 @@ from policy_engine.store.changes import add_blobs, add_changes, content_of
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
 from policy_engine.store.keys import read_keys
-from policy_engine.store.members import add_sorted, read_roster, sort_all
+from policy_engine.store.members import add_prepared, prepare, read_roster
 from policy_engine.store.tables import changes, decisions, reviews
 
 _PAGE: Final = 1_000
@@ -76,6 +76,12 @@ class DeskLog:
 
         Raises `ValueError` for rows that cannot be recorded.
         """
+        first = entries[0]
+        ready = None
+        if rows is not None:
+            # Before the transaction, since a decision may have to wait for it.
+            with reading_log(self._engine) as reader:
+                ready = prepare(reader, rows, first.at)
         with writing_log(self._engine) as writer:
             if rows is not None:
                 take(writer, Lock.MEMBERS)
@@ -86,17 +92,11 @@ class DeskLog:
             epoch = control.epoch + 1
             add_blobs(writer, contents)
             revisions = 0
-            if rows is not None:
-                first = entries[0]
-                news = sort_all(writer, rows, first.at)
-                event = add_sorted(
-                    writer,
-                    news,
-                    control.revision + 1,
-                    actor=first.actor.person or first.actor.key,
-                    reason=reason,
-                    at=first.at,
-                )
+            if rows is not None and ready is not None:
+                if ready.revision != control.revision:
+                    ready = prepare(writer, rows, first.at)
+                actor = first.actor.person or first.actor.key
+                event = add_prepared(writer, ready, actor=actor, reason=reason, at=first.at)
                 if event is not None:
                     revisions = 1
                     told = replace(event, change=change)

@@ -6,6 +6,8 @@
   new row is recorded a microsecond after it, since otherwise it would never count.
 - No two rows under one key are recorded at one instant; which of them holds could not be told.
 - An import is one transaction. One that adds anything is one revision; revisions are dense.
+- What an import adds is sorted out and made ready for the database before its transaction begins, and again within it
+  only where other members were recorded meanwhile: a decision on SQLite waits for every transaction that writes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, insert, select, text
+from sqlalchemy import Connection, Dialect, Engine, Table, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import Actor, MembersRecorded
@@ -121,11 +123,13 @@ class Members:
         than that, or against another one under the same key at the same instant.
         """
         try:
+            with reading(self._engine) as reader:
+                ready = prepare(reader, rows, at)
             with writing(self._engine) as writer:
                 _take_turns(writer)
-                news = sort_all(writer, rows, at)
-                revision = read_control(writer).revision
-                event = add_sorted(writer, news, revision + 1, actor=actor, reason=reason, at=at)
+                if read_control(writer).revision != ready.revision:
+                    ready = prepare(writer, rows, at)
+                event = add_prepared(writer, ready, actor=actor, reason=reason, at=at)
                 if event is not None:
                     # Taken last, so that decisions do not wait for a long import.
                     take(writer, Lock.LOG)
@@ -133,7 +137,7 @@ class Members:
                     add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
                     move(writer, revisions=1)
                     return Imported(revision=event.revision, added=event.added)
-                return Imported(revision=revision, added=0)
+                return Imported(revision=ready.revision, added=0)
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
@@ -158,26 +162,58 @@ def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tup
     return news
 
 
-def add_sorted(
-    writer: Writer,
-    news: Sequence[tuple[Kind, Sequence[RosterRow]]],
-    revision: int,
-    *,
-    actor: str,
-    reason: str,
-    at: datetime,
-) -> MembersRecorded | None:
-    """Add new rows as a revision, and keep their canonical form; the event that tells of it, `None` where nothing is
-    new."""
-    added = sum(len(new) for _, new in news)
-    if not added:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What an import adds to a membership revision: how many rows, their canonical form, and the inserts, each with its
+    statement and with its values as the database's driver takes them."""
+
+    revision: int
+    added: int
+    content: bytes
+    inserts: tuple[tuple[str, Sequence[Any]], ...]
+
+
+def prepare(connection: Connection, rows: RosterRows, at: datetime) -> Prepared:
+    """What is new among the rows, ready to be added as the next revision.
+
+    Raises `ValueError` naming every row that cannot be added.
+    """
+    revision = read_control(connection).revision
+    news = sort_all(connection, rows, at)
+    return Prepared(
+        revision=revision,
+        added=sum(len(new) for _, new in news),
+        content=b"".join(row_bytes(kind.name, row) for kind, new in news for row in new),
+        inserts=tuple(_insert(connection.dialect, kind, new, revision + 1) for kind, new in news if new),
+    )
+
+
+def _insert(dialect: Dialect, kind: Kind, rows: Sequence[RosterRow], revision: int) -> tuple[str, Sequence[Any]]:
+    """One statement for all the rows; what the driver is given is made here, once, by the types of the columns."""
+    names = list(kind.write(rows[0], revision))
+    statement = insert(kind.table).compile(dialect=dialect, column_keys=names)
+    makers = [(name, kind.table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names]
+    made = []
+    for row in rows:
+        values = kind.write(row, revision)
+        made.append({name: values[name] if make is None else make(values[name]) for name, make in makers})
+    order = statement.positiontup
+    if order is None:
+        return str(statement), made
+    return str(statement), [tuple(values[name] for name in order) for values in made]
+
+
+def add_prepared(writer: Writer, ready: Prepared, *, actor: str, reason: str, at: datetime) -> MembersRecorded | None:
+    """Add new rows as the next revision, and keep their canonical form; the event that tells of it, `None` where
+    nothing is new. `ready` was prepared at the revision that the writer sees."""
+    if not ready.added:
         return None
-    add_revision(writer, revision, actor=actor, reason=reason, at=at, added=added)
-    for kind, new in news:
-        add_rows(writer, kind, new, revision)
-    content = b"".join(row_bytes(kind.name, row) for kind, new in news for row in new)
-    add_blobs(writer, [content])
-    return MembersRecorded(revision=revision, added=added, reason=reason, digest=digest_of(content))
+    revision = ready.revision + 1
+    add_revision(writer, revision, actor=actor, reason=reason, at=at, added=ready.added)
+    for statement, values in ready.inserts:
+        writer.exec_driver_sql(statement, values)
+    add_blobs(writer, [ready.content])
+    return MembersRecorded(revision=revision, added=ready.added, reason=reason, digest=digest_of(ready.content))
 
 
 def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, RosterRow]]:

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import Connection, create_engine, select
 
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.ports import Control, Imported, MembersUnavailable
@@ -27,6 +27,7 @@ from policy_engine.domain.roster import (
     Stake,
 )
 from policy_engine.formats.roster_rows import RosterRow, row_bytes
+from policy_engine.store import members as store_members
 from policy_engine.store.database import reading
 from policy_engine.store.members import KINDS, Kind, Members, sort_out
 from policy_engine.store.tables import ROSTER, revisions
@@ -250,6 +251,28 @@ def test_a_correction_is_added_and_what_was_known_before_stays_known(store: Stor
 
     assert shares == [None, None, Decimal(51), Decimal("12.5"), Decimal("12.5")]
     assert "b" not in Roster.as_known(rows, AT - MICROSECOND).owners
+
+
+def test_what_an_import_adds_is_ready_before_its_transaction_and_made_again_where_members_were_recorded_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = Members(store.open())
+    prepared: list[RosterRows] = []
+    real = store_members.prepare
+
+    def watched(connection: Connection, rows: RosterRows, at: datetime) -> store_members.Prepared:
+        ready = real(connection, rows, at)
+        prepared.append(rows)
+        if prepared == [stake("20")]:
+            imported(members, stake("51"), AT)
+        return ready
+
+    monkeypatch.setattr(store_members, "prepare", watched)
+    change = imported(members, stake("20"), AT + HOUR)
+
+    assert prepared == [stake("20"), stake("51"), stake("20")]
+    assert change == Imported(revision=2, added=1)
+    assert [row.percent for row in members.snapshot().rows.stakes] == [Decimal(51), Decimal(20)]
 
 
 def test_a_row_that_was_recorded_in_the_past_does_not_replace_a_later_one(store: Store) -> None:
