@@ -292,7 +292,13 @@ def test_the_shipped_request_is_allowed_without_a_review(dora: Officer) -> None:
 (_LISTING,) = _plain(write_members(RosterRows(listings=MATCH.listings)))["listings"]
 STRANGER = {
     "memberships": [
-        {"organisation": "weser-ag", "consortium": "glasswing", "from": "2026-11-20", "to": None, "status": "active"}
+        {
+            "organisation": "cedar-university",
+            "consortium": "glasswing",
+            "from": "2026-11-20",
+            "to": None,
+            "status": "active",
+        }
     ]
 }
 
