@@ -120,13 +120,16 @@ def office(
 
 
 def alter(office: Office, *statements: str) -> None:
-    """What only the owner of the tables can do."""
+    """What only the owner of the tables can do, who puts the triggers back afterwards."""
     engine = open_database(office.settings.database_url)
     with writing(engine) as writer:
-        for (name,) in writer.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        triggers = writer.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
             writer.exec_driver_sql(f"DROP TRIGGER {name}")
         for statement in statements:
             writer.exec_driver_sql(statement)
+        for _, made in triggers:
+            writer.exec_driver_sql(made)
     engine.dispose()
 
 
@@ -278,7 +281,8 @@ def test_two_rows_that_exchanged_their_ids_are_found(office: Office) -> None:
             "the rows of membership revision 1 are not those that were recorded",
         ),
         (
-            "INSERT INTO keys SELECT 'k', 'n', 'h', '[]', NULL, 'dora', '[]', 0, NULL",
+            "INSERT INTO keys (id, name, secret_hash, rights, person, assertable, created_at)"
+            " VALUES ('k', 'n', 'h', '[]', 'dora', '[]', 0)",
             "the key `k` on file is not the one",
         ),
     ],
@@ -453,7 +457,7 @@ def test_a_pack_by_ids_or_by_a_query_is_the_same_and_verifies(office: Office) ->
         (("ID", "--query", "model=x"), 2),
         (("--query", "colour=red"), 2),
         (("--query", "model=x&model=y"), 2),
-        (("--query", "model=never-asked"), 1),
+        (("--query", "model=never-asked"), 2),
         (("no-such-id",), 1),
     ],
 )

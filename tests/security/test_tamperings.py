@@ -206,7 +206,11 @@ REWRITTEN: Final[dict[str, Tampering]] = {
         sql("UPDATE log_years SET first_index = 2 WHERE year = 2026"), says="are in none of its years"
     ),
     "a key of which the log does not tell": Tampering(
-        sql("INSERT INTO keys SELECT 'k', 'n', 'h', '[\"decide\"]', NULL, 'dora', '[]', 0, NULL"), says="the key `k`"
+        sql(
+            "INSERT INTO keys (id, name, secret_hash, rights, person, assertable, created_at)"
+            " VALUES ('k', 'n', 'h', '[\"decide\"]', 'dora', '[]', 0)"
+        ),
+        says="the key `k`",
     ),
     "a revoked key is in force again": Tampering(
         sql("UPDATE keys SET revoked_at = NULL WHERE revoked_at IS NOT NULL"), says="on file is not the one"
