@@ -19,6 +19,7 @@ from policy_engine.policy.analysis.axes import (
     CITIZENSHIP,
     CLAIM,
     CLUSTER,
+    CONTRACTOR,
     DESTINATION,
     EARLIER,
     GATEWAY,
@@ -296,6 +297,11 @@ def _military(parameter: str, book: Book) -> Axes:
     }
 
 
+def _paper(parameter: str) -> Axes:
+    """A licence is for employees (15 CFR 750.7(a)(3)), and a place of a cap is for a natural person."""
+    return {PAPER + parameter: None, REQUESTER: frozenset({CONTRACTOR, ACCOUNT})}
+
+
 def split(word: str, parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
     """The parameters of which the word says that any is so: a list of lists, or of papers, is one question for each."""
     if word in _LIST_WORDS:
@@ -308,7 +314,7 @@ def split(word: str, parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
 _BY_PARAMETER: Final[Mapping[str, Callable[[str], Axes]]] = {
     **dict.fromkeys(("listed", "person-listed", "any-listed"), _listed),
     **{f"listing-{status}": _listed_as(status) for status in ("potential", "outdated", "cleared")},
-    **dict.fromkeys(PAPER_WORDS, lambda parameter: {PAPER + parameter: None}),
+    **dict.fromkeys(PAPER_WORDS, _paper),
     **dict.fromkeys(_MEMBER_WORDS, lambda parameter: {MEMBERSHIP + parameter: None}),
     "organisation": lambda parameter: {REQUESTER: frozenset({UNFILED}), IDENTITY: frozenset({parameter})},
     "gateway": lambda parameter: {GATEWAY: frozenset({parameter})},

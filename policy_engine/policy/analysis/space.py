@@ -4,7 +4,7 @@ One requester asks for itself: a natural person employed by one organisation, or
 account that stands for nobody on file. There is no end user and no host. Of each kind of fact there is at most one row
 on file: one citizenship held and one from earlier, no permanent residency, one owner, one screening result for each
 list, one membership for each consortium, one authorisation of each kind from each regime (uncapped and for every
-country, or with no place left).
+country, or with no place left; for everybody who acts for the holder, a licence for employees alone).
 
 Countries are folded: those that no word of the rules tells apart, at any of the instants looked at, are one class, and
 its first member stands for all. So are purposes. Shares are the points at, between and around the thresholds.
