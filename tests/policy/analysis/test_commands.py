@@ -44,7 +44,7 @@ def test_an_analysis_is_printed_as_one_document_or_as_csv(shell: Shell, tmp_path
     assert document["policy_version"] == read_book(OLD).fingerprint
     assert {one["decision"] for one in document["access"]} == {"allow", "deny"}
     lines = shell("policy", "analyse", "--policies", folder, "--at", "2026-06-01", "--csv").out.splitlines()
-    assert lines[0].startswith("perspective,country,us_status,membership,tier,model,action,decision")
+    assert lines[0].startswith('"perspective","country","us_status","membership","tier","model","action","decision"')
     assert shell("policy", "analyse", "--policies", folder, "--json", "--csv").code == 2
 
 
