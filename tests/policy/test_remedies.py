@@ -160,11 +160,11 @@ def _values(document: World, path: str) -> Iterator[Edit]:
     elif path.startswith("model."):
         name = path.partition(".")[2]
         yield from (_cataloguing(name, value) for value in CATALOGUED[name])
-    elif path.startswith("place."):
-        name = path.partition(".")[2]
-        address = request.get("place", {}).get("ip_country")
+    elif path.startswith(("place.", "destination.")):
+        whose, _, name = path.partition(".")
+        address = request.get("place", {}).get("ip_country") if whose == "place" else None
         known = [address] if address and name == "country" else PLACES[name]
-        yield from (_placing(name, value) for value in known)
+        yield from (_placing(whose, name, value) for value in known)
     elif path.startswith("organisation."):
         name = path.partition(".")[2]
         yield from (_organisations(name, value) for value in ORGANISATIONS[name])
@@ -260,8 +260,8 @@ def _share(path: str, unknown_only: bool) -> Edit:
     return edit
 
 
-def _placing(name: str, value: str) -> Edit:
-    return lambda changed: changed["request"].setdefault("place", {}).update({name: value})
+def _placing(whose: str, name: str, value: str) -> Edit:
+    return lambda changed: changed["request"].setdefault(whose, {}).update({name: value})
 
 
 def _quieting(changed: World) -> None:
@@ -541,7 +541,8 @@ def test_an_account_that_stands_for_nobody_on_file_is_to_be_resolved() -> None:
     document = asked(
         UNDER_THE_ORDER, subject={"type": "account", "id": "key"}, members={"accounts": [account]}, fallbacks=[]
     )
-    assert offered(document) == ["fact person.us_status", "authorisation us-order licence acme mythos-5 infer"]
+    # A licence is for employees, which somebody who is not on file is not known to be (15 CFR 750.7(a)(3)).
+    assert offered(document) == ["fact person.us_status"]
 
 
 def test_a_person_of_whom_nothing_is_filed_needs_several_facts_together() -> None:
