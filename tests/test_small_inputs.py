@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,10 +18,10 @@ from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
-from policy_engine.policy.cases import read_case_files, read_cases, unread_lists
+from policy_engine.policy.cases import read_case_files, read_cases, unread_names
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
 from tests.conftest import FILES, POLICIES, ROOT
 
@@ -195,10 +196,10 @@ listings:
 
 
 def test_a_listing_on_a_list_that_no_rule_reads_is_refused_with_the_list_that_was_meant() -> None:
-    lists = lists_read(JUDGE.book)
-    assert {"EL", "MEU", "SDN", "UVL"} <= lists
+    names = names_read(JUDGE.book)
+    assert {"EL", "MEU", "SDN", "UVL"} <= names.lists
     with pytest.raises(FaultsError) as refused:
-        read_members(LISTED.encode(), "listed.yaml", lists=lists)
+        read_members(LISTED.encode(), "listed.yaml", names=names)
     faults = refused.value.faults
     assert [fault.line for fault in faults] == [4, 5, 6, 7]
     assert all(fault.message.startswith("no rule reads the list") for fault in faults)
@@ -207,7 +208,7 @@ def test_a_listing_on_a_list_that_no_rule_reads_is_refused_with_the_list_that_wa
     assert "EL, " in faults[3].remedy
     for data in reported("listing-list-names.yaml"):
         with pytest.raises(FaultsError, match="did you mean `SDN`"):
-            read_members(data.encode(), "listed.yaml", lists=lists)
+            read_members(data.encode(), "listed.yaml", names=names)
 
 
 def test_a_case_with_a_listing_that_no_rule_reads_is_refused() -> None:
@@ -218,9 +219,74 @@ def test_a_case_with_a_listing_that_no_rule_reads_is_refused() -> None:
   request: {subject: {type: organisation, id: a}, model: opus-4.6, action: infer}
   expect: {decision: deny}
 """
-    (fault,) = unread_lists(read_case_files({"x.yaml": case}), lists_read(JUDGE.book))
+    (fault,) = unread_names(read_case_files({"x.yaml": case}), names_read(JUDGE.book))
     assert (fault.source, fault.line) == ("x.yaml", 2)
     assert "did you mean `SDN`?" in fault.remedy
+
+
+PAPERS: Final = """
+organisations: [{id: a}]
+authorisations:
+  - {id: P1, regime: us-era, kind: licence, holder: a, models: ["technology:4E001.a"], actions: [release]}
+  - {id: P2, regime: us-ear, kind: licence, holder: a, models: [opus-4.6, mythos5, mythos], actions: [infer]}
+  - {id: P3, regime: us-ear, kind: licence, holder: a, models: [weights:4E091], actions: [replicate_weights]}
+"""
+
+
+def test_an_authorisation_of_an_unread_regime_or_for_no_catalogue_entry_is_refused_with_what_was_meant() -> None:
+    names = names_read(JUDGE.book)
+    with pytest.raises(FaultsError) as refused:
+        read_members(PAPERS.encode(), "papers.yaml", names=names)
+    told = [(fault.line, fault.message, fault.remedy.partition("?")[0]) for fault in refused.value.faults]
+    assert told == [
+        (4, "no rule asks for an authorisation of the regime `us-era`", "did you mean `us-ear`"),
+        (5, "the catalogue has no entry `mythos5`", "did you mean `mythos-5`"),
+        (5, "the catalogue has no entry `mythos`", "a gateway calls `mythos-5` so: write that"),
+    ]
+
+
+def test_an_authorisation_stays_fileable_for_a_model_that_the_catalogue_dropped_and_can_be_taken_back() -> None:
+    names, papers = names_read(JUDGE.book), PAPERS.encode()
+    on_file = read_members(papers, "papers.yaml")
+    assert read_members(papers, "papers.yaml", existing=on_file, names=names).authorisations == on_file.authorisations
+    more = papers.replace(b"mythos5,", b"mythos5, mythos6,")
+    with pytest.raises(FaultsError) as refused:
+        read_members(more, "papers.yaml", existing=on_file, names=names)
+    unknown = [fault.message for fault in refused.value.faults if "catalogue" in fault.message]
+    assert unknown == ["the catalogue has no entry `mythos6`"]
+    retracted = papers.replace(b"]}\n", b"], retracted: true}\n")
+    assert all(row.retracted for row in read_members(retracted, "papers.yaml", names=names).authorisations)
+
+
+def test_a_book_that_asks_for_papers_of_no_regime_knows_none_and_one_that_asks_for_any_those_of_its_rows() -> None:
+    book = JUDGE.book
+    regimes = {row.regime for row in book.rows}
+    asks = {"OPERATOR-AUTHORISED-USE", "EAR-AUTHORISATIONS"}
+    rows = {id_: tuple(row for row in book.rows if row.id == id_) for id_ in asks}
+    assert all(rows.values())
+    assert names_read(book).regimes == regimes
+    assert names_read(replace(book, rows=rows["OPERATOR-AUTHORISED-USE"])).regimes == {"operator"}
+    assert names_read(replace(book, rows=rows["EAR-AUTHORISATIONS"])).regimes == {"us-ear"}
+    assert names_read(replace(book, rows=())).regimes == frozenset()
+
+
+def test_a_case_with_an_authorisation_that_no_rule_reads_is_refused_and_its_own_catalogue_counts() -> None:
+    case = b"""
+- id: X-1
+  at: 2026-05-20T09:00:00Z
+  members:
+    organisations: [{id: a}]
+    authorisations:
+      - {id: P1, regime: us-era, kind: licence, holder: a, models: [mythos5, mine-1], actions: [infer]}
+  catalogue: {mine-1: {kind: model, tier: commodity}}
+  request: {subject: {type: organisation, id: a}, model: opus-4.6, action: infer}
+  expect: {decision: deny}
+"""
+    regime, model = unread_names(read_case_files({"x.yaml": case}), names_read(JUDGE.book))
+    assert "`us-era`, a regime of which no rule asks for one" in regime.message
+    assert "did you mean `us-ear`?" in regime.remedy
+    assert "`mythos5`, which is not in the catalogue" in model.message
+    assert "did you mean `mythos-5`?" in model.remedy
 
 
 @pytest.mark.parametrize("name", ["a.yml", "a.yaml.txt", "a.YAML"])

@@ -27,7 +27,7 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.assess import Checked, changes_of_cases, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import NotAccepted
@@ -275,10 +275,10 @@ def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: documents
     if body.members is not None:
         # Held against the book that is asked, which may have a list that the one in force has not.
         judge = judge_supposed(desk, publisher, Supposed(at=at, book=body.book))
-        lists = None if judge is None else lists_read(judge.book)
+        names = None if judge is None else names_read(judge.book)
         existing = desk.log.rows_at(desk.view.current().roster.revision)
         try:
-            members = read_members(documents.rows_of(body.members), "members", existing=existing, lists=lists)
+            members = read_members(documents.rows_of(body.members), "members", existing=existing, names=names)
         except FaultsError as error:
             raise NotAccepted("the members have faults", error.faults) from error
     supposed = Supposed(

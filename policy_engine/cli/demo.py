@@ -18,7 +18,7 @@ from policy_engine.cli.seeded import NotEmpty, seed_month
 from policy_engine.cli.settings import checked_settings
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.roster import import_members
 from policy_engine.wiring import Settings, book_in_force, build, open_members, upgrade
 
@@ -65,10 +65,10 @@ def demo(
         trial = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
         upgrade(trial)
         start = parse_instant(_INSTANTS[0][1])
-        lists = lists_read(book_in_force(trial, start))
+        names = names_read(book_in_force(trial, start))
         with open_members(trial) as members:
             import_members(
-                members, roster.read_bytes(), str(roster), lists=lists, actor="demo", reason="demo", at=start
+                members, roster.read_bytes(), str(roster), names=names, actor="demo", reason="demo", at=start
             )
         now = [start]
         parts = build(trial, clock=lambda: now[0])

@@ -12,7 +12,7 @@ import typer
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.keyring import ROLES
 from policy_engine.service.roster import import_members
 from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
@@ -67,7 +67,7 @@ def set_up(settings: Settings) -> Demonstration:
                 members,
                 roster.read_bytes(),
                 str(roster),
-                lists=lists_read(book_in_force(settings, system_clock())),
+                names=names_read(book_in_force(settings, system_clock())),
                 actor="demo",
                 reason="demonstration roster",
                 at=system_clock(),

@@ -17,7 +17,7 @@ from policy_engine.domain.instants import InstantError, format_instant, parse_in
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.row_names import ROW_KINDS
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.member_edits import Edit, EditAction, EditFault
 from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import (
@@ -67,13 +67,13 @@ def import_file(
         return
     why = _reason_offline(reason)
     settings, at = settings_with_database(), system_clock()
-    lists = lists_read(book_in_force(settings, at))
+    names = names_read(book_in_force(settings, at))
     with open_members(settings) as members:
         change = import_members(
             members,
             file.read_bytes(),
             str(file),
-            lists=lists,
+            names=names,
             actor=getpass.getuser(),
             reason=why,
             at=at,
@@ -129,11 +129,11 @@ def _edit(edit: Edit, *, offline: bool, reason: str | None, dry_run: bool, as_js
         return
     why = _reason_offline(reason)
     settings, at = settings_with_database(), system_clock()
-    lists = lists_read(book_in_force(settings, at))
+    names = names_read(book_in_force(settings, at))
     with open_members(settings) as members:
         try:
             change = edit_members(
-                members, edit, lists=lists, actor=getpass.getuser(), reason=why, at=at, dry_run=dry_run
+                members, edit, names=names, actor=getpass.getuser(), reason=why, at=at, dry_run=dry_run
             )
         except EditFault as error:
             err.print(str(error), markup=False, soft_wrap=True)

@@ -26,9 +26,9 @@ from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
-from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread_lists
+from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread_names
 from policy_engine.policy.coverage import cover
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.wiring import Settings
 
@@ -91,7 +91,7 @@ def run_case_files(
         return read_book(files, enforcement=enforcement, extra_catalogue=catalogue)
 
     examples = read_cases(cases or folder / "cases")
-    if unread := unread_lists(examples, lists_read(read_book(files))):
+    if unread := unread_names(examples, names_read(read_book(files))):
         raise FaultsError(unread)
     started = time.perf_counter()
     results = run_cases(examples, book_for)

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from policy_engine.cli.output import err
 from policy_engine.domain.request import Caller
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.decide import Decider, Semantic, StaleBatch
 from policy_engine.service.roster import import_members
 from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
@@ -64,7 +64,7 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
             members,
             roster.read_bytes(),
             str(roster),
-            lists=lists_read(book_in_force(settings, start)),
+            names=names_read(book_in_force(settings, start)),
             actor="demo",
             reason="demonstration roster",
             at=start,

@@ -59,6 +59,7 @@ from policy_engine.domain.roster import (
     UsStatusKind,
     latest_known,
 )
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.fields import Fields
@@ -91,12 +92,14 @@ D = TypeVar("D", bound=Dated)
 
 
 def read_members(
-    data: bytes, source: str, existing: RosterRows = NO_ROWS, *, lists: Collection[str] | None = None
+    data: bytes, source: str, existing: RosterRows = NO_ROWS, *, names: BookNames | None = None
 ) -> RosterRows:
     """The rows of a file to be imported on top of the rows that are on file already.
 
-    `lists` are those that the rules read: a listing on any other one would bar nobody and is a fault. `None` takes
-    every list, where there is no book to hold it against.
+    `names` are those that the book knows: a listing on a list that no rule reads would bar nobody, an authorisation of
+    such a regime or for an item that is not in the catalogue would allow nothing or not what was meant, and each is a
+    fault, unless the row takes back what was filed or names what the authorisation on file does. `None` takes every
+    name, where there is no book to hold it against.
 
     Raises `FaultsError` with every fault. A row without `recorded_at` will be recorded by the import, so it counts as
     later than whatever is on file.
@@ -108,7 +111,7 @@ def read_members(
     of_the_form = {(fault.line, fault.column) for fault in faults}
     said: list[Fault] = []
     findings = Findings(source=source, faults=said)
-    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, lists=lists).read(node)
+    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, names=names).read(node)
     # What is wrong with the form of a value is not told a second time as a wrong value.
     faults.extend(fault for fault in said if (fault.line, fault.column) not in of_the_form)
     if faults:
@@ -122,7 +125,7 @@ def read_member_tables(
     existing: RosterRows = NO_ROWS,
     *,
     tables: TableForm,
-    lists: Collection[str] | None = None,
+    names: BookNames | None = None,
 ) -> TabledRows:
     """As `read_members`, from an XLSX workbook or a CSV file whose rows are of one section (see `roster_tables.py`).
 
@@ -132,7 +135,7 @@ def read_member_tables(
     reading = read_tables(data, source, faults, tables)
     said: list[Fault] = []
     findings = replace(reading.findings, faults=said)
-    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, lists=lists).read(reading.document)
+    rows = _Reading(findings=findings, existing=existing, undated_is_last=True, names=names).read(reading.document)
     told = {fault.place for fault in faults}
     faults.extend(fault for fault in said if fault.place not in told)
     if faults:
@@ -262,7 +265,7 @@ class _Reading:
     findings: Findings
     existing: RosterRows
     undated_is_last: bool
-    lists: Collection[str] | None = None
+    names: BookNames | None = None
     organisations: _Sheet[Organisation] = field(default_factory=lambda: _Sheet(what="organisation"))
     people: _Sheet[PersonEntry] = field(default_factory=lambda: _Sheet(what="person"))
     employments: _Sheet[Employment] = field(default_factory=lambda: _Sheet(what="employment", repeatable=True))
@@ -283,6 +286,8 @@ class _Reading:
     ids: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     references: list[_Reference] = field(default_factory=list)
     emptied: list[tuple[str, str, datetime | None, Node]] = field(default_factory=list)
+    papers: defaultdict[str, list[Authorisation]] = field(default_factory=lambda: defaultdict(list))
+    """Authorisations on file, by id."""
 
     def read(self, node: Node) -> RosterRows:
         """Everything in the mapping; faults are in the findings."""
@@ -299,6 +304,8 @@ class _Reading:
             "statements": self._statement,
             "clusters": self._cluster,
         }
+        for row in self.existing.authorisations:
+            self.papers[row.id].append(row)
         if is_null(node):
             self.findings.add(node.line, node.column, "the members are null", "write {} for a roster without rows")
         elif (fields := Fields.of(node, "the members", tuple(sections), self.findings)) is not None:
@@ -633,6 +640,7 @@ class _Reading:
         valid, recorded_at = fields.validity(), fields.instant("recorded_at")
         if id_ is None or regime is None or kind is None or holder is None or models is None:
             return
+        self._check_scope(fields, id_, regime, models)
         if actions is None or valid is None:
             return
         self.authorisations.add(
@@ -665,6 +673,27 @@ class _Reading:
             if (name := fields.name_of("persons", node)) is not None:
                 self.references.append(_Reference(kind=_PERSON, id=name, node=node))
         return fields.names("persons")
+
+    def _check_scope(self, fields: Fields, id_: str, regime: str, models: tuple[str, ...]) -> None:
+        """What is on file already stays fileable: a book may have dropped a model for which there was a licence."""
+        names = self.names
+        if names is None or _retracted(fields):
+            return
+        filed = self.papers[id_]
+        if regime not in names.regimes and not any(row.regime == regime for row in filed):
+            message = f"no rule asks for an authorisation of the regime {quoted(regime)}"
+            fields.fault("regime", message, one_of(regime, tuple(sorted(names.regimes))))
+        aliases = dict(names.aliases)
+        for model, node in zip(models, fields.items("models") or (), strict=True):
+            if model in names.items or any(model in row.models for row in filed):
+                continue
+            near = near_miss(model, tuple(sorted(names.items)))
+            remedy = "write the id of an entry of catalogue.yaml, or add the entry first"
+            if model in aliases:
+                remedy = f"a gateway calls {quoted(aliases[model])} so: write that"
+            elif near is not None:
+                remedy = f"did you mean {quoted(near)}? {remedy}"
+            self.findings.add(node.line, node.column, f"the catalogue has no entry {quoted(model)}", remedy)
 
     def _cap(self, fields: Fields) -> int | None:
         """Null is no cap; a cap that is written says its number, so that an unreadable one cannot pass for none."""
@@ -724,9 +753,9 @@ class _Reading:
             )
 
     def _list_read(self, fields: Fields, name: str | None) -> str | None:
-        if name is None or self.lists is None or name in self.lists:
+        if name is None or self.names is None or name in self.names.lists or _retracted(fields):
             return name
-        known = tuple(sorted(self.lists))
+        known = tuple(sorted(self.names.lists))
         meant = meant_list(name, known)
         remedy = (
             one_of(name, known) if meant is None else f"did you mean {quoted(meant)}? write one of {', '.join(known)}"

@@ -7,7 +7,7 @@ and rules are compared among the deciding findings; `other` names rules of findi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,8 +20,9 @@ from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import Book
 from policy_engine.domain.verdict import State
 from policy_engine.formats import documents
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import Node, plain, read_document
-from policy_engine.formats.faults import Fault, FaultsError, one_of, quoted
+from policy_engine.formats.faults import Fault, FaultsError, near_miss, one_of, quoted
 from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
@@ -344,16 +345,35 @@ def run_cases(cases: Sequence[Case], book_for: BookFor) -> list[CaseResult]:
     return results
 
 
-def unread_lists(cases: Sequence[Case], lists: Collection[str]) -> tuple[Fault, ...]:
-    """A fault for every list that a case has a listing on and none of `lists`, those that the book reads, is."""
-    known = tuple(sorted(lists))
+def unread_names(cases: Sequence[Case], names: BookNames) -> tuple[Fault, ...]:
+    """A fault for every list, regime and item that the members of a case name and the book does not know.
+
+    The items of a case are those of the book and of its own catalogue.
+    """
+    lists, regimes = tuple(sorted(names.lists)), tuple(sorted(names.regimes))
     faults = []
+
+    def fault(case: Case, message: str, remedy: str) -> None:
+        told = f"case `{case.id}` has {message}"
+        faults.append(Fault(source=case.source, line=case.line, column=1, message=told, remedy=remedy))
+
     for case in cases:
-        for name in sorted({row.list for row in case.members.listings} - set(known)):
-            message = f"case `{case.id}` has a listing on {quoted(name)}, a list that no rule reads"
-            meant = meant_list(name, known)
-            remedy = one_of(name, known) if meant is None else f"did you mean {quoted(meant)}?"
-            faults.append(Fault(source=case.source, line=case.line, column=1, message=message, remedy=remedy))
+        for name in sorted({row.list for row in case.members.listings} - names.lists):
+            meant = meant_list(name, lists)
+            remedy = one_of(name, lists) if meant is None else f"did you mean {quoted(meant)}?"
+            fault(case, f"a listing on {quoted(name)}, a list that no rule reads", remedy)
+        papers = case.members.authorisations
+        for name in sorted({row.regime for row in papers} - names.regimes):
+            message = f"an authorisation of {quoted(name)}, a regime of which no rule asks for one"
+            fault(case, message, one_of(name, regimes))
+        own = (
+            {key.text for key, _ in case.catalogue.entries} if isinstance(case.catalogue, documents.Mapping) else set()
+        )
+        for name in sorted({model for row in papers for model in row.models} - names.items - own):
+            near = near_miss(name, tuple(sorted(names.items | own)))
+            meant = "" if near is None else f"did you mean {quoted(near)}? "
+            remedy = f"{meant}write the id of an entry of the catalogue"
+            fault(case, f"an authorisation for {quoted(name)}, which is not in the catalogue", remedy)
     return tuple(faults)
 
 

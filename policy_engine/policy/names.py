@@ -18,6 +18,7 @@ from policy_engine.domain.places import Places
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
 from policy_engine.domain.rules import REGIMES, Book, Tables, Term
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import hint, spoilt_eccn
 
@@ -35,6 +36,7 @@ PURPOSE: Final = re.compile(r"[a-z][a-z0-9_]*")
 UNNAMEABLE: Final = frozenset(" |&!;,'\"`")
 """Characters that a condition could not repeat in the parameter of a word, or that mean something there."""
 _ID: Final = re.compile(r"[^\s|&!;,'\"`]+")
+_ANY: Final = "any"
 _EXCEPTION: Final = re.compile(r"[A-Z][A-Z0-9]*")
 
 
@@ -195,7 +197,7 @@ def _paper(parameter: str, names: Names) -> Problem | None:
     regime, slash, kinds = parameter.partition("/")
     if not slash:
         return Problem(message=f"{quoted(parameter)} is no kind of paper", remedy="write one such as `us-ear/licence`")
-    return _named("regime", regime, (*RULED, "any")) or _KINDS(kinds, names)
+    return _named("regime", regime, (*RULED, _ANY)) or _KINDS(kinds, names)
 
 
 def _rule_and_test(parameter: str, names: Names) -> Problem | None:
@@ -275,18 +277,34 @@ _CHECKS: Final[Mapping[str, Check]] = {
 }
 
 
-def lists_read(book: Book) -> frozenset[str]:
-    """The codes of the lists that a row or a table of the book asks about; a listing on another one decides nothing."""
+def names_read(book: Book) -> BookNames:
+    """The names by which rows of members are read: of a list, a regime or an item that is not among them nobody asks.
+
+    A word that takes papers of `any` regime takes those of each that the book has rows of.
+    """
     tables = book.tables
-    found = {test.list for test in tables.military.values()}
+    lists = {test.list for test in tables.military.values()}
     for rule in tables.ownership.values():
-        found.update(rule.listed, rule.supplement_lists)
+        lists.update(rule.listed, rule.supplement_lists)
+    regimes: set[str] = set()
     for row in book.rows:
         for condition in (*row.facets, row.unless, *(code.condition for code in row.codes)):
             for term in condition.terms:
-                if _CHECKS.get(term.word) is _LISTS:
-                    found.update(term.parameter.split(","))
-    return frozenset(found)
+                check = _CHECKS.get(term.word)
+                if check is _LISTS:
+                    lists.update(term.parameter.split(","))
+                elif check is _paper:
+                    regimes.add(term.parameter.partition("/")[0])
+    if _ANY in regimes:
+        regimes = regimes - {_ANY} | {row.regime for row in book.rows}
+    entries = tables.catalogue.entries
+    aliases = {(name, entry.id) for entry in entries.values() for _, names in entry.aliases for name in names}
+    return BookNames(
+        lists=frozenset(lists),
+        regimes=frozenset(regimes),
+        items=frozenset(entries),
+        aliases=tuple(sorted(aliases)),
+    )
 
 
 CHECKED: Final = frozenset(_CHECKS)

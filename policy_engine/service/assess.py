@@ -20,12 +20,12 @@ from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.analysis.report import diff_report
 from policy_engine.policy.case_changes import CaseChanges, case_changes
-from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_lists
+from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_names
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
 from policy_engine.service.impact import Outcome, impact
 from policy_engine.service.past import RecordedPast
@@ -88,7 +88,7 @@ def check_and_try(files: Mapping[str, bytes]) -> Checked:
         return Checked(book=None, faults=tuple(error.faults))
     if not cases:
         return Checked(book=book, faults=(NO_CASES,))
-    unread = unread_lists(cases, lists_read(book))
+    unread = unread_names(cases, names_read(book))
     if unread:
         return Checked(book=None, faults=unread)
 

@@ -22,12 +22,13 @@ from policy_engine.domain.changes import Actor, AtOnce, MembersApproved, Members
 from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.narrowing import Widening, new_rows, not_of_feed, widenings
 from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError, quoted
 from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
@@ -52,9 +53,9 @@ class Document:
     content: bytes
     source: str = SOURCE
 
-    def rows(self, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
+    def rows(self, existing: RosterRows, names: BookNames | None) -> RosterRows:
         """Its rows beside those on file. Raises `FaultsError`."""
-        return read_members(self.content, self.source, existing=existing, lists=lists)
+        return read_members(self.content, self.source, existing=existing, names=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,12 @@ class Edits:
         """As canonical JSON, under whose digest they are kept."""
         return _encoder.encode({"v": 1, "edits": self.edits})
 
-    def rows(self, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
+    def rows(self, existing: RosterRows, names: BookNames | None) -> RosterRows:
         """The rows that make them. Raises `EditFault` and `FaultsError`."""
         made = RosterRows()
         for edit in self.edits:
             on_file = with_rows(existing, recorded(made, _LAST))
-            made = with_rows(made, rows_of_edit(edit, on_file, lists or ()))
+            made = with_rows(made, rows_of_edit(edit, on_file, names))
         return made
 
 
@@ -279,7 +280,7 @@ class MemberChanges:
     def _preview(self, sent: Sent, ground: Ground, at: datetime, feed: frozenset[str]) -> Preview:
         existing = self.desk.log.rows_at(ground.roster.revision)
         judge = ground.judge_at(at)
-        rows = new_rows(existing, _read(sent, existing, None if judge is None else lists_read(judge.book)))
+        rows = new_rows(existing, _read(sent, existing, None if judge is None else names_read(judge.book)))
         if feed:
             _refuse_other_kinds(existing, rows, feed)
         together = with_rows(existing, recorded(rows, _LAST))
@@ -303,9 +304,9 @@ def _held(ground: Ground, name: str) -> MembersChange:
     return held
 
 
-def _read(sent: Sent, existing: RosterRows, lists: Collection[str] | None) -> RosterRows:
+def _read(sent: Sent, existing: RosterRows, names: BookNames | None) -> RosterRows:
     try:
-        rows = sent.rows(existing, lists)
+        rows = sent.rows(existing, names)
     except FaultsError as error:
         raise NotAccepted("the rows have faults", tuple(error.faults)) from error
     except EditFault as error:

@@ -9,14 +9,23 @@ the closed one would have ended; `end` closes a row; `correct` takes a row back 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.roster import Membership, MembershipStatus, PersonEntry, Recorded, RosterRows, latest_known
+from policy_engine.domain.roster import (
+    Authorisation,
+    Membership,
+    MembershipStatus,
+    PersonEntry,
+    Recorded,
+    RosterRows,
+    latest_known,
+)
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.membership_file import read_members
@@ -57,8 +66,8 @@ class EditFault(ValueError):
     """The edit cannot be made of what is on file; the text says why and what to do."""
 
 
-def rows_of_edit(edit: Edit, on_file: RosterRows, lists: Collection[str]) -> RosterRows:
-    """The rows, undated, that make the edit; `lists` are those that the rules read.
+def rows_of_edit(edit: Edit, on_file: RosterRows, names: BookNames | None) -> RosterRows:
+    """The rows, undated, that make the edit; `names` are those that the book knows.
 
     Raises `EditFault` where the row is not there, is not the only one, or says so already, and `FaultsError` for a
     corrected row that the reader of membership files refuses.
@@ -76,7 +85,7 @@ def rows_of_edit(edit: Edit, on_file: RosterRows, lists: Collection[str]) -> Ros
         case EditAction.RETRACT:
             return _retracted(edit, kind, on_file)
         case EditAction.CORRECT:
-            return _corrected(edit, kind, on_file, lists)
+            return _corrected(edit, kind, on_file, names)
 
 
 def _known(kind: RowKind, on_file: RosterRows) -> list[Recorded]:
@@ -194,7 +203,7 @@ def _naming(kind: RowKind, name: str, on_file: RosterRows) -> list[str]:
     return told
 
 
-def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, lists: Collection[str]) -> RosterRows:
+def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, names: BookNames | None) -> RosterRows:
     if not edit.changes:
         raise EditFault("a correction says what is right: --set FIELD=VALUE, as in a membership file")
     row = _only(edit, kind, _found(edit, kind, on_file))
@@ -207,7 +216,10 @@ def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, lists: Collection
     others = tuple(one for one in getattr(on_file, kind.rows) if one.key != row.key)
     existing = _replaced(on_file, **{kind.rows: others})
     text = json.dumps(document, default=str, ensure_ascii=False)
-    read = read_members(text.encode(), "the corrected row", existing=existing, lists=lists)
+    if names is not None and isinstance(row, Authorisation):
+        # What the correction leaves as it is on file is not asked about.
+        names = replace(names, regimes=names.regimes | {row.regime}, items=names.items | set(row.models))
+    read = read_members(text.encode(), "the corrected row", existing=existing, names=names)
     (right,) = getattr(read, kind.rows)
     if right == _undated(row):
         raise EditFault(f"nothing changes: the {kind.word} of {_shown(edit.name)} says so already")

@@ -30,7 +30,7 @@ from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.roster_rows import decode_rows, encode_rows
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
@@ -238,9 +238,9 @@ class Reviews:
 
     def _rows(self, document: bytes, opened: OpenedReview, ground: Ground) -> RosterRows:
         judge = ground.judge_at(self.desk.clock())
-        lists = None if judge is None else lists_read(judge.book)
+        names = None if judge is None else names_read(judge.book)
         try:
-            rows = read_members(document, ROWS, existing=self.desk.log.rows_at(ground.roster.revision), lists=lists)
+            rows = read_members(document, ROWS, existing=self.desk.log.rows_at(ground.roster.revision), names=names)
         except FaultsError as error:
             raise NotAccepted("the rows of the release have faults", tuple(error.faults)) from error
         if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):

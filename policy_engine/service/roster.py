@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -12,6 +11,7 @@ from policy_engine.domain.narrowing import new_rows
 from policy_engine.domain.ports import Members, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
 from policy_engine.domain.tangles import largest_tangles
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import in_the_end
 from policy_engine.service.member_edits import Edit, rows_of_edit
@@ -41,7 +41,7 @@ def import_members(
     data: bytes,
     source: str,
     *,
-    lists: Collection[str],
+    names: BookNames,
     actor: str,
     reason: str,
     at: datetime,
@@ -49,12 +49,12 @@ def import_members(
 ) -> Change:
     """Read a membership file and record what is new in it, all or nothing; or say what that would do.
 
-    `lists` are those that the rules read; a listing on any other one would bar nobody, and is a fault.
+    A row that names what is not among the `names` of the book would be taken and not read, and is a fault.
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
     """
     snapshot = members.snapshot()
-    rows = read_members(data, source, existing=snapshot.rows, lists=lists)
+    rows = read_members(data, source, existing=snapshot.rows, names=names)
     return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
 
 
@@ -62,7 +62,7 @@ def edit_members(
     members: Members,
     edit: Edit,
     *,
-    lists: Collection[str],
+    names: BookNames,
     actor: str,
     reason: str,
     at: datetime,
@@ -73,7 +73,7 @@ def edit_members(
     Raises `EditFault`, `FaultsError` and `MembersUnavailable`; nothing is changed then.
     """
     snapshot = members.snapshot()
-    rows = rows_of_edit(edit, snapshot.rows, lists)
+    rows = rows_of_edit(edit, snapshot.rows, names)
     return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from policy_engine.domain.ports import Outcome
 from policy_engine.domain.request import Caller
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.service.decide import Semantic
@@ -94,7 +95,7 @@ def test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_
 def test_members_that_are_newer_than_this_process_knows_are_read_for_a_batch(service: Service) -> None:
     held = service.parts.decider.view.current().roster.revision
     ended = b"people: [{id: newcomer, employments: []}]"
-    import_members(service.parts.members, ended, "m.yaml", lists=(), actor="t", reason="t", at=service.now[0])
+    import_members(service.parts.members, ended, "m.yaml", names=BookNames(), actor="t", reason="t", at=service.now[0])
     answer = batch(service, {**ALLOWED, "min_revision": held + 1}).json()["answers"][0]
     assert (answer["decision"], answer["membership_revision"]) == ("allow", held + 1)
 
@@ -180,7 +181,7 @@ def test_a_membership_that_changes_in_between_has_the_whole_batch_judged_again(s
     )
     service.parts.decider.view.refresh()
     assert begun.handle.result(10)[0].outcome is Outcome.COMMITTED
-    import_members(service.parts.members, ended, "m.yaml", lists=(), actor="t", reason="t", at=service.now[0])
+    import_members(service.parts.members, ended, "m.yaml", names=BookNames(), actor="t", reason="t", at=service.now[0])
     stale = service.parts.decider.begin_batch(documents, CALLER, Semantic.EXECUTE_ALL)
     assert [one.outcome for one in stale.handle.result(10)] == [Outcome.STALE, Outcome.STALE]
     assert decisions(batch(service, *documents)) == ["deny", "deny"]

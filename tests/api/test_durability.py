@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.roster import import_members
@@ -128,7 +129,13 @@ def test_a_broken_membership_file_changes_nothing_and_the_service_goes_on(servic
     )
     with pytest.raises(FaultsError, match="glasswing"):
         import_members(
-            service.parts.members, broken, "broken.yaml", lists=(), actor="test", reason="test", at=service.now[0]
+            service.parts.members,
+            broken,
+            "broken.yaml",
+            names=BookNames(),
+            actor="test",
+            reason="test",
+            at=service.now[0],
         )
     after = service.decide({**ALLOWED, "request_id": "gw-2"}, headers).json()
     assert after["decision"] == "allow"

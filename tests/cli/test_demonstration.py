@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from policy_engine.cli.demonstration import set_up
+from policy_engine.formats.book_names import BookNames
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.roster import import_members
 from policy_engine.wiring import Settings, open_keyring, open_members, system_clock
@@ -27,7 +28,7 @@ def test_a_second_start_keeps_the_members_as_the_user_left_them(settings: Settin
     assert set_up(settings).imported
     retitled = b"organisations: [{id: harbor-cyber, headquarters: DE}]"
     with open_members(settings) as members:
-        import_members(members, retitled, "mine.yaml", lists=(), actor="me", reason="mine", at=system_clock())
+        import_members(members, retitled, "mine.yaml", names=BookNames(), actor="me", reason="mine", at=system_clock())
 
     again = set_up(settings)
 

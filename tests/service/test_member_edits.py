@@ -10,6 +10,8 @@ import pytest
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.formats.membership_writer import write_members
+from policy_engine.policy.names import names_read
+from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.member_edits import Edit, EditAction, EditFault
 from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import Change, edit_members, export_members, import_members, rows_about
@@ -19,7 +21,7 @@ from policy_engine.store.members import Members
 from tests.conftest import POLICIES
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
-LISTS = ("EL", "SDN", "MEU", "UVL")
+NAMES = names_read(read_book(read_folder(POLICIES)))
 ROSTER = (POLICIES / "demo" / "roster.yaml").read_bytes()
 
 
@@ -28,7 +30,7 @@ def members(tmp_path: Path) -> Members:
     engine = open_database(f"sqlite:///{tmp_path / 'm.db'}")
     migrate.upgrade(engine)
     held = Members(engine)
-    import_members(held, ROSTER, "roster.yaml", lists=LISTS, actor="officer", reason="set-up", at=AT)
+    import_members(held, ROSTER, "roster.yaml", names=NAMES, actor="officer", reason="set-up", at=AT)
     return held
 
 
@@ -38,7 +40,7 @@ def edited(members: Members, action: str, kind: str, *name: str, hours: int = 1,
     edit = Edit(action=EditAction(action), kind=kind, name=name, changes=changes, **instants)
     at = AT + timedelta(hours=hours)
     return edit_members(
-        members, edit, lists=LISTS, actor="officer", reason="test", at=at, dry_run=bool(more.get("dry_run"))
+        members, edit, names=NAMES, actor="officer", reason="test", at=at, dry_run=bool(more.get("dry_run"))
     )
 
 
@@ -149,20 +151,20 @@ def test_what_cannot_be_done_is_told_and_nothing_is_recorded(
 
 def test_importing_a_file_twice_says_that_nothing_is_new(members: Members) -> None:
     again = import_members(
-        members, ROSTER, "roster.yaml", lists=LISTS, actor="officer", reason="again", at=AT + timedelta(hours=1)
+        members, ROSTER, "roster.yaml", names=NAMES, actor="officer", reason="again", at=AT + timedelta(hours=1)
     )
 
     assert again.sentence() == "nothing new: what is on file at revision 1 says so already"
     exported = export_members(members).encode()
     assert (
-        import_members(members, exported, "x", lists=LISTS, actor="o", reason="r", at=AT + timedelta(hours=2)).added
+        import_members(members, exported, "x", names=NAMES, actor="o", reason="r", at=AT + timedelta(hours=2)).added
         == 0
     )
 
 
 def test_what_is_shown_tells_unknown_from_known_none_and_what_is_true_at_an_instant(members: Members) -> None:
     file = b"people: [{id: new, citizenships: [{country: FR, to: 2026-01-01}], permanent_residencies: []}]"
-    import_members(members, file, "new.yaml", lists=LISTS, actor="o", reason="r", at=AT + timedelta(hours=1))
+    import_members(members, file, "new.yaml", names=NAMES, actor="o", reason="r", at=AT + timedelta(hours=1))
     rows = about(members, "new")
 
     assert told_about(rows, AT) == [

@@ -15,6 +15,7 @@ import pytest
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import Caller
+from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.reader import read_book
 from policy_engine.service.decide import Finished
@@ -202,7 +203,7 @@ def test_over_a_thousand_reloads_under_decisions_every_answer_is_reproduced_by_t
         parts.members,
         examples.MEMBERS.encode(),
         "members",
-        lists=(),
+        names=BookNames(),
         actor="test",
         reason="test",
         at=START + timedelta(seconds=1),

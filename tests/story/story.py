@@ -42,7 +42,7 @@ from policy_engine.api.app import create_app
 from policy_engine.cli.main import main
 from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant
-from policy_engine.policy.names import lists_read
+from policy_engine.policy.names import names_read
 from policy_engine.service.keyring import ROLES
 from policy_engine.wiring import Parts, Settings, book_in_force, build
 
@@ -159,7 +159,7 @@ def world(migrated: Path, folder: Path, book: Path, roster: Path, start: datetim
         parts.members,
         roster.read_bytes(),
         roster.name,
-        lists=lists_read(book_in_force(settings, start)),
+        names=names_read(book_in_force(settings, start)),
         actor="desk",
         reason="roster",
         at=tick(),
