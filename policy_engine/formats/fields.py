@@ -158,13 +158,13 @@ class Fields:
         return None
 
     def percent(self, name: str) -> Decimal | None:
-        """A percentage from 0 to 100, exact, quoted or not."""
+        """A percentage from 0 to 100, exact, quoted or not, with its sign or without."""
         node = self.node_of(name)
         if node is None:
             return None
-        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _DECIMAL.fullmatch(node.text):
-            value = Decimal(node.text)
-            if value <= 100:
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER:
+            written = node.text.removesuffix("%").removesuffix(" ")
+            if _DECIMAL.fullmatch(written) and (value := Decimal(written)) <= 100:
                 return value
         remedy = 'write digits with a point, such as "12.5", or null for an unknown share'
         self._mistyped(name, node, "a percentage from 0 to 100", remedy)

@@ -60,9 +60,10 @@ from policy_engine.domain.roster import (
     latest_known,
 )
 from policy_engine.formats.book_names import BookNames
-from policy_engine.formats.documents import Mapping, Node, is_null, kind_of, parse_document
+from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, kind_of, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.fields import Fields
+from policy_engine.formats.fractions import at_one_time, in_percent, together
 from policy_engine.formats.membership_merge import left_as_filed, taken_back
 from policy_engine.formats.membership_overlaps import (
     AUTHORISATION,
@@ -880,36 +881,39 @@ class _Reading:
                 self.findings.add(place.line, place.column, message, "give the correction a later `recorded_at`")
 
     def _check_fractions(self) -> None:
-        """Shares that together are at most 1 are taken for fractions of one, as registers and spreadsheets write them.
+        """Shares that together, or at one time, are at most 1 are taken for fractions of one, as registers write them.
 
-        A history is read as it was recorded, and `{minimum: 0.5, maximum: 0.5}` says that half a per cent is meant.
+        A history is read as it was recorded, and a share with its sign (`0.51 %`) or as a range is meant.
         """
-        asked: defaultdict[str, list[tuple[Stake, Node]]] = defaultdict(list)
+        asked: defaultdict[str, list[tuple[Stake, Scalar]]] = defaultdict(list)
         for row, place in zip(self.stakes.rows, self.stakes.places, strict=True):
             node = place.get("percent") if isinstance(place, Mapping) else None
-            if (
-                row.percent is not None
-                and row.recorded_at is None
-                and node is not None
-                and not isinstance(node, Mapping)
-            ):
+            if row.percent is None or row.recorded_at is not None or not isinstance(node, Scalar):
+                continue
+            if not node.text.endswith("%"):
                 asked[row.owned].append((row, node))
         if not asked:
             return
         rows = (*self.existing.stakes, *self.stakes.rows)
-        together: defaultdict[str, Decimal] = defaultdict(Decimal)
+        known: defaultdict[str, list[Stake]] = defaultdict(list)
         for row in latest_known((row for row in rows if row.owned in asked), None):
-            together[row.owned] += row.percent or row.maximum or 0
+            known[row.owned].append(row)
         for owned, shares in asked.items():
-            if 0 < together[owned] <= 1:
-                for row, node in shares:
+            total, doubted = together(known[owned]), [row for row, _ in shares]
+            if not 0 < total <= 1:
+                found = at_one_time(known[owned], doubted)
+                total, doubted = together(found), [row for row in doubted if row in found]
+            for row, node in shares:
+                if total and row.percent is not None and row in doubted:
                     message = (
-                        f"the shares in {quoted(owned)} add up to {together[owned]:f}, as fractions of one would: "
+                        f"the shares in {quoted(owned)} add up to {total:f}, as fractions of one would: "
                         f"{quoted(f'{row.percent:f}')} would be at most one per cent"
                     )
-                    meant = f"{(row.percent or 0) * 100:f}".rstrip("0").rstrip(".")
-                    exact = f'{{minimum: "{row.percent:f}", maximum: "{row.percent:f}"}}'
-                    remedy = f"percent is asked: write {quoted(meant)}; if the fraction of a per cent is meant, {exact}"
+                    meant = quoted(f"{row.percent:f} %")
+                    remedy = (
+                        f"percent is asked: write {quoted(in_percent(row.percent))};"
+                        f" if the fraction of a per cent is meant, {meant}"
+                    )
                     self.findings.add(node.line, node.column, message, remedy)
 
     def _check_overlaps(self) -> None:

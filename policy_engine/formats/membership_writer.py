@@ -166,6 +166,11 @@ def _decimal(number: Decimal | None) -> str:
     return "null" if number is None else f'"{number:f}"'
 
 
+def _share(share: Decimal | None) -> str:
+    """A share; one of 1 % and less with its sign, since without it a reader takes it for a fraction of one."""
+    return f'"{share:f} %"' if share is not None and 0 < share <= 1 else _decimal(share)
+
+
 def _flag(flag: bool | None) -> str:
     return "null" if flag is None else "true" if flag else "false"
 
@@ -228,7 +233,7 @@ def _organisation_line(row: Organisation) -> str:
 
 
 def _stake_line(row: Stake) -> str:
-    percent = _decimal(row.percent)
+    percent = _share(row.percent)
     if row.minimum is not None or row.maximum is not None:
         percent = f"{{minimum: {_decimal(row.minimum)}, maximum: {_decimal(row.maximum)}}}"
     evidence = ("evidence", _text(row.evidence))

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 from policy_engine.formats.documents import Mapping, Node, Scalar, Sequence
 from policy_engine.formats.faults import Fault, Findings, near_miss, one_of, quoted
+from policy_engine.formats.fractions import in_percent
 from policy_engine.formats.roster_mapping import PERSON_LISTS, SECTIONS, SEPARATOR, Column, RosterMapping, Table
 from policy_engine.formats.workbook import Grid, GridRow, Value, read_grids
 
@@ -45,7 +46,6 @@ _NUMBERS: Final = frozenset({"accounts", "exchanges_24h", "cap.named_users", "se
 _SHARES: Final = frozenset({"percent", "percent.minimum", "percent.maximum", "credit.amount"})
 _INSTANTS: Final = frozenset({"from", "to", "at", "as_of", "recorded_at"})
 _MIDNIGHT: Final = time()
-_TO_PERCENT: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,9 +330,10 @@ class _Cells:
         return Scalar(value=number, text=text, line=line, column=place, quoted=False)
 
     def _share(self, value: Value, column: Column, line: int, place: int) -> Scalar:
-        text = _shown(value).removesuffix("%").strip()
+        text = _shown(value)
         if column.fraction and isinstance(value, int | Decimal) and not isinstance(value, bool):
-            text = format((Decimal(value) * _TO_PERCENT).normalize(), "f")
+            # The sign says that percent is meant, however small the share is.
+            text = f"{in_percent(Decimal(value))} %"
         elif column.fraction:
             message = f"{quoted(text)} is no fraction: the cell holds a text"
             self.findings.add(line, place, message, "take `fraction` out of the mapping, or write a number")

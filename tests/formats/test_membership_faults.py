@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.documents import Mapping, read_document
 from policy_engine.formats.faults import Fault, FaultsError
-from policy_engine.formats.membership_file import NO_ROWS, members_of, read_members
+from policy_engine.formats.fractions import in_percent
+from policy_engine.formats.membership_file import NO_ROWS, members_of, read_members, write_members
 
 
 def read(text: str, existing: RosterRows = NO_ROWS) -> RosterRows:
@@ -221,7 +224,7 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
             "12.5",
         ),
         ("ownership: [{owner: beta, owned: alder-bank, percent: -1}]", "-1}]", "a percentage from 0 to 100", "12.5"),
-        ("ownership: [{owner: beta, owned: alder-bank, percent: 51%}]", "51%}]", "is `51%`, a text", "12.5"),
+        ("ownership: [{owner: beta, owned: alder-bank, percent: 51%%}]", "51%%}]", "is `51%%`, a text", "12.5"),
         (
             "ownership: [{owner: beta, owned: alder-bank, percent: '12,5'}]",
             "'12,5'}]",
@@ -609,9 +612,33 @@ def test_shares_that_are_written_as_fractions_of_one_are_refused_and_percent_is_
     assert faults[0].message == (
         "the shares in `beta` add up to 1.00, as fractions of one would: `0.51` would be at most one per cent"
     )
-    assert faults[0].remedy == (
-        'percent is asked: write `51`; if the fraction of a per cent is meant, {minimum: "0.51", maximum: "0.51"}'
-    )
+    assert faults[0].remedy == ("percent is asked: write `51`; if the fraction of a per cent is meant, `0.51 %`")
+
+
+def test_fractions_of_one_are_refused_beside_the_percentages_of_another_time() -> None:
+    on_file = read("organisations: [{id: alder-bank}, {id: beta}, {id: gamma}]")
+    then = OWNED % ("51, to: 2022-01-01", "49, to: 2022-01-01")
+    now = (OWNED % ("0.51, from: 2022-01-01", "0.49, from: 2022-01-01")).removeprefix("ownership:\n")
+
+    assert [(fault.line, fault.column) for fault in faults_of(then + now, on_file)] == [(4, 45), (5, 40)]
+
+
+def test_a_remedy_for_a_fraction_keeps_every_digit() -> None:
+    assert in_percent(Decimal("0." + "123456789" * 5)) == "12.3456789" + "123456789" * 4
+    assert [in_percent(Decimal(text)) for text in ("1", "0", "0.510", "1.000", "0.005")] == [
+        "100",
+        "0",
+        "51",
+        "100",
+        "0.5",
+    ]
+
+
+def test_small_shares_come_back_from_an_export_as_they_were_filed() -> None:
+    on_file = read("organisations: [{id: alder-bank}, {id: beta}, {id: gamma}]")
+    rows = read(OWNED % ('"0.40 %"', "0.6%"), on_file)
+
+    assert read(write_members(rows), on_file) == rows
 
 
 @pytest.mark.parametrize(
@@ -622,6 +649,7 @@ def test_shares_that_are_written_as_fractions_of_one_are_refused_and_percent_is_
         ("null", "null"),
         ('{minimum: "0.51", maximum: "0.51"}', "null"),
         ("0.51, recorded_at: 2026-01-01", "null"),
+        ('"0.51 %"', "0.4%"),
     ],
 )
 def test_a_small_share_beside_others_or_one_that_is_said_to_be_meant_is_read(first: str, second: str) -> None:

@@ -149,6 +149,16 @@ tables: [{sheet: S, rows: ownership, columns: {owner: Owner, owned: Owned, perce
     assert [stake.percent for stake in read(workbook(S=rows), mapping).rows.stakes] == [Decimal(51), Decimal("33.3")]
 
 
+def test_a_fraction_that_the_mapping_names_is_meant_however_small_it_is() -> None:
+    rows = [("Owner", "Owned", "Share"), ("weser-ag", "harbor-cyber", 0.004), ("alder-bank", "harbor-cyber", 0.006)]
+    mapping = b"""
+tables: [{sheet: S, rows: ownership, columns: {owner: Owner, owned: Owned, percent: {column: Share, fraction: true}}}]
+"""
+
+    read_rows = read(workbook(S=rows), mapping).rows.stakes
+    assert [stake.percent for stake in read_rows] == [Decimal("0.4"), Decimal("0.6")]
+
+
 def test_every_fault_is_told_at_its_cell() -> None:
     rows = [
         ("id", "headquarters", "sector", "reseller", "contract_country"),
