@@ -27,13 +27,15 @@ from policy_engine.domain.desk import HoldState, RetiredYear
 from policy_engine.domain.holds import HoldScope
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import DecisionLog, Key, LogEntries
+from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.identifiers import text_fault
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.tiles import CHECKPOINT, Tile, require_form
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import DeskConflict
-from policy_engine.service.keyring import KeyRing
+from policy_engine.service.disclosure import NAMES, tells_exact_counts
+from policy_engine.service.keyring import Forbidden, KeyRing
 from policy_engine.service.pools import Pools
 from policy_engine.service.replay import Past, replay, replay_now
 from policy_engine.service.retention import (
@@ -142,11 +144,13 @@ def _sealed_routes(
         return Response(receipt.encode(), media_type="text/plain; charset=utf-8")
 
     async def exact(request: Request) -> Response:
-        await entered(request, ring, pools, "decisions:read")
+        key = await entered(request, ring, pools, "decisions:read")
         entry_id = request.path_params["entry_id"]
         entry = await pools.reads.run(entries.find, entry_id) if _findable(entry_id) else None
         if entry is None:
             raise await missing(entry_id)
+        if NAMES not in key.rights and _tells_exact_counts(entry.body):
+            raise Forbidden(f"the right `{NAMES}` is needed for this entry: it has exact counts of people")
         headers = {"Log-Index": str(entry.index)}
         return Response(entry.body, media_type="application/json", headers=headers)
 
@@ -161,6 +165,14 @@ def _sealed_routes(
         Route("/log/entries/{entry_id}", exact, methods=["GET"]),
         Route("/log/{year:year}/{path:path}", resource, methods=["GET"]),
     ]
+
+
+def _tells_exact_counts(body: bytes) -> bool:
+    try:
+        return tells_exact_counts(decode_change(body).event)
+    except ChangeFault:
+        # A decision, which has no report.
+        return False
 
 
 def _resource(held: Sealing, year: int, path: str) -> bytes | None:

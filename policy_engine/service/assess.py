@@ -27,6 +27,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
+from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
 from policy_engine.service.impact import Outcome, impact
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
@@ -160,10 +161,12 @@ def _impact(
     old: Book, new: Book, candidate: Candidate, records: Iterable[bytes], past: RecordedPast, roster: Roster
 ) -> ReportContent:
     report = impact(Judge(new), Judge(old), records, past.roster, effective=candidate.effective, roster_now=roster)
-    counts = report.counts
+    counts = {outcome: rounded(report.counts.get(outcome, 0)) for outcome in Outcome}
+    lost, gained = rounded(len(report.standing.lost)), rounded(len(report.standing.gained))
+    # The summary stands in the log, which whoever may read decisions is shown: it has what `counts_alone` has.
     summary = (
-        f"of {report.decisions} recorded decisions {counts.get(Outcome.LOST, 0)} allow to deny,"
-        f" {counts.get(Outcome.GAINED, 0)} deny to allow, {counts.get(Outcome.UNDETERMINED, 0)} undetermined;"
-        f" on file now {len(report.standing.lost)} lose and {len(report.standing.gained)} gain a model"
+        f"{ROUNDED}: of {rounded(report.decisions)} recorded decisions {counts[Outcome.LOST]} allow to deny,"
+        f" {counts[Outcome.GAINED]} deny to allow, {counts[Outcome.UNDETERMINED]} undetermined;"
+        f" on file now {lost} lose and {gained} gain a model"
     )
-    return ReportContent(name="impact", content=report.document(), summary=summary)
+    return ReportContent(name=IMPACT, content=report.document(), summary=summary)

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from policy_engine.domain.changes import Report
+from policy_engine.domain.changes import BookProposed, Event, Report
 
 NAMES: Final = "members:read"
 """The right to see whom a report is about."""
@@ -23,6 +23,10 @@ IMPACT: Final = "impact"
 """The name of the report that is about people."""
 
 STEP: Final = 5
+
+ROUNDED: Final = f"counts rounded down to multiples of {STEP}"
+"""What the summary of such a report begins with; one that does not is of an earlier release, and exact."""
+
 _TOLD: Final = frozenset({"model", "rule"})
 
 
@@ -69,13 +73,13 @@ def counts_alone(report: bytes) -> bytes:
             "new": whole.new,
             "effective": whole.effective,
             "membership_revision": whole.membership_revision,
-            "decisions": _rounded(whole.decisions),
+            "decisions": rounded(whole.decisions),
             "outcomes": _all_rounded(whole.outcomes),
-            "not_judged": {"count": _rounded(whole.not_judged.count)},
-            "drift": {"count": _rounded(whole.drift.count)},
+            "not_judged": {"count": rounded(whole.not_judged.count)},
+            "drift": {"count": rounded(whole.drift.count)},
             "shares": _shares(whole.shares),
             "standing_access": {
-                "judged": _rounded(standing.judged),
+                "judged": rounded(standing.judged),
                 "outcomes": _all_rounded(standing.outcomes),
                 "shares": _shares(standing.shares),
             },
@@ -86,10 +90,21 @@ def counts_alone(report: bytes) -> bytes:
 
 
 def summary_shown(report: Report, *, names: bool) -> str:
-    """The outcome of a report in a sentence; that of an impact has exact counts, for those alone who may see names."""
-    if report.name != IMPACT or names:
+    """The outcome of a report in a sentence. That of an impact which an earlier release recorded has exact counts, for
+    those alone who may see names."""
+    if names or not _has_exact_counts(report):
         return report.summary
     return f"rounded counts are in the report; exact ones and names need the right {NAMES}"
+
+
+def tells_exact_counts(event: Event) -> bool:
+    """Whether the event has, in the summary of a report, counts of people that are not rounded, as an earlier release
+    recorded them."""
+    return isinstance(event, BookProposed) and any(_has_exact_counts(report) for report in event.reports)
+
+
+def _has_exact_counts(report: Report) -> bool:
+    return report.name == IMPACT and not report.summary.startswith(ROUNDED)
 
 
 def _shares(shares: list[_Share]) -> list[_Share]:
@@ -103,8 +118,9 @@ def _shares(shares: list[_Share]) -> list[_Share]:
 
 
 def _all_rounded(counts: dict[str, int]) -> dict[str, int]:
-    return {name: _rounded(count) for name, count in counts.items()}
+    return {name: rounded(count) for name, count in counts.items()}
 
 
-def _rounded(count: int) -> int:
+def rounded(count: int) -> int:
+    """The count, rounded down to a multiple of `STEP`."""
     return count - count % STEP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.domain.changes import ReportRead
-from policy_engine.domain.ports import LogUnavailable
+from policy_engine.domain.changes import Actor, BookProposed, Report, ReportRead
+from policy_engine.domain.ports import Entry, LogUnavailable
 from policy_engine.formats.change import digest_of
 from policy_engine.service.disclosure import STEP, counts_alone
 from policy_engine.service.impact import Outcome
@@ -38,6 +39,57 @@ def reads(desk: Service) -> list[tuple[str | None, ReportRead]]:
     return found
 
 
+def exact_counts(text: str) -> list[str]:
+    """The counts in summaries of impact that are no multiples of the step."""
+    told = re.findall(r"(\d+) (?:recorded decisions|allow to deny|deny to allow|undetermined|lose|gain)", text)
+    return [count for count in told if int(count) % STEP]
+
+
+def test_no_door_tells_exact_counts_to_who_may_not_read_the_members(desk: Service) -> None:
+    desk.decide(ALLOWED, desk.key())
+    author = Officer(desk, "dora", "policy:read", "policy:propose", "decisions:read")
+    other = Officer(desk, "egon", "policy:read", "policy:approve")
+    proposal = author.propose(WITHOUT_CONSORTIUM).json()
+    name = proposal["id"]
+    exact = desk.parts.desk_log.changes(("book.proposed",))[-1]
+    doors = [
+        author.get(f"/policy/proposals/{name}"),
+        author.get("/policy/proposals"),
+        author.get("/policy"),
+        *(author.get(f"/policy/proposals/{name}/reports/{report['name']}") for report in proposal["reports"]),
+        author.get(f"/log/entries/{exact.id}"),
+        other.approve(name),
+        author.get(f"/policy/proposals/{name}"),
+    ]
+    assert [door.status_code for door in doors] == [200] * len(doors)
+    assert "allow to deny" in doors[0].text
+    assert [exact_counts(json.dumps(proposal)), *(exact_counts(door.text) for door in doors)] == [[]] * (len(doors) + 1)
+    assert exact_counts("of 7 recorded decisions 1 allow to deny, 5 undetermined") == ["7", "1"]
+
+
+def test_exact_counts_that_an_earlier_release_recorded_are_shown_to_who_may_read_the_members(desk: Service) -> None:
+    summary = "of 7 recorded decisions 1 allow to deny, 0 deny to allow, 0 undetermined"
+    event = BookProposed(
+        proposal="PROP-OLD",
+        fingerprint="sha256:old",
+        archive="sha256:old",
+        base="none",
+        effective=None,
+        note="old",
+        rollback=False,
+        withdraws=(),
+        reports=(Report(name="impact", digest="sha256:old", summary=summary),),
+    )
+    entry = Entry(id="OLD", at=desk.now[0], actor=Actor(key="k", person="dora"), event=event)
+    assert desk.parts.desk_log.record([entry], under=desk.parts.members.control().epoch) is not None
+    blind = Officer(desk, "egon", "policy:read", "decisions:read")
+    seeing = Officer(desk, "flora", "policy:read", "decisions:read", "members:read")
+    for path in ("/policy/proposals/PROP-OLD", "/policy/proposals", "/policy", "/log/entries/OLD"):
+        assert summary not in blind.get(path).text
+        assert summary in seeing.get(path).text
+    assert blind.get("/log/entries/OLD").status_code == 403
+
+
 def test_who_may_not_read_the_members_is_told_rounded_counts_and_nobody(desk: Service) -> None:
     decided = desk.decide(ALLOWED, desk.key()).json()["decision_id"]
     author = Officer(desk, "dora", "policy:read", "policy:propose")
@@ -52,7 +104,7 @@ def test_who_may_not_read_the_members_is_told_rounded_counts_and_nobody(desk: Se
     assert document["decisions"] == 0
     assert all(count % STEP == 0 for count in document["standing_access"]["outcomes"].values())
     for answer in (proposal, author.get("/policy").json()["proposals"][0], author.get("/policy/proposals").json()):
-        assert "deny to allow" not in json.dumps(answer)
+        assert exact_counts(json.dumps(answer)) == []
     assert reads(desk) == []
 
 
@@ -64,7 +116,7 @@ def test_who_may_read_the_members_is_told_names_and_the_look_is_on_record(desk: 
     told = author.get(f"/policy/proposals/{proposal['id']}/reports/impact")
     assert decided in told.text
     assert told.json()["standing_access"]["lost"]
-    assert "1 allow to deny" in {one["name"]: one["summary"] for one in proposal["reports"]}["impact"]
+    assert "0 allow to deny" in {one["name"]: one["summary"] for one in proposal["reports"]}["impact"]
     digest = digest_of(told.content)
     assert reads(desk) == [("dora", ReportRead(proposal=proposal["id"], report="impact", digest=digest))]
     assert desk.parts.members.control().epoch == epoch
