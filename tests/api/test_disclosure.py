@@ -20,6 +20,7 @@ from policy_engine.service.disclosure import STEP, counts_alone
 from policy_engine.service.impact import Outcome
 from tests.api.desks import ALLOWED, ROSTER, WITHOUT_CONSORTIUM, Officer
 from tests.api.service import Service, copied, serving
+from tests.cli.test_cli import Shell
 
 EXACT: Final = ("policy:read", "policy:propose", "members:read")
 PEOPLE: Final = sorted({entry.id for entry in ROSTER.people} | {row.id for row in ROSTER.organisations})
@@ -45,7 +46,9 @@ def exact_counts(text: str) -> list[str]:
     return [count for count in told if int(count) % STEP]
 
 
-def test_no_door_tells_exact_counts_to_who_may_not_read_the_members(desk: Service) -> None:
+def test_no_door_tells_exact_counts_to_who_may_not_read_the_members(
+    desk: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     desk.decide(ALLOWED, desk.key())
     author = Officer(desk, "dora", "policy:read", "policy:propose", "decisions:read")
     other = Officer(desk, "egon", "policy:read", "policy:approve")
@@ -63,6 +66,13 @@ def test_no_door_tells_exact_counts_to_who_may_not_read_the_members(desk: Servic
     ]
     assert [door.status_code for door in doors] == [200] * len(doors)
     assert "allow to deny" in doors[0].text
+    monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", f"sqlite:///{tmp_path / 'service.db'}")
+    monkeypatch.setenv("COLUMNS", "1000")
+    shell = Shell(monkeypatch, capsys)
+    for command in (("show", exact.id), ("show", exact.id, "--json"), ("changes",), ("changes", "--json")):
+        told = shell("log", *command)
+        assert (told.code, exact_counts(told.out)) == (0, [])
+    assert "allow to deny" in shell("log", "show", exact.id, "--json").out
     assert [exact_counts(json.dumps(proposal)), *(exact_counts(door.text) for door in doors)] == [[]] * (len(doors) + 1)
     assert exact_counts("of 7 recorded decisions 1 allow to deny, 5 undetermined") == ["7", "1"]
 
