@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import LogEntry
+from policy_engine.domain.spelling import skeleton
 from policy_engine.ledger.checkpoint import Checkpoint, sign_checkpoint
 from policy_engine.ledger.merkle import leaf_hash
 from policy_engine.ledger.note import SigningKey
@@ -169,9 +170,24 @@ def test_a_pack_holds_the_exact_bytes_and_the_files_of_the_book_and_the_two_pers
     assert packed(sealed, before, after)[1].changes == 3
     code, said = verified(packed(sealed, before, after)[0], tmp_path)
     assert (code, "2 records and 3 changes" in said) == (0, True)
-    entries = {name: data.replace(b'"erin"', b'"dora"') for name, data in files.items() if name.startswith("changes/")}
-    with zipfile.ZipFile(io.BytesIO(pack)) as held, pytest.raises(ValueError, match="by another person"):
-        pack_verifier.check_books(held, list(files), entries)
+    for alike in ("dora", "Dora", "dora ", "d\N{CYRILLIC SMALL LETTER O}ra"):
+        entries = {
+            name: data.replace(b'"erin"', f'"{alike}"'.encode())
+            for name, data in files.items()
+            if name.startswith("changes/")
+        }
+        with zipfile.ZipFile(io.BytesIO(pack)) as held, pytest.raises(ValueError, match="by another person"):
+            pack_verifier.check_books(held, list(files), entries)
+
+
+@given(st.text())
+def test_the_verifier_of_a_pack_takes_persons_for_one_as_the_service_does(text: str) -> None:
+    assert pack_verifier.skeleton(text) == skeleton(text)
+
+
+def test_the_verifier_of_a_pack_knows_every_letter_that_the_service_takes_for_another() -> None:
+    letters = [chr(point) for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    assert [one for one in letters if pack_verifier.skeleton(one) != skeleton(one)] == []
 
 
 def test_the_same_decisions_under_the_same_checkpoint_are_the_same_bytes(sealed: Sealed) -> None:
