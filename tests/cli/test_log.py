@@ -38,6 +38,7 @@ from policy_engine.domain.roster import (
     MembershipStatus,
     RosterRows,
 )
+from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
@@ -668,3 +669,23 @@ def test_rows_of_members_stand_in_the_list_and_whole_beside_their_change(shell: 
     assert whole["count"] == len(whole["told"]) == listed["rows"]["count"]
     shown = shell("log", "show", "members-1").out
     assert all(row in shown for row in whole["told"])
+
+
+def test_an_export_keeps_two_employers_apart_whose_ids_have_blanks(shell: Shell, tmp_path: Path) -> None:
+    roster = tmp_path / "two-employers.yaml"
+    roster.write_text(
+        "organisations:\n"
+        '  - {id: "Nord Werke", incorporated: US, headquarters: US, sector: other, reseller: false}\n'
+        '  - {id: "Sued", incorporated: US, headquarters: US, sector: other, reseller: false}\n'
+        "people:\n"
+        "  - id: pp\n"
+        '    employments: [{organisation: "Nord Werke", kind: employee}, {organisation: "Sued", kind: contractor}]\n'
+        "    us_status: [{kind: citizen}]\n"
+        "    citizenships: [{country: US}]\n"
+        "    permanent_residencies: []\n"
+    )
+    assert shell("members", "import", "--offline", "--reason", "test", str(roster)).code == 0
+    asked = '{"subject": {"type": "person", "id": "pp"}, "model": "opus-4.6", "action": "infer"}'
+    assert shell("decide", "-", "--record", "--json", stdin=asked).code in (0, 3)
+    (row,) = csv.DictReader(io.StringIO(shell("log", "export", "--format", "csv").out, newline=""))
+    assert row["organisations"].split(BETWEEN) == ["Nord Werke", "Sued"]
