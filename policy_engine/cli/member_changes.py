@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable, Hashable, Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 import typer
@@ -13,6 +14,9 @@ from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, wh
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
 from policy_engine.cli.reviews import RowsRead, tell_rows
+
+One = TypeVar("One")
+Key = TypeVar("Key", bound=Hashable)
 
 TOLD = 20
 """So many who gain, and so many who lose, are told one by one; --json has more."""
@@ -154,10 +158,14 @@ def _tell(change: _Change) -> None:
         out.print(Text(change.stale, style="yellow"))
     if change.rows is not None and change.rows.rows:
         tell_rows("rows", change.rows)
+    shown = set() if change.rows is None else {one.text for one in change.rows.rows}
     for line in change.state_after:
-        out.print(Text(f"afterwards: {line}"))
-    for widening in change.widens:
-        out.print(Text(f"may widen, since {widening.why}: {widening.row}", style="yellow"))
+        # What is filed for the first time says itself what is so afterwards.
+        if line not in shown:
+            out.print(Text(f"afterwards: {line}"))
+    for why, rows in _by(change.widens, lambda one: one.why):
+        of = rows[0].row if len(rows) == 1 else f"{len(rows)} of the rows"
+        out.print(Text(f"may widen, since {why}: {of}", style="yellow"))
     if change.effects is not None:
         _tell_effects(change.effects)
     if change.status == "waits" and change.shown is not None:
@@ -169,16 +177,28 @@ def _tell(change: _Change) -> None:
 
 def _tell_effects(effects: _Effects) -> None:
     for word, count, ones in (("gains", effects.gains, effects.gained), ("loses", effects.losses, effects.lost)):
-        for one in ones[:TOLD]:
-            of = f" ({one.organisation})" if one.organisation is not None else ""
-            assumed = f"; assumed: {', '.join(one.assumed)}" if one.assumed else ""
-            out.print(Text(f"  {word}: {one.subject}{of} {one.model} from {when(one.since)}: {one.code}{assumed}"))
-        if count > TOLD:
-            out.print(Text(f"  {word}: and {count - TOLD} more"))
+        groups = _by(ones, lambda one: (one.subject, one.organisation, one.since, one.code, tuple(one.assumed)))
+        told = 0
+        for (subject, organisation, since, code, assumptions), alike in groups[:TOLD]:
+            of = f" ({organisation})" if organisation is not None else ""
+            assumed = f"; assumed: {', '.join(assumptions)}" if assumptions else ""
+            models = ", ".join(one.model for one in alike)
+            out.print(Text(f"  {word}: {subject}{of} {models} from {when(since)}: {code}{assumed}"))
+            told += len(alike)
+        if count > told:
+            out.print(Text(f"  {word}: and {count - told} more"))
     left = f"; {effects.left_out} more are touched and were not judged" if effects.left_out else ""
     out.print(
         Text(
-            f"{effects.gains} gain and {effects.losses} lose a model, of {effects.judged} who were judged{left}",
+            f"{effects.gains} allows gained and {effects.losses} lost, of {effects.judged} who were judged{left}",
             style="dim",
         )
     )
+
+
+def _by(ones: Sequence[One], of: Callable[[One], Key]) -> list[tuple[Key, list[One]]]:
+    """What is alike together, in the order in which it comes up first."""
+    groups: dict[Key, list[One]] = {}
+    for one in ones:
+        groups.setdefault(of(one), []).append(one)
+    return list(groups.items())

@@ -12,6 +12,7 @@ import typer
 from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service, waiting
+from policy_engine.cli.roster_files import sent_document, table_form
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.documents import plain, read_document
@@ -47,8 +48,15 @@ KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(help="A membership file, YAML or JSON.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A membership file (YAML, JSON), or a roster (XLSX, CSV).", exists=True, dir_okay=False),
+    ],
     *,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="Which column of a roster is which field; see docs/members.md.", exists=True, dir_okay=False),
+    ] = None,
     offline: Offline = False,
     reason: Why = None,
     dry_run: DryRun = False,
@@ -62,8 +70,10 @@ def import_file(
 
     Example: policy-engine members import roster.yaml --reason "contract of 12 November" --dry-run
     """
+    tables = table_form(file, mapping)
     if not offline:
-        _send({"document": _text(file), "source": str(file)}, reason=reason, dry_run=dry_run, as_json=as_json)
+        with sent_document(file, tables) as document:
+            _send({"document": document, "source": str(file)}, reason=reason, dry_run=dry_run, as_json=as_json)
         return
     why = _reason_offline(reason)
     settings, at = settings_with_database(), system_clock()
@@ -77,19 +87,13 @@ def import_file(
             actor=getpass.getuser(),
             reason=why,
             at=at,
+            tables=tables,
             dry_run=dry_run,
         )
         warnings = warn_of_tangles(members)
     for warning in warnings:
         err.print(warning, markup=False)
     _tell(change, as_json=as_json)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Misused(f"`{file}` is not UTF-8 at byte {error.start}: save it as UTF-8") from error
 
 
 def _reason_offline(reason: str | None) -> str:

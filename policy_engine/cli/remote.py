@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.cli.output import err
+from policy_engine.formats.faults import Fault
 
 ANSWER_SECONDS: Final = 60.0
 """How long the service may take to answer."""
@@ -36,7 +37,11 @@ class RemoteSettings(BaseSettings):
 
 
 class Refused(Exception):
-    """The service does not do it; the text is its problem."""
+    """The service does not do it; the text is its problem, and `faults` are those of a file that was sent."""
+
+    def __init__(self, text: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(text)
+        self.faults = faults
 
 
 class Misused(Exception):
@@ -172,7 +177,12 @@ def _raise(answer: Answer) -> None:
         raise ServiceUnavailable(text)
     if problem.type.endswith("/malformed"):
         raise Misused(text)
-    raise Refused(text)
+    faults = tuple(
+        Fault(source=one.file, line=one.line, column=one.column, message=one.message, remedy=one.remedy)
+        for one in problem.errors
+        if one.file
+    )
+    raise Refused(text, faults)
 
 
 def _line(fault: _Fault) -> str:

@@ -127,7 +127,7 @@ def read_member_tables(
     *,
     tables: TableForm,
     names: BookNames | None = None,
-) -> TabledRows:
+) -> RosterRows:
     """As `read_members`, from an XLSX workbook or a CSV file whose rows are of one section (see `roster_tables.py`).
 
     Raises `FaultsError` with every fault of file and mapping, each at its cell.
@@ -141,15 +141,7 @@ def read_member_tables(
     faults.extend(fault for fault in said if fault.place not in told)
     if faults:
         raise FaultsError(faults)
-    return TabledRows(rows=rows, unread=reading.unread)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TabledRows:
-    """The rows of a table, and the headers of its columns that were not read, by sheet."""
-
-    rows: RosterRows
-    unread: tuple[tuple[str | None, tuple[str, ...]], ...]
+    return rows
 
 
 def members_of(node: Node, source: str, faults: list[Fault], existing: RosterRows = NO_ROWS) -> RosterRows:

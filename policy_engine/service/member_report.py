@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -43,7 +44,8 @@ def _told(kind: RowKind, name: tuple[str, ...], rows: Sequence[Any], roster: Ros
         return [f"{kind.word} {' '.join(name)}: not on file"]
     if kind.word == "membership":
         return [f"{membership_told(rows)}; {_reached(name[0], roster)}"]
-    return [row_text(row) for row in rows]
+    # When a row was recorded is no part of the state; one that is only looked at is recorded never.
+    return [row_text(replace(row, recorded_at=None)) for row in rows]
 
 
 def membership_told(rows: Sequence[Membership]) -> str:

@@ -12,8 +12,9 @@ from policy_engine.domain.ports import Members, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
 from policy_engine.domain.tangles import largest_tangles
 from policy_engine.formats.book_names import BookNames
-from policy_engine.formats.membership_file import read_members, write_members
+from policy_engine.formats.membership_file import read_member_tables, read_members, write_members
 from policy_engine.formats.membership_writer import in_the_end
+from policy_engine.formats.roster_tables import TableForm
 from policy_engine.service.member_edits import Edit, rows_of_edit
 from policy_engine.service.member_report import state_after
 
@@ -45,16 +46,21 @@ def import_members(
     actor: str,
     reason: str,
     at: datetime,
+    tables: TableForm | None = None,
     dry_run: bool = False,
 ) -> Change:
     """Read a membership file and record what is new in it, all or nothing; or say what that would do.
 
-    A row that names what is not among the `names` of the book would be taken and not read, and is a fault.
+    With `tables` the file is a workbook or a CSV file of that form. A row that names what is not among the `names` of
+    the book would be taken and not read, and is a fault.
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
     """
     snapshot = members.snapshot()
-    rows = read_members(data, source, existing=snapshot.rows, names=names)
+    if tables is None:
+        rows = read_members(data, source, existing=snapshot.rows, names=names)
+    else:
+        rows = read_member_tables(data, source, existing=snapshot.rows, tables=tables, names=names)
     return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
 
 
