@@ -43,6 +43,8 @@ def june(folder: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(_before(data) if name.startswith("rules/") else data)
     (folder / "rules" / "us-order.csv").unlink()
+    with (folder / "settings.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("without: [us-order]\n")
     (folder / "cases").mkdir()
     (folder / "cases" / "june.yaml").write_text(CASES.replace("&members", ""), encoding="utf-8")
     return folder
