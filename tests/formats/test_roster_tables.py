@@ -157,7 +157,7 @@ def test_a_fraction_that_the_mapping_names_is_meant_however_small_it_is() -> Non
 tables: [{sheet: S, rows: ownership, columns: {owner: Owner, owned: Owned, percent: {column: Share, fraction: true}}}]
 """
 
-    read_rows = read(workbook(S=rows), mapping).rows.stakes
+    read_rows = read(workbook(S=rows), mapping).stakes
     assert [stake.percent for stake in read_rows] == [Decimal("0.4"), Decimal("0.6")]
 
 

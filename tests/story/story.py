@@ -52,7 +52,9 @@ START: Final = parse_instant("2026-06-01T09:00:00Z")
 _STORY: Final = re.compile(r"<!-- story: (.*) -->")
 _SECONDS: Final = re.compile(r"\d+(\.\d+)? (ms|s|seconds)\b")
 _WIDTH: Final = 110
-_IDS: Final = re.compile(r"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{24}\b|(?<=--shown )sha256:[0-9a-f]{64}\b")
+_IDS: Final = re.compile(
+    r"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{24}\b|(?<=--shown )sha256:[0-9a-f]{64}\b|(?<=rows )sha256:[0-9a-f]{64}\b"
+)
 
 
 @dataclass(kw_only=True)
@@ -70,7 +72,9 @@ class World:
         """The text with ids such as `PROP-1`, counted as they come up."""
 
         def named(found: re.Match[str]) -> str:
-            kind = "SHOWN" if found[0].startswith("sha256:") else found[0].partition("-")[0]
+            kind = found[0].partition("-")[0]
+            if found[0].startswith("sha256:"):
+                kind = "ROWS" if text[: found.start()].endswith("rows ") else "SHOWN"
             count = sum(1 for name in self.names.values() if name.startswith(f"{kind}-"))
             return self.names.setdefault(found[0], f"{kind}-{count + 1}")
 
