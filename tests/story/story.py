@@ -52,8 +52,9 @@ START: Final = parse_instant("2026-06-01T09:00:00Z")
 _STORY: Final = re.compile(r"<!-- story: (.*) -->")
 _SECONDS: Final = re.compile(r"\d+(\.\d+)? (ms|s|seconds)\b")
 _WIDTH: Final = 110
+_DIGEST: Final = r"sha256:[0-9a-f]{64}\b"
 _IDS: Final = re.compile(
-    r"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{24}\b|(?<=--shown )sha256:[0-9a-f]{64}\b|(?<=rows )sha256:[0-9a-f]{64}\b"
+    rf"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{{24}}\b|(?<=--shown ){_DIGEST}|(?<=rows ){_DIGEST}"
 )
 
 

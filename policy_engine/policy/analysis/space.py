@@ -244,6 +244,8 @@ class Domain:
         self._instants: Final = tuple(instants)
         self.names: Final = vocabularies(books)
         self._signatures: dict[tuple[str, str], tuple[bool, ...]] = {}
+        self._countries_read: dict[str, list[tuple[str, ...]]] = {}
+        self._solved: dict[tuple[object, ...], dict[str, str] | None] = {}
         self._chains_named: Final[dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
         self._ordinary: Final[dict[tuple[str | None, ...], dict[str, str]]] = {}
         self.classes: Final = self._fold(self.names.tokens)
@@ -267,17 +269,33 @@ class Domain:
         found = self._signatures.get(key)
         if found is None:
             answers = []
-            for book in self.books:
+            for (book, at), reads in zip(product(self.books, self._instants), self._reads(country), strict=True):
                 places = book.tables.places
-                laws = sorted({rule.law for rule in places.treat_as})
-                for at in self._instants:
-                    for read in (country, *(places.read_as(country, law, at) for law in laws)):
-                        if ":" in token:
-                            inside = token in places.groups and places.in_group(read, token, at).inside
-                        else:
-                            inside = read == token
-                        answers.append(inside)
+                # Most laws read a country as itself, and what is asked of each reading is asked once.
+                inside = {
+                    read: (token in places.groups and places.in_group(read, token, at).inside)
+                    if ":" in token
+                    else read == token
+                    for read in dict.fromkeys(reads)
+                }
+                answers += [inside[read] for read in reads]
             found = self._signatures[key] = tuple(answers)
+        return found
+
+    def _reads(self, country: str) -> list[tuple[str, ...]]:
+        """In each book and at each instant, the country as itself and as each law reads it."""
+        found = self._countries_read.get(country)
+        if found is None:
+            found = self._countries_read[country] = [
+                (
+                    country,
+                    *(
+                        book.tables.places.read_as(country, law, at)
+                        for law in sorted({rule.law for rule in book.tables.places.treat_as})
+                    ),
+                )
+                for book, at in product(self.books, self._instants)
+            ]
         return found
 
     def _fold(self, tokens: frozenset[str]) -> tuple[CountryClass, ...]:
@@ -355,9 +373,24 @@ class Domain:
             chains = self._chains_named[named] = [one for one in self._chains if not choices.keys().isdisjoint(one)]
         for requester in choices.get(REQUESTER) or self.axes[self.order[REQUESTER]].values:
             chosen = {REQUESTER: requester}
-            if all(self._choose(chain, choices, chosen) for chain in chains):
+            for chain in chains:
+                solved = self._solve(chain, choices, requester)
+                if solved is None:
+                    break
+                chosen |= solved
+            else:
                 return self._rounded_off(chosen)
         return None
+
+    def _solve(
+        self, chain: tuple[str, ...], choices: Mapping[str, Sequence[str]], requester: str
+    ) -> dict[str, str] | None:
+        """The first possible values of a chain, which no other chain has a say in; remembered by what may be chosen."""
+        key = (chain, requester, *(tuple(choices[name]) if name in choices else None for name in chain))
+        if key not in self._solved:
+            chosen = {REQUESTER: requester}
+            self._solved[key] = chosen if self._choose(chain, choices, chosen) else None
+        return self._solved[key]
 
     @cached_property
     def _chains(self) -> tuple[tuple[str, ...], ...]:
