@@ -20,10 +20,10 @@ from policy_engine.formats.request_document import request_of
 from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
-from tests.conftest import POLICIES
+from tests.conftest import POLICIES, ROOT
 
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
-SHARED: Final = Path("/work/shared/inputs")
+SHARED: Final = ROOT.parent / "shared" / "inputs"
 GIVEN: Final = [SHARED / f"{name}.json" for name in TANGLES if (SHARED / f"{name}.json").exists()]
 
 

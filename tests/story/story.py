@@ -43,8 +43,10 @@ from policy_engine.cli.main import main
 from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant
 from policy_engine.policy.names import names_read
+from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.keyring import ROLES
-from policy_engine.wiring import Parts, Settings, book_in_force, build
+from policy_engine.wiring import Parts, Settings, build
+from tests.conftest import POLICIES
 
 START: Final = parse_instant("2026-06-01T09:00:00Z")
 """When the book of June was founded and the roster put on file."""
@@ -164,7 +166,8 @@ def world(migrated: Path, folder: Path, book: Path, roster: Path, start: datetim
         parts.members,
         roster.read_bytes(),
         roster.name,
-        names=names_read(book_in_force(settings, start)),
+        # The roster names papers under an order that a book of before does not have yet.
+        names=names_read(read_book(read_folder(POLICIES))),
         actor="desk",
         reason="roster",
         at=tick(),
