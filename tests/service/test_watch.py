@@ -90,7 +90,9 @@ def watched(migrated: Path, tmp_path: Path) -> Iterator[Watched]:
     parts.close()
 
 
-CHANGED = {**SMALL, "settings.yaml": b"max_age_seconds: {classified: 4, other: 20}\nenforcement: {}\n"}
+WITHOUT = next(line for line in SMALL["settings.yaml"].splitlines(keepends=True) if line.startswith(b"without:"))
+"""The regimes that the small book has no file of on purpose."""
+CHANGED = {**SMALL, "settings.yaml": b"max_age_seconds: {classified: 4, other: 20}\nenforcement: {}\n" + WITHOUT}
 
 
 def test_a_book_that_is_saved_and_good_is_in_force_and_archived(watched: Watched) -> None:
@@ -109,7 +111,7 @@ def test_a_folder_that_reads_differently_at_every_look_is_being_written_and_not_
     before = watched.in_force
     for seconds in range(5, 25):
         text = f"max_age_seconds: {{classified: 4, other: {seconds}}}\nenforcement: {{}}\n"
-        watched.fill({**SMALL, "settings.yaml": text.encode()})
+        watched.fill({**SMALL, "settings.yaml": text.encode() + WITHOUT})
         watched.look(1)
     assert watched.in_force == before
     watched.look(1)
