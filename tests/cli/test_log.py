@@ -435,6 +435,8 @@ def _filled(kind: type[Any]) -> dict[str, Any]:
         "reports": [],
         "rights": ["decide"],
         "assertable": [],
+        "edits": False,
+        "feed": [],
     }
     told = {}
     for one in fields(kind):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policy_engine.formats.membership_file import NO_ROWS, read_members
 from tests.cli.test_cli import Shell, shell  # noqa: F401  fixtures
 from tests.cli.test_desk import Desk, desk  # noqa: F401
 
@@ -52,8 +51,7 @@ def test_a_roster_is_imported_past_the_service_for_set_up(shell: Shell, tmp_path
     told = shell("members", "import", roster(tmp_path, data, "organisations.csv"), "--offline", "--reason", "set-up")
 
     assert told.code == 0, told.err
-    shown = shell("members", "show", "new-co").out
-    assert read_members(shown.encode(), "shown", NO_ROWS).organisations[0].headquarters == "DE"
+    assert "headquarters: DE" in shell("members", "show", "new-co").out
 
 
 def test_a_mapping_beside_a_membership_file_is_refused(shell: Shell, tmp_path: Path) -> None:  # noqa: F811
