@@ -462,17 +462,16 @@ def test_a_draw_of_a_process_whose_clock_runs_ahead_counts_at_once(store: Store,
     assert said(log.append(record("02", epoch=2, at=AT, draws=(("D-1", "bob"),)))) == [Outcome.STALE]
 
 
-def test_the_cap_is_that_of_the_row_in_force_that_was_recorded_last(log: DecisionLog, store: Store) -> None:
+def test_of_rows_in_force_the_lowest_cap_counts_whichever_was_recorded_last(log: DecisionLog, store: Store) -> None:
     members = seats(store, 1)
     members.record(capped(3), actor="officer", reason="two more", at=AT + HOUR)
-    assert said(log.append(record("01", epoch=2, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [Outcome.COMMITTED]
+    both = record("01", epoch=2, draws=(("D-1", "alice"), ("D-1", "bob")))
+    assert said(log.append(both)) == [Outcome.STALE]
+    assert said(log.append(record("02", epoch=2, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
 
-    (three,) = capped(3).authorisations
-    ended = replace(three, valid=replace(three.valid, end=AT))
-    members.record(RosterRows(authorisations=(ended,)), actor="officer", reason="ended", at=AT + HOUR * 2)
-
-    # What is left in force is the older row with its one place.
-    assert said(log.append(record("02", epoch=4, draws=(("D-1", "carol"),)))) == [Outcome.STALE]
+    # A place taken has moved the epoch, under which only the cap stands in the way of another.
+    assert said(log.append(record("03", epoch=3, draws=(("D-1", "bob"),)))) == [Outcome.STALE]
+    assert said(log.append(record("04", epoch=3))) == [Outcome.COMMITTED]
 
 
 def test_of_rows_recorded_at_once_the_lowest_cap_counts(log: DecisionLog, store: Store) -> None:
