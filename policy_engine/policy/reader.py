@@ -166,6 +166,12 @@ def gather(folder: Path, faults: list[Fault]) -> dict[str, bytes]:
     return files
 
 
+def _for_people(name: str, *, is_file: bool) -> bool:
+    """Whether a text for people, or something hidden, is meant, which may stand everywhere and is not read."""
+    last = name.rpartition("/")[2]
+    return last.startswith(".") or (is_file and last.lower().endswith(".md"))
+
+
 def refuse_strays(folder: Path, faults: list[Fault], read: Callable[[str], bool], remedy: Callable[[str], str]) -> None:
     """A fault for everything in a folder that `read` does not say is read, by its name, with the remedy for the name.
 
@@ -173,7 +179,7 @@ def refuse_strays(folder: Path, faults: list[Fault], read: Callable[[str], bool]
     """
     for path in sorted(folder.iterdir()):
         name = path.name
-        if name.startswith(".") or (name.lower().endswith(".md") and path.is_file()) or read(name):
+        if _for_people(name, is_file=path.is_file()) or read(name):
             continue
         what = "folder" if path.is_dir() else "file"
         message = f"nothing reads the {what} {quoted(name)}"
@@ -302,7 +308,7 @@ def _sorted_out(files: Mapping[str, bytes], faults: list[Fault]) -> dict[str, by
         stem = name.removeprefix(FOLDER).removesuffix(SUFFIX)
         if name == f"{FOLDER}{stem}{SUFFIX}" and "/" not in stem:
             rule_files[name] = data
-        elif name not in (*SINGLE_FILES, CHANGELOG):
+        elif name not in (*SINGLE_FILES, CHANGELOG) and not _for_people(name, is_file=True):
             message = f"{quoted(name)} is no file of a rule book"
             remedy = one_of(name, (*SINGLE_FILES, CHANGELOG, f"{FOLDER}<regime>{SUFFIX}"))
             Findings(source=name, faults=faults).add(1, 1, message, remedy)
