@@ -6,10 +6,7 @@ Everything that reads the environment, the clock or randomness is here or in a d
 from __future__ import annotations
 
 import hmac
-import json
-import logging
 import secrets
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,14 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
-from traceback import extract_tb
-from types import TracebackType
 from typing import Final
 
 import structlog
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from policy_engine.application_log import configure_logging
 from policy_engine.companion import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
@@ -180,53 +176,6 @@ class Parts:
     inspector: Inspector
     pools: Pools
     close: Callable[[], None]
-
-
-def configure_logging(level: str) -> None:
-    """Structured lines on standard error. What is logged is chosen at each place and never holds facts of a person."""
-    numbers = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(numbers[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Unspeaking())
-    root = logging.getLogger()
-    root.setLevel(logging.WARNING)
-    for earlier in [one for one in root.handlers if isinstance(one.formatter, _Unspeaking)]:
-        root.removeHandler(earlier)
-    root.addHandler(handler)
-    threading.excepthook = _report_end_of_thread
-
-
-class _Unspeaking(logging.Formatter):
-    """What libraries log: of an exception its class and where it arose, since its text may carry facts of a person, and
-    of their own words only the server's."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {"level": record.levelname.lower(), "logger": record.name}
-        if record.name.startswith("uvicorn"):
-            line["event"] = record.getMessage().strip()
-        if record.exc_info:
-            line |= _fault(record.exc_info[0], record.exc_info[2])
-        return json.dumps(line)
-
-
-def _fault(kind: type[BaseException] | None, traceback: TracebackType | None) -> dict[str, object]:
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(traceback)]
-    return {"fault": None if kind is None else kind.__name__, "at": frames}
-
-
-def _report_end_of_thread(ended: threading.ExceptHookArgs) -> None:
-    logger = structlog.get_logger("policy_engine")
-    name = None if ended.thread is None else ended.thread.name
-    logger.error("a thread has ended", thread=name, **_fault(ended.exc_type, ended.exc_traceback))
 
 
 def build(

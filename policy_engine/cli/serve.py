@@ -12,12 +12,13 @@ from typing import Annotated, Final
 import typer
 import uvicorn
 
+from policy_engine.application_log import configure_logging
 from policy_engine.cli.demonstration import set_up, tell
 from policy_engine.cli.output import Exit, err
 from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.http.connections import Limits, guarded
-from policy_engine.wiring import Settings, configure_logging
+from policy_engine.wiring import Settings
 
 _SETTINGS = "\n\n".join(
     f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"
@@ -103,7 +104,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            err.print(f"\nserving on {self._base}; stop with Ctrl-C", markup=False)
+            # Whether or not anybody can be told.
+            with suppress(OSError):
+                err.print(f"\nserving on {self._base}; stop with Ctrl-C", markup=False)
 
 
 def _listening(host: str, port: int) -> socket.socket:
