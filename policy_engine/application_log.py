@@ -13,7 +13,7 @@ import sys
 import threading
 from traceback import extract_tb
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO, cast
 
 import structlog
 
@@ -38,7 +38,7 @@ class _StandardError(io.TextIOBase):
         return len(text)
 
 
-_STANDARD_ERROR: Final = _StandardError()
+_STANDARD_ERROR: Final = cast(TextIO, _StandardError())
 
 
 def configure_logging(level: str) -> None:

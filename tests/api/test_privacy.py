@@ -126,7 +126,7 @@ def _ask_everything(server: Server) -> set[int]:
 
     def ask(method: str, path: str, document: object = None) -> bytes:
         body = None if document is None else json.dumps(document).encode()
-        status, _, answer = server.request(method, path, body)
+        status, _, answer = server.request(method, path, body, seconds=60)
         statuses.add(status)
         return answer
 
