@@ -248,7 +248,13 @@ def build(
     publisher = Publisher(desk=desk, library=library, assess=assessed)
     watcher = watching = None
     if settings.watch:
-        watcher = Watcher(read=lambda: desk_folder(settings.policies), desk=desk, library=library, report=_report_alarm)
+        watcher = Watcher(
+            read=lambda: desk_folder(settings.policies),
+            desk=desk,
+            library=library,
+            report=_report_alarm,
+            report_lost=_report_lost_examples,
+        )
         watching = Repeating("policy-watch", watcher.look, WATCH_SECONDS)
 
     pools = Pools()
@@ -329,6 +335,12 @@ def _report_alarm(alarm: Alarm | None) -> None:
         logger.warning("the watched folder is in force")
     else:
         logger.error("the watched folder is refused", alarm=alarm.text)
+
+
+def _report_lost_examples(said: str) -> None:
+    structlog.get_logger("policy_engine.watch").warning(
+        "the watched folder is in force with fewer or other worked examples", examples=said
+    )
 
 
 def _kept(

@@ -128,7 +128,10 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
     async def approve(request: Request, key: Key) -> Response:
         body = documents.read(await read_body(request, DESK_LIMIT), documents.ApprovalBody)
         note = documents.text_of("note", body.note)
-        approved = await pools.desk.run(publisher.approve, _actor(key), request.path_params["proposal"], note=note)
+        cases = None if body.cases is None else documents.text_of("cases", body.cases)
+        approved = await pools.desk.run(
+            publisher.approve, _actor(key), request.path_params["proposal"], note=note, cases=cases
+        )
         return json_response(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
 
     return [

@@ -47,9 +47,11 @@ class ProposalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
 
 class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """An approval may say something."""
+    """An approval may say something; `cases` is the digest of the report about the worked examples, where some go or
+    change."""
 
     note: str | None = None
+    cases: str | None = None
 
 
 class FreezeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -316,6 +318,7 @@ def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> dict[
         "approved_by": _actor(proposal.approver),
         "approved_at": _instant(proposal.approved_at),
         "in_force": _instant(proposal.in_force),
+        "cases": proposal.cases,
         "withdrawn_by": proposal.withdrawn_by,
         "reports": [
             {"name": report.name, "summary": summary_shown(report, names=names), "digest": report.digest}

@@ -26,6 +26,7 @@ from policy_engine.policy.library import BookLost
 from policy_engine.service.decide import NotFresh, RequestIdConflict
 from policy_engine.service.desk_faults import (
     AssessmentEnded,
+    CasesNotAcknowledged,
     DeskConflict,
     KeyNotInForce,
     NotAccepted,
@@ -95,6 +96,11 @@ _TABLE: Final[dict[type[Exception], _Problem]] = {
     ),
     NothingThere: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
     DeskConflict: _Problem(status=HTTPStatus.CONFLICT, name="conflict", title="This does not fit what stands"),
+    CasesNotAcknowledged: _Problem(
+        status=HTTPStatus.CONFLICT,
+        name="cases-not-acknowledged",
+        title="The book drops or changes worked examples, and nobody has acknowledged it",
+    ),
     NotAccepted: _Problem(status=HTTPStatus.BAD_REQUEST, name="not-accepted", title="This is not accepted"),
     BookNotAccepted: _Problem(
         status=HTTPStatus.BAD_REQUEST, name="book-not-accepted", title="The book is not accepted"
@@ -166,6 +172,7 @@ _SAYS_MORE: Final = (
     SecondPersonNeeded,
     NothingThere,
     DeskConflict,
+    CasesNotAcknowledged,
     NotAccepted,
     BookNotAccepted,
     BookLost,
@@ -212,6 +219,8 @@ def error_response(error: Exception) -> Response:
             "retired_at": format_instant(retired.at),
             "retirement": retired.change,
         }
+    elif isinstance(error, CasesNotAcknowledged):
+        more |= {"cases": error.report, "removed": error.removed, "changed": error.changed}
     elif isinstance(error, NotAccepted | BookNotAccepted):
         more["errors"] = [
             {

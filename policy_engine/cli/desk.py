@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +13,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from policy_engine.cli.output import JsonFlag, out, print_json
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.remote import (
+    ASSESSMENT_SECONDS,
+    Answer,
+    LostExamples,
+    Misused,
+    Refused,
+    open_service,
+    waiting,
+)
 from policy_engine.formats.archive import encode_archive
 from policy_engine.wiring import desk_folder
 
@@ -64,6 +74,7 @@ class _Proposal(msgspec.Struct):
     withdraws: list[str]
     withdrawn_by: str | None
     reports: list[_Report]
+    cases: str | None = None
 
 
 class FreezeRead(msgspec.Struct):
@@ -169,16 +180,39 @@ def approve(
     proposal: Annotated[str, typer.Argument(help="The id of the proposal.")],
     *,
     note: Annotated[str, typer.Option(help="What to say about it, for the record.")] = "",
+    cases: Annotated[
+        str | None,
+        typer.Option(help="The digest of the report `cases`, where the book drops or changes worked examples."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Approve another person's proposal: its book is in force from its instant on, or at once.
 
+    Where it drops or changes worked examples these are named, and asked for on a terminal; elsewhere --cases says that
+    they were looked at.
+
     Example: policy-engine policy approve PROP-01K9... --note "read with counsel"
     """
-    with waiting("the service reads the book"):
-        answer = open_service().post(
-            "policy", "proposals", proposal, "approve", body={"note": note}, seconds=ASSESSMENT_SECONDS
-        )
+    service = open_service()
+
+    def approved(acknowledged: str | None) -> Answer:
+        body = {"note": note, "cases": acknowledged}
+        with waiting("the service reads the book"):
+            return service.post("policy", "proposals", proposal, "approve", body=body, seconds=ASSESSMENT_SECONDS)
+
+    try:
+        answer = approved(cases)
+    except Refused as refused:
+        lost = refused.lost
+        if lost is None or cases is not None:
+            raise
+        _tell_lost(lost)
+        if not (sys.stdin.isatty() and err.is_terminal):
+            command = f"policy-engine policy approve {proposal} --cases {lost.digest}"
+            noted = f" --note {shlex.quote(note)}" if note else ""
+            raise Refused(f"nothing was approved; when that is meant: {command}{noted}") from refused
+        typer.confirm(f"approve {proposal} without what these held?", abort=True, err=True)
+        answer = approved(lost.digest)
     if as_json:
         print_json(answer.plain())
     else:
@@ -263,8 +297,20 @@ def _tell_proposal(proposal: _Proposal) -> None:
         lines.append(("withdraws", ", ".join(proposal.withdraws)))
     if proposal.withdrawn_by is not None:
         lines.append(("withdrawn", f"by {proposal.withdrawn_by}"))
+    if proposal.cases is not None:
+        lines.append(("acknowledged", f"what becomes of the worked examples, {proposal.cases}"))
     lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
     tell_lines(lines)
+
+
+def _tell_lost(lost: LostExamples) -> None:
+    """Every example by name: on the error output, so that `--json` stays a document or nothing."""
+    err.print("worked examples that the book drops or changes no longer hold what they held", style="bold yellow")
+    for word, names in (("removed", lost.removed), ("changed", lost.changed)):
+        if names:
+            err.print(f"{len(names):,} {word}: {', '.join(names)}", markup=False, highlight=False)
+    if not lost.removed and not lost.changed:
+        err.print("those of the book before cannot be read any more, so that none could be compared", markup=False)
 
 
 def _tell_files(book: _Files) -> None:

@@ -263,6 +263,8 @@ def _told_of(change: Change) -> tuple[str, str]:
 
 def _approved(event: BookApproved) -> tuple[str, str]:
     since = f"in force from {_second(event.in_force)}"
+    if event.cases is not None:
+        since += ", with what becomes of the worked examples acknowledged"
     return event.proposal, f"{since}: {event.note}" if event.note else since
 
 
@@ -273,7 +275,10 @@ _ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
     ReviewReleaseAsked: lambda event: (f"{event.case} {event.key.subject}", event.rationale),
     ReviewClosed: lambda event: (f"{event.case} {event.key.subject}", f"{event.outcome}: {event.rationale}"),
     BookFounded: lambda event: (event.fingerprint, ""),
-    BookWatched: lambda event: (event.fingerprint, ""),
+    BookWatched: lambda event: (
+        event.fingerprint,
+        "" if event.cases is None else "worked examples went or changed, and nobody was asked",
+    ),
     BookProposed: lambda event: (
         event.proposal,
         f"back to an earlier book: {event.note}" if event.rollback else event.note,

@@ -36,12 +36,23 @@ class RemoteSettings(BaseSettings):
     key: SecretStr = Field(SecretStr(""), description="the key that is bound to the person who runs the command")
 
 
-class Refused(Exception):
-    """The service does not do it; the text is its problem, and `faults` are those of a file that was sent."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostExamples:
+    """Worked examples that a book drops or changes, and the digest of the report by which that is acknowledged."""
 
-    def __init__(self, text: str, faults: tuple[Fault, ...] = ()) -> None:
+    digest: str
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+class Refused(Exception):
+    """The service does not do it; the text is its problem, `faults` are those of a file that was sent, and `lost` is
+    what an approval has to acknowledge first."""
+
+    def __init__(self, text: str, faults: tuple[Fault, ...] = (), lost: LostExamples | None = None) -> None:
         super().__init__(text)
         self.faults = faults
+        self.lost = lost
 
 
 class Misused(Exception):
@@ -68,6 +79,9 @@ class _Problem(msgspec.Struct):
     type: str = ""
     detail: str = ""
     errors: list[_Fault] = []
+    cases: str | None = None
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +196,10 @@ def _raise(answer: Answer) -> None:
         for one in problem.errors
         if one.file
     )
-    raise Refused(text, faults)
+    lost = None
+    if problem.cases is not None:
+        lost = LostExamples(digest=problem.cases, removed=problem.removed, changed=problem.changed)
+    raise Refused(text, faults, lost)
 
 
 def _line(fault: _Fault) -> str:

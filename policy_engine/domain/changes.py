@@ -43,10 +43,14 @@ class BookFounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookWatched:
-    """A book that `serve --watch` took from its folder, in force from the event's instant on."""
+    """A book that `serve --watch` took from its folder, in force from the event's instant on.
+
+    `cases` is the digest of the report about its worked examples where some went or changed, which nobody acknowledged.
+    """
 
     fingerprint: str
     archive: str
+    cases: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,10 @@ class BookProposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookApproved:
-    """Another person's approval: the book is in force from the instant on."""
+    """Another person's approval: the book is in force from the instant on.
+
+    `cases` is the digest of the report about worked examples that went or changed, which the person acknowledged.
+    """
 
     proposal: str
     fingerprint: str
@@ -75,6 +82,7 @@ class BookApproved:
     in_force: datetime
     note: str
     withdraws: tuple[str, ...]
+    cases: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,10 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A proposal with its author and, once approved, its approver and the instant from which it is in force."""
+    """A proposal with its author and, once approved, its approver and the instant from which it is in force.
+
+    `cases` is the digest of the report about its worked examples, where the approver acknowledged it.
+    """
 
     content: BookProposed
     author: Actor
@@ -56,6 +59,7 @@ class Proposal:
     approver: Actor | None = None
     approved_at: datetime | None = None
     in_force: datetime | None = None
+    cases: str | None = None
     withdrawn_by: str | None = None
 
     @property
@@ -304,7 +308,11 @@ def _change_members(
 
 def _approve(change: Change, event: BookApproved, proposals: dict[str, Proposal]) -> None:
     proposals[event.proposal] = replace(
-        proposals[event.proposal], approver=change.actor, approved_at=change.at, in_force=event.in_force
+        proposals[event.proposal],
+        approver=change.actor,
+        approved_at=change.at,
+        in_force=event.in_force,
+        cases=event.cases,
     )
     for name in event.withdraws:
         proposals[name] = replace(proposals[name], withdrawn_by=event.proposal)

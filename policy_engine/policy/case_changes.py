@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from policy_engine.formats.documents import plain
-from policy_engine.policy.cases import Case
+from policy_engine.policy.cases import Case, CaseResult
+
+CASES_REPORT: Final = "cases"
+"""The name of the report about worked examples that is kept with a proposal."""
 
 _NAMED: Final = 5
+_encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +27,61 @@ class CaseChanges:
     added: tuple[str, ...]
 
     @property
+    def lost(self) -> bool:
+        """Whether an example no longer holds what it held."""
+        return bool(self.removed or self.changed)
+
+    @property
     def text(self) -> str:
         """The changes in a phrase that names the first few of each."""
-        told = (("removed", self.removed), ("changed", self.changed), ("added", self.added))
-        phrases = [f"{len(ids):,} {what} ({_first(ids)})" for what, ids in told if ids]
-        return ", ".join(phrases) or "none removed, changed or added"
+        phrases = _phrases(("removed", self.removed), ("changed", self.changed), ("added", self.added))
+        return phrases or "none removed, changed or added"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FateOfCases:
+    """What a kept report says of the examples that went or changed, and whether it could compare at all."""
+
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    compared: bool = True
+
+    @property
+    def lost(self) -> bool:
+        """Whether an example may no longer hold what it held."""
+        return bool(self.removed or self.changed) or not self.compared
+
+    @property
+    def text(self) -> str:
+        """In a clause."""
+        if not self.compared:
+            return "the worked examples could not be compared with those of the book before"
+        told = _phrases(("removed", self.removed), ("changed", self.changed))
+        return f"worked examples no longer hold what they held: {told}" if told else "every worked example stays"
+
+
+class _Kept(msgspec.Struct):
+    removed: tuple[str, ...] | None = None
+    changed: tuple[str, ...] | None = None
+
+
+def cases_report(results: Sequence[CaseResult], changes: CaseChanges | None) -> bytes:
+    """The report about examples that all hold, as it is kept; without `changes` they were compared with none."""
+    content: dict[str, object] = {"held": [result.case.id for result in results], "failed": []}
+    if changes is not None:
+        content |= {"removed": changes.removed, "changed": changes.changed, "added": changes.added}
+    return _encoder.encode(content)
+
+
+def fate_of_cases(report: bytes, *, follows: bool) -> FateOfCases:
+    """What a kept report says; `follows` says whether the book follows another, so that there was what to compare.
+
+    A report that does not tell, since the examples of before could not be read, is no report that all is well.
+    """
+    kept = msgspec.json.decode(report, type=_Kept)
+    if kept.removed is None or kept.changed is None:
+        return FateOfCases(compared=not follows)
+    return FateOfCases(removed=kept.removed, changed=kept.changed)
 
 
 def case_changes(before: Iterable[Case], after: Iterable[Case]) -> CaseChanges:
@@ -42,6 +98,10 @@ def case_changes(before: Iterable[Case], after: Iterable[Case]) -> CaseChanges:
 def _content(case: Case) -> object:
     catalogue = None if case.catalogue is None else plain(case.catalogue)
     return replace(case, source="", line=0, catalogue=None), catalogue
+
+
+def _phrases(*told: tuple[str, tuple[str, ...]]) -> str:
+    return ", ".join(f"{len(ids):,} {what} ({_first(ids)})" for what, ids in told if ids)
 
 
 def _first(ids: tuple[str, ...]) -> str:

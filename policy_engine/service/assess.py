@@ -19,7 +19,7 @@ from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.analysis.report import diff_report
-from policy_engine.policy.case_changes import CaseChanges, case_changes
+from policy_engine.policy.case_changes import CASES_REPORT, CaseChanges, case_changes, cases_report
 from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_names
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
@@ -134,13 +134,11 @@ def changes_of_cases(before: Mapping[str, bytes], results: Iterable[CaseResult])
 
 
 def _cases(results: tuple[CaseResult, ...], changes: CaseChanges | None) -> ReportContent:
-    content: dict[str, object] = {"held": [result.case.id for result in results], "failed": []}
-    told = "there are none that they could be compared with"
-    if changes is not None:
-        content |= {"removed": changes.removed, "changed": changes.changed, "added": changes.added}
-        told = changes.text
+    told = "there are none that they could be compared with" if changes is None else changes.text
     return ReportContent(
-        name="cases", content=_encoder.encode(content), summary=f"{len(results)} worked examples, all hold; {told}"
+        name=CASES_REPORT,
+        content=cases_report(results, changes),
+        summary=f"{len(results)} worked examples, all hold; {told}",
     )
 
 

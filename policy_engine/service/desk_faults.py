@@ -25,6 +25,19 @@ class DeskConflict(Exception):
     """What is asked for does not fit what stands: it is done already, or something else came before it."""
 
 
+class CasesNotAcknowledged(Exception):
+    """A book drops or changes worked examples, and whoever approves it has not said that they looked at that.
+
+    `report` is the digest to acknowledge; the names are those of the examples.
+    """
+
+    def __init__(self, message: str, *, report: str, removed: tuple[str, ...], changed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.report = report
+        self.removed = removed
+        self.changed = changed
+
+
 class AssessmentEnded(Exception):
     """The process that checked or assessed a book has ended without an answer, and another one after it."""
 

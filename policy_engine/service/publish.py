@@ -28,14 +28,23 @@ from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, quoted
+from policy_engine.policy.case_changes import CASES_REPORT, fate_of_cases
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
 from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.desk_faults import (
+    CasesNotAcknowledged,
+    DeskConflict,
+    NotAccepted,
+    NothingThere,
+    SecondPersonNeeded,
+)
 from policy_engine.service.disclosure import IMPACT, counts_alone
 from policy_engine.service.standing import Ground
 
 PROPOSAL_PREFIX: Final = "PROP-"
+NO_BASE: Final = "none"
+"""The base of a book that follows none."""
 FOUNDER: Final = Actor(key="founding")
 WATCHER: Final = Actor(key="watch")
 
@@ -113,7 +122,7 @@ class Publisher:
             proposal=name,
             fingerprint=assessment.fingerprint,
             archive=digest_of(archive),
-            base="none" if base is None else base.fingerprint,
+            base=NO_BASE if base is None else base.fingerprint,
             effective=effective,
             note=note,
             rollback=rollback,
@@ -132,11 +141,12 @@ class Publisher:
         self.desk.act(actor, make)
         return self.desk.view.current().desk.proposals[name]
 
-    def approve(self, actor: Actor, proposal: str, *, note: str = "") -> Proposal:
+    def approve(self, actor: Actor, proposal: str, *, note: str = "", cases: str | None = None) -> Proposal:
         """Put a proposed book in force at its instant, or at once when that has passed.
 
-        Raises `NothingThere`, `PersonNeeded`, `SecondPersonNeeded` for its author, and `DeskConflict` when it is
-        approved already or does not fit any more.
+        `cases` is the digest of the report `cases`, by which the person acknowledges the worked examples that the book
+        drops or changes. Raises `NothingThere`, `PersonNeeded`, `SecondPersonNeeded` for its author, `DeskConflict`
+        when it is approved already or does not fit any more, and `CasesNotAcknowledged`.
         """
         person = person_of(actor)
 
@@ -152,6 +162,7 @@ class Publisher:
             now = ground.desk.moment(at)
             in_force = now if content.effective is None else max(now, content.effective)
             _refuse_other_base(content, followed(ground.desk, in_force, content.withdraws))
+            acknowledged = self._acknowledged(content, cases)
             # Read back from the archive: what cannot be read is not put in force.
             self.library.book(content.fingerprint, content.archive)
             event = BookApproved(
@@ -161,6 +172,7 @@ class Publisher:
                 in_force=in_force,
                 note=note,
                 withdraws=content.withdraws,
+                cases=acknowledged,
             )
             return Proposed(event=event)
 
@@ -208,6 +220,27 @@ class Publisher:
         self.desk.log.note(Entry(id=self.desk.new_id(at), at=at, actor=actor, event=read))
         return content
 
+    def _acknowledged(self, content: BookProposed, cases: str | None) -> str | None:
+        """The digest that acknowledges what becomes of the worked examples; `None` where nothing was given and none
+        is needed. Raises `CasesNotAcknowledged`, and `NothingThere` where nobody can say what becomes of them."""
+        kept = next((report for report in content.reports if report.name == CASES_REPORT), None)
+        data = None if kept is None else self.desk.log.content(kept.digest)
+        if kept is None or data is None:
+            raise NothingThere(
+                f"proposal {quoted(content.proposal)} has no report of what becomes of the worked examples; propose"
+                " it again"
+            )
+        fate = fate_of_cases(data, follows=content.base != NO_BASE)
+        if cases == kept.digest or (cases is None and not fate.lost):
+            return cases
+        given = "" if cases is None else f"{quoted(cases)} is not the report of this proposal; "
+        raise CasesNotAcknowledged(
+            f"{given}{fate.text}; whoever approves the book acknowledges that with `cases`: {quoted(kept.digest)}",
+            report=kept.digest,
+            removed=fate.removed,
+            changed=fate.changed,
+        )
+
 
 def followed(desk: DeskState, at: datetime, withdraws: Sequence[str]) -> InForce | None:
     """The book that one in force from an instant on would follow, once some approved proposals are withdrawn.
@@ -232,7 +265,7 @@ def followed(desk: DeskState, at: datetime, withdraws: Sequence[str]) -> InForce
 
 
 def _refuse_other_base(content: BookProposed, base: InForce | None) -> None:
-    fingerprint = "none" if base is None else base.fingerprint
+    fingerprint = NO_BASE if base is None else base.fingerprint
     if fingerprint != content.base:
         raise DeskConflict(
             f"the book was compared with `{content.base}` and would follow `{fingerprint}` now; propose it again"
@@ -256,8 +289,14 @@ def found_book(log: DeskLog, files: Mapping[str, bytes], *, at: datetime, entry_
     raise LogUnavailable("the control epoch keeps moving")
 
 
-def put_watched(desk: Desk, files: Mapping[str, bytes], fingerprint: str) -> None:
-    """Put a book that was read and tried in force now, because its folder is watched."""
+def put_watched(desk: Desk, files: Mapping[str, bytes], fingerprint: str, *, cases: bytes | None = None) -> None:
+    """Put a book that was read and tried in force now, because its folder is watched.
+
+    `cases` is the report about its worked examples, where some went or changed.
+    """
     archive = encode_archive(files)
-    event = BookWatched(fingerprint=fingerprint, archive=digest_of(archive))
-    desk.act(WATCHER, lambda _ground, _at: Proposed(event=event, contents=(archive,)))
+    event = BookWatched(
+        fingerprint=fingerprint, archive=digest_of(archive), cases=None if cases is None else digest_of(cases)
+    )
+    contents = (archive,) if cases is None else (archive, cases)
+    desk.act(WATCHER, lambda _ground, _at: Proposed(event=event, contents=contents))

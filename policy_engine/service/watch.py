@@ -17,8 +17,9 @@ from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.policy.case_changes import cases_report, fate_of_cases
 from policy_engine.policy.library import BookLost, Library
-from policy_engine.service.assess import check_and_try, unsaid
+from policy_engine.service.assess import changes_of_cases, check_and_try, unsaid
 from policy_engine.service.desk import Desk
 from policy_engine.service.publish import put_watched
 
@@ -54,13 +55,16 @@ class Watcher:
         desk: Desk,
         library: Library,
         report: Callable[[Alarm | None], None],
+        report_lost: Callable[[str], None],
     ) -> None:
         """`read` gives the files of the folder or raises `FaultsError`; `report` is told of every new alarm, and with
-        `None` when the last one is over."""
+        `None` when the last one is over; `report_lost` of worked examples that went or changed with a book that was
+        put in force, in a clause."""
         self._read = read
         self._desk = desk
         self._library = library
         self._report = report
+        self._report_lost = report_lost
         self._seen: str | None = None
         self._refused: str | None = None
         self.alarm: Alarm | None = None
@@ -107,6 +111,13 @@ class Watcher:
             faults = (*unsaid(old, before, checked.book, files), *_cut_short(before, files))
             if faults:
                 return Alarm(faults=faults)
+            report = cases_report(checked.results, changes_of_cases(before, checked.results))
+            fate = fate_of_cases(report, follows=True)
+            if fate.lost:
+                # Saving is all that a team of one does: there is nobody to ask, so that the record and the log say it.
+                put_watched(self._desk, files, checked.book.fingerprint, cases=report)
+                self._report_lost(fate.text)
+                return None
         put_watched(self._desk, files, checked.book.fingerprint)
         return None
 

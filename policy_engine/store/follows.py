@@ -240,8 +240,10 @@ def missing_contents(reader: Reader, told: Iterator[Change]) -> Iterator[str]:
 
 def _named(change: Change) -> tuple[str, ...]:
     match change.event:
-        case BookFounded() | BookWatched() | BookApproved():
+        case BookFounded():
             return (change.event.archive,)
+        case BookWatched() | BookApproved():
+            return (change.event.archive, *(() if change.event.cases is None else (change.event.cases,)))
         case BookProposed():
             return (change.event.archive, *(report.digest for report in change.event.reports))
         case ReviewReleaseAsked():

@@ -74,7 +74,13 @@ class Officer:
         return self.post("/policy/proposals", **{"files": dict(files), "note": "counsel", **more})
 
     def approve(self, proposal: str) -> Any:
-        return self.post(f"/policy/proposals/{proposal}/approve", note="read")
+        """Approve, with what becomes of the worked examples acknowledged."""
+        return self.post(f"/policy/proposals/{proposal}/approve", note="read", cases=self.cases_of(proposal))
+
+    def cases_of(self, proposal: str) -> str | None:
+        """The digest of the report about worked examples; none where there is no such proposal."""
+        told = self.get(f"/policy/proposals/{proposal}").json()
+        return next((report["digest"] for report in told.get("reports", ()) if report["name"] == "cases"), None)
 
     def freeze(self, **scope: Any) -> Any:
         return self.post("/freezes", **{"authority": "chief compliance officer", "reason": "order", **scope})

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from policy_engine.cli.decide import decide_now
-from policy_engine.domain.changes import Actor
+from policy_engine.domain.changes import Actor, BookApproved
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.publish import put_watched
 from policy_engine.wiring import Settings, build
 from tests.api.desks import (
     ALLOWED,
@@ -201,6 +202,57 @@ def test_a_proposed_book_decides_nothing_until_another_person_approves_it(
     assert [book["fingerprint"] for book in told["history"]] == [before["policy_version"]]
     assert told["history"][0]["via"] == "founding"
     assert [one["status"] for one in told["proposals"]] == ["put_in_force"]
+
+
+def test_a_book_that_drops_worked_examples_is_approved_by_who_acknowledges_them_by_name(
+    desk: Service,
+) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    proposal = dora.propose(WITHOUT_CONSORTIUM).json()["id"]
+    path = f"/policy/proposals/{proposal}/approve"
+    (kept,) = (one for one in egon.get(path[: -len("/approve")]).json()["reports"] if one["name"] == "cases")
+    report = egon.get(f"/policy/proposals/{proposal}/reports/cases").json()
+    assert len(report["removed"]) > 300
+    version = dora.decide()["policy_version"]
+    for body in ({}, {"cases": None}, {"cases": ""}, {"cases": "sha256:0"}, {"cases": kept["digest"].upper()}):
+        refused = egon.post(path, **body)
+        told = refused.json()
+        assert (refused.status_code, told["type"]) == (409, "/problems/cases-not-acknowledged"), body
+        assert (told["cases"], told["removed"], told["changed"]) == (kept["digest"], report["removed"], [])
+        assert f"`{kept['digest']}`" in told["detail"]
+        assert f"{len(report['removed'])} removed" in told["detail"]
+    assert egon.post(path, cases=5).status_code == 400
+    assert dora.decide()["policy_version"] == version
+    approved = egon.post(path, cases=kept["digest"])
+    assert (approved.status_code, approved.json()["cases"]) == (200, kept["digest"])
+    (event,) = desk.parts.desk_log.changes(("book.approved",))
+    assert isinstance(event.event, BookApproved)
+    assert event.event.cases == kept["digest"]
+
+
+def test_changed_examples_are_acknowledged_and_a_book_that_keeps_them_needs_none(desk: Service) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    published(dora, egon, SHIPPED)
+    kept = dora.propose(WITHOUT_CONSORTIUM).json()["id"]
+    assert egon.post(f"/policy/proposals/{kept}/approve", cases="sha256:0").status_code == 409
+    approved = egon.post(f"/policy/proposals/{kept}/approve")
+    assert (approved.status_code, approved.json()["cases"]) == (200, None)
+    changed = dora.propose(edited("cases/one.yaml", "2026-11-20T12", "2026-11-20T13")).json()["id"]
+    refused = egon.post(f"/policy/proposals/{changed}/approve")
+    assert (refused.status_code, refused.json()["removed"], refused.json()["changed"]) == (409, [], ["ONE"])
+    back = dora.post("/policy/proposals", rollback_to=kept, note="as it was").json()["id"]
+    assert egon.post(f"/policy/proposals/{back}/approve").status_code == 200
+
+
+def test_examples_of_before_that_cannot_be_read_are_acknowledged_too(desk: Service) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    broken = {name: text.encode() for name, text in {**SHIPPED, "cases/one.yaml": "- {id: ONE, other: 1}\n"}.items()}
+    put_watched(desk.parts.desk, broken, dora.decide()["policy_version"])
+    proposal = dora.propose(SHIPPED).json()["id"]
+    refused = egon.post(f"/policy/proposals/{proposal}/approve")
+    assert (refused.status_code, refused.json()["removed"], refused.json()["changed"]) == (409, [], [])
+    assert "could not be compared" in refused.json()["detail"]
+    assert egon.approve(proposal).status_code == 200
 
 
 def test_two_keys_of_one_person_are_one_person(service: Service, dora: Officer) -> None:

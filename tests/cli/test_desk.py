@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import shutil
 import socket
 import threading
@@ -110,7 +111,16 @@ def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(de
     assert own.code == 1
     assert "This needs another person" in own.err
     assert desk.decide().code == 0
-    assert desk.run("egon", "policy", "approve", name, "--note", "read").code == 0
+    blind = desk.run("egon", "policy", "approve", name, "--note", "it's read")
+    assert (blind.code, blind.out) == (1, "")
+    removed = desk.run("dora", "policy", "show", name, "--report", "cases").json["removed"]
+    assert f"{len(removed)} removed: {', '.join(removed)}" in blind.err
+    command = blind.err.splitlines()[-1].partition("policy-engine ")[2]
+    assert desk.decide().code == 0
+    assert shlex.split(command)[:3] == ["policy", "approve", name]
+    approved = desk.run("egon", *shlex.split(command))
+    assert approved.code == 0, approved.err
+    assert "acknowledged" in approved.out
     assert desk.decide().code == 3
     table = desk.run("egon", "policy", "show").out
     for word in (before, proposal["fingerprint"], name, "dora", "egon", "founding"):
@@ -120,7 +130,8 @@ def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(de
     assert "rules/vendor.csv" in desk.run("egon", "policy", "show", proposal["fingerprint"]).out
     back = desk.run("dora", "policy", "rollback", before, "--note", "denies too much", "--json")
     assert (back.code, back.json["rollback"]) == (0, True)
-    assert desk.run("egon", "policy", "approve", back.json["id"]).code == 0
+    returned = desk.run("egon", "policy", "approve", back.json["id"])
+    assert returned.code == 0, returned.err
     assert desk.decide().code == 0
 
 
@@ -128,13 +139,19 @@ def test_a_book_for_later_is_scheduled_and_withdrawn(desk: Desk, tmp_path: Path)
     folder = _folder(tmp_path, WITHOUT_CONSORTIUM)
     options = ("--note", "x", "--effective", "2099-01-01T00:00:00Z", "--since", "2026-11-01", "--json")
     name = desk.run("dora", "policy", "propose", folder, *options).json["id"]
-    assert desk.run("egon", "policy", "approve", name, "--json").json["status"] == "scheduled"
+    (cases,) = (
+        report["digest"]
+        for report in desk.run("egon", "policy", "show", name, "--json").json["reports"]
+        if report["name"] == "cases"
+    )
+    assert desk.run("egon", "policy", "approve", name, "--cases", "sha256:0").code == 1
+    assert desk.run("egon", "policy", "approve", name, "--cases", cases, "--json").json["status"] == "scheduled"
     (tmp_path / "book" / "settings.yaml").write_text(SHIPPED["settings.yaml"].replace("other: 30", "other: 20"))
     clash = desk.run("dora", "policy", "propose", folder, "--note", "x")
     assert clash.code == 1
     assert name in clash.err
     other = desk.run("dora", "policy", "propose", folder, "--note", "x", "--withdraw", name, "--json").json["id"]
-    assert desk.run("egon", "policy", "approve", other).code == 0
+    assert desk.run("egon", "policy", "approve", other, "--cases", cases).code == 0
     assert "withdrawn" in desk.run("dora", "policy", "show", name).out
 
 

@@ -99,7 +99,8 @@ def proposed(sealed: Sealed) -> str:
     files["rules/vendor.csv"] = files["rules/vendor.csv"].replace(",enforced,", ",advisory,", 1)
     made = sealed.officer.post("/policy/proposals", files=files, note="counsel <script>alert(1)</script>")
     assert made.status_code == 201, made.text
-    approved = sealed.person("erin").post(f"/policy/proposals/{made.json()['id']}/approve", note="read")
+    (cases,) = (report["digest"] for report in made.json()["reports"] if report["name"] == "cases")
+    approved = sealed.person("erin").post(f"/policy/proposals/{made.json()['id']}/approve", note="read", cases=cases)
     assert approved.status_code == 200, approved.text
     return str(approved.json()["fingerprint"])
 

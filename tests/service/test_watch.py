@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.domain.changes import BookWatched
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import Caller
@@ -45,6 +47,7 @@ class Watched:
     parts: Parts
     watcher: Watcher
     reported: list[Alarm | None] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
 
     def fill(self, files: dict[str, bytes]) -> None:
         """Write the folder anew."""
@@ -83,10 +86,15 @@ def watched(migrated: Path, tmp_path: Path) -> Iterator[Watched]:
         (folder / name).write_bytes(data)
     parts = build(Settings(database_url=f"sqlite:///{database}", policies=folder), clock=clock)
     reported: list[Alarm | None] = []
+    lost: list[str] = []
     watcher = Watcher(
-        read=lambda: desk_folder(folder), desk=parts.desk, library=parts.publisher.library, report=reported.append
+        read=lambda: desk_folder(folder),
+        desk=parts.desk,
+        library=parts.publisher.library,
+        report=reported.append,
+        report_lost=lost.append,
     )
-    yield Watched(folder=folder, parts=parts, watcher=watcher, reported=reported)
+    yield Watched(folder=folder, parts=parts, watcher=watcher, reported=reported, lost=lost)
     parts.close()
 
 
@@ -105,6 +113,25 @@ def test_a_book_that_is_saved_and_good_is_in_force_and_archived(watched: Watched
     archive = watched.parts.desk.view.current().desk.archive_of(watched.in_force)
     assert archive is not None
     assert watched.parts.publisher.library.files(archive) == CHANGED
+
+
+def test_a_saved_book_that_drops_or_changes_worked_examples_is_in_force_and_the_log_and_the_record_name_them(
+    watched: Watched,
+) -> None:
+    watched.fill(CHANGED)
+    watched.look()
+    other = examples.example("T-1", "decision: allow, reason: COMMODITY_OK", at="2026-06-02T12:00:00Z")
+    watched.fill({**CHANGED, "cases/small.yaml": other.encode()})
+    watched.look()
+    assert watched.alarm() is None
+    assert watched.lost == ["worked examples no longer hold what they held: 1 removed (T-2), 1 changed (T-1)"]
+    events = [change.event for change in watched.parts.desk_log.changes(("book.watched",))]
+    first, second = (event.cases for event in events if isinstance(event, BookWatched))
+    assert first is None
+    assert second is not None
+    report = watched.parts.desk_log.content(second)
+    assert report is not None
+    assert (json.loads(report)["removed"], json.loads(report)["changed"]) == (["T-2"], ["T-1"])
 
 
 def test_a_folder_that_reads_differently_at_every_look_is_being_written_and_not_taken(watched: Watched) -> None:
