@@ -19,6 +19,7 @@ from policy_engine.policy.case_changes import case_changes
 from policy_engine.policy.cases import case_files, read_case_files
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
+from policy_engine.policy.names import unread_lists
 from policy_engine.policy.reader import gather, read_book, read_folder
 from policy_engine.policy.rule_files import Progress as Told
 
@@ -49,7 +50,7 @@ def check_folder(folder: Path, against: Path | None) -> Report:
             notices = () if against is None else (f"not compared with {against}: the book cannot be read",)
             return Report(book=None, faults=tuple(sorted(faults)), notices=notices)
         report = Report(book=book, faults=()) if against is None else _compared(book, files, folder, against)
-        return replace(report, notices=(*_idle_notices(book), *report.notices))
+        return replace(report, notices=(*_idle_notices(book), *_list_notices(book), *report.notices))
 
 
 def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> Report:
@@ -70,6 +71,14 @@ def _idle_notices(book: Book) -> tuple[str, ...]:
         f"rules/{row.regime}.csv, line {row.line}: the bar `{row.id}` can never match, so it bars nobody: mend what it"
         " asks, or take it out"
         for row in never_matching(book)
+    )
+
+
+def _list_notices(book: Book) -> tuple[str, ...]:
+    return tuple(
+        f"parameters.yaml: no rule and no table reads the list `{name}`, so a listing on it would bar nobody and is"
+        " refused: write the rule, or take the list out"
+        for name in unread_lists(book)
     )
 
 

@@ -251,10 +251,14 @@ class PatternTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """The parameters of law that words refer to by name."""
+    """The parameters of law that words refer to by name.
+
+    `lists` are the lists of parties that the book knows, by code, with their titles; they change no answer.
+    """
 
     places: Places
     catalogue: Catalogue
+    lists: Mapping[str, str] = field(default_factory=dict)
     ownership: Mapping[str, OwnershipRule] = field(default_factory=dict)
     operations: Mapping[str, OperationsTest] = field(default_factory=dict)
     columns: Mapping[str, ControlColumn] = field(default_factory=dict)

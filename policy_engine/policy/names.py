@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -62,6 +62,7 @@ class Names:
     military: Known = None
     patterns: Known = None
     parts: Known = None
+    lists: Known = None
     rules: Known = None
 
 
@@ -127,11 +128,27 @@ def eccn_problem(text: str) -> Problem | None:
     return Problem(message=f"{quoted(text)} is no ECCN", remedy=remedy)
 
 
-def list_problem(text: str) -> Problem | None:
-    """What is wrong with the code of a list."""
+def list_code_problem(text: str) -> Problem | None:
+    """What is wrong with the spelling of a list's code."""
     if LIST_CODE.fullmatch(text):
         return None
     return Problem(message=f"{quoted(text)} is no list code", remedy="write a code in capital letters such as EL")
+
+
+def list_problem(text: str, declared: Known) -> Problem | None:
+    """What is wrong with a list that a rule or a table names: a listing on one that is not declared bars nobody."""
+    misspelt = list_code_problem(text)
+    if misspelt is not None:
+        meant = text.upper()
+        near = meant in declared if declared is not None else list_code_problem(meant) is None
+        return replace(misspelt, remedy=f"did you mean {quoted(meant)}?") if near else misspelt
+    if declared is None or text in declared:
+        return None
+    remedy = f"declare it under `lists` in parameters.yaml, as `{text}: its title`"
+    if declared:
+        near = hint(text, declared)
+        remedy = f"{near} Else {remedy}" if near.endswith("?") else f"{near}; {remedy}"
+    return Problem(message=f"there is no list {quoted(text)}", remedy=remedy)
 
 
 def known_in(what: str, known: Collection[str]) -> Callable[[str], Problem | None]:
@@ -217,7 +234,7 @@ _OWNERSHIP: Final = _in_names("ownership test", lambda names: names.ownership)
 _OPERATIONS: Final = _in_names("operations test", lambda names: names.operations)
 _CONSORTIUM: Final = _in_names("consortium in the catalogue", lambda names: names.consortia)
 _PARTS: Final = _in_names("parts test", lambda names: names.parts)
-_LISTS: Final = _each(_shaped("list code", LIST_CODE, "EL"))
+_LISTS: Final = _each(lambda parameter, names: list_problem(parameter, names.lists))
 _KINDS: Final = _each(_of("kind of paper", _values(AuthorisationKind)))
 
 _CHECKS: Final[Mapping[str, Check]] = {
@@ -283,9 +300,7 @@ def names_read(book: Book) -> BookNames:
     A word that takes papers of `any` regime takes those of each that the book has rows of.
     """
     tables = book.tables
-    lists = {test.list for test in tables.military.values()}
-    for rule in tables.ownership.values():
-        lists.update(rule.listed, rule.supplement_lists)
+    lists = _lists_of_tables(tables)
     regimes: set[str] = set()
     for row in book.rows:
         for condition in (*row.facets, row.unless, *(code.condition for code in row.codes)):
@@ -305,6 +320,18 @@ def names_read(book: Book) -> BookNames:
         items=frozenset(entries),
         aliases=tuple(sorted(aliases)),
     )
+
+
+def unread_lists(book: Book) -> tuple[str, ...]:
+    """The lists that a book declares and that none of its rules and tables reads, sorted."""
+    return tuple(sorted(book.tables.lists.keys() - names_read(book).lists))
+
+
+def _lists_of_tables(tables: Tables) -> set[str]:
+    lists = {test.list for test in tables.military.values()}
+    for rule in tables.ownership.values():
+        lists.update(rule.listed, rule.supplement_lists)
+    return lists
 
 
 CHECKED: Final = frozenset(_CHECKS)

@@ -3,7 +3,8 @@
 A book is a folder with `model.conf`, `catalogue.yaml`, `country_groups.yaml`, `parameters.yaml`, `settings.yaml` and
 one `rules/<regime>.csv` for each regime, and beside them it may have a `CHANGELOG.csv`. It is read whole or not at all:
 nothing of a book with a fault is used. A regime that the book is to be without is named in the settings (`without`):
-a file that is missing, or that was saved under another name, would leave out every bar of its regime in silence. For
+a file that is missing, or that was saved under another name, would leave out every bar of its regime in silence. A list
+of parties that a rule or a table names is declared (`lists` of the parameters), or it would bar nobody in silence. For
 the same reason the folder has nothing but the files of a book, the folders `rules`, `cases` and `demo`, texts for
 people (`*.md`) and what is hidden (`.*`).
 
@@ -74,7 +75,8 @@ def read_book(
 
     `enforcement` overrides that of rows by id, and what the settings file says; `extra_catalogue` has entries that
     replace or add to those of the catalogue file; `progress` is told how many rows of how many are read; `archived`
-    says that the book was accepted once, when it could leave out regimes without naming them. Raises `FaultsError` with
+    says that the book was accepted once, when it could leave out regimes without naming them and name lists without
+    declaring them. Raises `FaultsError` with
     every fault of all the files, the changelog included.
     """
     faults: list[Fault] = []
@@ -92,7 +94,12 @@ def read_book(
     groups = None if places_document is None else group_names(places)
     parameters_document = _document(PARAMETERS, files, faults)
     tables = read_parameters(
-        parameters_document, _findings(PARAMETERS, files, faults), catalogue=catalogue, places=places, groups=groups
+        parameters_document,
+        _findings(PARAMETERS, files, faults),
+        catalogue=catalogue,
+        places=places,
+        groups=groups,
+        archived=archived,
     )
     settings, filed, without = read_settings(_document(SETTINGS, files, faults), _findings(SETTINGS, files, faults))
     if not archived and not any(fault.source == SETTINGS for fault in faults) and SETTINGS in files:
@@ -102,6 +109,7 @@ def read_book(
         catalogue_read=catalogue_document is not None,
         parameters_read=parameters_document is not None,
         groups=groups,
+        archived=archived,
     )
     rules = read_rules(rule_files, names, faults, progress)
     rows = _enforced(rules.rows, rules.ids, filed, enforcement, faults)
@@ -331,7 +339,14 @@ def _document(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Nod
     return None if data is None else parse_document(data, name, faults, max_bytes=LARGEST_DOCUMENT)
 
 
-def _names(tables: Tables, *, catalogue_read: bool, parameters_read: bool, groups: Mapping[str, bool] | None) -> Names:
+def _names(
+    tables: Tables,
+    *,
+    catalogue_read: bool,
+    parameters_read: bool,
+    groups: Mapping[str, bool] | None,
+    archived: bool,
+) -> Names:
     entries = tables.catalogue.entries
     names = Names(groups=groups)
     if catalogue_read:
@@ -349,6 +364,7 @@ def _names(tables: Tables, *, catalogue_read: bool, parameters_read: bool, group
             military=frozenset(tables.military),
             patterns=frozenset(tables.patterns),
             parts=frozenset(tables.parts),
+            lists=None if archived else frozenset(tables.lists),
         )
     if catalogue_read and parameters_read:
         names = replace(names, eccn=eccn_names(tables))

@@ -11,7 +11,7 @@ fault is never made of them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
@@ -42,6 +42,7 @@ from policy_engine.policy.names import (
     Problem,
     eccn_problem,
     known_in,
+    list_code_problem,
     list_problem,
     place_problem,
     purpose_problem,
@@ -173,10 +174,19 @@ def _check_part(part: str, country: str, node: Node, values: Values) -> None:
 
 
 def read_parameters(
-    document: Node | None, findings: Findings, catalogue: Catalogue, places: Places, groups: Mapping[str, bool] | None
+    document: Node | None,
+    findings: Findings,
+    catalogue: Catalogue,
+    places: Places,
+    groups: Mapping[str, bool] | None,
+    *,
+    archived: bool = False,
 ) -> Tables:
-    """Every table, with the parameters of law; `groups` is `None` where the file of groups could not be read."""
-    reader = _ParametersReader(values=Values(findings), groups=groups)
+    """Every table, with the parameters of law; `groups` is `None` where the file of groups could not be read.
+
+    A book that is `archived` was accepted when lists did not have to be declared.
+    """
+    reader = _ParametersReader(values=Values(findings), groups=groups, archived=archived)
     return reader.read(document, catalogue, places)
 
 
@@ -184,16 +194,27 @@ def read_parameters(
 class _ParametersReader:
     values: Values
     groups: Mapping[str, bool] | None
+    archived: bool
+    lists: dict[str, str] = field(default_factory=dict)
 
     def read(self, document: Node | None, catalogue: Catalogue, places: Places) -> Tables:
         values = self.values
         fields = Fields(values, document, "the file of parameters")
+        for key, node in values.entries(fields.optional("lists"), "`lists`"):
+            problem, title = list_code_problem(key.text), values.text(node)
+            if problem is not None:
+                values.add(key, problem.message, problem.remedy)
+            elif title is None:
+                values.add(key, f"the list {quoted(key.text)} has no title", "write its title as its publisher has it")
+            # Known with a fault too, so that what names it is not a fault as well.
+            self.lists[key.text] = title or ""
         columns = {
             key.text: self._column(key, node) for key, node in values.entries(fields.optional("columns"), "`columns`")
         }
         tables = Tables(
             places=places,
             catalogue=catalogue,
+            lists=self.lists,
             ownership={
                 key.text: self._ownership(key, node)
                 for key, node in values.entries(fields.optional("ownership"), "`ownership`")
@@ -239,7 +260,15 @@ class _ParametersReader:
         return self.values.each(node, what, lambda item: self.values.checked(item, eccn_problem))
 
     def _lists(self, node: Node | None, what: str) -> tuple[str, ...]:
-        return self.values.each(node, what, lambda item: self.values.checked(item, list_problem))
+        return self.values.each(node, what, self._list)
+
+    def _list(self, node: Node | None) -> str | None:
+        text = self.values.text(node)
+        problem = None if text is None else list_problem(text, None if self.archived else self.lists)
+        if node is not None and problem is not None:
+            self.values.add(node, problem.message, problem.remedy)
+        # Named with a fault too, so that naming it is not also naming none.
+        return text
 
     def _ownership(self, key: Scalar, node: Node) -> OwnershipRule:
         values, what = self.values, f"the ownership test {quoted(key.text)}"
@@ -346,7 +375,7 @@ class _ParametersReader:
         fields = Fields(values, node, what)
         test = MilitaryTest(
             name=key.text,
-            list=values.checked(fields.required("list"), list_problem) or "",
+            list=self._list(fields.required("list")) or "",
             purpose=values.checked(fields.required("purpose"), purpose_problem) or "",
             any_item_countries=self._places(fields.required("any_item"), "`any_item`"),
             supplement_countries=self._places(fields.required("supplement_countries"), "`supplement_countries`"),

@@ -44,7 +44,7 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 def assess(candidate: Candidate, *, library: Library, desk_log: DeskLog, roster: Roster) -> Assessment:
     """What there is to say about the candidate. Raises `BookLost` and `LogUnavailable`."""
-    checked = check_and_try(candidate.files)
+    checked = check_and_try(candidate.files, archived=candidate.rollback)
     book = checked.book
     if book is None or checked.faults or checked.failed:
         fingerprint = "none" if book is None else book.fingerprint
@@ -78,12 +78,15 @@ class Checked:
         return tuple(result.case.id for result in self.results if not result.holds)
 
 
-def check_and_try(files: Mapping[str, bytes]) -> Checked:
-    """Read the files of a folder and run its worked examples; a book without any is at fault."""
+def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Checked:
+    """Read the files of a folder and run its worked examples; a book without any is at fault.
+
+    One that is `archived` was accepted once: what a book has had to declare since then does not keep it away.
+    """
     # What is neither of the book nor a case stays among the parts, so that it is refused and not passed over.
     parts = {name: data for name, data in files.items() if not name.startswith(CASES)}
     try:
-        book = read_book(parts)
+        book = read_book(parts, archived=archived)
         cases = read_case_files({name: data for name, data in files.items() if name.startswith(CASES)})
     except FaultsError as error:
         return Checked(book=None, faults=tuple(error.faults))
@@ -94,7 +97,7 @@ def check_and_try(files: Mapping[str, bytes]) -> Checked:
         return Checked(book=None, faults=unread)
 
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return read_book(parts, enforcement=enforcement, extra_catalogue=catalogue)
+        return read_book(parts, enforcement=enforcement, extra_catalogue=catalogue, archived=archived)
 
     return Checked(book=book, results=tuple(run_cases(cases, book_for)))
 

@@ -367,6 +367,20 @@ def test_a_rollback_is_a_proposal_like_any_other_and_brings_the_old_book_back(do
     assert dora.post("/policy/proposals", rollback_to="sha256:none", note="x").status_code == 404
 
 
+def test_a_book_of_before_lists_were_declared_can_be_rolled_back_to_and_not_be_proposed_anew(desk: Service) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    parameters = SHIPPED["parameters.yaml"]
+    section = parameters[parameters.index("lists:\n") : parameters.index("# When owners capture")]
+    before = edited("parameters.yaml", section, "")
+    version = dora.decide()["policy_version"]
+    put_watched(desk.parts.desk, {name: text.encode() for name, text in before.items()}, version)
+    refused = dora.propose(before)
+    assert (refused.status_code, refused.json()["errors"][0]["message"]) == (400, "there is no list `EL`")
+    rollback = dora.post("/policy/proposals", rollback_to=version, note="as it was")
+    assert rollback.status_code == 201, rollback.text
+    assert egon.approve(rollback.json()["id"]).status_code == 200
+
+
 def test_a_rollback_can_withdraw_what_is_scheduled(desk: Service) -> None:
     dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
     old = dora.decide()["policy_version"]

@@ -9,7 +9,7 @@ import pytest
 
 from policy_engine.policy.reader import read_book
 from tests.cli.test_cli import Shell, Told
-from tests.policy.books import BAR, GRANT, NOTE, book, sheet
+from tests.policy.books import BAR, GRANT, NOTE, PARAMETERS, book, sheet
 
 LIFTED = {**BAR, "unless": "PAPERS"}
 ENTRY = b"rule,date,what,why\nREGION,2026-11-20,papers lift it,counsel 7\n"
@@ -55,6 +55,12 @@ def test_a_book_without_a_fault_is_told_with_its_rows_its_regimes_and_its_finger
         "faults": [],
         "notices": [],
     }
+
+
+def test_a_declared_list_that_nothing_reads_is_told(desk: Desk) -> None:
+    told = desk(book(parameters=PARAMETERS.replace("{EL: ", "{UVL: Unverified List, EL: ")))
+    assert told.code == 0
+    assert told.err.startswith("note: parameters.yaml: no rule and no table reads the list `UVL`, so a listing on it")
 
 
 def test_every_fault_of_every_file_is_told_and_counted_by_file(desk: Desk) -> None:

@@ -44,6 +44,7 @@ groups:
   - {group: "OFAC:regions", label: Parts, source: E.O., checked: true, members: [{country: UA, subdivision: UA-43}]}
 """
 PARAMETERS: Final = """\
+lists: {EL: Entity List, MEU: Military End User List, SDN: Blocked Persons}
 ownership:
   half: {threshold: "50", strict: false, methods: [cascade], owners: {listed: [EL, SDN]}}
 operations:

@@ -269,6 +269,25 @@ def test_a_book_that_was_accepted_before_is_read_whatever_regimes_it_leaves_out(
     assert read_book(book()).fingerprint == read_book(files, archived=True).fingerprint
 
 
+def test_a_list_that_a_rule_or_a_table_names_is_declared_or_the_book_is_refused() -> None:
+    undeclared = PARAMETERS.partition("\n")[2]
+    rules = sheet(GRANT, BAR, {**BAR, "id": "LISTED", "place": "", "listing": "listed:EL", "codes": "LISTED_PARTY"})
+    with pytest.raises(FaultsError) as raised:
+        read_book(book(parameters=undeclared, rules=rules))
+    assert {(fault.source, fault.message) for fault in raised.value.faults} == {
+        ("parameters.yaml", "there is no list `EL`"),
+        ("parameters.yaml", "there is no list `SDN`"),
+        ("parameters.yaml", "there is no list `MEU`"),
+        ("rules/vendor.csv", "in `listing`: there is no list `EL`"),
+    }
+    assert {"under `lists` in parameters.yaml" in fault.remedy for fault in raised.value.faults} == {True}
+
+
+def test_a_book_that_was_accepted_before_lists_were_declared_is_read_as_it_was() -> None:
+    files = book(parameters=PARAMETERS.partition("\n")[2])
+    assert read_book(book()).fingerprint == read_book(files, archived=True).fingerprint
+
+
 def test_a_book_is_without_regimes_alone() -> None:
     fault = fault_of(book(settings=SETTINGS.replace("us-ear, ", "us-ear, us-eer, ")))
     assert (fault.source, fault.message) == ("settings.yaml", "there is no regime `us-eer`")

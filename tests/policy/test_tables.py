@@ -120,7 +120,8 @@ ownership:
   outside: {threshold: "33.3", strict: true, methods: [cascade, look_through],
             owners: {headquartered_outside: "EAR:D:5"}}
 """
-    parameters = ownership + PARAMETERS.partition("\n")[2].partition("\n")[2]
+    lists, _, rest = PARAMETERS.partition("\n")
+    parameters = f"{lists}\n{ownership}{rest[rest.index('operations:') :]}"
     assert {
         "half": OwnershipRule(
             test=OwnershipTest(name="half", threshold=Decimal(50), strict=False, cascade=True, look_through=False),
@@ -324,7 +325,11 @@ def test_settings_are_read_as_exact_numbers() -> None:
         ("parameters", "[CA, US]", "[Canada]", "Canada", "there is no country `Canada`", ""),
         ("parameters", "[NS1, AT1]", "[NS2, AT1]", "NS2", "there is no column `NS2`", "did you mean `NS1`?"),
         ("parameters", "[NS1, AT1]", "[]", '"4E001.a"', "the ECCN `4E001.a` has no columns", ""),
-        ("parameters", "list: MEU", "list: meu", "meu", "`meu` is no list code", ""),
+        ("parameters", "list: MEU", "list: meu", "meu", "`meu` is no list code", "`MEU`"),
+        ("parameters", "list: MEU", "list: MEUL", "MEUL", "there is no list `MEUL`", "did you mean `MEU`?"),
+        ("parameters", "[EL, SDN]", "[EL, SDM]", "SDM", "there is no list `SDM`", "did you mean `SDN`?"),
+        ("parameters", "lists: {EL:", "lists: {el:", "el", "`el` is no list code", "capital letters"),
+        ("parameters", "MEU: Military End User List", "MEU: null", "MEU", "the list `MEU` has no title", "write its"),
         ("parameters", "min_shared: 2", "min_shared: 0", "0,", "0 is no whole number from 1", ""),
         ("parameters", "min_shared: 2", "min_shared: 1.5", "1.5", "1.5 is no whole number from 1", ""),
         ("parameters", "max_age_hours: 24", "max_age_hour: 24", "max_age_hour:", "has no field `max_age_hour`", ""),

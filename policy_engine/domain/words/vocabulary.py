@@ -534,7 +534,7 @@ _WORDS: Final = (
         lists.listed,
         "The party has a confirmed listing in force on one of these lists.",
         "listed:EL",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "person-listed",
@@ -543,7 +543,7 @@ _WORDS: Final = (
         lists.person_listed,
         "The natural person, and not only the organisation, has a confirmed listing in force on one of these lists.",
         "!person-listed:UVL",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "any-listed",
@@ -552,7 +552,7 @@ _WORDS: Final = (
         lists.any_listed,
         "The party, the organisation acting or the host has a confirmed listing in force on one of these lists.",
         "!any-listed:EL,UVL",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "listing-potential",
@@ -561,7 +561,7 @@ _WORDS: Final = (
         lists.listing_potential,
         "A potential match on one of these lists waits for a person.",
         "listing-potential:EL,SDN",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "listing-outdated",
@@ -570,7 +570,7 @@ _WORDS: Final = (
         lists.listing_outdated,
         "A match was cleared against another version of the entry.",
         "listing-outdated:EL,SDN",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "listing-cleared",
@@ -579,7 +579,7 @@ _WORDS: Final = (
         lists.listing_cleared,
         "A match was cleared against the version of the entry on file.",
         "listing-cleared:EL,SDN",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "military",
