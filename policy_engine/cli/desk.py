@@ -298,7 +298,7 @@ def _tell_proposal(proposal: _Proposal) -> None:
     if proposal.withdrawn_by is not None:
         lines.append(("withdrawn", f"by {proposal.withdrawn_by}"))
     if proposal.cases is not None:
-        lines.append(("acknowledged", f"what becomes of the worked examples, {proposal.cases}"))
+        lines.append(("acknowledged", "what becomes of the worked examples"))
     lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
     tell_lines(lines)
 

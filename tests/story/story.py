@@ -57,6 +57,7 @@ _WIDTH: Final = 110
 _DIGEST: Final = r"sha256:[0-9a-f]{64}\b"
 _IDS: Final = re.compile(
     rf"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{{24}}\b|(?<=--shown ){_DIGEST}|(?<=rows ){_DIGEST}"
+    rf"|(?<=--cases ){_DIGEST}"
 )
 
 
@@ -77,7 +78,7 @@ class World:
         def named(found: re.Match[str]) -> str:
             kind = found[0].partition("-")[0]
             if found[0].startswith("sha256:"):
-                kind = "ROWS" if text[: found.start()].endswith("rows ") else "SHOWN"
+                kind = text[: found.start()].rsplit(maxsplit=1)[-1].lstrip("-").upper()
             count = sum(1 for name in self.names.values() if name.startswith(f"{kind}-"))
             return self.names.setdefault(found[0], f"{kind}-{count + 1}")
 
