@@ -140,8 +140,8 @@ def list_problem(text: str, declared: Known) -> Problem | None:
     misspelt = list_code_problem(text)
     if misspelt is not None:
         meant = text.upper()
-        near = meant in declared if declared is not None else list_code_problem(meant) is None
-        return replace(misspelt, remedy=f"did you mean {quoted(meant)}?") if near else misspelt
+        known = meant in declared if declared is not None else list_code_problem(meant) is None
+        return replace(misspelt, remedy=f"did you mean {quoted(meant)}?") if known else misspelt
     if declared is None or text in declared:
         return None
     remedy = f"declare it under `lists` in parameters.yaml, as `{text}: its title`"
