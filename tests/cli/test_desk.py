@@ -130,7 +130,9 @@ def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(de
     assert "rules/vendor.csv" in desk.run("egon", "policy", "show", proposal["fingerprint"]).out
     back = desk.run("dora", "policy", "rollback", before, "--note", "denies too much", "--json")
     assert (back.code, back.json["rollback"]) == (0, True)
-    returned = desk.run("egon", "policy", "approve", back.json["id"])
+    assert desk.run("egon", "policy", "approve", back.json["id"]).code == 1
+    (cases,) = (report["digest"] for report in back.json["reports"] if report["name"] == "cases")
+    returned = desk.run("egon", "policy", "approve", back.json["id"], "--cases", cases)
     assert returned.code == 0, returned.err
     assert desk.decide().code == 0
 
