@@ -134,6 +134,12 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
         )
         return json_response(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
 
+    async def withdraw(request: Request, key: Key) -> Response:
+        body = documents.read(await read_body(request, DESK_LIMIT), documents.WithdrawalBody)
+        reason = documents.text_of("reason", body.reason)
+        taken = await pools.desk.run(publisher.withdraw, _actor(key), request.path_params["proposal"], reason=reason)
+        return json_response(documents.proposal_document(taken, desk.clock(), names=_sees_names(key)))
+
     return [
         _route("GET", "/policy", ring, pools, "policy:read", show),
         _route("GET", "/policy/books/{fingerprint}", ring, pools, "policy:read", book),
@@ -144,6 +150,7 @@ def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools
         _route("GET", "/policy/proposals/{proposal}", ring, pools, "policy:read", proposal),
         _route("GET", "/policy/proposals/{proposal}/reports/{report}", ring, pools, "policy:read", report),
         _route("POST", "/policy/proposals/{proposal}/approve", ring, pools, "policy:approve", approve),
+        _route("POST", "/policy/proposals/{proposal}/withdraw", ring, pools, "policy:propose", withdraw),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 import msgspec
 
 from policy_engine.domain.changes import Actor
-from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal
+from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal, Withdrawal
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.roster import RosterRows
@@ -52,6 +52,12 @@ class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
     note: str | None = None
     cases: str | None = None
+
+
+class WithdrawalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Why what waits for another person is taken back."""
+
+    reason: str | None = None
 
 
 class FreezeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -320,6 +326,7 @@ def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> dict[
         "in_force": _instant(proposal.in_force),
         "cases": proposal.cases,
         "withdrawn_by": proposal.withdrawn_by,
+        "withdrawn": withdrawal_document(proposal.withdrawal),
         "reports": [
             {"name": report.name, "summary": summary_shown(report, names=names), "digest": report.digest}
             for report in content.reports
@@ -327,8 +334,15 @@ def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> dict[
     }
 
 
+def withdrawal_document(withdrawal: Withdrawal | None) -> dict[str, object] | None:
+    """Who took back what waited, when and why."""
+    if withdrawal is None:
+        return None
+    return {"by": _actor(withdrawal.actor), "at": format_instant(withdrawal.at), "reason": withdrawal.reason}
+
+
 def _status(proposal: Proposal, at: datetime) -> str:
-    if proposal.withdrawn_by is not None:
+    if proposal.withdrawn_by is not None or proposal.withdrawal is not None:
         return "withdrawn"
     if proposal.in_force is None:
         return "proposed"

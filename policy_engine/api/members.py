@@ -89,6 +89,12 @@ def routes(changes: MemberChanges, ring: KeyRing, pools: Pools) -> list[Route]:
         )
         return json_response(_file(file))
 
+    async def withdraw(request: Request, key: Key) -> Response:
+        body = documents.read(await read_body(request, DESK_LIMIT), documents.WithdrawalBody)
+        reason = documents.text_of("reason", body.reason)
+        file = await pools.desk.run(changes.withdraw, _actor(key), request.path_params["change"], reason=reason)
+        return json_response(_file(file))
+
     async def about(request: Request, _: Key) -> Response:
         kind, name = request.path_params["kind"], request.path_params["name"]
         at = documents.instant_of("at", request.query_params.get("at"))
@@ -110,6 +116,7 @@ def routes(changes: MemberChanges, ring: KeyRing, pools: Pools) -> list[Route]:
         ),
         *methods_of("/members/changes/{change}", ring, pools, {"GET": ("members:read", show)}),
         *methods_of("/members/changes/{change}/approve", ring, pools, {"POST": ("members:approve", approve)}),
+        *methods_of("/members/changes/{change}/withdraw", ring, pools, {"POST": ("members:write", withdraw)}),
         *methods_of("/members/{kind}/{name}", ring, pools, {"GET": ("members:read", about)}),
     ]
 
@@ -171,7 +178,7 @@ def _change(change: MembersChange) -> dict[str, object]:
     content = change.content
     return {
         "id": content.change,
-        "status": "waits" if change.in_force is None else "in_force",
+        "status": _status(change),
         "at_once": content.at_once,
         "reason": content.reason,
         "added": content.added,
@@ -181,7 +188,14 @@ def _change(change: MembersChange) -> dict[str, object]:
             None if change.approver is None else {"key": change.approver.key, "person": change.approver.person}
         ),
         "approved_at": None if change.approved_at is None else format_instant(change.approved_at),
+        "withdrawn": documents.withdrawal_document(change.withdrawal),
     }
+
+
+def _status(change: MembersChange) -> str:
+    if change.withdrawal is not None:
+        return "withdrawn"
+    return "waits" if change.in_force is None else "in_force"
 
 
 def _file(file: ChangeFile) -> dict[str, object]:

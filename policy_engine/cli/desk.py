@@ -1,4 +1,4 @@
-"""`policy-engine policy propose|approve|rollback|show`: books in the running service."""
+"""`policy-engine policy propose|approve|withdraw|rollback|show`: books in the running service."""
 
 from __future__ import annotations
 
@@ -45,6 +45,14 @@ class ActorRead(msgspec.Struct):
     person: str | None
 
 
+class WithdrawalRead(msgspec.Struct):
+    """Who took back what waited for another person, when and why."""
+
+    by: ActorRead
+    at: str
+    reason: str
+
+
 class _Book(msgspec.Struct):
     fingerprint: str
     since: str
@@ -75,6 +83,7 @@ class _Proposal(msgspec.Struct):
     withdrawn_by: str | None
     reports: list[_Report]
     cases: str | None = None
+    withdrawn: WithdrawalRead | None = None
 
 
 class FreezeRead(msgspec.Struct):
@@ -219,6 +228,25 @@ def approve(
         _tell_proposal(answer.read(_Proposal))
 
 
+def withdraw(
+    proposal: Annotated[str, typer.Argument(help="The id of the proposal.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take back a proposal that waits for its approval: nobody approves it any more.
+
+    One that is approved and not yet in force is ended by another proposal, with --withdraw.
+
+    Example: policy-engine policy withdraw PROP-01K9... --reason "counsel wants another wording"
+    """
+    answer = open_service().post("policy", "proposals", proposal, "withdraw", body={"reason": reason})
+    if as_json:
+        print_json(answer.plain())
+    else:
+        _tell_proposal(answer.read(_Proposal))
+
+
 def show(
     name: Annotated[str | None, typer.Argument(help="A proposal, or the fingerprint of a book.")] = None,
     *,
@@ -297,6 +325,8 @@ def _tell_proposal(proposal: _Proposal) -> None:
         lines.append(("withdraws", ", ".join(proposal.withdraws)))
     if proposal.withdrawn_by is not None:
         lines.append(("withdrawn", f"by {proposal.withdrawn_by}"))
+    if proposal.withdrawn is not None:
+        lines.append(("withdrawn", told_withdrawal(proposal.withdrawn)))
     if proposal.cases is not None:
         lines.append(("acknowledged", "what becomes of the worked examples"))
     lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
@@ -332,6 +362,11 @@ def tell_lines(lines: list[tuple[str, str]]) -> None:
 def who(actor: ActorRead | None) -> str:
     """The person, or the key where there is no person."""
     return "" if actor is None else actor.person or actor.key
+
+
+def told_withdrawal(withdrawal: WithdrawalRead | None) -> str:
+    """Who withdrew something, when and why; empty where nobody did."""
+    return "" if withdrawal is None else f"by {who(withdrawal.by)} at {when(withdrawal.at)}: {withdrawal.reason}"
 
 
 def when(instant: str) -> str:

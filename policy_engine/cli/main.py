@@ -47,7 +47,7 @@ app.command("decide")(decide.decide)
 app.command("demo")(demo.demo)
 app.command("freeze")(freezes.freeze)
 app.command("unfreeze")(freezes.unfreeze)
-for command in (desk.propose, desk.approve, desk.rollback, desk.show):
+for command in (desk.propose, desk.approve, desk.withdraw, desk.rollback, desk.show):
     policy.app.command(command.__name__)(command)
 app.add_typer(policy.app, name="policy")
 app.add_typer(members.app, name="members")

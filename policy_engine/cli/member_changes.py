@@ -1,4 +1,4 @@
-"""`policy-engine members changes|approve`: changes of members that wait for a second person, and those that did."""
+"""`policy-engine members changes|approve|withdraw`: changes of members that wait for another person, or did."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import msgspec
 import typer
 from rich.text import Text
 
-from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, who
+from policy_engine.cli.desk import (
+    ActorRead,
+    WithdrawalRead,
+    table,
+    tell_lines,
+    texts,
+    told_withdrawal,
+    when,
+    who,
+)
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
 from policy_engine.cli.reviews import RowsRead, tell_rows
@@ -55,6 +64,7 @@ class _Listed(msgspec.Struct):
     proposed_by: ActorRead | None = None
     proposed_at: str = ""
     approved_by: ActorRead | None = None
+    withdrawn: WithdrawalRead | None = None
 
 
 class _Change(_Listed):
@@ -128,6 +138,19 @@ def approve(
     tell(answer, as_json=as_json)
 
 
+def withdraw(
+    change: Annotated[str, typer.Argument(help="The id of the change.")],
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take back a change of members that waits for another person: nobody approves it any more, and nothing is on file.
+
+    Example: policy-engine members withdraw MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB --reason "the contract was not signed"
+    """
+    tell(open_service().post("members", "changes", change, "withdraw", body={"reason": reason}), as_json=as_json)
+
+
 def tell(answer: Answer, *, as_json: bool) -> None:
     """A change as the service tells it."""
     if as_json:
@@ -142,6 +165,7 @@ _STATUS = {
     "waits": "waits for another person",
     "in_force": "on file",
     "stale": "can no longer be approved",
+    "withdrawn": "withdrawn: nothing of it is on file",
 }
 
 
@@ -152,6 +176,7 @@ def _tell(change: _Change) -> None:
         ("reason", change.reason),
         ("proposed by", who(change.proposed_by)),
         ("approved by", who(change.approved_by)),
+        ("withdrawn", told_withdrawal(change.withdrawn)),
     ]
     tell_lines([line for line in lines if line[1]])
     if change.stale is not None:

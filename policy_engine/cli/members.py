@@ -34,6 +34,7 @@ from policy_engine.wiring import book_in_force, open_members, system_clock
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
 app.command("changes")(member_changes.changes)
 app.command("approve")(member_changes.approve)
+app.command("withdraw")(member_changes.withdraw)
 
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]

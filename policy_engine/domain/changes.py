@@ -86,6 +86,14 @@ class BookApproved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalWithdrawn:
+    """A proposed book that nobody approved is no longer put forward."""
+
+    proposal: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeDeclared:
     """One person stopped something."""
 
@@ -197,6 +205,14 @@ class MembersApproved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MembersWithdrawn:
+    """A change of members that waited for a second person is no longer put forward."""
+
+    change: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCreated:
     """A key came into force; its secret is nowhere. `feed` are the kinds of rows that the key of a feed records."""
 
@@ -262,6 +278,7 @@ Event: TypeAlias = (
     | BookWatched
     | BookProposed
     | BookApproved
+    | ProposalWithdrawn
     | FreezeDeclared
     | FreezeLiftAsked
     | FreezeLifted
@@ -269,6 +286,7 @@ Event: TypeAlias = (
     | ReviewClosed
     | MembersProposed
     | MembersApproved
+    | MembersWithdrawn
     | MembersRecorded
     | KeyCreated
     | KeyRevoked
@@ -283,6 +301,7 @@ KINDS: Final[dict[str, type[Event]]] = {
     "book.watched": BookWatched,
     "book.proposed": BookProposed,
     "book.approved": BookApproved,
+    "book.withdrawn": ProposalWithdrawn,
     "freeze.declared": FreezeDeclared,
     "freeze.lift_asked": FreezeLiftAsked,
     "freeze.lifted": FreezeLifted,
@@ -290,6 +309,7 @@ KINDS: Final[dict[str, type[Event]]] = {
     "review.closed": ReviewClosed,
     "members.proposed": MembersProposed,
     "members.approved": MembersApproved,
+    "members.withdrawn": MembersWithdrawn,
     "members.recorded": MembersRecorded,
     "key.created": KeyCreated,
     "key.revoked": KeyRevoked,
@@ -302,7 +322,9 @@ KINDS: Final[dict[str, type[Event]]] = {
 
 _OF_THE_DESK: Final = ("book", "freeze", "review", "hold", "year")
 DESK_KINDS: Final = tuple(
-    name for name in KINDS if name.partition(".")[0] in _OF_THE_DESK or name in ("members.proposed", "members.approved")
+    name
+    for name in KINDS
+    if name.partition(".")[0] in _OF_THE_DESK or name in ("members.proposed", "members.approved", "members.withdrawn")
 )
 """The kinds that the desk is folded from."""
 

@@ -26,6 +26,8 @@ from policy_engine.domain.changes import (
     HoldReleased,
     MembersApproved,
     MembersProposed,
+    MembersWithdrawn,
+    ProposalWithdrawn,
     ReviewClosed,
     ReviewReleaseAsked,
     YearRetired,
@@ -47,10 +49,20 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    """Who took back what waited for another person, when and why."""
+
+    actor: Actor
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A proposal with its author and, once approved, its approver and the instant from which it is in force.
 
-    `cases` is the digest of the report about its worked examples, where the approver acknowledged it.
+    `cases` is the digest of the report about its worked examples, where the approver acknowledged it. `withdrawn_by` is
+    the proposal that ended it after its approval, `withdrawal` how it was taken back before one.
     """
 
     content: BookProposed
@@ -61,6 +73,7 @@ class Proposal:
     in_force: datetime | None = None
     cases: str | None = None
     withdrawn_by: str | None = None
+    withdrawal: Withdrawal | None = None
 
     @property
     def id(self) -> str:
@@ -103,13 +116,14 @@ class ClosedReview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MembersChange:
-    """A change of members, who proposed it and when, and who approved it, where it waited for that."""
+    """A change of members, who proposed it and when, and who approved it, or took it back, where it waited for that."""
 
     content: MembersProposed
     proposer: Actor
     proposed_at: datetime
     approver: Actor | None = None
     approved_at: datetime | None = None
+    withdrawal: Withdrawal | None = None
 
     @property
     def in_force(self) -> datetime | None:
@@ -227,8 +241,8 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                         actor=change.actor,
                     )
                 )
-            case BookProposed():
-                proposals[event.proposal] = Proposal(content=event, author=change.actor, proposed_at=change.at)
+            case BookProposed() | ProposalWithdrawn():
+                _propose(change, event, proposals)
             case BookApproved():
                 _approve(change, event, proposals)
                 start = event.in_force
@@ -259,7 +273,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                 closed[event.case] = ClosedReview(content=event, actor=change.actor, at=change.at)
                 digest = event.key.digest
                 closings[digest] = closings.get(digest, 0) + 1
-            case MembersProposed() | MembersApproved():
+            case MembersProposed() | MembersApproved() | MembersWithdrawn():
                 _change_members(change, event, members)
             case HoldPlaced() | HoldReleased() | YearRetired():
                 _keep(change, event, holds, retired)
@@ -298,12 +312,28 @@ def _keep(
 
 
 def _change_members(
-    change: Change, event: MembersProposed | MembersApproved, members: dict[str, MembersChange]
+    change: Change, event: MembersProposed | MembersApproved | MembersWithdrawn, members: dict[str, MembersChange]
 ) -> None:
-    if isinstance(event, MembersProposed):
-        members[event.change] = MembersChange(content=event, proposer=change.actor, proposed_at=change.at)
-    else:
-        members[event.change] = replace(members[event.change], approver=change.actor, approved_at=change.at)
+    match event:
+        case MembersProposed():
+            members[event.change] = MembersChange(content=event, proposer=change.actor, proposed_at=change.at)
+        case MembersApproved():
+            members[event.change] = replace(members[event.change], approver=change.actor, approved_at=change.at)
+        case MembersWithdrawn():
+            members[event.change] = replace(members[event.change], withdrawal=_withdrawal(change, event.reason))
+
+
+def _propose(change: Change, event: BookProposed | ProposalWithdrawn, proposals: dict[str, Proposal]) -> None:
+    match event:
+        case BookProposed():
+            proposals[event.proposal] = Proposal(content=event, author=change.actor, proposed_at=change.at)
+        case ProposalWithdrawn():
+            held = proposals[event.proposal]
+            proposals[event.proposal] = replace(held, withdrawal=_withdrawal(change, event.reason))
+
+
+def _withdrawal(change: Change, reason: str) -> Withdrawal:
+    return Withdrawal(actor=change.actor, at=change.at, reason=reason)
 
 
 def _approve(change: Change, event: BookApproved, proposals: dict[str, Proposal]) -> None:

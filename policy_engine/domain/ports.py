@@ -34,6 +34,10 @@ class MembersUnavailable(Exception):
     """The membership database cannot be read; no decision can be made."""
 
 
+class MembersMoved(Exception):
+    """Rows were recorded since those to be recorded now were made: they were held against others than are on file."""
+
+
 class Outcome(Enum):
     """What became of a record that was handed to the log.
 
@@ -249,10 +253,12 @@ class Members(Protocol):
 
     def control(self) -> Control: ...
 
-    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Imported:
+    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime, under: int | None = None) -> Imported:
         """Add what is new, all or nothing; the same rows again add nothing. `at` is the instant of the import.
 
-        Raises `ValueError` for rows that cannot be recorded, each named by its kind and key.
+        `under` is the revision that the rows were made and checked beside; where another one is in force when they are
+        written nothing is, and `MembersMoved` is raised. Raises `ValueError` for rows that cannot be recorded, each
+        named by its kind and key.
         """
         ...
 

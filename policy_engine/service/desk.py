@@ -12,9 +12,12 @@ from datetime import datetime
 from typing import Final
 
 from policy_engine.domain.changes import Actor, Event
+from policy_engine.domain.desk import Withdrawal
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
 from policy_engine.domain.roster import RosterRows
 from policy_engine.domain.spelling import skeleton
+from policy_engine.formats.faults import quoted
 from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, PersonNeeded
 from policy_engine.service.standing import Ground, StandingView
 
@@ -93,3 +96,9 @@ def person_of(actor: Actor) -> str:
     if not person:
         raise PersonNeeded("this needs a key that is bound to a person: `policy-engine keys create --person ID`")
     return person
+
+
+def withdrawn(withdrawal: Withdrawal) -> str:
+    """That something was withdrawn, by whom, when and why, in words that follow its name."""
+    who = withdrawal.actor.person or withdrawal.actor.key
+    return f"was withdrawn by {quoted(who)} at {format_instant(withdrawal.at)}: {withdrawal.reason}"

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from policy_engine.domain.changes import Actor, AtOnce, MembersApproved, MembersProposed
+from policy_engine.domain.changes import Actor, AtOnce, MembersApproved, MembersProposed, MembersWithdrawn
 from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.narrowing import Widening, new_rows, not_of_feed, widenings
 from policy_engine.domain.roster import Roster, RosterRows
@@ -29,7 +29,7 @@ from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
-from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk import Desk, Proposed, person_of, withdrawn
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
@@ -190,8 +190,7 @@ class MemberChanges:
 
         def make(ground: Ground, at: datetime) -> Proposed:
             held = _held(ground, name)
-            if held.in_force is not None:
-                raise DeskConflict(f"the change {quoted(name)} is on file already")
+            _refuse_done(held)
             proposer = person_of(held.proposer)
             if proposer == person:
                 raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(name)}; another person approves it")
@@ -216,6 +215,23 @@ class MemberChanges:
                 reason=held.content.reason,
                 change=name,
             )
+
+        self.desk.act(actor, make)
+        return self.show(name)
+
+    def withdraw(self, actor: Actor, name: str, *, reason: str) -> ChangeFile:
+        """Take back a change that waits, so that nobody approves it any more: by who proposed it, or by anybody else.
+
+        Raises `PersonNeeded`, `NothingThere`, `NotAccepted` without a reason, and `DeskConflict` for a change that is
+        on file or was withdrawn before.
+        """
+        person_of(actor)
+        if not reason.strip():
+            raise NotAccepted("a change that is withdrawn needs a reason")
+
+        def make(ground: Ground, _: datetime) -> Proposed:
+            _refuse_done(_held(ground, name))
+            return Proposed(event=MembersWithdrawn(change=name, reason=reason))
 
         self.desk.act(actor, make)
         return self.show(name)
@@ -248,7 +264,7 @@ class MemberChanges:
         ground = self.desk.view.refresh()
         held = _held(ground, name)
         rows = decode_rows(self._content(held.content.rows))
-        if held.in_force is not None:
+        if held.in_force is not None or held.withdrawal is not None:
             return ChangeFile(change=held, rows=rows)
         try:
             return ChangeFile(change=held, rows=rows, preview=self._again(held, ground, self.desk.clock()))
@@ -302,6 +318,14 @@ def _held(ground: Ground, name: str) -> MembersChange:
     if held is None:
         raise NothingThere(f"there is no change of members {quoted(name)}")
     return held
+
+
+def _refuse_done(held: MembersChange) -> None:
+    name = quoted(held.content.change)
+    if held.in_force is not None:
+        raise DeskConflict(f"the change {name} is on file already")
+    if held.withdrawal is not None:
+        raise DeskConflict(f"the change {name} {withdrawn(held.withdrawal)}")
 
 
 def _read(sent: Sent, existing: RosterRows, names: BookNames | None) -> RosterRows:

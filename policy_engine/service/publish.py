@@ -19,6 +19,7 @@ from policy_engine.domain.changes import (
     BookFounded,
     BookProposed,
     BookWatched,
+    ProposalWithdrawn,
     Report,
     ReportRead,
 )
@@ -31,7 +32,7 @@ from policy_engine.formats.faults import Fault, quoted
 from policy_engine.policy.case_changes import CASES_REPORT, fate_of_cases
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
-from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of
+from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, withdrawn
 from policy_engine.service.desk_faults import (
     CasesNotAcknowledged,
     DeskConflict,
@@ -151,11 +152,7 @@ class Publisher:
         person = person_of(actor)
 
         def make(ground: Ground, at: datetime) -> Proposed:
-            held = ground.desk.proposals.get(proposal)
-            if held is None:
-                raise NothingThere(f"there is no proposal {quoted(proposal)}")
-            if held.approver is not None:
-                raise DeskConflict(f"proposal {quoted(proposal)} is approved already")
+            held = _waiting(ground.desk, proposal)
             if person_of(held.author) == person:
                 raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(proposal)}; another person approves it")
             content = held.content
@@ -175,6 +172,24 @@ class Publisher:
                 cases=acknowledged,
             )
             return Proposed(event=event)
+
+        self.desk.act(actor, make)
+        return self.desk.view.current().desk.proposals[proposal]
+
+    def withdraw(self, actor: Actor, proposal: str, *, reason: str) -> Proposal:
+        """Take back a proposal that waits for its approval, so that nobody approves it any more: by its author, or by
+        anybody else.
+
+        Raises `NothingThere`, `PersonNeeded`, `NotAccepted` without a reason, and `DeskConflict` for one that is
+        approved, which another proposal ends (`withdraws`), or was withdrawn before.
+        """
+        person_of(actor)
+        if not reason.strip():
+            raise NotAccepted("a proposal that is withdrawn needs a reason")
+
+        def make(ground: Ground, _: datetime) -> Proposed:
+            _waiting(ground.desk, proposal)
+            return Proposed(event=ProposalWithdrawn(proposal=proposal, reason=reason))
 
         self.desk.act(actor, make)
         return self.desk.view.current().desk.proposals[proposal]
@@ -240,6 +255,19 @@ class Publisher:
             removed=fate.removed,
             changed=fate.changed,
         )
+
+
+def _waiting(desk: DeskState, proposal: str) -> Proposal:
+    """A proposal that waits for its approval. Raises `NothingThere` and `DeskConflict`."""
+    held = desk.proposals.get(proposal)
+    if held is None:
+        raise NothingThere(f"there is no proposal {quoted(proposal)}")
+    if held.approver is not None:
+        end = "; a proposal that withdraws it ends it, while it is to come" if held.withdrawn_by is None else ""
+        raise DeskConflict(f"proposal {quoted(proposal)} is approved already{end}")
+    if held.withdrawal is not None:
+        raise DeskConflict(f"proposal {quoted(proposal)} {withdrawn(held.withdrawal)}")
+    return held
 
 
 def followed(desk: DeskState, at: datetime, withdraws: Sequence[str]) -> InForce | None:

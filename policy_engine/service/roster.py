@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.narrowing import new_rows
-from policy_engine.domain.ports import Members, Snapshot
+from policy_engine.domain.ports import Members, MembersMoved, MembersUnavailable, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
 from policy_engine.domain.tangles import largest_tangles
 from policy_engine.formats.book_names import BookNames
@@ -17,6 +18,9 @@ from policy_engine.formats.membership_writer import in_the_end
 from policy_engine.formats.roster_tables import TableForm
 from policy_engine.service.member_edits import Edit, rows_of_edit
 from policy_engine.service.member_report import state_after
+
+MAX_ATTEMPTS: Final = 20
+"""How often rows are made again while others are recorded in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,13 @@ def import_members(
 
     Raises `FaultsError` with every fault of the file, and `MembersUnavailable`; nothing is changed then.
     """
-    snapshot = members.snapshot()
-    if tables is None:
-        rows = read_members(data, source, existing=snapshot.rows, names=names)
-    else:
-        rows = read_member_tables(data, source, existing=snapshot.rows, tables=tables, names=names)
-    return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
+
+    def rows(existing: RosterRows) -> RosterRows:
+        if tables is None:
+            return read_members(data, source, existing=existing, names=names)
+        return read_member_tables(data, source, existing=existing, tables=tables, names=names)
+
+    return _recorded(members, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
 
 
 def edit_members(
@@ -78,28 +83,56 @@ def edit_members(
 
     Raises `EditFault`, `FaultsError` and `MembersUnavailable`; nothing is changed then.
     """
-    snapshot = members.snapshot()
-    rows = rows_of_edit(edit, snapshot.rows, names)
-    return _recorded(members, snapshot, rows, actor=actor, reason=reason, at=at, dry_run=dry_run)
+    return _recorded(
+        members,
+        lambda existing: rows_of_edit(edit, existing, names),
+        actor=actor,
+        reason=reason,
+        at=at,
+        dry_run=dry_run,
+    )
 
 
 def _recorded(
-    members: Members, before: Snapshot, rows: RosterRows, *, actor: str, reason: str, at: datetime, dry_run: bool
+    members: Members,
+    make: Callable[[RosterRows], RosterRows],
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+    dry_run: bool,
 ) -> Change:
-    if dry_run:
-        new = new_rows(before.rows, rows)
-        added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
-        after = RosterRows(
-            **{
-                kind.name: (*getattr(before.rows, kind.name), *(_last(row) for row in getattr(new, kind.name)))
-                for kind in fields(RosterRows)
-            }
-        )
-        revision = before.revision + (added > 0)
-        return Change(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
-    imported = members.record(rows, actor=actor, reason=reason, at=at)
-    state = state_after(members.snapshot().rows, new_rows(before.rows, rows)) if imported.added else []
-    return Change(revision=imported.revision, added=imported.added, state=tuple(state))
+    """Record the rows that `make` gives beside those on file; beside others, where somebody recorded in between.
+
+    What `make` refuses, such as rows that overlap, is refused against what is on file in the transaction that writes.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = members.snapshot()
+        rows = make(before.rows)
+        if dry_run:
+            return _supposed(before, rows)
+        try:
+            imported = members.record(rows, actor=actor, reason=reason, at=at, under=before.revision)
+        except MembersMoved:
+            continue
+        state = state_after(members.snapshot().rows, new_rows(before.rows, rows)) if imported.added else []
+        return Change(revision=imported.revision, added=imported.added, state=tuple(state))
+    raise MembersUnavailable(
+        f"the members were changed by somebody else {MAX_ATTEMPTS} times meanwhile; nothing was recorded: try again"
+    )
+
+
+def _supposed(before: Snapshot, rows: RosterRows) -> Change:
+    new = new_rows(before.rows, rows)
+    added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
+    after = RosterRows(
+        **{
+            kind.name: (*getattr(before.rows, kind.name), *(_last(row) for row in getattr(new, kind.name)))
+            for kind in fields(RosterRows)
+        }
+    )
+    revision = before.revision + (added > 0)
+    return Change(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
 
 
 def _last(row: Any) -> Any:

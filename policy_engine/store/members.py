@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.ports import Control, Entry, Imported, MembersUnavailable, Snapshot
+from policy_engine.domain.ports import Control, Entry, Imported, MembersMoved, MembersUnavailable, Snapshot
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.roster_rows import ROW_TYPES, RosterRow, row_bytes
@@ -116,18 +116,23 @@ class Members:
         except (SQLAlchemyError, NotDurable) as error:
             raise MembersUnavailable(reason_of(error)) from error
 
-    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime) -> Imported:
+    def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime, under: int | None = None) -> Imported:
         """Add what is new among the rows, all or nothing, and say which revision is in force afterwards.
 
-        `at` is the instant of the import. Raises `ValueError` naming by kind and key every row that is recorded later
-        than that, or against another one under the same key at the same instant.
+        `at` is the instant of the import, `under` the revision that the rows were made beside, `None` for rows that
+        nothing on file speaks against. Raises `MembersMoved` where another revision is in force when they are written,
+        and `ValueError` naming by kind and key every row that is recorded later than `at`, or against another one under
+        the same key at the same instant.
         """
         try:
             with reading(self._engine) as reader:
                 ready = prepare(reader, rows, at)
             with writing(self._engine) as writer:
                 _take_turns(writer)
-                if read_control(writer).revision != ready.revision:
+                revision = read_control(writer).revision
+                if under is not None and revision != under:
+                    raise MembersMoved(f"the membership is at revision {revision}, and was at {under}")
+                if revision != ready.revision:
                     ready = prepare(writer, rows, at)
                 event = add_prepared(writer, ready, actor=actor, reason=reason, at=at)
                 if event is not None:

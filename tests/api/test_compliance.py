@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from policy_engine.cli.decide import decide_now
-from policy_engine.domain.changes import Actor, BookApproved
+from policy_engine.domain.changes import Actor, BookApproved, ProposalWithdrawn
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.service.desk_faults import KeyNotInForce
@@ -253,6 +253,29 @@ def test_examples_of_before_that_cannot_be_read_are_acknowledged_too(desk: Servi
     assert (refused.status_code, refused.json()["removed"], refused.json()["changed"]) == (409, [], [])
     assert "could not be compared" in refused.json()["detail"]
     assert egon.approve(proposal).status_code == 200
+
+
+def test_a_proposal_that_waits_is_withdrawn_and_never_approved(desk: Service) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    proposal = dora.propose(WITHOUT_CONSORTIUM).json()["id"]
+    path = f"/policy/proposals/{proposal}/withdraw"
+    assert egon.post(path).status_code == 400
+    assert Officer(desk, None).post(path, reason="x").status_code == 403
+    assert Officer(desk, "bela", "policy:read", "policy:approve").post(path, reason="x").status_code == 403
+    taken = egon.post(path, reason="another wording")
+    assert (taken.status_code, taken.json()["status"]) == (200, "withdrawn")
+    assert (taken.json()["withdrawn"]["by"]["person"], taken.json()["withdrawn_by"]) == ("egon", None)
+    late = egon.approve(proposal)
+    assert (late.status_code, late.json()["type"]) == (409, "/problems/conflict")
+    assert "was withdrawn by `egon` at " in late.json()["detail"]
+    assert egon.post(path, reason="again").status_code == 409
+    assert dora.post("/policy/proposals/PROP-none/withdraw", reason="x").status_code == 404
+    assert dora.decide()["decision"] == "allow"
+    (event,) = desk.parts.desk_log.changes(("book.withdrawn",))
+    assert event.event == ProposalWithdrawn(proposal=proposal, reason="another wording")
+    again = published(dora, egon, WITHOUT_CONSORTIUM, effective=format_instant(LATER))["id"]
+    refused = dora.post(f"/policy/proposals/{again}/withdraw", reason="x")
+    assert (refused.status_code, "a proposal that withdraws it ends it" in refused.json()["detail"]) == (409, True)
 
 
 def test_two_keys_of_one_person_are_one_person(service: Service, dora: Officer) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine.domain.changes import MembersWithdrawn
 from policy_engine.service.keyring import KeyFault
 from tests.api.desks import ROSTER, Officer
 from tests.api.service import Service, copied, serving
@@ -92,6 +93,45 @@ def test_a_new_membership_waits_for_another_person_who_approves_what_was_shown(d
     assert dora.decide()["membership_revision"] == before + 1
     assert egon.post(f"{path}/approve", shown=shown["shown"]).status_code == 409
     assert [one["id"] for one in dora.get("/members/changes").json()["changes"]] == [document["id"]]
+
+
+def test_a_change_that_waits_is_withdrawn_by_its_proposer_or_by_another_and_never_approved(
+    service: Service, dora: Officer, egon: Officer
+) -> None:
+    for officer in (dora, egon):
+        document = _change(dora, NEWCOMER).json()
+        path = f"/members/changes/{document['id']}"
+        before = dora.decide()["membership_revision"]
+        assert officer.post(f"{path}/withdraw").status_code == 400
+        assert officer.post(f"{path}/withdraw", reason=" ").status_code == 400
+        taken = officer.post(f"{path}/withdraw", reason="not signed")
+        assert (taken.status_code, taken.json()["status"]) == (200, "withdrawn")
+        who = "dora" if officer is dora else "egon"
+        assert (taken.json()["withdrawn"]["by"]["person"], taken.json()["withdrawn"]["reason"]) == (who, "not signed")
+        late = egon.post(f"{path}/approve", shown=document["shown"])
+        assert (late.status_code, late.json()["type"]) == (409, "/problems/conflict")
+        assert f"was withdrawn by `{who}` at " in late.json()["detail"]
+        assert late.json()["detail"].endswith(": not signed")
+        assert egon.post(f"{path}/withdraw", reason="again").status_code == 409
+        assert dora.decide()["membership_revision"] == before
+        (event,) = service.parts.desk_log.changes(("members.withdrawn",))[-1:]
+        assert (event.actor.person, event.event) == (who, MembersWithdrawn(change=document["id"], reason="not signed"))
+    listed = dora.get("/members/changes").json()["changes"]
+    assert [one["status"] for one in listed] == ["withdrawn", "withdrawn"]
+    assert dora.get(f"/members/changes/{listed[0]['id']}").json()["status"] == "withdrawn"
+
+
+def test_a_change_that_is_on_file_is_not_withdrawn_and_neither_is_none(service: Service, dora: Officer) -> None:
+    done = _change(dora).json()["id"]
+    refused = dora.post(f"/members/changes/{done}/withdraw", reason="x")
+    assert (refused.status_code, "on file already" in refused.json()["detail"]) == (409, True)
+    assert dora.post("/members/changes/MC-none/withdraw", reason="x").status_code == 404
+    waiting = _change(dora, NEWCOMER).json()["id"]
+    nobody = Officer(service, None, "members:write")
+    assert nobody.post(f"/members/changes/{waiting}/withdraw", reason="x").status_code == 403
+    reader = Officer(service, "bela", "members:read", "members:approve")
+    assert reader.post(f"/members/changes/{waiting}/withdraw", reason="x").status_code == 403
+    assert dora.get(f"/members/changes/{waiting}").json()["status"] == "waits"
 
 
 def test_another_key_of_the_same_person_approves_nothing(service: Service, dora: Officer) -> None:

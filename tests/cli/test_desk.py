@@ -338,6 +338,8 @@ def test_another_service_is_no_policy_engine_and_the_key_follows_no_redirection(
     [
         ("policy", "propose"),
         ("policy", "approve"),
+        ("policy", "withdraw"),
+        ("members", "withdraw"),
         ("policy", "rollback"),
         ("policy", "show"),
         ("freeze",),
@@ -386,6 +388,20 @@ def test_a_file_of_members_goes_through_the_service_and_a_second_person_approves
     assert (approved.code, "on file" in approved.out) == (0, True), approved.err
     assert change["id"] in desk.run("dora", "members", "changes").out
     assert "nothing new" in desk.run("dora", *imported, "--reason", "contract").out
+
+
+def test_a_change_of_members_that_waits_is_withdrawn_by_command(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "newcomer.yaml"
+    file.write_text(NEWCOMER)
+    waiting = desk.run("dora", "members", "import", str(file), "--reason", "contract", "--json").json
+    assert desk.run("dora", "members", "withdraw", waiting["id"]).code == 2
+    told = desk.run("dora", "members", "withdraw", waiting["id"], "--reason", "not signed")
+    assert told.code == 0, told.err
+    assert "withdrawn: nothing of it is on file" in told.out
+    assert "by dora at " in told.out
+    late = desk.run("egon", "members", "approve", waiting["id"], "--shown", waiting["shown"])
+    assert (late.code, "was withdrawn by `dora`" in late.err) == (1, True)
+    assert "withdrawn" in desk.run("egon", "members", "changes").out
 
 
 def test_a_member_is_suspended_at_once_by_one_person_and_resumed_by_two(desk: Desk) -> None:

@@ -37,6 +37,7 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("GET", "/policy/proposals/{proposal}"): "policy:read",
     ("GET", "/policy/proposals/{proposal}/reports/{report}"): "policy:read",
     ("POST", "/policy/proposals/{proposal}/approve"): "policy:approve",
+    ("POST", "/policy/proposals/{proposal}/withdraw"): "policy:propose",
     ("GET", "/freezes"): "policy:read",
     ("POST", "/freezes"): "freeze",
     ("DELETE", "/freezes/{freeze}"): "freeze",
@@ -48,6 +49,7 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/members/changes"): "members:write",
     ("GET", "/members/changes/{change}"): "members:read",
     ("POST", "/members/changes/{change}/approve"): "members:approve",
+    ("POST", "/members/changes/{change}/withdraw"): "members:write",
     ("GET", "/members/{kind}/{name}"): "members:read",
 }
 """Every other route, by method and path, with the one right that opens it."""

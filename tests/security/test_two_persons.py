@@ -30,6 +30,7 @@ STATUS = {
     "waits": "waits",
     "preview": "shown, nothing recorded",
     "in_force": "at once",
+    "withdrawn": "withdrawn, nothing recorded",
     "release_asked": "waits",
     "released": "at once",
 }
@@ -119,6 +120,8 @@ class Matrix:
             return self.said(self.ask(token, "POST", f"/reviews/{self.case()}/close", body))
         waiting, shown = self.prepared(action)
         digest = shown if "was shown" in action and "other" not in action and "else" not in action else "sha256:0"
+        if verb == "withdraw":
+            return self.said(self.ask(token, "POST", f"/members/changes/{waiting}/withdraw", {"reason": "test"}))
         if verb == "approve":
             body = {} if "blind" in action else {"shown": digest}
             return self.said(self.ask(token, "POST", f"/members/changes/{waiting}/approve", body))
@@ -138,7 +141,9 @@ class Matrix:
         else:
             waiting, shown = self.prepared(action)
             digest = shown if "was shown" in action and "other" not in action and "else" not in action else "sha256:0"
-            if verb == "approve":
+            if verb == "withdraw":
+                command = ["members", "withdraw", waiting, "--reason", "test"]
+            elif verb == "approve":
                 command = ["members", "approve", waiting] + ([] if "blind" in action else ["--shown", digest])
             else:
                 command = ["reviews", "close", waiting, "--outcome", "release"]

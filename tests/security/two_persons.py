@@ -31,6 +31,7 @@ ACTIONS: Final = {
     "approve what was shown": "members",
     "approve something else than was shown": "members",
     "approve blind": "members",
+    "withdraw what waits": "members",
     "ask for the release of a case": "reviews",
     "confirm the release that was shown": "reviews",
     "confirm other rows than were shown": "reviews",
