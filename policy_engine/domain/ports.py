@@ -100,8 +100,9 @@ class Key:
 class Standing:
     """What decisions stand on, read at one instant: the counters, the members, the keys, and the changes of the desk.
 
-    `rows` is `None` where the revision is the one that the reader holds already; `changes` are those recorded since
-    the reader's last, in order, `keys` those in force, and `last_index` is the log index of the last of all.
+    `rows` are those recorded since the revision that the reader holds, all of them for a reader that holds none or one
+    that is not there any more, and `None` where it is the one in force; `changes` are those recorded since the reader's
+    last, in order, `keys` those in force, and `last_index` is the log index of the last of all.
     """
 
     epoch: int

@@ -545,4 +545,7 @@ def _grouped(rows: Iterable[R], known_at: datetime | None, of: Callable[[R], str
     groups: defaultdict[str, list[R]] = defaultdict(list)
     for row in latest_known(rows, known_at):
         groups[of(row)].append(row)
-    return {name: tuple(sorted(group, key=lambda row: repr(row.key))) for name, group in groups.items()}
+    return {
+        name: tuple(sorted(group, key=lambda row: repr(row.key)) if len(group) > 1 else group)
+        for name, group in groups.items()
+    }

@@ -14,9 +14,11 @@ recorded it (ADR 11):
 
 from __future__ import annotations
 
+import gc
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -106,6 +108,7 @@ class StandingView:
         self._lock = threading.Lock()
         self._changes: tuple[Change, ...] = ()
         self._last_index = -1
+        self._rows: RosterRows | None = None
         self._roster_edges: frozenset[datetime] = frozenset()
         self._passed: datetime | None = None
         self._held: Ground | None = None
@@ -121,31 +124,39 @@ class StandingView:
             held = self._held
             if held is not None and self._members.control().epoch == held.epoch:
                 return held
-            standing = self._desk.standing(
-                held_revision=None if held is None else held.roster.revision, after_index=self._last_index
-            )
-            if standing.rows is not None:
-                roster = replace(Roster.as_known(standing.rows, revision=standing.revision), turn=threading.RLock())
-            elif held is not None:
-                roster = held.roster
-            else:
-                raise AssertionError("the members are read whole the first time")
-            keys = {key.id: key for key in standing.keys}
-            if standing.changes or held is None:
-                self._changes += standing.changes
-                self._last_index = standing.last_index
-                desk = desk_after(self._changes)
-                judges = self._judges_of(desk)
-                ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
-            else:
-                ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys)
-            if standing.rows is not None:
-                self._roster_edges = edges_of_members(standing.rows)
-                self._passed = passed_of_members(standing.rows)
-            edges = tuple(sorted(self._roster_edges | edges_of_books(ground.judges)))
-            ground = replace(ground, edges=edges, passed=self._passed)
-            self._held = ground
-            return ground
+            with _collector_paused():
+                self._held = self._read(held)
+            return self._held
+
+    def _read(self, held: Ground | None) -> Ground:
+        standing = self._desk.standing(
+            held_revision=None if held is None else held.roster.revision, after_index=self._last_index
+        )
+        rows = self._rows
+        if standing.rows is not None:
+            whole = rows is None or held is None or standing.revision < held.roster.revision
+            rows = standing.rows if whole or rows is None else _together(rows, standing.rows)
+            roster = replace(Roster.as_known(rows, revision=standing.revision), turn=threading.RLock())
+        elif held is not None:
+            roster = held.roster
+        else:
+            raise AssertionError("the members are read whole the first time")
+        keys = {key.id: key for key in standing.keys}
+        if standing.changes or held is None:
+            self._changes += standing.changes
+            self._last_index = standing.last_index
+            desk = desk_after(self._changes)
+            judges = self._judges_of(desk)
+            ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
+        else:
+            ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys)
+        if standing.rows is not None:
+            self._roster_edges |= edges_of_members(standing.rows)
+            passed = (self._passed, passed_of_members(standing.rows))
+            self._passed = max((one for one in passed if one is not None), default=None)
+        self._rows = rows
+        edges = tuple(sorted(self._roster_edges | edges_of_books(ground.judges)))
+        return replace(ground, edges=edges, passed=self._passed)
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
         """The book in force now and those to come; of the ones before nothing is decided any more."""
@@ -161,6 +172,25 @@ class StandingView:
         except BookLost:
             self._report_fault("BookLost")
             return None
+
+
+def _together(before: RosterRows, new: RosterRows) -> RosterRows:
+    return RosterRows(
+        **{column.name: (*getattr(before, column.name), *getattr(new, column.name)) for column in fields(RosterRows)}
+    )
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Rows make no cycles, and the collector would walk all of them again and again while they are made: that is half
+    of the time that decisions wait for it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def edges_of_members(rows: RosterRows) -> frozenset[datetime]:

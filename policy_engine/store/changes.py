@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import Table, func, insert, select, union_all
+from sqlalchemy import Engine, Table, func, insert, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from policy_engine.domain.changes import Change
 from policy_engine.domain.ports import Entry
 from policy_engine.formats.change import digest_of, encode_change
-from policy_engine.store.database import Reader, Writer, is_postgresql
+from policy_engine.store.database import Reader, Writer, is_postgresql, writing
 from policy_engine.store.tables import blobs, changes, decisions
 
 _INDEXES: Final = union_all(
@@ -56,9 +56,27 @@ def add_unless_there(writer: Writer, table: Table, rows: Sequence[dict[str, obje
 
 def add_blobs(writer: Writer, contents: Iterable[bytes]) -> None:
     """Keep long content under its digest; the same content is kept once."""
-    rows: list[dict[str, object]] = [{"digest": digest_of(content), "body": content} for content in contents]
+    given = {digest_of(content): content for content in contents}
+    # What is there is not handed over again: of large content that is most of the work.
+    held = set(writer.scalars(select(blobs.c.digest).where(blobs.c.digest.in_(given)))) if given else set()
+    rows: list[dict[str, object]] = [
+        {"digest": digest, "body": content} for digest, content in given.items() if digest not in held
+    ]
     if rows:
         add_unless_there(writer, blobs, rows)
+
+
+LARGE: Final = 2**20
+"""Bytes of content from which on it is kept in a transaction of its own, before the one that names it."""
+
+
+def keep_large(engine: Engine, contents: Iterable[bytes]) -> None:
+    """Keep large content at once, so that the transaction that will name it is short: a decision on SQLite waits for
+    every transaction that writes. What nothing comes to name does no harm."""
+    large = [content for content in contents if len(content) >= LARGE]
+    if large:
+        with writing(engine) as writer:
+            add_blobs(writer, large)
 
 
 def content_of(reader: Reader, digest: str) -> bytes | None:

@@ -20,7 +20,7 @@ from policy_engine.domain.ports import Entry, MembersUnavailable, OpenedReview, 
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import decode_change
-from policy_engine.store.changes import add_blobs, add_changes, content_of
+from policy_engine.store.changes import add_blobs, add_changes, content_of, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
 from policy_engine.store.keys import read_keys
@@ -37,14 +37,18 @@ class DeskLog:
         self._engine = engine
 
     def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
-        """The counters, the keys in force, the members unless the reader has them, and the desk's changes since then.
+        """The counters, the keys in force, the members' rows and the desk's changes since what the reader has.
 
         Raises `MembersUnavailable`.
         """
         try:
             with reading(self._engine) as reader:
                 control = read_control(reader)
-                rows = None if control.revision == held_revision else read_roster(reader)
+                rows = None
+                if control.revision != held_revision:
+                    # A database that was put back to before is not what the reader's rows were read from.
+                    begun = held_revision is not None and held_revision < control.revision
+                    rows = read_roster(reader, after=held_revision if begun else None)
                 keys = read_keys(reader, in_force=True)
                 found = reader.execute(
                     select(changes.c.log_index, changes.c.body)
@@ -82,6 +86,8 @@ class DeskLog:
             # Before the transaction, since a decision may have to wait for it.
             with reading_log(self._engine) as reader:
                 ready = prepare(reader, rows, first.at)
+                contents = (*contents, ready.content)
+        keep_large(self._engine, contents)
         with writing_log(self._engine) as writer:
             if rows is not None:
                 take(writer, Lock.MEMBERS)

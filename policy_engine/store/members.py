@@ -27,7 +27,7 @@ from policy_engine.domain.ports import Control, Entry, Imported, MembersMoved, M
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.roster_rows import ROW_TYPES, RosterRow, row_bytes
-from policy_engine.store.changes import add_blobs, add_changes
+from policy_engine.store.changes import add_blobs, add_changes, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
 from policy_engine.store.tables import ROSTER, revisions
@@ -127,6 +127,7 @@ class Members:
         try:
             with reading(self._engine) as reader:
                 ready = prepare(reader, rows, at)
+            keep_large(self._engine, [ready.content])
             with writing(self._engine) as writer:
                 _take_turns(writer)
                 revision = read_control(writer).revision
@@ -147,9 +148,9 @@ class Members:
             raise MembersUnavailable(reason_of(error)) from error
 
 
-def read_roster(connection: Connection, *, up_to: int | None = None) -> RosterRows:
-    """Every row, or those recorded up to a revision."""
-    rows: dict[str, Any] = {kind.name: tuple(read_rows(connection, kind, up_to=up_to)) for kind in KINDS}
+def read_roster(connection: Connection, *, after: int | None = None, up_to: int | None = None) -> RosterRows:
+    """Every row, or those recorded after a revision, or up to one."""
+    rows: dict[str, Any] = {kind.name: tuple(read_rows(connection, kind, after=after, up_to=up_to)) for kind in KINDS}
     return RosterRows(**rows)
 
 
@@ -230,17 +231,24 @@ def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, Ros
 
 
 def read_rows(
-    connection: Connection, kind: Kind, found_by: Iterable[str] | None = None, *, up_to: int | None = None
+    connection: Connection,
+    kind: Kind,
+    found_by: Iterable[str] | None = None,
+    *,
+    after: int | None = None,
+    up_to: int | None = None,
 ) -> Iterator[RosterRow]:
     """Every row of a kind in the order of recording, or those alone whose `found_by` column has one of the values.
 
-    `up_to` leaves out what was recorded after that revision.
+    `up_to` leaves out what was recorded after that revision, `after` what was up to that one.
     """
     table = kind.table
     names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
     query = select(*(table.c[name] for name in names)).order_by(table.c.row_id)
     if found_by is not None:
         query = query.where(table.c[kind.found_by].in_(list(found_by)))
+    if after is not None:
+        query = query.where(table.c.revision > after)
     if up_to is not None:
         query = query.where(table.c.revision <= up_to)
     for values in connection.execute(query):

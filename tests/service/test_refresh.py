@@ -1,0 +1,131 @@
+"""Who reads only what was recorded since the last look stands on the same members as who reads all of them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import timedelta
+
+import pytest
+
+from policy_engine.domain.freezes import Freeze
+from policy_engine.domain.instants import Validity, parse_instant
+from policy_engine.domain.ports import Control, Standing
+from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows
+from policy_engine.policy.judge import Judge
+from policy_engine.policy.library import BookLost
+from policy_engine.service.standing import StandingView, edges_of_members, passed_of_members
+from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.members import Members
+from tests.conftest import POLICIES
+from tests.faults.process import ROSTER
+from tests.store.conftest import Store
+
+NOON = parse_instant("2026-11-20T12:00:00Z")
+MEMBER = Membership(
+    organisation="harbor-cyber",
+    consortium="glasswing",
+    status=MembershipStatus.SUSPENDED,
+    valid=Validity(start=parse_instant("2026-04-07T00:00:00Z"), end=None),
+)
+
+
+class NoBook:
+    """No book is ever in force here."""
+
+    def judge(self, fingerprint: str, archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge:
+        raise BookLost(f"{POLICIES}: {fingerprint} {archive} {len(freezes)}")
+
+
+def view(members: Members, desk: DeskLog) -> StandingView:
+    return StandingView(members=members, desk=desk, judges=NoBook(), clock=lambda: NOON, report_fault=lambda _: None)
+
+
+def said(roster: Roster) -> dict[str, object]:
+    return {column.name: getattr(roster, column.name) for column in fields(roster) if column.compare}
+
+
+def changes() -> list[RosterRows]:
+    """Everybody, somebody new, a suspension, its end, a row taken back, and something filed for an earlier instant."""
+    ended = replace(MEMBER, valid=Validity(start=MEMBER.valid.start, end=NOON + timedelta(days=2)))
+    return [
+        ROSTER,
+        RosterRows(organisations=(Organisation(id="newcomer"),)),
+        RosterRows(memberships=(MEMBER,)),
+        RosterRows(memberships=(ended,)),
+        RosterRows(memberships=(replace(MEMBER, retracted=True),)),
+        RosterRows(memberships=(replace(MEMBER, organisation="newcomer", recorded_at=NOON - timedelta(days=9)),)),
+    ]
+
+
+def test_what_is_read_piece_by_piece_is_what_is_read_at_once(store: Store) -> None:
+    members, desk = Members(store.open()), DeskLog(store.open())
+    piecemeal = view(members, desk)
+    for number, rows in enumerate(changes()):
+        members.record(rows, actor="test", reason="test", at=NOON + timedelta(minutes=number))
+        held = piecemeal.refresh()
+        whole = members.snapshot()
+        assert said(held.roster) == said(Roster.as_known(whole.rows, revision=whole.revision))
+        assert said(held.roster) == said(view(members, desk).refresh().roster)
+        assert set(held.edges) == edges_of_members(whole.rows)
+        assert held.passed == passed_of_members(whole.rows)
+
+
+def test_of_a_change_of_one_row_one_row_is_read(store: Store) -> None:
+    members, desk = Members(store.open()), DeskLog(store.open())
+    members.record(ROSTER, actor="test", reason="test", at=NOON)
+    later = NOON + timedelta(minutes=1)
+    members.record(RosterRows(memberships=(MEMBER,)), actor="test", reason="test", at=later)
+    rows = desk.standing(held_revision=1, after_index=-1).rows
+    assert rows == RosterRows(memberships=(replace(MEMBER, recorded_at=later),))
+    assert desk.standing(held_revision=2, after_index=-1).rows is None
+
+
+class Restored(DeskLog):
+    """A desk whose database is replaced by another one while it is in use."""
+
+    def __init__(self, first: Store, second: Callable[[], DeskLog]) -> None:
+        super().__init__(first.open())
+        self.second = second
+        self.replaced = False
+
+    def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+        if self.replaced:
+            return self.second().standing(held_revision=held_revision, after_index=after_index)
+        return super().standing(held_revision=held_revision, after_index=after_index)
+
+
+class Moved(Members):
+    """Counters that have moved, so that who asks reads again."""
+
+    def control(self) -> Control:
+        held = super().control()
+        return replace(held, epoch=held.epoch + 100)
+
+
+def test_a_database_that_was_put_back_to_before_is_read_whole(sqlite_store: Store, postgres_store: Store) -> None:
+    now, before = Members(sqlite_store.open()), Members(postgres_store.open())
+    for number, rows in enumerate(changes()[:3]):
+        now.record(rows, actor="test", reason="test", at=NOON + timedelta(minutes=number))
+    before.record(RosterRows(organisations=(Organisation(id="only-one"),)), actor="test", reason="test", at=NOON)
+    desk = Restored(sqlite_store, lambda: DeskLog(postgres_store.open()))
+    looking = view(Moved(sqlite_store.open()), desk)
+    assert looking.refresh().roster.revision == 3
+    desk.replaced = True
+    held = looking.refresh()
+    assert (held.roster.revision, set(held.roster.organisations)) == (1, {"only-one"})
+
+
+def test_the_collector_runs_again_once_the_members_are_read_or_could_not_be(store: Store) -> None:
+    members = Members(store.open())
+    view(members, DeskLog(store.open())).refresh()
+    assert gc.isenabled()
+
+    class Broken(DeskLog):
+        def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+            raise ZeroDivisionError(f"{held_revision} {after_index}")
+
+    with pytest.raises(ZeroDivisionError):
+        view(members, Broken(store.open())).refresh()
+    assert gc.isenabled()
