@@ -22,14 +22,18 @@ $(INSTALLED):
 			echo 'Python 3.11 or newer with its venv module is needed and was not found$(PYTHON:%= in %); name one with `make setup PYTHON=...`.' >&2; \
 			exit 1; \
 		fi; \
+		echo "making .venv with $$python"; \
 		"$$python" -m venv --clear .venv; \
 	fi
-	$(PIP) --require-hashes -r requirements/dev.txt
-	$(PIP) --no-deps --no-build-isolation -e .
+	@echo "installing $$(grep -c '^[a-z].*==' requirements/dev.txt) packages into .venv, each by its hash: a minute or some, once for each change of the locks"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@echo 'installing policy-engine itself'
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@rm -f .venv/installed-* && touch $@
 
 run: setup ## start the service on an embedded database with the demonstration roster
-	$(BIN)/policy-engine serve --demo
+	@echo 'starting the service on the database and the sealed log below var/'
+	@$(BIN)/policy-engine serve --demo
 
 test: lint types ## run every check that CI runs
 	$(BIN)/pytest -n $(WORKERS)

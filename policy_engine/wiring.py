@@ -200,7 +200,9 @@ def build(
     members = StoredMembers(engine)
     keys = StoredKeys(engine)
     desk_log = StoredDeskLog(engine)
-    log = StoredDecisionLog(engine, size=settings.log_queue, cases_per_hour=settings.reviews_per_hour)
+    log = StoredDecisionLog(
+        engine, size=settings.log_queue, cases_per_hour=settings.reviews_per_hour, report=_report_log
+    )
     library = Library(desk_log.content)
     logger = structlog.get_logger("policy_engine.decide")
 
@@ -417,6 +419,14 @@ def cursor_key(settings: Settings) -> bytes:
 
 def _report_index(fault: str) -> None:
     structlog.get_logger("policy_engine.index").error("decisions are not indexed", fault=fault)
+
+
+def _report_log(reason: str | None) -> None:
+    logger = structlog.get_logger("policy_engine.log")
+    if reason is None:
+        logger.warning("records are written again")
+    else:
+        logger.error("records cannot be written, so nothing is allowed", reason=reason)
 
 
 def _report_seal(alarm: str | None) -> None:

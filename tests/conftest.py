@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, configuration, settings
 
 # Before anything that prints is imported: the width of a console is settled when it is made.
 os.environ["COLUMNS"] = "250"
@@ -19,6 +19,11 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.wiring import Settings, upgrade
 
+# Whose shell has a service's settings in it would try that service here.
+for _name in [name for name in os.environ if name.startswith("POLICY_ENGINE_")]:
+    del os.environ[_name]
+
+configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".hypothesis")
 settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -53,6 +58,23 @@ def judge_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Judge:
 def judge_of(case: Case) -> Judge:
     """The judge of the book that a case asks for."""
     return judge_for(dict(case.enforcement), case.catalogue)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def working_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder in which the tests run: an empty one, since the settings' defaults lead to files below it, and beside
+    the checkout there may be a service's."""
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("working")
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(working_folder: Path) -> Iterator[None]:
+    yield
+    left = sorted(path.name for path in working_folder.iterdir())
+    assert not left, f"this test left {', '.join(left)} in the working folder: name every path in its settings"
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from typing import Final
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +17,8 @@ from policy_engine.service.decide import Decider
 from policy_engine.service.pools import Pools
 from policy_engine.service.sealing import Keeper
 from policy_engine.service.watch import Watcher
+
+_log: Final = structlog.get_logger("policy_engine.health")
 
 
 def routes(
@@ -41,6 +45,16 @@ def routes(
         return missing
 
     looking: asyncio.Task[list[str]] | None = None
+    told: list[str] = []
+
+    def tell(missing: list[str]) -> None:
+        nonlocal told
+        if missing != told:
+            told = missing
+            if missing:
+                _log.error("not ready", missing=missing)
+            else:
+                _log.warning("ready again")
 
     async def readyz(_: Request) -> Response:
         # It needs no key, so however many ask at once cost one look, and nobody's own question is too many.
@@ -48,6 +62,7 @@ def routes(
         if looking is None or looking.done() or looking.get_loop() is not asyncio.get_running_loop():
             looking = asyncio.create_task(looked())
         missing = await asyncio.shield(looking)
+        tell(missing)
         if missing:
             return problem_response(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -99,11 +99,44 @@ class _Waiting:
         self._future.set_exception(error)
 
 
+Report = Callable[[str | None], None]
+"""Is told why records cannot be written, and with `None` once they can be again."""
+
+
+class _Outage:
+    """Since when records could not be written, as it is reported: once when it begins or has another reason, and once
+    when it is over. Between two failures within `_DOUBTFUL_SECONDS` it is not over."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._told: str | None = None
+        self._last = 0.0
+
+    def failed(self, reason: str) -> None:
+        self._last = monotonic()
+        if reason != self._told:
+            self._told = reason
+            self._report(reason)
+
+    def written(self) -> None:
+        if self._told is not None and monotonic() - self._last >= _DOUBTFUL_SECONDS:
+            self._told = None
+            self._report(None)
+
+
 class DecisionLog:
     """The log in the database, with its writer thread. `close` it."""
 
-    def __init__(self, engine: Engine, *, size: int = 10_000, cases_per_hour: int = CASES_PER_HOUR) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        size: int = 10_000,
+        cases_per_hour: int = CASES_PER_HOUR,
+        report: Report = lambda _: None,
+    ) -> None:
         """Start the writer; at most `size` records wait for it, and a key opens so many review cases within an hour.
+        `report` is called by the writer and by whoever checks.
 
         Raises `NotDurable` for a database that could lose what it committed, `LogUnavailable` for one out of reach.
         """
@@ -114,6 +147,7 @@ class DecisionLog:
         self._engine = engine
         self._size = size
         self._cases_per_hour = cases_per_hour
+        self._outage = _Outage(report)
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self._waiting: deque[_Waiting] = deque()
@@ -144,6 +178,7 @@ class DecisionLog:
             write_again(writer)
         if self._failed == failed:
             self._failed = None
+            self._outage.written()
 
     def append(self, record: Record) -> Future[Appended]:
         """Hand over a record. Raises `ValueError` for one with text that no database takes."""
@@ -235,6 +270,11 @@ class DecisionLog:
                 unavailable = LogUnavailable(failure)
                 unavailable.__cause__ = cause
                 one.fail(unavailable)
+        # After the answers, for which somebody waits.
+        if cause is None:
+            self._outage.written()
+        else:
+            self._outage.failed(failure)
 
     def _commit(self, units: Sequence[tuple[Record, ...]]) -> list[tuple[Appended, ...]]:
         try:

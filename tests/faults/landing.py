@@ -16,6 +16,7 @@ from typing import Final
 import psycopg
 
 _WRITE_LOCK: Final = "120"
+_WAL_HEADER: Final = 32
 
 
 class Landing(StrEnum):
@@ -30,7 +31,7 @@ class Landing(StrEnum):
 def landing_on_sqlite(database: Path, pid: int) -> Landing:
     """What a stopped process was doing with an SQLite file. A transaction is in memory until its commit begins."""
     shared = Path(f"{database}-shm")
-    if not _holds_write_lock(shared, pid):
+    if not shared.exists() or not _holds_write_lock(shared, pid):
         return Landing.OUTSIDE
     return Landing.BEFORE_COMMIT if _has_unfinished_frames(database, shared) else Landing.BEFORE_INSERT
 
@@ -49,9 +50,12 @@ def _holds_write_lock(shared: Path, pid: int) -> bool:
 def _has_unfinished_frames(database: Path, shared: Path) -> bool:
     """Whether a frame of this generation of the write-ahead log stands behind the last finished commit."""
     log = Path(f"{database}-wal").read_bytes()
+    if len(log) < _WAL_HEADER:
+        # Made, or cut off by a checkpoint, and nothing written since.
+        return False
     (finished,) = struct.unpack_from("=I", shared.read_bytes(), 16)
     (size,) = struct.unpack_from(">I", log, 8)
-    at = 32 + finished * (24 + size)
+    at = _WAL_HEADER + finished * (24 + size)
     return log[at + 8 : at + 16] == log[16:24]
 
 

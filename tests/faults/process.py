@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import secrets
 import signal
@@ -20,7 +21,7 @@ from typing import Any, Final
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.wiring import Settings, build, system_clock
-from tests.conftest import POLICIES
+from tests.conftest import POLICIES, ROOT
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
 _BYTECODE: Final = {
@@ -65,6 +66,8 @@ class Installation:
             "POLICY_ENGINE_WITNESS": str(settings.witness),
             "POLICY_ENGINE_LOG_KEY": str(settings.log_key),
             "POLICY_ENGINE_PORT": str(port),
+            # The modules of the tests too, wherever this runs.
+            "PYTHONPATH": str(ROOT),
             **_BYTECODE,
             **more,
         }
@@ -181,6 +184,12 @@ def start(
             start_new_session=True,
         )
     return Server(installation=installation, port=port, process=process)
+
+
+def said(server: Server) -> list[str]:
+    """What the service has said in its own log, in order: the event of each line."""
+    lines = (server.installation.folder / "serve.out").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["event"] for line in lines if line.startswith("{")]
 
 
 @contextmanager

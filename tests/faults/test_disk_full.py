@@ -16,11 +16,13 @@ import pytest
 
 from tests.faults.load import DOCUMENTS, Load, journals
 from tests.faults.oracle import require_nothing_lost
-from tests.faults.process import Installation, Server, installed, running
+from tests.faults.process import Installation, Server, installed, running, said
 
 SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 CLIENTS = 4
+_BEGINS = ("records cannot be written, so nothing is allowed", "not ready")
+_ENDS = ("records are written again", "ready again")
 
 
 @pytest.fixture
@@ -79,6 +81,10 @@ def _is_refused_and_recovers(
             time.sleep(0.05)
         probes += 1
         assert _asked(server, probes)[0] == HTTPStatus.OK
+        lines = said(server)
+        assert {*_BEGINS, *_ENDS} <= {*lines}
+        assert lines.index(_BEGINS[0]) < lines.index(_ENDS[0])
+        assert len(lines) < 100, "a line for each request would fill the next disk"
         load = Load(server, clients, patient=True)
         time.sleep(0.3)
         load.stop()
@@ -86,8 +92,12 @@ def _is_refused_and_recovers(
     require_nothing_lost(installation, clients, in_flight=probes + CLIENTS, replays=50)
 
 
-def test_when_the_disk_is_full_nothing_is_allowed_until_there_is_room(migrated: Path, small_disk: Path) -> None:
+def test_when_the_disk_is_full_nothing_is_allowed_until_there_is_room(
+    migrated: Path, small_disk: Path, tmp_path: Path
+) -> None:
     shutil.copyfile(migrated, small_disk / "service.db")
+    # What the service says goes elsewhere: on the disk that is full nothing could be said.
+    (small_disk / "serve.out").symlink_to(tmp_path / "serve.out")
     installation = installed(f"sqlite:///{small_disk / 'service.db'}", small_disk)
     filler = small_disk / "filler"
 
