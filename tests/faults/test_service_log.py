@@ -84,18 +84,3 @@ def test_a_database_that_takes_no_records_is_told_with_what_it_said(service: Ser
         _decided(service, number)
         number += 1
         time.sleep(0.2)
-
-
-def test_a_line_that_cannot_be_written_itself_costs_nothing_but_the_line(migrated: Path, tmp_path: Path) -> None:
-    shutil.copyfile(migrated, tmp_path / "service.db")
-    installation = installed(f"sqlite:///{tmp_path / 'service.db'}", tmp_path)
-    # /dev/full takes nothing: every line that the service says fails.
-    (tmp_path / "serve.out").symlink_to("/dev/full")
-    with running(installation) as server:
-        os.kill(server.companion(), signal.SIGKILL)
-        end = time.monotonic() + SECONDS
-        while b"alarms" not in server.request("GET", "/readyz")[2]:
-            assert time.monotonic() < end
-        while b"alarms" in server.request("GET", "/readyz")[2]:
-            assert time.monotonic() < end, "the sealer was not started again"
-        assert _decided(server, 1) == HTTPStatus.OK
