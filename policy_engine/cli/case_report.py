@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from rich.table import Table
-
 from policy_engine.cli.output import err, out
+from policy_engine.cli.tables import show_rows
 from policy_engine.domain.rules import Book
 from policy_engine.policy.cases import CaseResult
 from policy_engine.policy.coverage import RowCoverage
@@ -48,10 +47,7 @@ def tell_coverage(rows: Sequence[RowCoverage]) -> None:
     missed = [row for row in rows if not row.exercised]
     out.print(f"{len(rows) - len(missed)} of {len(rows)} rows are exercised by a case")
     if missed:
-        table = Table("regime", "row", title="exercised by no case", title_justify="left")
-        for row in missed:
-            table.add_row(row.regime, row.rule)
-        out.print(table)
+        show_rows(("regime", "row"), [(row.regime, row.rule) for row in missed], title="exercised by no case")
 
 
 def coverage_document(rows: Sequence[RowCoverage]) -> dict[str, object]:

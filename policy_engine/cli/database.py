@@ -12,14 +12,24 @@ app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True
 
 
 @app.command("upgrade")
-def bring_up() -> None:
-    """Bring the database to the newest schema. Safe to run again."""
-    out.print(f"the database is at {upgrade(checked_settings()).current}")
+def bring_up(*, as_json: JsonFlag = False) -> None:
+    """Bring the database of POLICY_ENGINE_DATABASE_URL to the newest schema; an SQLite file is made. Safe to run again.
+
+    Example: policy-engine db upgrade
+    """
+    reached = upgrade(checked_settings()).current
+    if as_json:
+        print_json({"current": reached})
+    else:
+        out.print(f"the database is at {reached}")
 
 
 @app.command()
 def current(*, as_json: JsonFlag = False) -> None:
-    """Say at which schema the database is; exit 1 when it is not the newest."""
+    """Say at which schema the database is; exit 1 when it is not the newest.
+
+    Example: policy-engine db current
+    """
     found = schema(settings_with_database())
     if as_json:
         print_json({"current": found.current, "newest": found.newest})

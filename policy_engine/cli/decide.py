@@ -11,11 +11,11 @@ from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object
@@ -148,14 +148,17 @@ def tell(answer: bytes, *, recorded: bool) -> bool:
     decision = Text(f"{told.decision.upper()}{held}", style="bold green" if told.allowed else "bold red")
     out.print(decision, Text(f"  {told.reason.code}"))
     out.print(Text(told.reason.message))
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("rule", "state", "codes", "detail"):
-        table.add_column(name, overflow="fold", no_wrap=name in ("rule", "state"))
-    for finding in told.findings:
-        detail = "; ".join(f"{name}: {_flat(value)}" for name, value in finding.detail.items())
-        cells = (Text(cell) for cell in (finding.rule, finding.state, " ".join(finding.codes), detail))
-        table.add_row(*cells, style=_STYLES[finding.state])
-    out.print(table)
+    show_rows(
+        ("rule", "state", "codes", "detail"),
+        [
+            (
+                *(finding.rule, finding.state, " ".join(finding.codes)),
+                "; ".join(f"{name}: {_flat(value)}" for name, value in finding.detail.items()),
+            )
+            for finding in told.findings
+        ],
+        styles=[_STYLES[finding.state] for finding in told.findings],
+    )
     for name, facts in (("missing", told.missing), ("alternatives", told.alternatives)):
         if facts:
             out.print(Text(f"{name}: {', '.join(facts)}"))

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.seeded import NotEmpty, seed_month
 from policy_engine.cli.settings import checked_settings
+from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
@@ -54,6 +54,8 @@ def demo(
 
     Every cell is a real decision, recorded in a database that is thrown away at the end. With --seed the decisions of a
     month, the same at every run but for their instants, are kept in the database of POLICY_ENGINE_DATABASE_URL.
+
+    Example: POLICY_ENGINE_DATABASE_URL=sqlite:///var/seeded.db policy-engine demo --seed
     """
     settings = checked_settings()
     if seed:
@@ -124,19 +126,18 @@ def _tell_month(settings: Settings, *, as_json: bool) -> None:
     out.print(
         f"{month.allowed + month.denied.total():,} decisions from {start} to {end} are in {settings.database_url}"
     )
-    table = Table("answer", "decisions", box=None)
-    table.add_row("allow", f"{month.allowed:,}")
-    for code, count in month.denied.most_common():
-        table.add_row(f"deny {code}", f"{count:,}")
-    out.print(table)
+    denied = [(f"deny {code}", f"{count:,}") for code, count in month.denied.most_common()]
+    show_rows(("answer", "decisions"), [("allow", f"{month.allowed:,}"), *denied], right=("decisions",))
     out.print("look at them: policy-engine log query --decision deny --limit 10")
 
 
 def _table(label: str, at: datetime, rows: list[tuple[str, str, list[dict[str, object]]]]) -> None:
-    table = Table("who", *_MODELS, title=f"{format_instant(at)[:16]}Z, {label}", title_justify="left")
-    for person, who, answers in rows:
-        table.add_row(f"{person}, {who}", *(_cell(answer) for answer in answers))
-    out.print(table)
+    show_rows(
+        ("who", *_MODELS),
+        [(f"{person}, {who}", *(_cell(answer) for answer in answers)) for person, who, answers in rows],
+        title=f"{format_instant(at)[:16]}Z, {label}",
+    )
+    out.print()
 
 
 def _cell(answer: dict[str, object]) -> Text:
@@ -148,4 +149,4 @@ def _cell(answer: dict[str, object]) -> Text:
             if finding["state"] == "deciding":
                 deciding += finding["codes"]
     style = "green" if allowed else "red"
-    return Text.assemble((f"{answer['decision']} ", f"bold {style}"), (" ".join(dict.fromkeys(deciding)), style))
+    return Text(f"{answer['decision']} {' '.join(dict.fromkeys(deciding))}", style=style)

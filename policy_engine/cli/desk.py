@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.output import JsonFlag, err, out, print_json
@@ -23,6 +22,7 @@ from policy_engine.cli.remote import (
     open_service,
     waiting,
 )
+from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.archive import encode_archive
 from policy_engine.wiring import desk_folder
 
@@ -277,7 +277,7 @@ def show(
 
 
 def _tell_desk(desk: _Desk) -> None:
-    books = table("", "book", "from", "by way of", "proposed by", "approved by")
+    books, styles = [], []
     held = [] if desk.in_force is None else [desk.in_force]
     for name, style, rows in (
         ("scheduled", "yellow", desk.scheduled[::-1]),
@@ -286,28 +286,34 @@ def _tell_desk(desk: _Desk) -> None:
     ):
         for book in rows:
             way = book.proposal or book.via
-            cells = (name, book.fingerprint, when(book.since), way, who(book.proposed_by), who(book.approved_by))
-            books.add_row(*texts(*cells), style=style)
+            actors = (who(book.proposed_by), who(book.approved_by))
+            books.append((name, book.fingerprint, when(book.since), way, *actors))
+            styles.append(style)
     if not held:
         out.print("no book is in force: everything is denied", style="bold red")
-    out.print(books)
+    columns = ("stands", "book", "from", "by way of", "proposed by", "approved by")
+    show_rows(columns, books, styles=styles)
     if desk.proposals:
-        proposals = table("proposal", "status", "from", "by", "note")
-        for proposal in desk.proposals:
-            start = when(proposal.in_force or proposal.effective or "its approval")
-            proposals.add_row(*texts(proposal.id, proposal.status, start, who(proposal.proposed_by), proposal.note))
         out.print()
-        out.print(proposals)
+        show_rows(
+            ("proposal", "status", "from", "by", "note"),
+            [
+                (one.id, one.status, when(one.in_force or one.effective or "approval"), who(one.proposed_by), one.note)
+                for one in desk.proposals
+            ],
+            spare=("by",),
+        )
     if desk.freezes:
-        freezes = table("freeze", "status", "scope", "until", "authority", "reason")
-        for freeze in desk.freezes:
-            until = when(freeze.until or "it is lifted")
-            freezes.add_row(
-                *texts(freeze.id, freeze.status, freeze.scope, until, freeze.authority, freeze.reason),
-                style="bold red" if freeze.status in ("frozen", "lift_asked") else "dim",
-            )
         out.print()
-        out.print(freezes)
+        show_rows(
+            ("freeze", "status", "scope", "until", "authority", "reason"),
+            [
+                (one.id, one.status, one.scope, when(one.until or "lifted"), one.authority, one.reason)
+                for one in desk.freezes
+            ],
+            spare=("authority",),
+            styles=["bold red" if one.status in ("frozen", "lift_asked") else "dim" for one in desk.freezes],
+        )
 
 
 def _tell_proposal(proposal: _Proposal) -> None:
@@ -330,7 +336,7 @@ def _tell_proposal(proposal: _Proposal) -> None:
     if proposal.cases is not None:
         lines.append(("acknowledged", "what becomes of the worked examples"))
     lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
-    tell_lines(lines)
+    show_pairs(lines)
 
 
 def _tell_lost(lost: LostExamples) -> None:
@@ -344,19 +350,9 @@ def _tell_lost(lost: LostExamples) -> None:
 
 
 def _tell_files(book: _Files) -> None:
-    files = table("file", "bytes")
-    for name, text in sorted(book.files.items()):
-        files.add_row(*texts(name, f"{len(text.encode()):,}"))
     out.print(Text(book.fingerprint, style="bold"))
-    out.print(files)
-
-
-def tell_lines(lines: list[tuple[str, str]]) -> None:
-    """Names and what they stand for, one below another."""
-    told = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in lines:
-        told.add_row(*texts(name, value))
-    out.print(told)
+    sizes = [(name, f"{len(text.encode()):,}") for name, text in sorted(book.files.items())]
+    show_rows(("file", "bytes"), sizes, right=("bytes",))
 
 
 def who(actor: ActorRead | None) -> str:
@@ -372,16 +368,3 @@ def told_withdrawal(withdrawal: WithdrawalRead | None) -> str:
 def when(instant: str) -> str:
     """An instant without the fraction of a second that it does not have."""
     return instant.replace(".000000Z", "Z")
-
-
-def table(*names: str) -> Table:
-    """A table whose first column, the id, stands on one line so that it can be copied; others are broken, never cut."""
-    made = Table(box=None, pad_edge=False, header_style="dim")
-    for number, name in enumerate(names):
-        made.add_column(name, overflow="fold", no_wrap=number == 0)
-    return made
-
-
-def texts(*values: str) -> list[Text]:
-    """Cells in which nothing is markup."""
-    return [Text(value) for value in values]

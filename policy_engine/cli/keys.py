@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.narrowing import FEEDS
 from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
@@ -85,7 +86,10 @@ def create(
 
 @app.command("list")
 def list_keys(*, as_json: JsonFlag = False) -> None:
-    """List every key ever made, without its secret."""
+    """List every key ever made, without its secret.
+
+    Example: policy-engine keys list --json
+    """
     with open_keyring(settings_with_database()) as ring:
         keys = sorted(ring.all(), key=lambda key: key.created_at)
     if as_json:
@@ -106,21 +110,45 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
             ]
         )
         return
-    table = Table("id", "name", "rights", "gateway", "person", "feed", "created", "revoked")
-    for key in keys:
-        revoked = format_instant(key.revoked_at) if key.revoked_at else ""
-        rights = ", ".join(sorted(key.rights))
-        kinds, made = ", ".join(sorted(key.feed)), format_instant(key.created_at)
-        table.add_row(key.id, key.name, rights, key.gateway or "", key.person or "", kinds, made, revoked)
-    out.print(table)
+    if not keys:
+        out.print("no key was ever made: `policy-engine keys create NAME --role ROLE` makes one")
+    show_rows(
+        ("id", "name", "rights", "gateway", "person", "feed", "created", "revoked"),
+        [
+            (
+                *(key.id, key.name, " ".join(sorted(key.rights)), key.gateway or "", key.person or ""),
+                *(" ".join(sorted(key.feed)), _second(key.created_at)),
+                _second(key.revoked_at) if key.revoked_at else "",
+            )
+            for key in keys
+        ],
+        spare=("feed", "gateway", "created"),
+        styles=["dim" if key.revoked_at else "" for key in keys],
+    )
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="The id, as `keys list` shows it.")]) -> None:
-    """Revoke a key. Once this has returned, no decision under the key commits."""
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as `keys list` shows it.")],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Revoke a key. Once this has returned, no decision under the key commits.
+
+    Exit 1 when no key in force has the id.
+
+    Example: policy-engine keys revoke 7e021c17e9fe
+    """
     with open_keyring(settings_with_database()) as ring:
         done = ring.revoke(key_id, system_clock())
     if not done:
         err.print(f"no key `{key_id}` is in force", markup=False)
         raise typer.Exit(Exit.FAILED)
-    out.print(f"key {key_id} is revoked")
+    if as_json:
+        print_json({"id": key_id, "revoked": True})
+    else:
+        out.print(f"key {key_id} is revoked")
+
+
+def _second(at: datetime) -> str:
+    return format_instant(at)[:19] + "Z"

@@ -431,6 +431,8 @@ def export_log(
 ) -> None:
     """Export decisions in the order of the log, and say of which log, with the SHA-256 of what was written.
 
+    Where the export goes to standard output, that is said on standard error, with --json too.
+
     Example: policy-engine log export --format csv --output june.csv --from 2026-06-01 --to 2026-07-01
     """
     if form not in FORMS:
@@ -450,13 +452,16 @@ def export_log(
         if str(output) == "-":
             digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form)
             sys.stdout.buffer.flush()
-            err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
-            return
-        with writing_to(output) as file:
-            digest, length = _write(file, inspector, filters, as_of, form)
+        else:
+            with writing_to(output) as file:
+                digest, length = _write(file, inspector, filters, as_of, form)
+    # The standard output has the export itself.
+    told = err if str(output) == "-" else out
     if as_json:
         written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": as_of.document()}
-        print_json({**written, **tell.retired_document(retired)})
+        print_json({**written, **tell.retired_document(retired)}, where=told)
+    elif told is err:
+        err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
     else:
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
 

@@ -723,7 +723,10 @@ def release(
 
 
 def holds(*, as_json: JsonFlag = False) -> None:
-    """List every legal hold, released ones too."""
+    """List every legal hold, released ones too.
+
+    Example: policy-engine log holds
+    """
     answer = open_service(role=_ROLE).get("log", "holds")
     if as_json:
         print_json(answer.plain())

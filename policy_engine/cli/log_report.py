@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from policy_engine.cli.output import err, out
+from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.domain.changes import (
     Actor,
     BookApproved,
@@ -92,24 +93,6 @@ def _show(table: Table) -> None:
         Console(file=out.file, highlight=False, soft_wrap=True, width=_wanted(table)).print(table)
 
 
-def _show_rows(columns: Sequence[str], rows: Sequence[Sequence[Text]], *, spare: Sequence[str] = ()) -> None:
-    """The rows as a table; on a terminal that is too narrow the spare columns are left out, the first one first."""
-    shown_columns: list[str] = list(columns)
-    left_out: list[str] = []
-    while True:
-        table = _table(*shown_columns)
-        for row in rows:
-            cells = dict(zip(columns, row, strict=True))
-            table.add_row(*(cells[column] for column in shown_columns))
-        if not out.is_terminal or _wanted(table) <= out.width or len(left_out) == len(spare):
-            break
-        left_out.append(spare[len(left_out)])
-        shown_columns.remove(left_out[-1])
-    _show(table)
-    if left_out:
-        out.print(Text(f"not shown for want of room: {', '.join(left_out)}", style="dim"))
-
-
 def page_document(page: Page) -> dict[str, object]:
     """The page as `GET /decisions` gives it."""
     return {
@@ -152,7 +135,7 @@ def tell_page(page: Page) -> None:
         )
         rows.append((*start, _decision(told), *map(_cell, cells)))
     if rows:
-        _show_rows(columns, rows, spare=("log index", "place", "action", "model"))
+        show_rows(columns, rows, spare=("log index", "place", "action", "model"))
     more = "" if page.next_cursor is None else f"; there are more: --cursor {page.next_cursor}"
     count = len(page.decisions)
     out.print(
@@ -225,7 +208,7 @@ def tell_touches(touches: Sequence[Touch]) -> None:
             (_cell(subject), _cell(touch.action), _cell(touch.decision, style), Text(f"{touch.count:,}"), *instants)
         )
     if rows:
-        _show_rows(("subject", "action", "answer", "times", "first", "last"), rows, spare=("first",))
+        show_rows(("subject", "action", "answer", "times", "first", "last"), rows, spare=("first",))
     subjects = {(touch.subject_type, touch.subject) for touch in touches}
     allowed = {(touch.subject_type, touch.subject) for touch in touches if touch.decision == "allow"}
     out.print(Text(f"{len(subjects):,} asked, {len(allowed):,} of them were allowed", style="dim"))
@@ -254,7 +237,7 @@ def tell_changes(changes: Sequence[Change]) -> None:
         who = _cell(_actor(change.actor))
         rows.append((Text(_second(change.at)), _cell(change.id), Text(change.kind), who, _cell(subject), _cell(reason)))
     if rows:
-        _show_rows(("at", "id", "what", "who", "of", "why"), rows, spare=("at",))
+        show_rows(("at", "id", "what", "who", "of", "why"), rows, spare=("at",))
     out.print(Text(f"{len(changes):,} freezes, liftings and reviews on record", style="dim"))
 
 
@@ -348,7 +331,7 @@ def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more
         rows.append((*start, _cell(one.person), _cell(one.actor), _cell(subject), _cell(reason)))
     if rows:
         columns = ("log index", "at", "id", "kind", "person", "key", "of", "why")
-        _show_rows(columns, rows, spare=("log index", "key", "at"))
+        show_rows(columns, rows, spare=("log index", "key", "at"))
     for one in changes:
         _tell_first_rows(one.id, rows_of_change(one) or ())
     count = f"{len(changes):,} {'change' if len(changes) == 1 else 'changes'}"
@@ -429,11 +412,7 @@ def tell_book(found: BookAt) -> None:
 
 
 def _tell_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    told = [(name.replace("_", " "), str(value)) for name, value in pairs if value not in (None, "", (), [])]
-    width = max((len(name) for name, _ in told), default=0)
-    for name, value in told:
-        # No table: a terminal that is too narrow breaks the line itself, and what is copied from it is whole.
-        out.print(Text(f"{name:<{width}}  ", style="dim") + _cell(value))
+    show_pairs((name.replace("_", " "), _cell(str(value))) for name, value in pairs if value not in (None, "", (), []))
 
 
 def record_document(logged: Logged) -> dict[str, object]:
@@ -468,11 +447,20 @@ def tell_record(logged: Logged) -> None:
             ("missing", " ".join(told.missing)),
         ]
     )
-    findings = _table("rule", "regime", "effect", "state", "codes", "lifted by", "review", title="\nfindings")
-    for row in told.findings:
-        cells = (row.rule, row.regime, row.effect, row.state, " ".join(row.codes), row.lifted_by, row.review)
-        findings.add_row(*map(_cell, cells), style=_STYLES.get(row.state, ""))
-    _show(findings)
+    out.print()
+    show_rows(
+        ("rule", "regime", "effect", "state", "codes", "lifted by", "review"),
+        [
+            [
+                _cell(one)
+                for one in (row.rule, row.regime, row.effect, row.state, " ".join(row.codes), row.lifted_by, row.review)
+            ]
+            for row in told.findings
+        ],
+        spare=("effect", "regime", "review", "lifted by"),
+        styles=[_STYLES.get(row.state, "") for row in told.findings],
+        title="findings",
+    )
     for party in told.parties:
         _tell_party(party)
 
@@ -508,15 +496,15 @@ def _request(told: RecordedDecision) -> list[tuple[str, object]]:
 def _tell_party(party: RecordedParty) -> None:
     """What was on file for a party; of what was looked at, what nobody filed reads `not on file`."""
     who = party.subject or party.organisation or "nobody"
-    facts = _table("fact", "on file", title=f"\n{party.role} {shown(who, 200)}")
+    facts: list[tuple[str, Text]] = []
     if party.organisation is not None:
-        facts.add_row("organisation", _cell(party.organisation))
-    for name in sorted(party.looked_at):
-        facts.add_row(name.replace("_", " "), _cell(_fact(getattr(party, name))))
+        facts.append(("organisation", _cell(party.organisation)))
+    facts += [(name.replace("_", " "), _cell(_fact(getattr(party, name)))) for name in sorted(party.looked_at)]
     for answer in ("unknown", "yes"):
         words = sorted(word for word, said in party.words.items() if said == answer)
-        facts.add_row(f"words: {answer}", _cell(", ".join(words)) if words else Text(_UNSTATED))
-    _show(facts)
+        facts.append((f"words: {answer}", _cell(", ".join(words)) if words else Text(_UNSTATED)))
+    out.print()
+    show_rows(("fact", "on file"), facts, title=f"{party.role} {shown(who, 200)}")
 
 
 def _fact(value: Any) -> str:

@@ -10,19 +10,11 @@ import msgspec
 import typer
 from rich.text import Text
 
-from policy_engine.cli.desk import (
-    ActorRead,
-    WithdrawalRead,
-    table,
-    tell_lines,
-    texts,
-    told_withdrawal,
-    when,
-    who,
-)
+from policy_engine.cli.desk import ActorRead, WithdrawalRead, told_withdrawal, when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
 from policy_engine.cli.reviews import RowsRead, tell_rows
+from policy_engine.cli.tables import show_pairs, show_rows
 
 One = TypeVar("One")
 Key = TypeVar("Key", bound=Hashable)
@@ -101,11 +93,18 @@ def changes(
     if not found:
         out.print("nobody changed members through the service")
         return
-    listed = table("change", "status", "at once", "rows", "proposed by", "at", "approved by", "reason")
-    for one in found:
-        start = (one.id or "", one.status, one.at_once or "", str(one.added), who(one.proposed_by))
-        listed.add_row(*texts(*start, when(one.proposed_at), who(one.approved_by), one.reason))
-    out.print(listed)
+    show_rows(
+        ("change", "status", "at once", "rows", "proposed by", "at", "approved by", "reason"),
+        [
+            (
+                *(one.id or "", one.status, one.at_once or "", str(one.added)),
+                *(who(one.proposed_by), when(one.proposed_at), who(one.approved_by), one.reason),
+            )
+            for one in found
+        ],
+        spare=("rows", "at once", "at", "approved by"),
+        right=("rows",),
+    )
 
 
 def approve(
@@ -178,7 +177,7 @@ def _tell(change: _Change) -> None:
         ("approved by", who(change.approved_by)),
         ("withdrawn", told_withdrawal(change.withdrawn)),
     ]
-    tell_lines([line for line in lines if line[1]])
+    show_pairs([line for line in lines if line[1]])
     if change.stale is not None:
         out.print(Text(change.stale, style="yellow"))
     if change.rows is not None and change.rows.rows:

@@ -43,7 +43,8 @@ Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record."
 Begins = Annotated[
     str | None, typer.Option("--begins", help="The `from` of the row meant, where several are about one thing.")
 ]
-Name = Annotated[list[str], typer.Argument(help="What the row is about, such as ORGANISATION CONSORTIUM.")]
+_NAMES = ", ".join(f"{kind.word} {' '.join(field.upper() for field in kind.fields)}" for kind in ROW_KINDS.values())
+Name = Annotated[list[str], typer.Argument(help=f"What the row is about: {_NAMES}.")]
 KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")]
 
 
@@ -171,13 +172,20 @@ def suspend(
     organisation: Annotated[str, typer.Argument(help="The member.")],
     consortium: Annotated[str, typer.Argument(help="Its consortium.")],
     *,
-    start: Annotated[str, typer.Option("--from", help="Since when it is suspended.")],
+    start: Annotated[
+        str | None, typer.Option("--from", help="Since when it is suspended; from now on when absent.")
+    ] = None,
     offline: Offline = False,
     reason: Why = None,
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Suspend a member: its active row ends at the instant, and a suspended one begins there."""
+    """Suspend a member: its active row ends at the instant, and a suspended one begins there.
+
+    That can only narrow access, so it is in force when this has returned.
+
+    Example: policy-engine members suspend harbor-cyber glasswing --reason "audit of 30 November"
+    """
     edit = Edit(
         action=EditAction.SUSPEND,
         kind="membership",
@@ -198,7 +206,12 @@ def resume(
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """End the suspension of a member: its suspended row ends at the instant, and an active one begins there."""
+    """End the suspension of a member: its suspended row ends at the instant, and an active one begins there.
+
+    That widens access, so it waits for another person's `members approve`.
+
+    Example: policy-engine members resume harbor-cyber glasswing --from 2026-12-08 --reason "audit closed"
+    """
     edit = Edit(
         action=EditAction.RESUME,
         kind="membership",
@@ -213,14 +226,17 @@ def end(
     kind: KindWord,
     name: Name,
     *,
-    to: Annotated[str, typer.Option("--to", help="When it ends.")],
+    to: Annotated[str | None, typer.Option("--to", help="When it ends; now when absent.")] = None,
     begins: Begins = None,
     offline: Offline = False,
     reason: Why = None,
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """End a dated row, such as a membership or an employment, at an instant."""
+    """End a dated row, such as a membership or an employment, at an instant.
+
+    Example: policy-engine members end employment carol harbor-cyber employee --to 2026-12-31 --reason "has left"
+    """
     edit = Edit(
         action=EditAction.END,
         kind=kind,
@@ -243,7 +259,10 @@ def correct(
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Correct a row that was filed wrongly: it is taken back and filed with other values."""
+    """Correct a row that was filed wrongly: it is taken back and filed with other values.
+
+    Example: policy-engine members correct citizenship alice CN --set country=DE --reason "passport seen"
+    """
     pairs = [tuple(change.partition("=")[::2]) for change in changes if "=" in change]
     if len(pairs) != len(changes):
         raise typer.BadParameter("write FIELD=VALUE", param_hint="--set")
@@ -268,14 +287,20 @@ def retract(
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say that a row was never true: it counts no more from now on, and history keeps it."""
+    """Say that a row was never true: it counts no more from now on, and history keeps it.
+
+    Example: policy-engine members retract citizenship alice CN --reason "a slip in the form"
+    """
     edit = Edit(action=EditAction.RETRACT, kind=kind, name=tuple(name), begins=_instant(begins, "--begins"))
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
 @app.command()
 def export(*, as_json: JsonFlag = False) -> None:
-    """Write everything ever recorded in the shape of the membership file."""
+    """Write everything ever recorded in the shape of the membership file.
+
+    Example: policy-engine members export > members.yaml
+    """
     with open_members(settings_with_database()) as members:
         text = export_members(members)
     if as_json:
@@ -299,6 +324,8 @@ def show(
     """Show what is known about one id, row by row, with what is true at an instant.
 
     With --json as in a membership file (null is unknown, [] is known: none), with --at only what is true then.
+
+    Example: policy-engine members show harbor-cyber --at 2026-06-01 --known-at 2026-06-30
     """
     when, known = _instant(at, "--at"), _instant(known_at, "--known-at")
     with open_members(settings_with_database()) as members:

@@ -34,9 +34,9 @@ class Exit(IntEnum):
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+def print_json(value: object, *, where: Console = out) -> None:
+    """One JSON document, on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2), err=where is err)
 
 
 class _Stream(io.FileIO):

@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from policy_engine.cli.desk import ActorRead, table, tell_lines, texts, when, who
+from policy_engine.cli.desk import ActorRead, when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import Misused, Service, open_service
+from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.documents import plain, read_document
 
 app = typer.Typer(help="List, show and close the reviews of held requests.", no_args_is_help=True)
@@ -114,11 +115,15 @@ def list_cases(
     if not found:
         out.print("no case waits" if not every else "there is no case")
         return
-    cases = table("case", "status", "subject", "model", "action", "purpose", "rule", "due")
-    for one in (msgspec.json.decode(raw, type=_Review) for raw in found):
-        cells = (one.id, one.status, one.subject, one.model, one.action, one.purpose or "", one.rule, when(one.due_at))
-        cases.add_row(*texts(*cells))
-    out.print(cases)
+    cases = [msgspec.json.decode(raw, type=_Review) for raw in found]
+    show_rows(
+        ("case", "status", "subject", "model", "action", "purpose", "rule", "due"),
+        [
+            (one.id, one.status, one.subject, one.model, one.action, one.purpose or "", one.rule, when(one.due_at))
+            for one in cases
+        ],
+        spare=("status", "action", "purpose", "rule"),
+    )
 
 
 @app.command()
@@ -145,7 +150,7 @@ def show(
     if held.missing:
         lines.append(("nobody knows", ", ".join(held.missing)))
     lines.append(("what lifts it", file.lifts or "nothing but facts under which the rule does not match"))
-    tell_lines(lines)
+    show_pairs(lines)
     if file.clearance:
         out.print("\nrows that would clear the listings, for `reviews close --outcome release --members FILE`:")
         typer.echo(file.clearance, nl=False)
@@ -236,7 +241,7 @@ def _tell(review: _Review) -> None:
         lines.append(("closed by", who(review.closed_by)))
     if review.rationale:
         lines.append(("rationale", review.rationale))
-    tell_lines(lines)
+    show_pairs(lines)
     if review.rows is not None:
         released = review.status == "released"
         tell_rows("these rows went on file" if released else "these rows go on file with the release", review.rows)

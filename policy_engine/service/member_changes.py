@@ -53,6 +53,10 @@ class Document:
     content: bytes
     source: str = SOURCE
 
+    def from_now(self, _: datetime) -> Document:
+        """The same: its rows say from when on they are true."""
+        return self
+
     def rows(self, existing: RosterRows, names: BookNames | None) -> RosterRows:
         """Its rows beside those on file. Raises `FaultsError`."""
         return read_members(self.content, self.source, existing=existing, names=names)
@@ -63,6 +67,10 @@ class Edits:
     """Edits of single rows, one after another."""
 
     edits: tuple[Edit, ...]
+
+    def from_now(self, now: datetime) -> Edits:
+        """The same, where those that say no instant and may do without one begin now."""
+        return Edits(edits=tuple(edit.from_now(now) for edit in self.edits))
 
     @property
     def content(self) -> bytes:
@@ -131,8 +139,8 @@ class MemberChanges:
 
     def preview(self, sent: Sent, *, feed: frozenset[str] = frozenset()) -> Preview:
         """What would come of it, with nothing recorded. Raises what `propose` raises of what was sent."""
-        ground = self.desk.view.refresh()
-        return self._preview(sent, ground, self.desk.clock(), feed)
+        ground, now = self.desk.view.refresh(), self.desk.clock()
+        return self._preview(sent.from_now(now), ground, now, feed)
 
     def propose(
         self, actor: Actor, sent: Sent, *, reason: str, feed: frozenset[str] = frozenset()
@@ -147,7 +155,9 @@ class MemberChanges:
             person_of(actor)
         if not reason.strip():
             raise NotAccepted("a change of members needs a reason")
-        name = CHANGE_PREFIX + self.desk.new_id(self.desk.clock())
+        now = self.desk.clock()
+        sent = sent.from_now(now)
+        name = CHANGE_PREFIX + self.desk.new_id(now)
         made: list[Preview] = []
 
         def make(ground: Ground, at: datetime) -> Proposed:

@@ -50,8 +50,8 @@ class Edit:
     """One change of a row.
 
     `kind` is a word of `ROW_KINDS`, `name` what the row is about (later parts may be left out), `at` the instant of a
-    suspension, resumption or end, `begins` the `from` of the row where several are about one thing; `changes` are the
-    members of a correction with their values as they are written in a membership file.
+    suspension, resumption or end (see `from_now`), `begins` the `from` of the row where several are about one thing;
+    `changes` are the members of a correction with their values as they are written in a membership file.
     """
 
     action: EditAction
@@ -60,6 +60,12 @@ class Edit:
     at: datetime | None = None
     begins: datetime | None = None
     changes: tuple[tuple[str, str], ...] = ()
+
+    def from_now(self, now: datetime) -> Edit:
+        """The same, where nothing else was said from now on: for what narrows, which nobody has to approve first."""
+        if self.at is None and self.action in (EditAction.SUSPEND, EditAction.END):
+            return replace(self, at=now)
+        return self
 
 
 class EditFault(ValueError):

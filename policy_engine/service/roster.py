@@ -85,7 +85,7 @@ def edit_members(
     """
     return _recorded(
         members,
-        lambda existing: rows_of_edit(edit, existing, names),
+        lambda existing: rows_of_edit(edit.from_now(at), existing, names),
         actor=actor,
         reason=reason,
         at=at,

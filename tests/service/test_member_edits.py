@@ -187,3 +187,22 @@ def test_an_organisation_is_shown_with_its_members_people_and_their_whole_lists(
     assert "membership: harbor-cyber in glasswing: active 2026-04-07 to 2026-11-30, suspended from 2026-11-30" in lines
     assert any(line.startswith("in force: citizenship of carol {country: US") for line in lines)
     assert not any(line.startswith("known, none: citizenships of carol") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("action", "left"), [("suspend", ["suspended"]), ("end", [])], ids=["a suspension", "the end of a membership"]
+)
+def test_what_narrows_is_so_from_now_on_where_no_instant_is_said(
+    members: Members, action: str, left: list[str]
+) -> None:
+    edited(members, action, "membership", "harbor-cyber", "glasswing", hours=1)
+
+    assert statuses(members, "2026-11-30T12:59:59Z") == ["active"]
+    assert statuses(members, "2026-11-30T13:00:00Z") == left
+
+
+def test_what_widens_says_from_when_on(members: Members) -> None:
+    edited(members, "suspend", "membership", "harbor-cyber", "glasswing", hours=1)
+
+    with pytest.raises(EditFault, match="`resume` needs the instant: --from T"):
+        edited(members, "resume", "membership", "harbor-cyber", "glasswing", hours=2)
