@@ -102,6 +102,16 @@ def set_up(settings: Settings) -> Demonstration:
     )
 
 
+def demonstration_document(demonstration: Demonstration) -> dict[str, object]:
+    """What stands, for programs."""
+    return {
+        "revision": demonstration.revision,
+        "imported": demonstration.imported,
+        "keys": dict(demonstration.tokens),
+        "decision_id": demonstration.decision_id,
+    }
+
+
 def tell(demonstration: Demonstration, base: str) -> None:
     """Say what stands, with commands to paste."""
     if demonstration.imported:
@@ -121,6 +131,11 @@ def tell(demonstration: Demonstration, base: str) -> None:
     _curl(base, demonstration.tokens["desk"], "decide", _SECOND)
     out.print("\nwhat does the record of a decision hold?")
     _curl(base, demonstration.tokens["auditor (ines)"], f"decisions/{demonstration.decision_id}")
+    out.print("\nfor the commands of docs/first-hour.md, in another terminal in this folder:")
+    typer.echo(
+        f'export PATH="$PWD/.venv/bin:$PATH" POLICY_ENGINE_URL={base}'
+        f" DORA={demonstration.tokens['compliance (dora)']} EGON={demonstration.tokens['compliance (egon)']}"
+    )
 
 
 def _curl(base: str, token: str, path: str, body: dict[str, object] | None = None) -> None:

@@ -13,8 +13,8 @@ import typer
 import uvicorn
 
 from policy_engine.application_log import configure_logging
-from policy_engine.cli.demonstration import set_up, tell
-from policy_engine.cli.output import Exit, err
+from policy_engine.cli.demonstration import demonstration_document, set_up, tell
+from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.http.connections import Limits, guarded
@@ -27,7 +27,13 @@ _SETTINGS = "\n\n".join(
 _CLIENT = "\n\n".join(
     f"POLICY_ENGINE_{name.upper()}: {field.description}" for name, field in RemoteSettings.model_fields.items()
 )
-HELP = f"""Serve POST /decide and its siblings.
+HELP = f"""Serve POST /decide and its siblings, until Ctrl-C.
+
+With --json one document says on standard output where it serves, once it does; with --demo it has the keys too.
+
+Example: policy-engine serve
+
+Example: POLICY_ENGINE_PORT=8282 policy-engine serve --demo --json
 
 Settings are environment variables:
 
@@ -51,6 +57,7 @@ def serve(
             "--watch", help="Put the folder of the rule book in force whenever it is saved, checked and green."
         ),
     ] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     if watch:
         os.environ["POLICY_ENGINE_WATCH"] = "true"
@@ -59,9 +66,13 @@ def serve(
     _require_files(settings.connections)
     with _listening(settings.host, settings.port) as listener:
         base = f"http://{settings.host}:{listener.getsockname()[1]}"
+        told: dict[str, object] = {"url": base}
         if demo:
-            tell(set_up(settings), base)
-        server = _Server(_configured(settings), base=base)
+            demonstration = set_up(settings)
+            told |= demonstration_document(demonstration)
+            if not as_json:
+                tell(demonstration, base)
+        server = _Server(_configured(settings), base=base, document=told if as_json else None)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
     if not server.started:
@@ -97,15 +108,19 @@ def _configured(settings: Settings) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Says that it serves once it does, and not before."""
 
-    def __init__(self, config: uvicorn.Config, *, base: str) -> None:
+    def __init__(self, config: uvicorn.Config, *, base: str, document: dict[str, object] | None = None) -> None:
+        """`document` is printed for programs then."""
         super().__init__(config)
         self._base = base
+        self._document = document
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             # Whether or not anybody can be told.
             with suppress(OSError):
+                if self._document is not None:
+                    print_json(self._document)
                 err.print(f"\nserving on {self._base}; stop with Ctrl-C", markup=False)
 
 

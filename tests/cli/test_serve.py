@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -45,31 +49,53 @@ def test_an_address_that_this_machine_does_not_have_is_said_in_a_sentence(
     assert "of 192.0.2.1 cannot be listened on (" in told.err
 
 
-def test_who_reads_that_it_serves_is_answered_there(tmp_path: Path) -> None:
+@contextmanager
+def demonstration(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`serve --demo` on files of its own, ended afterwards as a service manager ends it."""
     environment = {
         "PATH": "/usr/bin:/bin",
-        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{tmp_path / 'demo.db'}",
-        "POLICY_ENGINE_LEDGER": str(tmp_path / "ledger"),
-        "POLICY_ENGINE_WITNESS": str(tmp_path / "witness"),
-        "POLICY_ENGINE_LOG_KEY": str(tmp_path / "log.key"),
+        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
+        "POLICY_ENGINE_LEDGER": str(folder / "ledger"),
+        "POLICY_ENGINE_WITNESS": str(folder / "witness"),
+        "POLICY_ENGINE_LOG_KEY": str(folder / "log.key"),
         "POLICY_ENGINE_POLICIES": str(POLICIES),
         "POLICY_ENGINE_PORT": "0",
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "policy_engine.cli.main", "serve", "--demo"],
+    process = subprocess.Popen(  # noqa: S603  this interpreter and this project
+        [sys.executable, "-m", "policy_engine.cli.main", "serve", "--demo", *options],
         env=environment,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_who_reads_that_it_serves_is_answered_there(tmp_path: Path) -> None:
+    with demonstration(tmp_path) as process:
         assert process.stderr is not None
         base = next(
             found[1] for line in process.stderr if (found := re.search(r"serving on (http://\S+);", line)) is not None
         )
         with urllib.request.urlopen(f"{base}/livez") as answer:  # noqa: S310  the service of this test
             assert answer.status == 200
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_program_is_told_where_it_serves_and_with_which_keys_in_one_document(tmp_path: Path) -> None:
+    with demonstration(tmp_path, "--json") as process:
+        assert process.stdout is not None
+        told = json.loads("".join(takewhile(lambda line: line != "}\n", process.stdout)) + "}")
+        assert {"gateway", "desk", "compliance (dora)", "compliance (egon)", "auditor (ines)", "admin"} == {
+            *told["keys"]
+        }
+        request = urllib.request.Request(  # noqa: S310  the service of this test
+            f"{told['url']}/decisions/{told['decision_id']}",
+            headers={"Authorization": f"Bearer {told['keys']['auditor (ines)']}"},
+        )
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            assert answer.status == 200
