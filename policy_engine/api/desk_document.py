@@ -246,6 +246,7 @@ def fault_document(fault: Fault) -> dict[str, object]:
         "file": fault.source,
         "line": fault.line,
         "column": fault.column,
+        "cell": fault.cell,
         "message": fault.message,
         "remedy": fault.remedy,
     }

@@ -227,6 +227,7 @@ def error_response(error: Exception) -> Response:
                 "file": fault.source,
                 "line": fault.line,
                 "column": fault.column,
+                "cell": fault.cell,
                 "message": fault.message,
                 "remedy": fault.remedy,
             }

@@ -126,6 +126,7 @@ def report_document(report: Report) -> dict[str, object]:
                 "file": fault.source,
                 "line": fault.line,
                 "column": fault.column,
+                "cell": fault.cell,
                 "message": fault.message,
                 "remedy": fault.remedy,
             }

@@ -70,6 +70,7 @@ class _Fault(msgspec.Struct):
     file: str = ""
     line: int = 0
     column: int = 0
+    cell: str = ""
     remedy: str = ""
     field: str = ""
 
@@ -192,7 +193,7 @@ def _raise(answer: Answer) -> None:
     if problem.type.endswith("/malformed"):
         raise Misused(text)
     faults = tuple(
-        Fault(source=one.file, line=one.line, column=one.column, message=one.message, remedy=one.remedy)
+        Fault(source=one.file, line=one.line, column=one.column, message=one.message, remedy=one.remedy, cell=one.cell)
         for one in problem.errors
         if one.file
     )
@@ -203,7 +204,8 @@ def _raise(answer: Answer) -> None:
 
 
 def _line(fault: _Fault) -> str:
-    place = f"{fault.file}:{fault.line}:{fault.column}" if fault.file else fault.field or "body"
+    cell = f" ({fault.cell})" if fault.cell else ""
+    place = f"{fault.file}:{fault.line}:{fault.column}{cell}" if fault.file else fault.field or "body"
     remedy = f"; {fault.remedy}" if fault.remedy else ""
     return f"  {place}: {fault.message}{remedy}"
 

@@ -95,7 +95,8 @@ def _one_of(word: str, choices: tuple[str, ...]) -> str:
 class Fault:
     """One fault. Lines and columns count from 1, columns in characters; faults sort by place.
 
-    Of a table, line and column are the row and the number of the column, and `cell` is what a spreadsheet calls it.
+    `cell` is what a spreadsheet calls the place, "" where none shows it. Of a roster's table, `in_table`, line and
+    column are the row and the number of the column; of other CSV files they are those of the text.
     """
 
     source: str
@@ -104,11 +105,15 @@ class Fault:
     message: str
     remedy: str = ""
     cell: str = ""
+    in_table: bool = False
 
     @property
     def place(self) -> str:
         """Where it is, as a message has it."""
-        return f"{self.source}:{self.cell or f'{self.line}:{self.column}'}"
+        if self.in_table:
+            return f"{self.source}:{self.cell}"
+        cell = f" ({self.cell})" if self.cell else ""
+        return f"{self.source}:{self.line}:{self.column}{cell}"
 
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""
@@ -148,19 +153,21 @@ class Findings:
         name = self.sheets[sheet]
         return f"row {row + 1}" if name is None else f"row {row + 1} of {quoted(name)}"
 
-    def _fault(self, line: int, column: int, message: str, remedy: str) -> Fault:
+    def _fault(self, line: int, column: int, message: str, remedy: str, cell: str) -> Fault:
         if not self.sheets:
-            return Fault(source=self.source, line=line, column=column, message=message, remedy=remedy)
+            return Fault(source=self.source, line=line, column=column, message=message, remedy=remedy, cell=cell)
         sheet, row = divmod(line - 1, SHEET_ROWS)
         name = self.sheets[sheet]
         source = self.source if name is None else f"{self.source}[{name}]"
         cell = cell_name(row + 1, column)
-        return Fault(source=source, line=row + 1, column=column, message=message, remedy=remedy, cell=cell)
+        return Fault(
+            source=source, line=row + 1, column=column, message=message, remedy=remedy, cell=cell, in_table=True
+        )
 
-    def add(self, line: int, column: int, message: str, remedy: str = "") -> None:
+    def add(self, line: int, column: int, message: str, remedy: str = "", *, cell: str = "") -> None:
         """Note a fault and read on; beyond `MOST_FAULTS` only that there are more."""
         if len(self.faults) < MOST_FAULTS - 1:
-            self.faults.append(self._fault(line, column, message, remedy))
+            self.faults.append(self._fault(line, column, message, remedy, cell))
         elif not self.full:
             message = f"there are more than {MOST_FAULTS:,} faults, and no more of them are told"
             self.faults.append(

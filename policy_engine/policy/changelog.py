@@ -174,11 +174,10 @@ def _difference(row: Row, later: Row) -> str:
 def _has_columns(sheet: Sheet, findings: Findings) -> bool:
     header = sheet.header
     for index, name in enumerate(header.cells):
-        place = sheet.place(header, index)
         if name not in COLUMNS:
-            findings.add(*place, f"there is no column {quoted(name)}", one_of(name, COLUMNS))
+            sheet.note(findings, header, index, f"there is no column {quoted(name)}", one_of(name, COLUMNS))
         elif header.cells.index(name) != index:
-            findings.add(*place, f"the column {quoted(name)} stands here again", "keep one of them")
+            sheet.note(findings, header, index, f"the column {quoted(name)} stands here again", "keep one of them")
     if not set(COLUMNS) <= set(header.cells):
         missing = ", ".join(f"`{name}`" for name in COLUMNS if name not in header.cells)
         remedy = f"write {sheet.separator.join(COLUMNS)}"
@@ -205,7 +204,7 @@ def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findin
     empty = [column for column in ("what", "why") if not cells[column]]
     wrong += [(column, "the cell is empty", "an entry says what changed, and why") for column in empty]
     for column, message, remedy in wrong:
-        findings.add(*sheet.place(record, at[column]), f"in `{column}`: {message}", remedy)
+        sheet.note(findings, record, at[column], f"in `{column}`: {message}", remedy)
     if wrong or day is None:
         return None
     return Entry(rule=cells["rule"], day=day, what=cells["what"], why=cells["why"], line=record.line)

@@ -182,15 +182,15 @@ def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
     for index, name in enumerate(header.cells):
         if not name:
             message = f"the {_nth(index + 1)} column has no name"
-            findings.add(*sheet.place(header, index), message, "name it, or take the column out of every row")
+            sheet.note(findings, header, index, message, "name it, or take the column out of every row")
         elif name in columns:
             first = columns[name] + 1
             message = f"the column {quoted(name)} stands here again, first as the {_nth(first)}"
-            findings.add(*sheet.place(header, index), message, "keep one of them")
+            sheet.note(findings, header, index, message, "keep one of them")
         elif name in COLUMNS:
             columns[name] = index
         else:
-            findings.add(*sheet.place(header, index), f"there is no column {quoted(name)}", one_of(name, COLUMNS))
+            sheet.note(findings, header, index, f"there is no column {quoted(name)}", one_of(name, COLUMNS))
     for name in missing:
         findings.add(header.line, 1, f"the column `{name}` is missing", "add it to the header and a cell to each row")
     return columns if len(columns) == len(header.cells) == len(COLUMNS) else None
@@ -280,8 +280,8 @@ class _RuleFile:
 
     def add(self, record: Record, column: str, message: str, remedy: str, offset: int = 0) -> None:
         """Note a fault at a cell."""
-        place = self.sheet.place(record, self.columns[column], offset)
-        self.findings.add(*place, f"in `{column}`: {message}", remedy)
+        told = f"in `{column}`: {message}"
+        self.sheet.note(self.findings, record, self.columns[column], told, remedy, offset=offset)
 
     def read(self, record: Record, cells: _Cells) -> _Draft | None:
         """The row in a record; what is wrong is noted, and the row is `None` when it is not even clear what it does."""

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from policy_engine.formats.documents import in_windows_1252, other_encoding
-from policy_engine.formats.faults import Findings, quoted
+from policy_engine.formats.faults import Findings, cell_name, quoted
 from policy_engine.formats.spreadsheet import SIGNS
 
 LARGEST_FILE: Final = 64 * 1024 * 1024
@@ -48,9 +48,11 @@ _CELL: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A row of cells as it stands from `line` on; `text` is the row with its quotation marks."""
+    """A row of cells as it stands from `line` on; `text` is the row with its quotation marks. A spreadsheet shows it as
+    the row `number`: a row with a line break in a cell is one, and so is a line that is skipped."""
 
     line: int
+    number: int
     text: str
     cells: tuple[str, ...]
 
@@ -63,6 +65,13 @@ class Sheet:
     header: Record
     records: tuple[Record, ...]
     complete: bool
+
+    def note(
+        self, findings: Findings, record: Record, cell: int, message: str, remedy: str, *, offset: int = 0
+    ) -> None:
+        """Note a fault in a cell, after `offset` of its characters."""
+        line, column = self.place(record, cell, offset)
+        findings.add(line, column, message, remedy, cell=cell_name(record.number, cell + 1))
 
     def place(self, record: Record, cell: int, offset: int = 0) -> tuple[int, int]:
         """Line and column of the character that comes after `offset` others in a cell."""
@@ -243,6 +252,7 @@ class _Scanner:
         self._findings = findings
         self._at = 0
         self._line = 1
+        self._number = 0
 
     def header(self) -> Record | None:
         """The first row, by which the separator is known."""
@@ -301,9 +311,11 @@ class _Scanner:
                 self.complete = False
             self._at = end + 1
             self._line += 1
+            self._number += 1
         return self._at
 
     def _record(self, at: int) -> Record | None:
+        self._number += 1
         text, line, cells = self._text, self._line, []
         end = self._end_of_line(at)
         row = text[at:end].removesuffix("\r")
@@ -325,7 +337,7 @@ class _Scanner:
                     break
             row = text[start:at].removesuffix("\n").removesuffix("\r")
             self._at, self._line = at, line + row.count("\n") + 1
-        return Record(line=line, text=row, cells=tuple([one.strip(BLANK) for one in cells]))
+        return Record(line=line, number=self._number, text=row, cells=tuple([one.strip(BLANK) for one in cells]))
 
     def _check(self, record: Record) -> bool:
         """Note the cells that a spreadsheet would run or has spoilt; `False` when one is too long to be read."""
@@ -337,7 +349,7 @@ class _Scanner:
                     message, remedy = _failure(cell)
                 else:
                     continue
-                self._findings.add(*self._place(record, index), message, remedy)
+                self._note(record, index, message, remedy)
         if len(record.text) <= LONGEST_CELL:
             return True
         short = True
@@ -346,11 +358,12 @@ class _Scanner:
                 short = False
                 message = f"the cell has {len(cell):,} characters, and its row was not read"
                 remedy = f"shorten it to at most {LONGEST_CELL:,}"
-                self._findings.add(*self._place(record, index), message, remedy)
+                self._note(record, index, message, remedy)
         return short
 
-    def _place(self, record: Record, index: int) -> tuple[int, int]:
-        return Sheet(separator=self.separator, header=record, records=(), complete=True).place(record, index)
+    def _note(self, record: Record, index: int, message: str, remedy: str) -> None:
+        sheet = Sheet(separator=self.separator, header=record, records=(), complete=True)
+        sheet.note(self._findings, record, index, message, remedy)
 
     def _misquoted(self, at: int) -> None:
         """Say what is wrong with the quotation marks of a cell, and go on with the next line."""

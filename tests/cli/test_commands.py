@@ -28,7 +28,7 @@ COMMANDS = [one for one in ALL if not hasattr(one[1], "commands")]
 EXAMPLE = re.compile(r"Example: (?P<set>(?:[A-Z_]+=\S+ )*)(?P<command>.*?)(?:\n\n|\Z)", re.DOTALL)
 
 
-def named(commands: list[Command]) -> Any:
+def named(commands: list[Command]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         ("path", "command"), commands, ids=[" ".join(path) or "policy-engine" for path, _ in commands]
     )

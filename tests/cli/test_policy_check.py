@@ -68,7 +68,7 @@ def test_every_fault_of_every_file_is_told_and_counted_by_file(desk: Desk) -> No
     told = desk(book(rules=rules, settings="enforcement: {}\n"))
     assert told.code == 1
     lines = told.err.splitlines()
-    assert lines[0].startswith("rules/vendor.csv:2:15: in `effect`: `Permit` is not known; did you mean `permit`?")
+    assert lines[0].startswith("rules/vendor.csv:2:15 (C2): in `effect`: `Permit` is not known; did you mean `permit`?")
     assert lines[1].endswith("there is no reason code `REGION_UNSUPORTED`; did you mean `REGION_UNSUPPORTED`?")
     assert lines[-1] == "3 faults: rules/vendor.csv 2, settings.yaml 1"
     assert len(lines) == 4
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_faults_of_the_others(desk:
     assert told.code == 1
     assert [line.split(": ")[0] for line in told.err.splitlines()[:-1]] == [
         "rules/us-ear.csv:1:1",
-        "rules/vendor.csv:2:15",
+        "rules/vendor.csv:2:15 (C2)",
     ]
     assert "the file cannot be read: is a directory" in told.err
 

@@ -302,7 +302,7 @@ def test_a_cell_of_a_megabyte_is_a_fault_and_the_other_rows_are_read() -> None:
     long = sheet(GRANT, {**BAR, "item": "a|" * 500_000}, {**NOTE, "codes": "LICENCE_APLIED"})
     first, second = faults_of(book(rules=long))
     message = "the cell has 1,000,000 characters, and its row was not read; shorten it to at most 10,000"
-    assert str(first) == f"{RULES}:3:35: {message}"
+    assert str(first) == f"{RULES}:3:35 (G3): {message}"
     assert "did you mean `LICENCE_APPLIED`?" in second.remedy
 
 

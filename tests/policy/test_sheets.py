@@ -151,3 +151,14 @@ def test_any_bytes_are_a_sheet_of_even_rows_or_a_fault(data: bytes) -> None:
         assert faults
     else:
         assert all(len(record.cells) == len(found.header.cells) for record in found.records)
+
+
+def test_the_place_of_a_fault_is_also_the_cell_that_a_spreadsheet_shows() -> None:
+    text = 'id,what\n# a comment is a row\n\n"A","two\nlines"\nB,=1\n'
+    findings = Findings(source="rules/vendor.csv")
+    read_sheet(text.encode(), findings)
+
+    (fault,) = findings.faults
+    # Six lines of text, and five rows of the spreadsheet: a line break in a cell begins none.
+    assert (fault.line, fault.column, fault.cell) == (6, 3, "B5")
+    assert str(fault).startswith("rules/vendor.csv:6:3 (B5): `=1` begins like a formula")
