@@ -135,7 +135,7 @@ def tell_page(page: Page) -> None:
         )
         rows.append((*start, _decision(told), *map(_cell, cells)))
     if rows:
-        show_rows(columns, rows, spare=("log index", "place", "action", "model"))
+        show_rows(columns, rows, spare=("log index", "place", "action", "model", "decided at"))
     more = "" if page.next_cursor is None else f"; there are more: --cursor {page.next_cursor}"
     count = len(page.decisions)
     out.print(
