@@ -70,24 +70,64 @@ class PublicCode(StrEnum):
     INVALID_REQUEST = "INVALID_REQUEST"
 
 
-REASON_CODES: Final = frozenset(
-    """
-    US_PERSON FOREIGN_PERSON PERSON_STATUS_UNVERIFIED DEEMED_EXPORT_COUNTRY NATIONALITY_PROSCRIBED
-    MEMBER_ACTIVE MEMBERSHIP_NOT_FOUND MEMBERSHIP_EXPIRED MEMBERSHIP_SUSPENDED
-    PURPOSE_OK PURPOSE_NOT_PERMITTED PURPOSE_NEEDS_REVIEW PURPOSE_UNDECLARED
-    REGION_UNSUPPORTED EMBARGOED_TERRITORY LOCATION_CONFLICT LOCATION_UNKNOWN
-    OWNERSHIP_CONTROL OWNERSHIP_UNRESOLVED OWNERSHIP_MINORITY_FLAG
-    LISTED_PARTY LISTED_PARTY_UNRESOLVED FALSE_POSITIVE_ON_FILE RESCREEN_REQUIRED STATEMENT_MISSING
-    MODEL_UNKNOWN COMMODITY_OK PUBLISHED_OPEN PUBLISHED_NOT_CONTROLLED PUBLISHED_STATUS_UNDETERMINED LICENCE_REQUIRED
-    NO_LICENCE_REQUIRED BELOW_THRESHOLD DISTILLED_ORIGIN DISTILLED_RESTRICTED
-    LICENCE_APPLIED EXCEPTION_APPLIED EXEMPTION_APPLIED EXCEPTION_NOT_AVAILABLE AUTHORISATION_EXPIRED
-    AUTHORISATION_CAP_EXHAUSTED
-    AGGREGATE_PATTERN END_USER_UNDISCLOSED ASSERTION_CONFLICT
-    OPERATOR_SUSPENSION STAFF_ACCESS DESK_ACCESS
-    CONFLICT_OF_LAWS
-    ACTION_NOT_PERMITTED SUBJECT_UNKNOWN NO_RULE STALE_DATA ENGINE_FAULT
-    """.split()
-)
+REASON_MEANINGS: Final[Mapping[str, str]] = {
+    "US_PERSON": "The person is a US person by standing on file.",
+    "FOREIGN_PERSON": "The person, or the organisation, is known to be foreign in the sense of the rule.",
+    "PERSON_STATUS_UNVERIFIED": "Nobody has filed the standing in law on which the rule turns.",
+    "DEEMED_EXPORT_COUNTRY": "Technology released to the person counts as exported to a country that needs a licence.",
+    "NATIONALITY_PROSCRIBED": "A citizenship or residency is barred, past ones included where the rule says so.",
+    "MEMBER_ACTIVE": "The organisation acting is an active member of the model's consortium.",
+    "MEMBERSHIP_NOT_FOUND": "It is no member.",
+    "MEMBERSHIP_EXPIRED": "Its membership has ended, or has not begun.",
+    "MEMBERSHIP_SUSPENDED": "Its membership is suspended.",
+    "PURPOSE_OK": "The purpose is one of the model's.",
+    "PURPOSE_NOT_PERMITTED": "The purpose is not one of them, or one that a rule bars.",
+    "PURPOSE_NEEDS_REVIEW": "A person has to look at this purpose first.",
+    "PURPOSE_UNDECLARED": "No purpose was stated, and the rule turns on it.",
+    "REGION_UNSUPPORTED": "The vendor does not offer the model at a place of the request or of the organisation.",
+    "EMBARGOED_TERRITORY": "A place is under a comprehensive embargo.",
+    "LOCATION_CONFLICT": "The stated place and the address say different things, of which a rule bars one.",
+    "LOCATION_UNKNOWN": "No place is known on which the rule turns.",
+    "OWNERSHIP_CONTROL": "Owners that count own or control the organisation.",
+    "OWNERSHIP_UNRESOLVED": "Unknown shares, or a tangle too large, leave open whether they do.",
+    "OWNERSHIP_MINORITY_FLAG": "They own a part that a person should know of.",
+    "LISTED_PARTY": "A party stands on a list of sanctioned or restricted parties, confirmed.",
+    "LISTED_PARTY_UNRESOLVED": "A possible match with a list waits for a person.",
+    "FALSE_POSITIVE_ON_FILE": "A match was looked at and cleared for this version of the entry.",
+    "RESCREEN_REQUIRED": "The entry has changed since it was cleared, or a screening is due.",
+    "STATEMENT_MISSING": "A statement or assurance that the rule asks for is not on file.",
+    "MODEL_UNKNOWN": "The model is no catalogue id and no alias of the calling gateway.",
+    "COMMODITY_OK": "The model is generally available.",
+    "PUBLISHED_OPEN": "The weights are published, so that the rules on access to them do not apply.",
+    "PUBLISHED_NOT_CONTROLLED": "Published weights or technology are not subject to the regime.",
+    "PUBLISHED_STATUS_UNDETERMINED": "Nobody has decided whether the weights are published.",
+    "LICENCE_REQUIRED": "A licence is needed, and none on file lifts the bar.",
+    "NO_LICENCE_REQUIRED": "The export rules ask for no licence here.",
+    "BELOW_THRESHOLD": "The training operations are known and under the threshold.",
+    "DISTILLED_ORIGIN": "The model was made from the outputs of another; said for the record.",
+    "DISTILLED_RESTRICTED": "The operator's policy on distilled models bars it, or the release of outputs for it.",
+    "LICENCE_APPLIED": "A licence on file carries or lifts.",
+    "EXCEPTION_APPLIED": "A licence exception, or an exception of a programme, lifts.",
+    "EXEMPTION_APPLIED": "An exemption lifts.",
+    "EXCEPTION_NOT_AVAILABLE": "The exception that the request claims is not to be had here.",
+    "AUTHORISATION_EXPIRED": "There was such an authorisation, and it has ended.",
+    "AUTHORISATION_CAP_EXHAUSTED": "There is one, and it has no place left for this person.",
+    "AGGREGATE_PATTERN": "Accounts that belong together ask in a pattern that a rule bars.",
+    "END_USER_UNDISCLOSED": "A reseller has not named who is behind the request.",
+    "ASSERTION_CONFLICT": "What the caller asserts contradicts what is on file.",
+    "OPERATOR_SUSPENSION": "The operator has suspended the model, or frozen what was asked for.",
+    "STAFF_ACCESS": "Staff of the vendor administer their own model.",
+    "DESK_ACCESS": "The export desk asks what the export rules say.",
+    "CONFLICT_OF_LAWS": "Obeying the bar may break a law of another country; a person decides.",
+    "ACTION_NOT_PERMITTED": "No rule grants this, and none bars it.",
+    "SUBJECT_UNKNOWN": "Nobody of this id is on file.",
+    "NO_RULE": "No book is in force, or the regime has no rule.",
+    "STALE_DATA": "A list is older than the policy allows.",
+    "ENGINE_FAULT": "The engine could not judge; the doubt is a deny.",
+}
+"""What each reason code says; the page of the rule book has it as a table."""
+
+REASON_CODES: Final = frozenset(REASON_MEANINGS)
 """The closed list of reason codes; a new one is a release note."""
 
 

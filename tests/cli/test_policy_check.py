@@ -78,6 +78,7 @@ def test_every_fault_of_every_file_is_told_and_counted_by_file(desk: Desk) -> No
         "file": "rules/vendor.csv",
         "line": 2,
         "column": 15,
+        "cell": "C2",
         "message": "in `effect`: `Permit` is not known",
         "remedy": "did you mean `permit`? write one of permit, deny, note",
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from policy_engine.domain.decision import Decision
+from policy_engine.domain.rules import REASON_MEANINGS
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.record import encode_answer
 from policy_engine.policy.answer import answer
@@ -34,6 +35,8 @@ GOLDEN_CASES: Final = (
 )
 START: Final = "<!-- words: written by `python -m tests.golden.regenerate` from policy_engine/domain/words -->"
 END: Final = "<!-- end of words -->"
+CODES_START: Final = "<!-- codes: written by `python -m tests.golden.regenerate` from policy_engine/domain/rules.py -->"
+CODES_END: Final = "<!-- end of codes -->"
 
 
 def golden_answer(case: Case) -> str:
@@ -73,12 +76,20 @@ def words_table() -> str:
     return "\n".join(lines)
 
 
+def codes_table() -> str:
+    """The reason codes as a table of Markdown, in the order of their groups."""
+    rows = (f"| `{code}` | {meaning} |" for code, meaning in REASON_MEANINGS.items())
+    return "\n".join(["| reason code | says |", "|---|---|", *rows])
+
+
 def handbook() -> str:
-    """`policies/README.md` with the table of words between its marks."""
+    """`policies/README.md` with the tables of words and of codes between their marks."""
     text = (POLICIES / "README.md").read_text(encoding="utf-8")
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n\n{words_table()}\n\n{END}{after}"
+    for start, end, table in ((START, END, words_table()), (CODES_START, CODES_END, codes_table())):
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}\n\n{table}\n\n{end}{after}"
+    return text
 
 
 def files() -> dict[Path, str]:
