@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.api import auditor, compliance, errors, gateway, health, log, members
+from policy_engine.api import auditor, compliance, errors, gateway, health, log, members, proposal_report
 from policy_engine.api.direct import Direct
 from policy_engine.api.errors import error_response
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -97,6 +97,7 @@ def create_app(parts: Parts) -> ASGIApp:
             pools=parts.pools,
         ),
         *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring, parts.pools, check=parts.check),
+        *proposal_report.routes(parts.publisher, parts.ring, parts.pools),
         *members.routes(parts.member_changes, parts.ring, parts.pools),
     ]
     errors.install(app)

@@ -91,7 +91,9 @@ def page_document(page: Page) -> bytes:
     as_of = _encoder.encode(page.as_of.document())
     years = [one.content.year for one in page.retired]
     retired = b',"retired":' + _encoder.encode(years) if years else b""
-    return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + retired + b"}"
+    unread = [one.document() for one in page.unread]
+    not_found = b',"unread":' + _encoder.encode(unread) if unread else b""
+    return b'{"decisions":[' + bodies + b'],"next_cursor":' + cursor + b',"as_of":' + as_of + retired + not_found + b"}"
 
 
 async def _data(first: Chunk, rest: Iterator[Chunk], pool: Pool) -> AsyncIterator[bytes]:

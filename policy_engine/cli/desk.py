@@ -12,13 +12,14 @@ import msgspec
 import typer
 from rich.text import Text
 
-from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.remote import (
     ASSESSMENT_SECONDS,
     Answer,
     LostExamples,
     Misused,
     Refused,
+    Service,
     open_service,
     waiting,
 )
@@ -250,18 +251,37 @@ def withdraw(
 def show(
     name: Annotated[str | None, typer.Argument(help="A proposal, or the fingerprint of a book.")] = None,
     *,
-    report: Annotated[str | None, typer.Option(help="A report of the proposal: print it as it is kept.")] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(help="A report of the proposal: print it as it is kept; `whole` is what an approver reads."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="File to write what an approver reads to, as one page.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show which book is in force, which are to come, what is proposed and what is frozen; or one of them.
 
-    Example: policy-engine policy show PROP-01K9... --report impact
+    Of a proposal it shows what an approver has to know: the rows that differ, cell by cell; whose answer changes, in
+    words; who on file loses or gains a model; and which worked examples went or say something else. Names are shown to
+    keys that may read the members, and each look at them is on record.
+
+    Example: policy-engine policy show PROP-01K9... --html proposal.html
     """
     service = open_service()
-    if report is not None:
-        if name is None:
-            raise Misused("--report needs the proposal whose report it is")
-        print_json(service.get("policy", "proposals", name, "reports", report).plain())
+    if name is None and (report is not None or html is not None):
+        raise Misused(f"{'--report' if report is not None else '--html'} needs the proposal that it is about")
+    if name is not None and report is not None:
+        whole = ("report.json",) if report == "whole" else ("reports", report)
+        print_json(service.get("policy", "proposals", name, *whole).plain())
+        return
+    if name is not None and html is not None:
+        if name.startswith("sha256:"):
+            raise Misused("--html needs a proposal: a book alone changes nothing")
+        page = service.get("policy", "proposals", name, "report.html").body
+        with writing_to(html, "--html") as file:
+            file.write(page)
+        err.print(f"{html}: {len(page):,} bytes", markup=False)
         return
     tell: Callable[[Answer], None]
     if name is None:
@@ -269,7 +289,7 @@ def show(
     elif name.startswith("sha256:"):
         answer, tell = service.get("policy", "books", name), lambda answer: _tell_files(answer.read(_Files))
     else:
-        answer, tell = service.get("policy", "proposals", name), lambda answer: _tell_proposal(answer.read(_Proposal))
+        answer, tell = service.get("policy", "proposals", name), lambda answer: _tell_whole(service, answer)
     if as_json:
         print_json(answer.plain())
     else:
@@ -347,6 +367,14 @@ def _tell_lost(lost: LostExamples) -> None:
             err.print(f"{len(names):,} {word}: {', '.join(names)}", markup=False, highlight=False)
     if not lost.removed and not lost.changed:
         err.print("those of the book before cannot be read any more, so that none could be compared", markup=False)
+
+
+def _tell_whole(service: Service, answer: Answer) -> None:
+    proposal = answer.read(_Proposal)
+    _tell_proposal(proposal)
+    out.print()
+    text = service.get("policy", "proposals", proposal.id, "report.txt").body.decode("utf-8")
+    out.print(text, markup=False, end="")
 
 
 def _tell_files(book: _Files) -> None:

@@ -21,6 +21,7 @@ from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogDamaged
+from policy_engine.formats.faults import near_miss
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.tiles import LogFault
@@ -56,6 +57,7 @@ _HELP: Final = {
     "action": "What was asked for, such as infer.",
     "regime": "A regime of any finding, such as us-order.",
     "rule": "A rule of any finding.",
+    "deciding_rule": "A rule that decided: a bar of a deny that nothing lifted, a grant of an allow.",
     "code": "A reason code of any finding.",
     "gateway": "The gateway of the key that asked.",
     "policy_version": "The fingerprint of the book.",
@@ -190,46 +192,69 @@ def query(
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier answer ended.")] = None,
     stats: Annotated[
         str | None,
-        typer.Option(help=f"Count by {', '.join(STATISTICS)}: denials, unless --decision says otherwise."),
+        typer.Option(
+            help=f"Count by one or several of {', '.join(STATISTICS)}, such as rule,month: denials, unless --decision"
+            " says otherwise. `rule` is the rule that decided."
+        ),
     ] = None,
     report: Annotated[str | None, typer.Option(help=f"A saved report. {_REPORTS_HELP}.")] = None,
     as_json: JsonFlag = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the counts of --stats as CSV.")] = False,
 ) -> None:
     """Search the decisions, newest first; count them; or make a saved report.
 
     Example: policy-engine log query --decision deny --place-country JP --from 2026-06-12
 
-    Example: policy-engine log query --stats reason --model mythos-5
+    Example: policy-engine log query --stats rule,month --model mythos-5
 
     Example: policy-engine log query --report touched:mythos-5
     """
     if stats is not None and report is not None:
         raise MalformedRequest(FieldFault(field="--report", message="cannot be had together with --stats"))
-    if stats is not None and stats not in STATISTICS:
-        raise MalformedRequest(FieldFault(field="--stats", message=f"is one of {', '.join(STATISTICS)}"))
+    counted_by = None if stats is None else _counted_by(stats)
+    if as_csv and (counted_by is None or as_json):
+        raise MalformedRequest(FieldFault(field="--csv", message="is for the counts of --stats, and without --json"))
     filters = read_filters(given)
     with _open_inspector() as inspector:
         if report is not None:
             _report(inspector, report, given, limit=limit, as_json=as_json)
-        elif stats is not None:
-            if filters.decision is None and stats != "decision":
+        elif counted_by is not None:
+            if filters.decision is None and "decision" not in counted_by:
                 filters = replace(filters, decision="deny")
-            counted = inspector.statistics(filters, stats)
+            counted = inspector.statistics(filters, counted_by)
             tell.tell_retired(counted.retired)
             _tell_unsealed(inspector, counted.as_of)
+            tell.tell_unread(counted.unread)
             if as_json:
                 print_json(tell.statistics_document(counted))
+            elif as_csv:
+                typer.echo(tell.statistics_csv(counted), nl=False)
             else:
-                tell.tell_statistics(counted)
+                tell.tell_statistics(counted, filters.decision)
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor)
             tell.tell_retired(page.retired)
             if cursor is None:
                 _tell_unsealed(inspector, page.as_of)
+            tell.tell_unread(page.unread)
             if as_json:
                 print_json(tell.page_document(page))
             else:
                 tell.tell_page(page)
+
+
+def _counted_by(text: str) -> tuple[str, ...]:
+    """What is counted by. Raises `MalformedRequest`."""
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in STATISTICS:
+            near = near_miss(name, tuple(STATISTICS))
+            meant = "" if near is None else f"; did you mean `{near}`?"
+            told = f"`{shown(name)}` is none of {', '.join(STATISTICS)}{meant}"
+            raise MalformedRequest(FieldFault(field="--stats", message=told))
+    if len(set(names)) < len(names):
+        raise MalformedRequest(FieldFault(field="--stats", message="names one thing twice: name each once"))
+    return names
 
 
 def _report(inspector: Inspector, report: str, given: Mapping[str, str], *, limit: int, as_json: bool) -> None:
@@ -276,7 +301,7 @@ def _made_report(
             page = inspector.page(filters, limit=limit, cursor=None)
             tell.tell_retired(page.retired)
             _tell_unsealed(inspector, page.as_of)
-            counts = inspector.statistics(filters, "decision")
+            counts = inspector.statistics(filters, ("decision",))
             document = {**tell.statistics_document(counts), **tell.page_document(page)}
             return document, partial(tell.tell_decisions, counts, page)
 
@@ -304,7 +329,7 @@ def _made_revocation(
     page = inspector.page(filters, limit=limit, cursor=None)
     tell.tell_retired(page.retired)
     _tell_unsealed(inspector, page.as_of)
-    counts = inspector.statistics(filters, "decision")
+    counts = inspector.statistics(filters, ("decision",))
     document = {
         "revocation": {"what": over.what, "at": format_instant(over.at), "change": over.change},
         **tell.statistics_document(counts),

@@ -48,12 +48,14 @@ from policy_engine.formats.identifiers import shown
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row
-from policy_engine.service.inspect import BookAt, Page, Statistics
+from policy_engine.formats.spreadsheet import line
+from policy_engine.service.inspect import BookAt, Page, Statistics, Unread
 from policy_engine.service.retired import retired_text
 from policy_engine.store.change_list import LoggedChange
 from policy_engine.store.decision_index import Logged, Touch
 
 _WIDTH: Final = 40
+_NARROWEST: Final = 8
 _STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
 _UNSTATED: Final = "-"
 
@@ -100,7 +102,33 @@ def page_document(page: Page) -> dict[str, object]:
         "next_cursor": page.next_cursor,
         "as_of": page.as_of.document(),
         **retired_document(page.retired),
+        **unread_document(page.unread),
     }
+
+
+def unread_document(unread: Sequence[Unread]) -> dict[str, object]:
+    """The member that says what the filters could not find; none where there is nothing of the kind."""
+    return {"unread": [one.document() for one in unread]} if unread else {}
+
+
+def tell_unread(unread: Sequence[Unread]) -> None:
+    """Say on standard error, beside whatever is printed, what the filters could not find, and how to find it."""
+    for one in unread:
+        option, what, kind = _UNREAD[one.name]
+        many = f"more than {one.decisions:,}" if one.more else f"{one.decisions:,}"
+        verb = "has" if one.decisions == 1 and not one.more else "have"
+        err.print(
+            f"of the other decisions {many} {verb} no {what} recorded, since no rule read it: {option} cannot find"
+            f" them; --on-file {kind} asks what was on file",
+            markup=False,
+        )
+
+
+_UNREAD: Final = {
+    "citizenship_country": ("--citizenship-country", "citizenship", "citizenship:COUNTRY"),
+    "organisation_country": ("--organisation-country", "country of an organisation", "headquarters:COUNTRY"),
+}
+"""By the filter: its option, what a record does not have, and what is to be asked instead."""
 
 
 def retired_document(retired: Sequence[RetiredYear]) -> dict[str, object]:
@@ -149,32 +177,56 @@ def _decision(told: RecordedDecision) -> Text:
 
 
 def statistics_document(counted: Statistics) -> dict[str, object]:
+    """The counts for programs: each with its value by the name of what is counted by; `value` too where that is one."""
     return {
-        "by": counted.by,
-        "counts": [{"value": count.value, "number": count.number} for count in counted.counts],
-        "total": sum(count.number for count in counted.counts),
+        "by": ",".join(counted.by),
+        "counts": [
+            {
+                **({"value": count.values[0]} if len(counted.by) == 1 else {}),
+                **dict(zip(counted.by, count.values, strict=True)),
+                "number": count.number,
+            }
+            for count in counted.counts
+        ],
+        "total": counted.total,
         "as_of": counted.as_of.document(),
         **retired_document(counted.retired),
+        **unread_document(counted.unread),
     }
 
 
-def tell_statistics(counted: Statistics) -> None:
-    """The counts as bars."""
+def statistics_csv(counted: Statistics) -> str:
+    """The counts as CSV that a spreadsheet may open; a value that was not stated is an empty cell."""
+    rows = ((*(value or "" for value in count.values), str(count.number)) for count in counted.counts)
+    return "".join(line(cells, end="\n") for cells in ((*counted.by, "decisions"), *rows))
+
+
+def _counts(counted: Statistics, room: int) -> Table:
+    """The counts, with bars of so many characters where that is enough to tell them apart."""
+    bars = room >= _NARROWEST
+    table = _table(*counted.by, "decisions", *([""] if bars else []))
+    table.columns[len(counted.by)].justify = "right"
     most = max((count.number for count in counted.counts), default=0)
-    table = _table(counted.by, "decisions", "")
-    table.columns[1].justify = "right"
     for count in counted.counts:
-        bar = Bar(size=most, begin=0, end=count.number, width=_WIDTH, color="cyan")
-        table.add_row(_cell(count.value), Text(f"{count.number:,}"), bar)
+        bar = [Bar(size=most, begin=0, end=count.number, width=room, color="cyan")] if bars else []
+        table.add_row(*map(_cell, count.values), Text(f"{count.number:,}"), *bar)
+    return table
+
+
+def tell_statistics(counted: Statistics, decision: str | None) -> None:
+    """The counts as bars; `decision` is the only one that is counted, if one is."""
+    room = min(_WIDTH, out.width - _wanted(_counts(counted, 0)) - 4) if out.is_terminal else _WIDTH
     if counted.counts:
-        _show(table)
-    total = sum(count.number for count in counted.counts)
-    out.print(Text(f"{total:,} decisions of the log of size {counted.as_of.size}", style="dim"))
+        _show(_counts(counted, room))
+    what = {"deny": ("denial", "denials"), "allow": ("allow", "allows")}.get(decision or "", ("decision", "decisions"))
+    several = "; one that several rules decided counts for each" if "rule" in counted.by else ""
+    told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}{several}"
+    out.print(Text(told, style="dim"))
 
 
 def tell_decisions(counted: Statistics, page: Page) -> None:
     """How many there are of each answer, and the newest of them."""
-    totals = {count.value: count.number for count in counted.counts}
+    totals = {count.values[0]: count.number for count in counted.counts}
     out.print(f"{totals.get('allow', 0):,} allowed, {totals.get('deny', 0):,} denied")
     tell_page(page)
 

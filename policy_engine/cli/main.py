@@ -12,6 +12,7 @@ from policy_engine.cli import (
     decide,
     demo,
     desk,
+    fetch,
     freezes,
     keys,
     log,
@@ -49,6 +50,7 @@ app.command("freeze")(freezes.freeze)
 app.command("unfreeze")(freezes.unfreeze)
 for command in (desk.propose, desk.approve, desk.withdraw, desk.rollback, desk.show):
     policy.app.command(command.__name__)(command)
+policy.app.command("fetch")(fetch.fetch)
 app.add_typer(policy.app, name="policy")
 app.add_typer(members.app, name="members")
 app.add_typer(reviews.app, name="reviews")

@@ -12,10 +12,12 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Final
 
 import msgspec
@@ -31,11 +33,21 @@ from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.trees import Tree, Trees, no_trees
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, Position, Touch
+from policy_engine.store.decision_index import (
+    MOST_COUNTED,
+    READ_BY_RULES,
+    DecisionIndex,
+    Filters,
+    Indexer,
+    Logged,
+    Position,
+    Touch,
+)
 
 PAGE: Final = 100
 LONGEST_PAGE: Final = 1_000
@@ -91,6 +103,7 @@ PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "action": _fixed(tuple(action.value for action in Action)),
     "regime": _fixed(REGIMES),
     "rule": _text,
+    "deciding_rule": _text,
     "code": _fixed(REASON_CODES),
     "gateway": _text,
     "policy_version": _text,
@@ -156,46 +169,80 @@ class AsOf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """How many decisions a filter could not find, whatever was on file: those that meet all the others and have nothing
+    recorded for it, because no rule read that. Of very many not all are counted, and `more` says so.
+    """
+
+    name: str
+    decisions: int
+    more: bool
+
+    def document(self) -> dict[str, object]:
+        """As JSON."""
+        return {"filter": self.name, "decisions": self.decisions, "more": self.more, "why": NO_RULE_READ_IT}
+
+
+NO_RULE_READ_IT: Final = "no rule read it, so that it is not recorded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Decisions newest first, where the next page begins, and the log that they are of.
 
     `retired` are the years that the filters reach into and whose decisions are no longer kept, oldest first.
+    `unread` says, with the first page, what the filters could not find.
     """
 
     decisions: tuple[Logged, ...]
     next_cursor: str | None
     as_of: AsOf
     retired: tuple[RetiredYear, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 STATISTICS: Final[Mapping[str, str]] = {
     "reason": "reason",
+    "rule": "deciding_rules",
     "country": "place_country",
     "model": "model",
+    "tier": "tier",
+    "action": "action",
     "gateway": "gateway",
     "day": "day",
+    "month": "day",
     "decision": "decision",
 }
 """What decisions are counted by, and the column of the index that says it."""
 
+TIMES: Final = ("day", "month")
+"""Those that are told in the order of time, all others with the most first."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How many decisions have a value; `None` where it was not stated or is not on record."""
+    """How many decisions have some values, one for each thing that is counted by; `None` where it was not stated or is
+    not on record."""
 
-    value: str | None
+    values: tuple[str | None, ...]
     number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """How many decisions there are for each value, the log that they are counted in, and the years that the filters
-    reach into and of which nothing is left to count."""
+    """How many decisions there are for each combination of values, the log that they are counted in, and the years that
+    the filters reach into and of which nothing is left to count.
 
-    by: str
+    `total` is the number of decisions: one that several rules decided counts for each of them, and is one. `unread` is
+    that of a page.
+    """
+
+    by: tuple[str, ...]
     counts: tuple[Count, ...]
+    total: int
     as_of: AsOf
     retired: tuple[RetiredYear, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +317,23 @@ class Inspector:
         if len(found) > limit:
             last = shown_now[-1]
             following = self._cursor(_Cursor(as_of.size, digest, last.at, last.log_index))
-        return Page(decisions=shown_now, next_cursor=following, as_of=as_of, retired=self.retired(filters))
+        return Page(
+            decisions=shown_now,
+            next_cursor=following,
+            as_of=as_of,
+            retired=self.retired(filters),
+            unread=self._unread(filters, as_of) if cursor is None else (),
+        )
+
+    def _unread(self, filters: Filters, as_of: AsOf) -> tuple[Unread, ...]:
+        """What the filters could not find, by those that ask for what a record has only where a rule read it."""
+        asked = [name for name in READ_BY_RULES if getattr(filters, name) is not None]
+        counted = ((name, self.index.unread(filters, name, size=as_of.size)) for name in asked)
+        return tuple(
+            Unread(name=name, decisions=min(number, MOST_COUNTED), more=number > MOST_COUNTED)
+            for name, number in counted
+            if number
+        )
 
     def _cursor(self, cursor: _Cursor) -> str:
         told = {
@@ -305,19 +368,22 @@ class Inspector:
             raise MalformedRequest(FieldFault(field="cursor", message="is of a longer log than there is: begin again"))
         return cursor
 
-    def statistics(self, filters: Filters, by: str) -> Statistics:
-        """How many of the decisions that are asked for there are, by one of `STATISTICS`.
+    def statistics(self, filters: Filters, by: Sequence[str]) -> Statistics:
+        """How many of the decisions that are asked for there are, by one or several of `STATISTICS`.
 
         Raises `MalformedRequest` for names that nothing ever had.
         """
         as_of = self.pin()
         self.require_names(filters)
-        counts = self.index.counts(filters, STATISTICS[by], size=as_of.size)
-        told = (
-            Count(value=_day(value) if by == "day" and value is not None else value, number=number)
-            for value, number in counts
+        found = self.index.counts(filters, [STATISTICS[name] for name in by], size=as_of.size)
+        return Statistics(
+            by=tuple(by),
+            counts=_counted(tuple(by), found),
+            total=sum(number for _, number in found),
+            as_of=as_of,
+            retired=self.retired(filters),
+            unread=self._unread(filters, as_of),
         )
-        return Statistics(by=by, counts=tuple(told), as_of=as_of, retired=self.retired(filters))
 
     def touches(self, filters: Filters) -> tuple[Touch, ...]:
         """Who asked for what and was told what, of the decisions that are asked for.
@@ -372,6 +438,41 @@ OVERRIDES: Final = (
 
 _RETIREMENTS: Final = ("year.retired",)
 _BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
+
+
+def _counted(by: tuple[str, ...], found: Iterable[tuple[tuple[str | None, ...], int]]) -> tuple[Count, ...]:
+    """The counts in the order in which they are told, from those of the values as the index has them."""
+    counts: Counter[tuple[str | None, ...]] = Counter()
+    for held, number in found:
+        for values in product(*(_told(name, value) for name, value in zip(by, held, strict=True))):
+            counts[values] += number
+    totals: Counter[tuple[str | None, ...]] = Counter()
+    for values, number in counts.items():
+        for length in range(1, len(by) + 1):
+            totals[values[:length]] += number
+
+    def order(values: tuple[str | None, ...]) -> list[tuple[int, bool, str]]:
+        return [
+            (0 if name in TIMES else -totals[values[: place + 1]], value is not None, value or "")
+            for place, (name, value) in enumerate(zip(by, values, strict=True))
+        ]
+
+    return tuple(Count(values=values, number=counts[values]) for values in sorted(counts, key=order))
+
+
+def _told(name: str, value: str | None) -> tuple[str | None, ...]:
+    """What a value of the index says of what is counted by: of the rules that decided each one."""
+    if value is None or (name == "rule" and not value):
+        return (None,)
+    match name:
+        case "rule":
+            return tuple(value.split(BETWEEN))
+        case "day":
+            return (_day(value),)
+        case "month":
+            return (_day(value)[:7],)
+        case _:
+            return (value,)
 
 
 def _day(days: str) -> str:

@@ -26,7 +26,7 @@ from policy_engine.store.decision_index import DecisionIndex, Filters
 MOST_BOOKS: Final = 32
 """So many books are read for a name that nothing else has, the newest first; what was read is remembered."""
 
-_ASKED: Final = ("model", "rule", "gateway")
+_ASKED: Final = ("model", "rule", "deciding_rule", "gateway")
 _ENGINE: Final = frozenset({NO_GRANT_RULE, FAULT_RULE, NO_BOOK_RULE})
 _KINDS: Final = (
     "book.founded",
@@ -130,10 +130,11 @@ def _names_of(book: Book) -> _Names:
 
 
 def _fault(field: str, text: str, known: _Known) -> FieldFault | None:
-    choices = {"model": known.models, "rule": known.rules, "gateway": known.gateways}[field]
+    what = field.removeprefix("deciding_")
+    choices = {"model": known.models, "rule": known.rules, "gateway": known.gateways}[what]
     if text in choices or not known.whole:
         return None
-    told = f"{quoted(text)} is no {field} of any decision on record, and of no book, freeze or key there was"
+    told = f"{quoted(text)} is no {what} of any decision on record, and of no book, freeze or key there was"
     called = sorted((model, gateway) for gateway, alias, model in known.aliases if alias == text)
     if field == "model" and called:
         model, gateway = called[0]

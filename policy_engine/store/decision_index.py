@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ from sqlalchemy import (
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
+from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.store.changes import NEXT_INDEX
 from policy_engine.store.database import Reader, Writer, reading_log, writing_log
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions
@@ -76,10 +77,19 @@ MARKS: Final = (
     "citizenship_country",
     "regime",
     "rule",
+    "deciding_rule",
     "code",
     "authorisation",
+    "end_user",
+    "unread",
 )
 """What a decision may have several of."""
+
+READ_BY_RULES: Final = ("citizenship_country", "organisation_country")
+"""Marks of facts on file that a record has only where a rule read them: elsewhere nothing can be found by them."""
+
+MOST_COUNTED: Final = 10_000
+"""So many decisions are counted of which a fact is not recorded; that there are more is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +99,10 @@ class Filters:
     `start` and `end` are a half-open interval of the instant of the decision. `subject` is an id, or `type:id`.
     `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
     incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
-    the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state. `authorisation` is
-    one by which something was lifted or granted, see `used_authorisations`. `caller` is the id of the key that asked.
+    the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state, and `deciding_rule`
+    of one that decided. `authorisation` is one by which something was lifted or granted, see `used_authorisations`.
+    `caller` is the id of the key that asked. `end_user` is who was named as such, as `type:id`. `unread` is one of
+    `READ_BY_RULES` that is not recorded of everybody who was judged, see `unread_facts`.
     """
 
     start: datetime | None = None
@@ -107,12 +119,15 @@ class Filters:
     action: str | None = None
     regime: str | None = None
     rule: str | None = None
+    deciding_rule: str | None = None
     code: str | None = None
     gateway: str | None = None
     policy_version: str | None = None
     request_id: str | None = None
     authorisation: str | None = None
     caller: str | None = None
+    end_user: str | None = None
+    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +173,8 @@ def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
         found.add(("regime", finding.regime))
         found.add(("rule", finding.rule))
         found.update(("code", code) for code in finding.codes)
+    found.update(("deciding_rule", rule) for rule in deciding_rules(record))
+    found.update(("unread", field) for field in unread_facts(record))
     found.update(("authorisation", name) for name in used_authorisations(record))
     request = record.request
     if request is not None:
@@ -166,7 +183,42 @@ def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
         for subject in (request.subject, request.end_user):
             if subject is not None and subject.type is SubjectType.ORGANISATION:
                 found.add(("organisation", subject.id))
+        if request.end_user is not None:
+            found.add(("end_user", f"{request.end_user.type}:{request.end_user.id}"))
     return frozenset((kind, value) for kind, value in found if value is not None)
+
+
+def deciding_rules(record: RecordedDecision) -> tuple[str, ...]:
+    """The rules that decided, sorted: every unlifted bar of a deny, every grant of an allow."""
+    return tuple(sorted({finding.rule for finding in record.findings if finding.state == "deciding"}))
+
+
+def unread_facts(record: RecordedDecision) -> frozenset[str]:
+    """Which of `READ_BY_RULES` the record does not have of everybody who was judged, because no rule read it.
+
+    A citizenship is one of persons, and of accounts and services, which may stand for one; a country of an organisation
+    is where it is incorporated and where it is headquartered. A record without a request, or one that was shortened,
+    has neither.
+    """
+    request = record.request
+    if request is None or record.shortened:
+        return frozenset(READ_BY_RULES)
+    persons = {
+        f"{one.type}:{one.id}"
+        for one in (request.subject, request.end_user)
+        if one is not None and one.type is not SubjectType.ORGANISATION
+    }
+    organisations = {one for party in record.parties if (one := party.organisation) is not None}
+    read: dict[str | None, set[str]] = {}
+    for party in record.parties:
+        for name in (party.subject, party.organisation):
+            read.setdefault(name, set()).update(party.looked_at)
+    unread = set()
+    if any("citizenships" not in read.get(name, ()) for name in persons):
+        unread.add("citizenship_country")
+    if not record.parties or any(not {"incorporated", "headquarters"} <= read[name] for name in organisations):
+        unread.add("organisation_country")
+    return frozenset(unread)
 
 
 def used_authorisations(record: RecordedDecision) -> frozenset[str]:
@@ -340,6 +392,7 @@ def _told(record: RecordedDecision | None) -> dict[str, object]:
     request = None if record is None else record.request
     return {
         "reason": None if record is None else record.reason_code,
+        "deciding_rules": None if record is None else BETWEEN.join(deciding_rules(record)),
         "subject": None if request is None else request.subject.id,
         "subject_type": None if request is None else request.subject.type.value,
         "place_country": None if request is None else request.place.country,
@@ -449,18 +502,32 @@ class DecisionIndex:
             keys = list(reader.scalars(query))
             return next(iter(_read(reader, keys)), None)
 
-    def counts(self, filters: Filters, by: str, *, size: int) -> tuple[tuple[str | None, int], ...]:
-        """How many decisions below the size there are for each value of `by`: a column, or `day` for the day of the
-        instant in UTC, as days since 1970-01-01. Days come in their order, all else with the most first."""
-        column: ColumnElement[Any] = decision_index.c[by] if by != "day" else _DAY
+    def counts(
+        self, filters: Filters, by: Sequence[str], *, size: int
+    ) -> tuple[tuple[tuple[str | None, ...], int], ...]:
+        """How many decisions below the size there are for each combination of the values of some columns, `day` being
+        the day of the instant in UTC as days since 1970-01-01. In no order."""
+        columns = [_DAY if name == "day" else decision_index.c[name] for name in by]
         count = func.count().label("number")
         with self._covering(size) as reader:
             keys = _selected(reader, filters, size)
-            query = select(column.label("value"), count).where(*keys).group_by(column)
-            found = [(row.value, row.number) for row in reader.execute(query)]
-        if by == "day":
-            return tuple((str(value), number) for value, number in sorted(found))
-        return tuple(sorted(found, key=lambda pair: (-pair[1], pair[0] is not None, pair[0] or "")))
+            labelled = [column.label(f"value_{number}") for number, column in enumerate(columns)]
+            query = select(count, *labelled).where(*keys).group_by(*columns)
+            return tuple(
+                (tuple(None if value is None else str(value) for value in row[1:]), row.number)
+                for row in reader.execute(query)
+            )
+
+    def unread(self, filters: Filters, name: str, *, size: int) -> int:
+        """How many decisions below the size meet the filters but the one named, of `READ_BY_RULES`, and have nothing
+        recorded for it; at most `MOST_COUNTED` and one."""
+        sought = getattr(filters, name)
+        with self._covering(size) as reader:
+            left = {one: None if one == name else getattr(filters, one) for one in READ_BY_RULES}
+            table, tests = _led(reader, replace(filters, unread=name, **left), size)
+            (found,) = _residual(table, [_Condition(name=name, value=sought, is_mark=True)])
+            some = select(literal(1)).select_from(table).where(*tests, ~found).limit(MOST_COUNTED + 1)
+            return int(reader.execute(select(func.count()).select_from(some.subquery())).scalar_one())
 
     def touches(self, filters: Filters, *, size: int) -> tuple[Touch, ...]:
         """Who asked for what below the size, by subject, action and answer, those with the latest answer first."""

@@ -446,6 +446,8 @@ decision_index: Final = Table(
     Column("decision", Text, nullable=False),
     Column("hold", Boolean, nullable=False),
     Column("reason", Text),
+    # The rules that decided, sorted, each on a line.
+    Column("deciding_rules", Text),
     Column("subject", Text),
     Column("subject_type", Text),
     Column("place_country", Text),

@@ -227,7 +227,7 @@ def test_the_policy_version_is_a_filter(desk: Office) -> None:
 def test_the_filters_are_those_of_the_contract() -> None:
     assert " ".join(PARAMETERS) == (
         "from to decision hold subject organisation place_country citizenship_country organisation_country model tier"
-        " action regime rule code gateway policy_version request_id"
+        " action regime rule deciding_rule code gateway policy_version request_id"
     )
 
 

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ from policy_engine.domain.changes import (
     KeyRevoked,
 )
 from policy_engine.domain.freezes import Freeze, FreezeScope
-from policy_engine.domain.instants import Validity, parse_instant
+from policy_engine.domain.instants import Validity, format_instant, parse_instant
 from policy_engine.domain.ports import Entry
 from policy_engine.domain.roster import (
     Authorisation,
@@ -42,7 +43,7 @@ from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
-from policy_engine.store.decision_index import Logged
+from policy_engine.store.decision_index import Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.members import Members
@@ -129,6 +130,85 @@ def test_statistics_count_denials_as_bars_and_as_json(auditor: Shell, by: str) -
     assert told.code == 0
     assert "█" in told.out
     assert str(document["counts"][0]["value"] or "-") in told.out
+
+
+def deciding(*, month: str | None = None) -> Counter[str]:
+    return Counter(
+        row.rule
+        for one in GIVEN
+        if not one.read.allowed and (month is None or format_instant(one.at).startswith(month))
+        for row in one.read.findings
+        if row.state == "deciding"
+    )
+
+
+def test_denials_are_counted_by_the_rule_that_decided(auditor: Shell) -> None:
+    document = auditor("log", "query", "--stats", "rule", "--json").json
+    assert {count["rule"]: count["number"] for count in document["counts"]} == deciding()
+    assert document["total"] == sum(not one.read.allowed for one in GIVEN) < sum(deciding().values())
+    first = document["counts"][0]["rule"]
+    found = auditor("log", "query", "--deciding-rule", first, "--limit", "1000", "--json").json
+    assert len(found["decisions"]) == deciding()[first]
+
+
+def test_counts_of_rules_by_month_are_told_as_csv_that_a_spreadsheet_reads(auditor: Shell) -> None:
+    told = auditor("log", "query", "--stats", "rule,month", "--csv")
+    rows = list(csv.DictReader(io.StringIO(told.out)))
+    assert {row["rule"]: int(row["decisions"]) for row in rows if row["month"] == "2026-06"} == deciding(
+        month="2026-06"
+    )
+
+
+def test_counts_by_several_things_fit_a_terminal_of_80_columns(auditor: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    narrow = Console(file=screen, width=80, force_terminal=True, color_system=None, highlight=False, soft_wrap=True)
+    monkeypatch.setattr(log_report, "out", narrow)
+    assert auditor("log", "query", "--stats", "rule,month,country").code == 0
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("US-COM-2026-06-12" in line and "2026-06" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--stats", "rules"), "did you mean `rule`?"),
+        (("--stats", "rule,rule"), "names one thing twice"),
+        (("--csv",), "is for the counts of --stats"),
+        (("--stats", "rule", "--csv", "--json"), "without --json"),
+        (("--deciding-rule", "US-COM-2026-06-1"), "`US-COM-2026-06-1` is no rule of any decision on record"),
+    ],
+)
+def test_counts_that_cannot_be_are_wrong_usage_and_say_what_was_meant(
+    auditor: Shell, arguments: tuple[str, ...], told: str
+) -> None:
+    asked = auditor("log", "query", *arguments)
+    assert asked.code == 2
+    assert told in " ".join(asked.err.split())
+
+
+def test_a_search_by_citizenship_says_of_how_many_decisions_none_is_recorded(auditor: Shell) -> None:
+    unread = [
+        one
+        for one in GIVEN
+        if not one.read.allowed
+        and "citizenship_country" in unread_facts(one.read)
+        and ("citizenship_country", "CN") not in marks_of(one.read)
+    ]
+    arguments = ("log", "query", "--decision", "deny", "--citizenship-country", "CN")
+    document = auditor(*arguments, "--json").json
+    assert document["unread"] == [
+        {
+            "filter": "citizenship_country",
+            "decisions": len(unread),
+            "more": False,
+            "why": "no rule read it, so that it is not recorded",
+        }
+    ]
+    told = " ".join(auditor(*arguments).err.split())
+    assert f"of the other decisions {len(unread)} have no citizenship recorded, since no rule read it" in told
+    assert "--on-file citizenship:COUNTRY" in told
+    assert "unread" not in auditor("log", "query", "--decision", "deny", "--json").json
 
 
 def test_statistics_are_of_the_decisions_that_the_filters_leave(auditor: Shell) -> None:

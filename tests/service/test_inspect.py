@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 import tracemalloc
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,10 +22,10 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.service.export import COLUMNS, FORMS, WINDOW, Form, export
-from policy_engine.service.inspect import AsOf, Inspector, read_filters
+from policy_engine.service.inspect import AsOf, Inspector, Unread, read_filters
 from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged
+from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.tables import decision_index_progress
 from tests.records import BEGIN, Entered, entered, put
@@ -174,8 +175,50 @@ def test_an_index_that_cannot_be_brought_up_to_date_answers_of_what_it_has(migra
 
 def test_days_are_told_as_dates(room: Room) -> None:
     room.sealed.clear()
-    counts = room.inspector.statistics(Filters(), "day").counts
-    assert [count.value for count in counts] == sorted({format_instant(one.at)[:10] for one in GIVEN})
+    counts = room.inspector.statistics(Filters(), ["day"]).counts
+    assert [count.values for count in counts] == sorted({(format_instant(one.at)[:10],) for one in GIVEN})
+
+
+def test_a_decision_counts_for_each_rule_that_decided_it_and_once_in_the_total(room: Room) -> None:
+    room.sealed.clear()
+    counted = room.inspector.statistics(Filters(decision="deny"), ["rule", "month"])
+    denied = [one for one in GIVEN if not one.read.allowed]
+    expected = Counter(
+        (row.rule, format_instant(one.at)[:7]) for one in denied for row in one.read.findings if row.state == "deciding"
+    )
+    assert {count.values: count.number for count in counted.counts} == expected
+    assert counted.total == len(denied) < sum(expected.values())
+
+
+def test_counts_come_with_the_most_first_and_times_in_their_order(room: Room) -> None:
+    room.sealed.clear()
+    counts = room.inspector.statistics(Filters(), ["rule", "month", "country"]).counts
+    rules = list(dict.fromkeys(count.values[0] for count in counts))
+    totals = Counter[str | None]()
+    for count in counts:
+        totals[count.values[0]] += count.number
+    assert [totals[rule] for rule in rules] == sorted(totals.values(), reverse=True)
+    for rule in rules:
+        months = [count.values[1] or "" for count in counts if count.values[0] == rule]
+        assert months == sorted(months)
+
+
+def test_the_first_page_and_every_count_say_what_a_filter_could_not_find(room: Room) -> None:
+    room.sealed.clear()
+    held = Counter(value for one in GIVEN for kind, value in marks_of(one.read) if kind == "citizenship_country")
+    filters = Filters(citizenship_country=max(held, key=held.__getitem__))
+    unread = [
+        one
+        for one in GIVEN
+        if "citizenship_country" in unread_facts(one.read)
+        and ("citizenship_country", filters.citizenship_country) not in marks_of(one.read)
+    ]
+    told = (Unread(name="citizenship_country", decisions=len(unread), more=False),)
+    page = room.inspector.page(filters, limit=1, cursor=None)
+    assert (page.unread, len(unread) > 0) == (told, True)
+    assert room.inspector.page(filters, limit=1, cursor=page.next_cursor).unread == ()
+    assert room.inspector.statistics(filters, ["rule"]).unread == told
+    assert room.inspector.page(Filters(place_country="JP"), limit=1, cursor=None).unread == ()
 
 
 def test_a_wrong_filter_is_named_beside_every_other() -> None:

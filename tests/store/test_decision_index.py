@@ -21,6 +21,7 @@ from policy_engine.store.database import is_postgresql, reading, writing
 from policy_engine.store.decision_index import (
     COLUMNS,
     MARKS,
+    READ_BY_RULES,
     SLICE,
     DecisionIndex,
     Filters,
@@ -29,6 +30,7 @@ from policy_engine.store.decision_index import (
     Logged,
     Position,
     page_query,
+    unread_facts,
     used_authorisations,
 )
 from policy_engine.store.decision_log import DecisionLog
@@ -57,6 +59,23 @@ def organisations_of(told: RecordedDecision) -> set[str | None]:
     return named
 
 
+def unread(told: RecordedDecision) -> set[str]:
+    """What no rule read of somebody who was judged, as a person would look for it."""
+    assert told.request is not None
+    missing = set()
+    for subject in (told.request.subject, told.request.end_user):
+        if subject is not None and subject.type is not SubjectType.ORGANISATION:
+            of_them = [party for party in told.parties if party.subject == f"{subject.type}:{subject.id}"]
+            if all("citizenships" not in party.looked_at for party in of_them):
+                missing.add("citizenship_country")
+    for organisation in {party.organisation for party in told.parties} - {None}:
+        of_it = [party for party in told.parties if party.organisation == organisation]
+        for fact in ("incorporated", "headquarters"):
+            if all(fact not in party.looked_at for party in of_it):
+                missing.add("organisation_country")
+    return missing if told.parties else {*missing, "organisation_country"}
+
+
 def meets(one: Entered, filters: Filters) -> bool:
     """The filters as a person would write them down."""
     told = one.read
@@ -81,6 +100,11 @@ def meets(one: Entered, filters: Filters) -> bool:
         "action": filters.action in (None, asked.action.value),
         "regime": filters.regime is None or any(row.regime == filters.regime for row in findings),
         "rule": filters.rule is None or any(row.rule == filters.rule for row in findings),
+        "deciding_rule": filters.deciding_rule is None
+        or any((row.rule, row.state) == (filters.deciding_rule, "deciding") for row in findings),
+        "end_user": filters.end_user is None
+        or (asked.end_user is not None and filters.end_user == f"{asked.end_user.type}:{asked.end_user.id}"),
+        "unread": filters.unread is None or filters.unread in unread(told),
         "code": filters.code is None or any(filters.code in row.codes for row in findings),
         "gateway": filters.gateway in (None, told.caller.gateway),
         "policy_version": filters.policy_version in (None, told.policy_version),
@@ -122,6 +146,9 @@ def values() -> dict[str, list[Any]]:
         found["policy_version"].add(told.policy_version)
         found["request_id"].add(asked.request_id)
         found["caller"].add(told.caller.id)
+        found["unread"] |= unread(told)
+        if asked.end_user is not None:
+            found["end_user"].add(f"{asked.end_user.type}:{asked.end_user.id}")
         for party in told.parties:
             found["citizenship_country"] |= set(party.citizenships or ())
             found["organisation_country"] |= {party.incorporated, party.headquarters}
@@ -129,6 +156,8 @@ def values() -> dict[str, list[Any]]:
         for row in told.findings:
             found["regime"].add(row.regime)
             found["rule"].add(row.rule)
+            if row.state == "deciding":
+                found["deciding_rule"].add(row.rule)
             found["code"] |= set(row.codes)
     return {
         name: [*sorted(some - {None}, key=str), *([] if name == "hold" else ["none-such"])]
@@ -395,27 +424,64 @@ def test_a_decision_is_found_by_its_id_before_it_is_indexed(store: Store) -> Non
     assert index.find("01NONE") is None
 
 
-@pytest.mark.parametrize("by", ["reason", "place_country", "model", "gateway", "day"])
-def test_counts_are_those_of_the_records(store: Store, by: str) -> None:
+@pytest.mark.parametrize(
+    "by",
+    [
+        ("reason",),
+        ("deciding_rules",),
+        ("place_country",),
+        ("model",),
+        ("gateway",),
+        ("day",),
+        ("deciding_rules", "day", "place_country"),
+    ],
+)
+def test_counts_are_those_of_the_records(store: Store, by: tuple[str, ...]) -> None:
     _, index = indexed(store)
-    read: Callable[[RecordedDecision], str | None] = {
+    read: dict[str, Callable[[RecordedDecision], str | None]] = {
         "reason": lambda told: told.reason_code,
+        "deciding_rules": lambda told: "\n".join(
+            sorted({row.rule for row in told.findings if row.state == "deciding"})
+        ),
         "place_country": lambda told: None if told.request is None else told.request.place.country,
         "model": lambda told: told.model,
         "gateway": lambda told: told.caller.gateway,
         "day": lambda told: str((told.decided_at - datetime(1970, 1, 1, tzinfo=UTC)).days),
-    }[by]
+    }
     for filters in (
         Filters(decision="deny"),
         Filters(rule="US-COM-2026-06-12"),
         Filters(decision="deny", code="FOREIGN_PERSON", start=GIVEN[50].at),
     ):
-        counted = Counter(read(one.read) for one in GIVEN if meets(one, filters))
-        found = index.counts(filters, by, size=SIZE)
-        assert dict(found) == counted
-        numbers = [number for _, number in found]
-        order = sorted(found) == list(found) if by == "day" else sorted(numbers, reverse=True) == numbers
-        assert order
+        counted = Counter(tuple(read[name](one.read) for name in by) for one in GIVEN if meets(one, filters))
+        assert dict(index.counts(filters, by, size=SIZE)) == counted
+
+
+@pytest.mark.parametrize("name", READ_BY_RULES)
+def test_decisions_of_which_a_fact_is_not_recorded_are_counted_beside_those_that_a_filter_finds(
+    store: Store, name: str
+) -> None:
+    _, index = indexed(store)
+    value = VALUES[name][0]
+    for others in (Filters(), Filters(decision="deny"), Filters(decision="deny", rule="US-COM-2026-06-12")):
+        asked = replace(others, **{name: value})  # type: ignore[arg-type]
+        known = [one for one in GIVEN if meets(one, others) and name in unread(one.read) and not meets(one, asked)]
+        assert index.unread(asked, name, size=SIZE) == len(known)
+    assert index.unread(replace(Filters(), **{name: "none-such"}), name, size=SIZE) > 0
+
+
+def test_many_of_which_a_fact_is_not_recorded_are_not_counted_to_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, index = indexed(store)
+    monkeypatch.setattr("policy_engine.store.decision_index.MOST_COUNTED", 5)
+    assert index.unread(Filters(citizenship_country="CN"), "citizenship_country", size=SIZE) == 6
+
+
+def test_of_a_record_without_a_request_and_of_a_shortened_one_nothing_is_recorded() -> None:
+    (told,) = (one.read for one in GIVEN[:1])
+    assert unread_facts(replace(told, request=None)) == set(READ_BY_RULES)
+    assert unread_facts(replace(told, parties=(), shortened=True)) == set(READ_BY_RULES)
 
 
 def test_touches_are_those_of_the_records(store: Store) -> None:

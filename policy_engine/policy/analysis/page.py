@@ -62,7 +62,7 @@ _PERSPECTIVES: Final[Mapping[str, str]] = {
 def survey_page(survey: Survey) -> str:
     """The survey as a page."""
     at = format_instant(survey.at)
-    return _page("Who may do what", survey_sections(survey), f"{survey.fingerprint} at {at}")
+    return whole_page("Who may do what", survey_sections(survey), f"{survey.fingerprint} at {at}")
 
 
 def survey_sections(survey: Survey) -> Iterator[str]:
@@ -82,7 +82,7 @@ def survey_sections(survey: Survey) -> Iterator[str]:
         yield f"<h3>{_PERSPECTIVES[perspective]}</h3>"
         yield from _matrix([one for one in survey.access if one.perspective == perspective])
     yield "<h3>The classes of countries</h3>"
-    yield from _list(" ".join(one) for one in survey.classes)
+    yield from list_html(" ".join(one) for one in survey.classes)
     yield '<h2 id="rows">Rows that do nothing</h2>'
     for title, rows in (
         ("Rows that can never match", survey.never_match),
@@ -96,7 +96,7 @@ def survey_sections(survey: Survey) -> Iterator[str]:
         (escape(models_in_words(gap.models)), actions_in_words(gap.actions), escape(gap_in_words(gap)))
         for gap in survey.gaps
     )
-    yield _table(("models", "actions", "who"), lines)
+    yield table_html(("models", "actions", "who"), lines)
     yield '<h2 id="calendar">What flips when</h2>'
     for flip in survey.calendar:
         yield from _flip(flip)
@@ -119,7 +119,7 @@ def _matrix(access: Sequence[Access]) -> Iterator[str]:
 
 def _summed(cells: Sequence[Access]) -> str:
     return " ".join(
-        _tag(one) for one in ("allow", "hold", "deny") if any(cell.outcome.decision == one for cell in cells)
+        tag_html(one) for one in ("allow", "hold", "deny") if any(cell.outcome.decision == one for cell in cells)
     )
 
 
@@ -165,7 +165,7 @@ def _status(status: str) -> str:
 def _idle(rows: Sequence[IdleRow]) -> str:
     if not rows:
         return "<p>None.</p>"
-    return _table(
+    return table_html(
         ("row", "effect", "why"),
         ((f"<code>{escape(one.rule)}</code>", one.effect.value, escape(one.why)) for one in rows),
     )
@@ -176,13 +176,13 @@ def _flip(flip: Flip) -> Iterator[str]:
     if not flip.differences:
         yield '<p class="dim">Nobody is answered otherwise.</p>'
     for one in flip.differences:
-        yield from _difference(one)
+        yield from difference_html(one)
 
 
 def diff_page(report: DiffReport) -> str:
     """The difference between two books as a page."""
     when = "over all time" if report.at is None else f"at {format_instant(report.at)}"
-    return _page("What a new book changes", _diff_sections(report), f"{report.old} to {report.new}, {when}")
+    return whole_page("What a new book changes", _diff_sections(report), f"{report.old} to {report.new}, {when}")
 
 
 def _diff_sections(report: DiffReport) -> Iterator[str]:
@@ -192,13 +192,14 @@ def _diff_sections(report: DiffReport) -> Iterator[str]:
         if differences:
             yield f"<h2>{title}</h2>"
             for one in differences:
-                yield from _difference(one)
+                yield from difference_html(one)
 
 
-def _difference(one: Difference) -> Iterator[str]:
-    yield f'<div class="change"><p>{_tag(one.old)} to {_tag(one.new)} by '
+def difference_html(one: Difference) -> Iterator[str]:
+    """A class of requesters, with an example."""
+    yield f'<div class="change"><p>{tag_html(one.old)} to {tag_html(one.new)} by '
     yield f"{', '.join(f'<code>{escape(rule)}</code>' for rule in one.rules)}</p>"
-    yield from _list(clause.text for clause in one.clauses)
+    yield from list_html(clause.text for clause in one.clauses)
     if one.more_clauses:
         yield "<p>… and others</p>"
     if not one.whole:
@@ -206,8 +207,8 @@ def _difference(one: Difference) -> Iterator[str]:
     yield from _places(one.where)
     yield "<details><summary>an example</summary>"
     before, after = one.witness_old, one.witness_new
-    yield f"<p>At {escape(one.witness.at)}: {_tag(before.decision)} {escape(before.rule)} {escape(before.code)} to "
-    yield f"{_tag(after.decision)} {escape(after.rule)} {escape(after.code)}</p>"
+    yield f"<p>At {escape(one.witness.at)}: {tag_html(before.decision)} {escape(before.rule)} {escape(before.code)} to "
+    yield f"{tag_html(after.decision)} {escape(after.rule)} {escape(after.code)}</p>"
     yield f"<pre>{escape(_plain(one.witness.request))}\n{escape(_plain(one.witness.members))}</pre></details></div>"
 
 
@@ -217,7 +218,7 @@ def _places(where: Sequence[Where]) -> Iterator[str]:
     yield from (f"<p>for {escape(place_in_words(one))}</p>" for one in shown)
     if more:
         yield f"<details><summary>and {len(more)} more</summary>"
-        yield from _list(place_in_words(one) for one in more)
+        yield from list_html(place_in_words(one) for one in more)
         yield "</details>"
 
 
@@ -225,28 +226,31 @@ def _plain(value: Mapping[str, object]) -> str:
     return "\n".join(f"{name}: {held}" for name, held in value.items())
 
 
-def _tag(decision: str) -> str:
+def tag_html(decision: str) -> str:
+    """An answer, coloured."""
     return f'<span class="tag {decision}">{decision}</span>'
 
 
-def _list(texts: Iterable[str]) -> Iterator[str]:
+def list_html(texts: Iterable[str]) -> Iterator[str]:
+    """Texts as a list."""
     yield "<ul>"
     for text in texts:
         yield f"<li>{escape(text)}</li>"
     yield "</ul>"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table_html(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are HTML already."""
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     titles = "".join(f"<th>{title}</th>" for title in head)
     return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _page(title: str, sections: Iterable[str], subtitle: str) -> str:
+def whole_page(title: str, sections: Iterable[str], subtitle: str, style: str = "") -> str:
+    """A page of its own. Title and sections are HTML already, the subtitle is text; `style` comes after the common."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+        f"<style>{_STYLE}{style}</style></head><body>\n<h1>{title}</h1>\n"
         f'<p class="dim"><code>{escape(subtitle)}</code></p>\n' + "\n".join(sections) + "\n</body></html>\n"
     )

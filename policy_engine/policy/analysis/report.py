@@ -15,6 +15,7 @@ from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Outcome
 from policy_engine.policy.analysis.differences import Clause, Difference, Progress, Where, compare
+from policy_engine.policy.analysis.witness import Witness
 from policy_engine.policy.reader import read_book
 
 SHOWN: Final = 4
@@ -118,6 +119,93 @@ def diff_of_files(
 ) -> DiffReport:
     """The same of two books in files by their names. Raises `FaultsError` for a book that cannot be read."""
     return diff_report(read_book(old, archived=True), read_book(new), at, progress, since=since)
+
+
+class _Answer(msgspec.Struct):
+    decision: str
+    rule: str
+    code: str
+
+
+class _Clause(msgspec.Struct):
+    text: str
+    values: dict[str, tuple[str, ...]]
+
+
+class _Where(msgspec.Struct):
+    models: tuple[str, ...]
+    actions: tuple[Action, ...]
+    start: datetime | None = msgspec.field(name="from")
+    end: datetime | None = msgspec.field(name="to")
+
+
+class _Witness(msgspec.Struct):
+    at: str
+    gateway: str | None
+    members: dict[str, object]
+    request: dict[str, object]
+    old: _Answer
+    new: _Answer
+
+
+class _Difference(msgspec.Struct):
+    old: str
+    new: str
+    rules: tuple[str, ...]
+    reasons: tuple[tuple[_Answer, _Answer], ...]
+    where: tuple[_Where, ...]
+    clauses: tuple[_Clause, ...]
+    more_clauses: bool
+    whole: bool
+    witness: _Witness
+
+
+class _Report(msgspec.Struct):
+    old: str
+    new: str
+    at: datetime | None
+    since: datetime | None
+    stretches: int
+    differences: tuple[_Difference, ...]
+
+
+_decoder: Final = msgspec.json.Decoder(_Report)
+
+
+def read_diff(document: bytes) -> DiffReport:
+    """The report in a document that `DiffReport.document` gave: it tells the same. The exact sets are in no document,
+    so the `members` of its differences are empty. Raises `ValueError` for what is no such document."""
+    held = _decoder.decode(document)
+    return DiffReport(
+        old=held.old,
+        new=held.new,
+        at=held.at,
+        since=held.since,
+        stretches=held.stretches,
+        differences=tuple(map(_difference_read, held.differences)),
+    )
+
+
+def _difference_read(held: _Difference) -> Difference:
+    shown = held.witness
+    return Difference(
+        old=held.old,
+        new=held.new,
+        rules=held.rules,
+        reasons=tuple((_outcome_read(before), _outcome_read(after)) for before, after in held.reasons),
+        where=tuple(Where(models=one.models, actions=one.actions, start=one.start, end=one.end) for one in held.where),
+        clauses=tuple(Clause(text=one.text, values=tuple(one.values.items())) for one in held.clauses),
+        more_clauses=held.more_clauses,
+        whole=held.whole,
+        witness=Witness(at=shown.at, gateway=shown.gateway, members=shown.members, request=shown.request),
+        witness_old=_outcome_read(shown.old),
+        witness_new=_outcome_read(shown.new),
+        members={},
+    )
+
+
+def _outcome_read(held: _Answer) -> Outcome:
+    return Outcome(allowed=held.decision == "allow", hold=held.decision == "hold", rule=held.rule, code=held.code)
 
 
 def difference_content(one: Difference) -> dict[str, object]:
