@@ -56,7 +56,7 @@ def _lines(report: ProposalReport) -> Iterator[str]:
         if report.difference.reasons:
             yield ""
             count = many(len(report.difference.reasons), "class", "classes")
-            yield f"SAME ANSWER FOR ANOTHER REASON: {count} of requesters (on the page, --html FILE)"
+            yield f"SAME ANSWER FOR ANOTHER REASON: {count} (on the page: --html FILE)"
     if report.impact is not None:
         yield from _impact(report.impact)
     if report.cases:

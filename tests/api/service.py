@@ -101,11 +101,12 @@ def serving(
     judges: Judges | None = None,
     published: bool = False,
     new_id: Callable[[datetime], str] | None = None,
+    policies: Path = POLICIES,
 ) -> Iterator[Service]:
     """A service on a database that is at the newest schema, with these members on file.
 
-    It decides by a book of the test's own; if `published`, by what is in force in the database, at first the shipped
-    book. Ids are counted, unless the test says how they are made.
+    It decides by a book of the test's own; if `published`, by what is in force in the database, at first the book in
+    `policies`. Ids are counted, unless the test says how they are made.
     """
     if not published:
         found_test_book(url)
@@ -113,7 +114,7 @@ def serving(
     now = [at]
     counter = iter(range(10**9))
     parts = build(
-        Settings(database_url=url, policies=POLICIES),
+        Settings(database_url=url, policies=policies),
         clock=lambda: now[0],
         new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
         judges=judges,

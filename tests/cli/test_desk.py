@@ -19,7 +19,7 @@ import uvicorn
 
 from policy_engine.api.app import create_app
 from policy_engine.service.keyring import RIGHTS
-from policy_engine.wiring import Parts, Settings, build
+from policy_engine.wiring import Parts, Settings, build, desk_folder
 from tests.api.desks import FAULTY, ROSTER, SHIPPED, WITHOUT_CONSORTIUM
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import POLICIES
@@ -105,6 +105,12 @@ def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(de
     assert f"policy-engine policy approve {name}" in told.out
     shown = desk.run("dora", "policy", "show", name)
     assert "by dora" in shown.out
+    assert "IN SHORT" in shown.out
+    page = tmp_path / "proposal.html"
+    assert desk.run("dora", "policy", "show", name, "--html", str(page)).code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    whole = desk.run("dora", "policy", "show", name, "--report", "whole").json
+    assert whole["proposal"] == name
     report = desk.run("dora", "policy", "show", name, "--report", "cases").json
     assert report["held"] == ["ONE"]
     own = desk.run("dora", "policy", "approve", name)
@@ -135,6 +141,15 @@ def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(de
     returned = desk.run("egon", "policy", "approve", back.json["id"], "--cases", cases)
     assert returned.code == 0, returned.err
     assert desk.decide().code == 0
+
+
+def test_a_book_is_fetched_from_the_service_byte_for_byte(desk: Desk, tmp_path: Path) -> None:
+    fingerprint = desk.run("dora", "policy", "show", "--json").json["in_force"]["fingerprint"]
+    told = desk.run("dora", "policy", "fetch", fingerprint, str(tmp_path / "fetched"))
+    assert told.code == 0, told.err
+    assert desk_folder(tmp_path / "fetched") == desk_folder(POLICIES)
+    assert desk.run("dora", "policy", "show", fingerprint, "--html", str(tmp_path / "x.html")).code == 2
+    assert desk.run("dora", "policy", "show", "--html", str(tmp_path / "x.html")).code == 2
 
 
 def test_a_book_for_later_is_scheduled_and_withdrawn(desk: Desk, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/policy/proposals"): "policy:propose",
     ("GET", "/policy/proposals/{proposal}"): "policy:read",
     ("GET", "/policy/proposals/{proposal}/reports/{report}"): "policy:read",
+    ("GET", "/policy/proposals/{proposal}/report.{form}"): "policy:read",
     ("POST", "/policy/proposals/{proposal}/approve"): "policy:approve",
     ("POST", "/policy/proposals/{proposal}/withdraw"): "policy:propose",
     ("GET", "/freezes"): "policy:read",
