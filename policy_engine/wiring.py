@@ -42,6 +42,7 @@ from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing, KeysAlone
 from policy_engine.service.member_changes import MemberChanges
+from policy_engine.service.on_file import Looks
 from policy_engine.service.past import RecordedPast
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
@@ -68,6 +69,7 @@ from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
 from policy_engine.store.log_entries import LogEntries as StoredLogEntries
+from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members as StoredMembers
 
 
@@ -174,6 +176,8 @@ class Parts:
     entries: LogEntries
     keeper: Keeper | None
     inspector: Inspector
+    history: MemberHistory
+    looks: Looks
     pools: Pools
     close: Callable[[], None]
 
@@ -292,6 +296,8 @@ def build(
         entries=entries,
         keeper=keeper,
         inspector=inspector,
+        history=MemberHistory(engine),
+        looks=Looks(desk_log, clock=clock, new_id=new_id),
         pools=pools,
         close=close,
     )

@@ -86,7 +86,7 @@ def create_app(parts: Parts) -> ASGIApp:
     app.router.routes[:0] = [
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
         *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper, parts.pools),
-        *auditor.routes(parts.log, parts.ring, parts.inspector, parts.pools),
+        *auditor.routes(parts.log, parts.ring, parts.inspector, parts.pools, history=parts.history, looks=parts.looks),
         *log.routes(
             None if parts.keeper is None else parts.keeper.sealing,
             parts.entries,

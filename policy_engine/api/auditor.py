@@ -15,18 +15,24 @@ from starlette.routing import Route
 
 from policy_engine.api.errors import NotFound
 from policy_engine.api.security import entered
-from policy_engine.domain.ports import DecisionLog
+from policy_engine.domain.changes import Actor
+from policy_engine.domain.ports import DecisionLog, Key
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.disclosure import NAMES
 from policy_engine.service.export import FORMS, Chunk, export
 from policy_engine.service.inspect import LONGEST_PAGE, PAGE, Inspector, Page, read_filters
-from policy_engine.service.keyring import KeyRing
+from policy_engine.service.keyring import Forbidden, KeyRing
+from policy_engine.service.on_file import PARAMETER, Looks, MembersThen, read_on_file
 from policy_engine.service.pools import Pool, Pools
+from policy_engine.store.member_history import MemberHistory
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Route]:
+def routes(
+    log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools, *, history: MemberHistory, looks: Looks
+) -> list[Route]:
     """The auditor's routes."""
 
     async def decision(request: Request) -> Response:
@@ -38,34 +44,55 @@ def routes(log: DecisionLog, ring: KeyRing, inspector: Inspector, pools: Pools) 
             raise NotFound("no decision has this id")
         return Response(record, media_type="application/json")
 
-    return [*_query_routes(ring, inspector, pools), Route("/decisions/{decision_id}", decision, methods=["GET"])]
+    queries = _query_routes(ring, inspector, pools, history, looks)
+    return [*queries, Route("/decisions/{decision_id}", decision, methods=["GET"])]
 
 
-def _query_routes(ring: KeyRing, inspector: Inspector, pools: Pools) -> list[Route]:
+def _query_routes(
+    ring: KeyRing, inspector: Inspector, pools: Pools, history: MemberHistory, looks: Looks
+) -> list[Route]:
+    async def members_then(key: Key, given: dict[str, str], pool: Pool, what: str) -> MembersThen | None:
+        """What is asked of the members, once the look is on record."""
+        text = given.pop(PARAMETER, None)
+        if text is None:
+            return None
+        if NAMES not in key.rights:
+            raise Forbidden(f"the right `{NAMES}` is needed for `{PARAMETER}`: it says what is on file about people")
+        asked = read_on_file(text)
+        then = await pool.run(MembersThen, history, asked)
+        await pool.run(looks.note, Actor(key=key.id, person=key.person), asked, dict(given), what=what)
+        return then
+
     async def found(request: Request) -> Response:
-        await entered(request, ring, pools, "decisions:read")
+        key = await entered(request, ring, pools, "decisions:read")
         given = _parameters(request)
         limit = _number(given, "limit", PAGE, 1, LONGEST_PAGE)
         cursor = given.pop("cursor", None)
-        filters = read_filters(given)
-        page = await pools.reads.run(inspector.page, filters, limit=limit, cursor=cursor)
+        if PARAMETER not in given:
+            page = await pools.reads.run(inspector.page, read_filters(given), limit=limit, cursor=cursor)
+            return Response(page_document(page), media_type="application/json")
+        filters = read_filters({name: text for name, text in given.items() if name != PARAMETER})
+        then = await members_then(key, given, pools.archive, "decisions")
+        page = await pools.archive.run(inspector.page, filters, limit=limit, cursor=cursor, then=then)
         return Response(page_document(page), media_type="application/json")
 
     async def exported(request: Request) -> Response:
-        await entered(request, ring, pools, "decisions:read")
+        key = await entered(request, ring, pools, "decisions:read")
         given = _parameters(request)
         form = given.pop("format", "")
         if form not in FORMS:
             raise MalformedRequest(FieldFault(field="format", message=f"is one of {', '.join(FORMS)}"))
         asked = _number(given, "size", -1, 0, 2**62)
-        filters = read_filters(given)
+        filters = read_filters({name: text for name, text in given.items() if name != PARAMETER})
+        then = await members_then(key, given, pools.archive, "export")
         as_of = await pools.archive.run(inspector.pin)
         await pools.archive.run(inspector.require_names, filters)
         if asked > as_of.size:
             raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
         if 0 <= asked < as_of.size:
             as_of = await pools.archive.run(inspector.at, asked)
-        chunks = export(inspector.index, filters, size=as_of.size, form=form)
+        keep = None if then is None else then.holds
+        chunks = export(inspector.index, filters, size=as_of.size, form=form, keep=keep)
         # The first piece is read before the answer begins, so that a log that cannot be read is an error.
         first = await pools.archive.run(next, chunks, Chunk(data=b"", through=0))
         headers = {"Log-Size": str(as_of.size), "Content-Disposition": f'attachment; filename="decisions.{form}"'}

@@ -28,6 +28,7 @@ from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import HistoryRefused
 from policy_engine.service.trees import SealedTrees, Trees, no_trees
@@ -36,6 +37,7 @@ from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
+from policy_engine.store.member_history import MemberHistory
 from policy_engine.wiring import Settings, cursor_key, open_sealing
 
 app = typer.Typer(
@@ -63,6 +65,15 @@ _HELP: Final = {
     "policy_version": "The fingerprint of the book.",
     "request_id": "The caller's own id of the request.",
 }
+
+OnFileOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of whom this was on file at each decision, whatever rules read:"
+        f" {', '.join(fact.example for fact in FACTS.values())}.",
+        rich_help_panel="Filters",
+    ),
+]
 
 REPORTS: Final = {
     "touched": ("MODEL", "who asked for a model, what for, and what they were told", "touched:mythos-5"),
@@ -190,6 +201,7 @@ def query(
     *,
     limit: Annotated[int, typer.Option(min=1, max=LONGEST_PAGE, help="How many decisions at most.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier answer ended.")] = None,
+    on_file: OnFileOption = None,
     stats: Annotated[
         str | None,
         typer.Option(
@@ -207,21 +219,24 @@ def query(
 
     Example: policy-engine log query --stats rule,month --model mythos-5
 
+    Example: policy-engine log query --on-file citizenship:CN --decision deny
+
     Example: policy-engine log query --report touched:mythos-5
     """
-    if stats is not None and report is not None:
-        raise MalformedRequest(FieldFault(field="--report", message="cannot be had together with --stats"))
+    if report is not None and (stats is not None or on_file is not None):
+        other = "--stats" if stats is not None else "--on-file"
+        raise MalformedRequest(FieldFault(field="--report", message=f"cannot be had together with {other}"))
     counted_by = None if stats is None else _counted_by(stats)
     if as_csv and (counted_by is None or as_json):
         raise MalformedRequest(FieldFault(field="--csv", message="is for the counts of --stats, and without --json"))
     filters = read_filters(given)
-    with _open_inspector() as inspector:
+    with _open_inspector() as inspector, _members_then(on_file) as then:
         if report is not None:
             _report(inspector, report, given, limit=limit, as_json=as_json)
         elif counted_by is not None:
             if filters.decision is None and "decision" not in counted_by:
                 filters = replace(filters, decision="deny")
-            counted = inspector.statistics(filters, counted_by)
+            counted = inspector.statistics(filters, counted_by, then)
             tell.tell_retired(counted.retired)
             _tell_unsealed(inspector, counted.as_of)
             tell.tell_unread(counted.unread)
@@ -232,7 +247,7 @@ def query(
             else:
                 tell.tell_statistics(counted, filters.decision)
         else:
-            page = inspector.page(filters, limit=limit, cursor=cursor)
+            page = inspector.page(filters, limit=limit, cursor=cursor, then=then)
             tell.tell_retired(page.retired)
             if cursor is None:
                 _tell_unsealed(inspector, page.as_of)
@@ -241,6 +256,20 @@ def query(
                 print_json(tell.page_document(page))
             else:
                 tell.tell_page(page)
+
+
+@contextmanager
+def _members_then(text: str | None) -> Iterator[MembersThen | None]:
+    """What is asked of the members of the settings' database; nothing where nothing is."""
+    if text is None:
+        yield None
+        return
+    asked = read_on_file(text, "--on-file")
+    engine = open_database(settings_with_database().database_url)
+    try:
+        yield MembersThen(MemberHistory(engine), asked)
+    finally:
+        engine.dispose()
 
 
 def _counted_by(text: str) -> tuple[str, ...]:
@@ -447,6 +476,7 @@ def export_log(
     form: Annotated[
         str, typer.Option("--format", help="jsonl: the exact records, one to a line. csv: flat columns.")
     ] = "jsonl",
+    on_file: OnFileOption = None,
     output: Annotated[Path, typer.Option(help="The file to write; `-` is standard output.")] = Path("-"),
     size: Annotated[
         int | None,
@@ -463,7 +493,8 @@ def export_log(
     if form not in FORMS:
         raise MalformedRequest(FieldFault(field="--format", message=f"is one of {', '.join(FORMS)}"))
     filters = read_filters(given)
-    with _open_inspector() as inspector:
+    with _open_inspector() as inspector, _members_then(on_file) as then:
+        keep = None if then is None else then.holds
         as_of = inspector.pin()
         inspector.require_names(filters)
         if size is not None and size > as_of.size:
@@ -475,11 +506,11 @@ def export_log(
         retired = inspector.retired(filters)
         tell.tell_retired(retired)
         if str(output) == "-":
-            digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form)
+            digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form, keep)
             sys.stdout.buffer.flush()
         else:
             with writing_to(output) as file:
-                digest, length = _write(file, inspector, filters, as_of, form)
+                digest, length = _write(file, inspector, filters, as_of, form, keep)
     # The standard output has the export itself.
     told = err if str(output) == "-" else out
     if as_json:
@@ -491,10 +522,17 @@ def export_log(
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
 
 
-def _write(file: BinaryIO, inspector: Inspector, filters: Filters, as_of: AsOf, form: str) -> tuple[str, int]:
+def _write(
+    file: BinaryIO,
+    inspector: Inspector,
+    filters: Filters,
+    as_of: AsOf,
+    form: str,
+    keep: Callable[[bytes], bool] | None,
+) -> tuple[str, int]:
     digest, length = hashlib.sha256(), 0
     with _bar("exporting", as_of.size) as advanced:
-        for chunk in export(inspector.index, filters, size=as_of.size, form=form):
+        for chunk in export(inspector.index, filters, size=as_of.size, form=form, keep=keep):
             file.write(chunk.data)
             digest.update(chunk.data)
             length += len(chunk.data)

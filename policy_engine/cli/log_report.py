@@ -31,6 +31,7 @@ from policy_engine.domain.changes import (
     KeyCreated,
     KeyRevoked,
     MembersApproved,
+    MembersAsked,
     MembersProposed,
     MembersRecorded,
     MembersWithdrawn,
@@ -331,6 +332,7 @@ _ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
     HoldPlaced: lambda event: (event.hold.id, f"{event.hold.scope.text}: {event.hold.reason}"),
     HoldReleased: lambda event: (event.hold, event.reason),
     YearRetired: lambda event: (str(event.year), event.reason),
+    MembersAsked: lambda event: (event.on_file, f"{event.what} by what was on file: {' '.join(event.filters)}"),
     ReportRead: lambda event: (event.proposal, f"the report `{event.report}`, which names people"),
 }
 

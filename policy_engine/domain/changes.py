@@ -273,6 +273,20 @@ class ReportRead:
     digest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersAsked:
+    """Somebody searched decisions by what was on file about those whom they were about. It changes nothing, and brings
+    no epoch of its own.
+
+    `what` is what was asked for, `decisions` or their `export`; `on_file` the fact with its value; `filters` the other
+    parameters as `name=value`.
+    """
+
+    what: str
+    on_file: str
+    filters: tuple[str, ...]
+
+
 Event: TypeAlias = (
     BookFounded
     | BookWatched
@@ -294,6 +308,7 @@ Event: TypeAlias = (
     | HoldReleased
     | YearRetired
     | ReportRead
+    | MembersAsked
 )
 
 KINDS: Final[dict[str, type[Event]]] = {
@@ -317,6 +332,7 @@ KINDS: Final[dict[str, type[Event]]] = {
     "hold.released": HoldReleased,
     "year.retired": YearRetired,
     "report.read": ReportRead,
+    "members.asked": MembersAsked,
 }
 """The kinds of event by their name in the record; a name keeps its meaning for ever."""
 

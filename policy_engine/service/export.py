@@ -6,7 +6,7 @@ window, so it takes the same memory however long it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,15 +28,24 @@ class Chunk:
     through: int
 
 
-def export(index: DecisionIndex, filters: Filters, *, size: int, form: str) -> Iterator[Chunk]:
-    """The decisions below the size in one of `FORMS`. Raises `LogUnavailable` and `LogDamaged`, also
-    in the middle: what was given by then is not the export."""
+def export(
+    index: DecisionIndex, filters: Filters, *, size: int, form: str, keep: Callable[[bytes], bool] | None = None
+) -> Iterator[Chunk]:
+    """The decisions below the size in one of `FORMS`, or those alone whose bytes are to be kept.
+
+    Raises `LogUnavailable` and `LogDamaged`, also in the middle: what was given by then is not the export.
+    """
     shape = FORMS[form]
     if shape.head:
         yield Chunk(data=shape.head, through=0)
     for begin in range(0, size, WINDOW):
-        found = index.since(filters, size=size, begin=begin, width=WINDOW)
+        found = kept(index.since(filters, size=size, begin=begin, width=WINDOW), keep)
         yield Chunk(data=b"".join(map(shape.line, found)), through=min(begin + WINDOW, size))
+
+
+def kept(found: Iterable[Logged], keep: Callable[[bytes], bool] | None) -> list[Logged]:
+    """The decisions whose bytes are to be kept."""
+    return [one for one in found if keep is None or keep(one.body)]
 
 
 def _json_line(logged: Logged) -> bytes:

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -35,6 +35,7 @@ from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.names_on_record import NamesOnRecord
+from policy_engine.service.on_file import PARAMETER, MembersThen
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.trees import Tree, Trees, no_trees
@@ -299,24 +300,27 @@ class Inspector:
         """How many entries the log has by now beyond those of an answer."""
         return max(0, self.index.log_size() - as_of.size)
 
-    def page(self, filters: Filters, *, limit: int, cursor: str | None) -> Page:
+    def page(self, filters: Filters, *, limit: int, cursor: str | None, then: MembersThen | None = None) -> Page:
         """A page of at most `limit` decisions; the cursor is one that an earlier page gave for the same filters.
+
+        With `then` they are those about somebody of whom that was on file; where so many had to be looked at that a
+        page would take long, it is shorter than `limit` and has a cursor all the same.
 
         Raises `MalformedRequest` for any other cursor, and for names that nothing ever had.
         """
-        digest = _digest(filters)
+        digest = _digest(filters, then)
         if cursor is None:
             as_of, after = self.pin(), None
             self.require_names(filters)
         else:
             held = self._read_cursor(cursor, digest)
             as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
-        found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)
-        shown_now = found[:limit]
-        following = None
-        if len(found) > limit:
-            last = shown_now[-1]
-            following = self._cursor(_Cursor(as_of.size, digest, last.at, last.log_index))
+        if then is None:
+            found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)
+            shown_now, last = found[:limit], found[limit - 1] if len(found) > limit else None
+        else:
+            shown_now, last = self._looked_at(filters, then, size=as_of.size, after=after, limit=limit)
+        following = None if last is None else self._cursor(_Cursor(as_of.size, digest, last.at, last.log_index))
         return Page(
             decisions=shown_now,
             next_cursor=following,
@@ -324,6 +328,32 @@ class Inspector:
             retired=self.retired(filters),
             unread=self._unread(filters, as_of) if cursor is None else (),
         )
+
+    def _looked_at(
+        self, filters: Filters, then: MembersThen, *, size: int, after: Position | None, limit: int
+    ) -> tuple[tuple[Logged, ...], Logged | None]:
+        """Up to `limit` decisions about somebody of whom it was on file, and the last one that was looked at, where
+        there may be more."""
+        found: list[Logged] = []
+        last: Logged | None = None
+        for number, one in enumerate(self._about(filters, then, size=size, after=after)):
+            if len(found) == limit or number == LOOKED_AT:
+                return tuple(found), last
+            if then.holds(one.body):
+                found.append(one)
+            last = one
+        return tuple(found), None
+
+    def _about(
+        self, filters: Filters, then: MembersThen, *, size: int, after: Position | None = None
+    ) -> Iterator[Logged]:
+        """The decisions that may be about somebody of whom it was on file, newest first."""
+        while True:
+            some = self.index.among(filters, then.candidates, size=size, after=after, limit=_AT_ONCE)
+            yield from some
+            if len(some) < _AT_ONCE:
+                return
+            after = Position(at=some[-1].at, log_index=some[-1].log_index)
 
     def _unread(self, filters: Filters, as_of: AsOf) -> tuple[Unread, ...]:
         """What the filters could not find, by those that ask for what a record has only where a rule read it."""
@@ -368,14 +398,21 @@ class Inspector:
             raise MalformedRequest(FieldFault(field="cursor", message="is of a longer log than there is: begin again"))
         return cursor
 
-    def statistics(self, filters: Filters, by: Sequence[str]) -> Statistics:
-        """How many of the decisions that are asked for there are, by one or several of `STATISTICS`.
+    def statistics(self, filters: Filters, by: Sequence[str], then: MembersThen | None = None) -> Statistics:
+        """How many of the decisions that are asked for there are, by one or several of `STATISTICS`; with `then` of
+        those about somebody of whom that was on file.
 
         Raises `MalformedRequest` for names that nothing ever had.
         """
         as_of = self.pin()
         self.require_names(filters)
-        found = self.index.counts(filters, [STATISTICS[name] for name in by], size=as_of.size)
+        columns = [STATISTICS[name] for name in by]
+        if then is None:
+            found: Iterable[tuple[tuple[str | None, ...], int]] = self.index.counts(filters, columns, size=as_of.size)
+        else:
+            keys = [one.log_index for one in self._about(filters, then, size=as_of.size) if then.holds(one.body)]
+            pieces = (keys[begin : begin + _AT_ONCE] for begin in range(0, len(keys), _AT_ONCE))
+            found = Counter(values for piece in pieces for values in self.index.values(piece, columns)).items()
         return Statistics(
             by=tuple(by),
             counts=_counted(tuple(by), found),
@@ -479,6 +516,10 @@ def _day(days: str) -> str:
     return (parse_instant("1970-01-01") + timedelta(days=int(days))).date().isoformat()
 
 
+LOOKED_AT: Final = 20_000
+"""So many decisions are looked at for one page of a search by what was on file."""
+
+_AT_ONCE: Final = 200
 _TAG: Final = 16
 """Bytes of the HMAC that a cursor begins with."""
 
@@ -491,8 +532,9 @@ class _Cursor:
     log_index: int
 
 
-def _digest(filters: Filters) -> str:
-    told = {
+def _digest(filters: Filters, then: MembersThen | None) -> str:
+    told = {} if then is None else {PARAMETER: then.text}
+    told |= {
         one.name: format_instant(value) if isinstance(value, datetime) else value
         for one in fields(filters)
         if (value := getattr(filters, one.name)) is not None

@@ -131,6 +131,14 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Among:
+    """Whom decisions may be about: ids of subjects of any type, also as end users, and of organisations."""
+
+    subjects: frozenset[str]
+    organisations: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Where a page ended, newest first."""
 
@@ -473,6 +481,19 @@ class DecisionIndex:
             keys = [row.log_index for row in reader.execute(page_query(reader, filters, size, after, limit))]
             return _read(reader, keys)
 
+    def among(
+        self, filters: Filters, among: Among | None, *, size: int, after: Position | None, limit: int
+    ) -> tuple[Logged, ...]:
+        """As `page`, of those decisions alone that may be about some, or of all where these are not named."""
+        table = decision_index
+        tests = [*_interval(table, filters), *_residual(table, _conditions(filters)), table.c.log_index < size]
+        if among is not None:
+            tests.append(_about(table, among))
+        newest_first = (table.c.at.desc(), table.c.log_index.desc())
+        query = select(table.c.log_index).where(*tests, *_after(table, after)).order_by(*newest_first).limit(limit)
+        with self._covering(size) as reader:
+            return _read(reader, list(reader.scalars(query)))
+
     def since(self, filters: Filters, *, size: int, begin: int, width: int) -> tuple[Logged, ...]:
         """The decisions with a log index from `begin` on, over `width` of them and below the size, as the log goes."""
         query = (
@@ -517,6 +538,13 @@ class DecisionIndex:
                 (tuple(None if value is None else str(value) for value in row[1:]), row.number)
                 for row in reader.execute(query)
             )
+
+    def values(self, keys: Sequence[int], by: Sequence[str]) -> tuple[tuple[str | None, ...], ...]:
+        """The values of some columns, as `counts` has them, of the decisions under log indexes. In no order."""
+        columns = [_DAY if name == "day" else decision_index.c[name] for name in by]
+        query = select(*columns).where(decision_index.c.log_index.in_(keys))
+        with reading_log(self._engine) as reader:
+            return tuple(tuple(None if value is None else str(value) for value in row) for row in reader.execute(query))
 
     def unread(self, filters: Filters, name: str, *, size: int) -> int:
         """How many decisions below the size meet the filters but the one named, of `READ_BY_RULES`, and have nothing
@@ -671,14 +699,35 @@ def _led(reader: Reader, filters: Filters, size: int) -> tuple[FromClause, list[
     return table, [*tests, *_interval(table, filters), table.c.log_index < size]
 
 
+def _after(table: FromClause, after: Position | None) -> list[ColumnElement[bool]]:
+    if after is None:
+        return []
+    return [table.c.at <= after.at, or_(table.c.at < after.at, table.c.log_index < after.log_index)]
+
+
+def _about(table: FromClause, among: Among) -> ColumnElement[bool]:
+    """Whether a decision may be about some."""
+    typed = [f"{kind.value}:{name}" for kind in SubjectType for name in sorted(among.subjects)]
+    marks = [("end_user", typed), ("organisation", sorted(among.organisations))]
+    tests: list[ColumnElement[bool]] = [table.c.subject.in_(sorted(among.subjects))]
+    for kind, values in marks:
+        mark = decision_marks.alias()
+        found = select(literal(1)).where(
+            mark.c.kind == kind,
+            mark.c.value.in_(values),
+            mark.c.at == table.c.at,
+            mark.c.log_index == table.c.log_index,
+        )
+        tests.append(_each(found))
+    return or_(*tests)
+
+
 def page_query(
     reader: Reader, filters: Filters, size: int, after: Position | None, limit: int
 ) -> Select[tuple[datetime, int]]:
     """The query of one page."""
     table, tests = _led(reader, filters, size)
-    if after is not None:
-        tests.append(table.c.at <= after.at)
-        tests.append(or_(table.c.at < after.at, table.c.log_index < after.log_index))
+    tests += _after(table, after)
     newest_first = (table.c.at.desc(), table.c.log_index.desc())
     return select(table.c.at, table.c.log_index).where(*tests).order_by(*newest_first).limit(limit)
 

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +23,13 @@ from httpx import Response
 from sqlalchemy import Engine, delete, update
 
 from policy_engine.api import auditor, errors
+from policy_engine.domain.changes import MembersAsked
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.ports import LogDamaged
+from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
+from policy_engine.service.on_file import Looks
 from policy_engine.service.pools import Pools
 from policy_engine.service.trees import Tree
 from policy_engine.store.database import open_database, writing
@@ -34,9 +37,11 @@ from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.keys import Keys
+from policy_engine.store.member_history import MemberHistory
+from policy_engine.store.members import Members
 from policy_engine.store.tables import decision_index, decision_index_progress
 from tests.api.service import NOON, copied, serving
-from tests.records import Entered, entered, lose, put
+from tests.records import BEGIN, Entered, entered, lose, put
 from tests.service.decisions import DEMO
 
 GIVEN: Final = entered(250)
@@ -103,7 +108,14 @@ def office(url: str) -> Iterator[Office]:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     pools = Pools()
-    app.router.routes[:0] = auditor.routes(log, ring, inspector, pools)
+    app.router.routes[:0] = auditor.routes(
+        log,
+        ring,
+        inspector,
+        pools,
+        history=MemberHistory(engine),
+        looks=Looks(DeskLog(engine), clock=lambda: NOON, new_id=lambda _: secrets.token_hex(8)),
+    )
     errors.install(app)
     with TestClient(app, raise_server_exceptions=False) as client:
         made = Office(
@@ -472,3 +484,77 @@ def test_an_export_that_meets_a_missing_entry_is_broken_off_and_never_ended(desk
     assert sent[0]["status"] == 200
     assert len(sent) > 1
     assert all(message["more_body"] for message in sent[1:])
+
+
+@pytest.fixture(scope="module")
+def records(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """Decisions that were made beside the demonstration roster."""
+    with office(copied(migrated, tmp_path_factory.mktemp("records"))) as made:
+        Members(made.engine).record(DEMO, actor="test", reason="test", at=BEGIN - timedelta(days=1))
+        put(made.engine, GIVEN)
+        made.indexer.catch_up(10**6)
+        yield made
+
+
+def looks(office: Office) -> list[MembersAsked]:
+    found = [change.event for change in DeskLog(office.engine).changes(("members.asked",))]
+    return [event for event in found if isinstance(event, MembersAsked)]
+
+
+def test_decisions_are_found_by_what_was_on_file_and_each_look_is_on_record_before_it_is_answered(
+    records: Office,
+) -> None:
+    seeing = records.key("decisions:read", "members:read")
+    by_rules = records.get("/decisions", citizenship_country="CN", decision="deny", limit=1000).json()
+    before = len(looks(records))
+    told = records.client.get(
+        "/decisions", params={"on_file": "citizenship:CN", "decision": "deny", "limit": 1000}, headers=seeing
+    )
+    assert told.status_code == 200, told.text
+    assert {one["answer"]["decision_id"] for one in by_rules["decisions"]} < {
+        one["answer"]["decision_id"] for one in told.json()["decisions"]
+    }
+    (unread,) = by_rules["unread"]
+    assert (unread["filter"], unread["more"]) == ("citizenship_country", False)
+    assert unread["decisions"] > 0
+    exported = records.client.get(
+        "/decisions/export", params={"on_file": "citizenship:CN", "format": "jsonl"}, headers=seeing
+    )
+    assert exported.status_code == 200
+    assert looks(records)[before:] == [
+        MembersAsked(what="decisions", on_file="citizenship:CN", filters=("decision=deny",)),
+        MembersAsked(what="export", on_file="citizenship:CN", filters=()),
+    ]
+
+
+@pytest.mark.parametrize("path", ["/decisions", "/decisions/export?format=jsonl"])
+def test_what_was_on_file_is_for_who_may_read_the_members(records: Office, path: str) -> None:
+    before = looks(records)
+    answer = records.client.get(
+        path,
+        params={"on_file": "citizenship:CN", "format": "jsonl"} if "export" in path else {"on_file": "citizenship:CN"},
+        headers=records.headers,
+    )
+    assert answer.status_code == 403
+    assert "members:read" in answer.text
+    assert looks(records) == before
+
+
+@pytest.mark.parametrize("asked", ["citizenship:UK", "CN", "employment:none-such", "colour:red"])
+def test_what_cannot_be_asked_of_the_members_is_400_and_no_look(records: Office, asked: str) -> None:
+    before = looks(records)
+    seeing = records.key("decisions:read", "members:read")
+    answer = records.client.get("/decisions", params={"on_file": asked}, headers=seeing)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "on_file")
+    assert looks(records) == before
+
+
+def test_where_the_look_cannot_be_recorded_nothing_is_shown(records: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise LogUnavailable("the disk is full")
+
+    monkeypatch.setattr(DeskLog, "note", refuse)
+    seeing = records.key("decisions:read", "members:read")
+    answer = records.client.get("/decisions", params={"on_file": "citizenship:CN"}, headers=seeing)
+    assert answer.status_code == 503
+    assert "decision_id" not in answer.text

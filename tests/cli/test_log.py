@@ -211,6 +211,26 @@ def test_a_search_by_citizenship_says_of_how_many_decisions_none_is_recorded(aud
     assert "unread" not in auditor("log", "query", "--decision", "deny", "--json").json
 
 
+def test_decisions_of_citizens_are_found_by_what_was_on_file(auditor: Shell, tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
+    Members(engine).record(DEMO, actor="test", reason="test", at=AT)
+    engine.dispose()
+    denied = ("log", "query", "--decision", "deny", "--limit", "1000", "--json")
+    by_rules = auditor(*denied, "--citizenship-country", "CN").json["decisions"]
+    on_file = auditor(*denied, "--on-file", "citizenship:CN").json["decisions"]
+    assert len(by_rules) < len(on_file)
+    counted = auditor("log", "query", "--stats", "rule", "--on-file", "citizenship:CN", "--json").json
+    assert counted["total"] == len(on_file)
+    exported = auditor("log", "export", "--decision", "deny", "--on-file", "citizenship:CN").out
+    assert len(exported.splitlines()) == len(on_file)
+    for arguments, told in (
+        (("--on-file", "citizen:CN"), "did you mean `citizenship:CN`?"),
+        (("--on-file", "citizenship:CN", "--report", "overrides"), "cannot be had together with --on-file"),
+    ):
+        wrong = auditor("log", "query", *arguments)
+        assert (wrong.code, told in " ".join(wrong.err.split())) == (2, True)
+
+
 def test_statistics_are_of_the_decisions_that_the_filters_leave(auditor: Shell) -> None:
     document = auditor("log", "query", "--stats", "reason", "--decision", "allow", "--model", "opus-4.6", "--json").json
     wanted = [one for one in GIVEN if one.read.allowed and one.read.model == "opus-4.6"]
