@@ -10,6 +10,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+from policy_engine.domain.countries import is_country, suggest
+
 MAX_LENGTH: Final = 200
 
 
@@ -67,3 +69,16 @@ def shown(text: str, limit: int = 80) -> str:
         character if character.isprintable() else f"\\u{ord(character):04x}" for character in text[: limit + 1]
     )
     return printable if len(printable) <= limit else printable[:limit] + "…"
+
+
+def country_fault(text: str) -> str | None:
+    """What is wrong with the code of a country that is asked for, with the one that was meant; `None` if nothing."""
+    if is_country(text):
+        return None
+    meant = suggest(text)
+    remedy = f"did you mean `{meant}`?" if meant else "write its two capital letters, such as DE"
+    return f"`{shown(text, _SHOWN)}` is no ISO 3166-1 alpha-2 country; {remedy}"
+
+
+_SHOWN: Final = 50
+"""Characters of a text that is no country that are told."""

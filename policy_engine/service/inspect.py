@@ -24,14 +24,13 @@ import msgspec
 
 from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.changes import Change
-from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.desk import Desk, InForce, Proposal, RetiredYear, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import DeskLog, LogUnavailable
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.faults import near_miss, quoted
-from policy_engine.formats.identifiers import shown, text_fault
+from policy_engine.formats.identifiers import country_fault, shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.names_on_record import NamesOnRecord
@@ -67,14 +66,6 @@ def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Ca
     return fault
 
 
-def _country(text: str) -> str | None:
-    if is_country(text):
-        return None
-    meant = suggest(text)
-    remedy = f"did you mean {quoted(meant)}?" if meant else "write its two capital letters, such as DE"
-    return f"{quoted(shown(text, _SHOWN))} is no ISO 3166-1 alpha-2 country; {remedy}"
-
-
 def _text(text: str) -> str | None:
     if not 0 < len(text) <= MAX_TEXT:
         return f"must have 1 to {MAX_TEXT} characters"
@@ -82,8 +73,6 @@ def _text(text: str) -> str | None:
 
 
 MAX_TEXT: Final = 300
-_SHOWN: Final = 50
-"""Characters of a text that is no country that are told."""
 
 _DECISIONS: Final = ("allow", "deny")
 _FLAGS: Final = ("false", "true")
@@ -96,9 +85,9 @@ PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "hold": _fixed(_FLAGS),
     "subject": _text,
     "organisation": _text,
-    "place_country": _country,
-    "citizenship_country": _country,
-    "organisation_country": _country,
+    "place_country": country_fault,
+    "citizenship_country": country_fault,
+    "organisation_country": country_fault,
     "model": _text,
     "tier": _fixed(tuple(tier.value for tier in Tier)),
     "action": _fixed(tuple(action.value for action in Action)),

@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from policy_engine.domain.changes import Actor, MembersAsked
-from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.ports import DeskLog, Entry
 from policy_engine.domain.request import SubjectType
@@ -32,7 +31,7 @@ from policy_engine.domain.roster import (
     latest_known,
 )
 from policy_engine.formats.faults import near_miss, one_of, quoted
-from policy_engine.formats.identifiers import identifier_fault, shown
+from policy_engine.formats.identifiers import country_fault, identifier_fault, shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import RosterRow
@@ -42,14 +41,6 @@ from policy_engine.store.member_history import MemberHistory, Version
 PARAMETER: Final = "on_file"
 MOST_NAMED: Final = 10_000
 """Of so many candidates the index is asked by name; where there are more, every decision is looked at."""
-
-
-def _country(text: str) -> str | None:
-    if is_country(text):
-        return None
-    meant = suggest(text)
-    remedy = f"did you mean {quoted(meant)}?" if meant else "write its two capital letters, such as DE"
-    return f"{quoted(shown(text))} is no ISO 3166-1 alpha-2 country; {remedy}"
 
 
 def _status(text: str) -> str | None:
@@ -82,7 +73,7 @@ FACTS: Final[Mapping[str, Fact]] = {
         rows="citizenships",
         column="country",
         holder="person",
-        fault=_country,
+        fault=country_fault,
         filed="citizenships_filed",
         example="citizenship:CN",
     ),
@@ -90,7 +81,7 @@ FACTS: Final[Mapping[str, Fact]] = {
         rows="permanent_residencies",
         column="country",
         holder="person",
-        fault=_country,
+        fault=country_fault,
         filed="permanent_residencies_filed",
         example="residency:US",
     ),
@@ -115,10 +106,10 @@ FACTS: Final[Mapping[str, Fact]] = {
     ),
     "listing": Fact(rows="listings", column="list", holder="party", fault=_id, example="listing:SDN"),
     "headquarters": Fact(
-        rows="organisations", column="headquarters", holder="id", fault=_country, example="headquarters:CN"
+        rows="organisations", column="headquarters", holder="id", fault=country_fault, example="headquarters:CN"
     ),
     "incorporated": Fact(
-        rows="organisations", column="incorporated", holder="id", fault=_country, example="incorporated:CN"
+        rows="organisations", column="incorporated", holder="id", fault=country_fault, example="incorporated:CN"
     ),
 }
 """What can be asked, by name. A membership is one in force, active or suspended; a listing one that is not cleared."""
