@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from policy_engine.domain.in_force import memberships_in_force
-from policy_engine.domain.instants import Validity
+from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.row_names import ROW_KINDS, RowKind
@@ -79,7 +79,7 @@ def _span(status: str, start: datetime | None, end: datetime | None) -> str:
 def _day(instant: datetime | None) -> str:
     if instant is None:
         return "open"
-    text = instant.strftime("%Y-%m-%dT%H:%M:%SZ") if not instant.microsecond else instant.isoformat()
+    text = instant.strftime("%Y-%m-%dT%H:%M:%SZ") if not instant.microsecond else format_instant(instant)
     return text.removesuffix("T00:00:00Z")
 
 

@@ -195,8 +195,9 @@ def test_an_organisation_is_shown_with_its_members_people_and_their_whole_lists(
 def test_what_narrows_is_so_from_now_on_where_no_instant_is_said(
     members: Members, action: str, left: list[str]
 ) -> None:
-    edited(members, action, "membership", "harbor-cyber", "glasswing", hours=1)
+    change = edited(members, action, "membership", "harbor-cyber", "glasswing", hours=1)
 
+    assert "2026-11-30T13:00:00Z" in " ".join(change.state)
     assert statuses(members, "2026-11-30T12:59:59Z") == ["active"]
     assert statuses(members, "2026-11-30T13:00:00Z") == left
 
@@ -206,3 +207,9 @@ def test_what_widens_says_from_when_on(members: Members) -> None:
 
     with pytest.raises(EditFault, match="`resume` needs the instant: --from T"):
         edited(members, "resume", "membership", "harbor-cyber", "glasswing", hours=2)
+
+
+def test_an_instant_with_microseconds_is_told_as_it_can_be_written_again(members: Members) -> None:
+    change = edited(members, "suspend", "membership", "harbor-cyber", "glasswing", at="2026-11-30T13:00:00.25Z")
+
+    assert any("suspended from 2026-11-30T13:00:00.250000Z" in line for line in change.state)

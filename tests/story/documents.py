@@ -10,22 +10,27 @@ from typing import Final
 
 from policy_engine.wiring import desk_folder
 from tests.conftest import POLICIES, ROOT
+from tests.story.hour import hour
 from tests.story.june import june
-from tests.story.story import START, World, world
+from tests.story.story import START, Place, world
 
-STORIES: Final = (ROOT / "docs" / "compliance.md", ROOT / "docs" / "members.md")
+STORIES: Final = tuple(ROOT / "docs" / f"{name}.md" for name in ("compliance", "members", "first-hour"))
 
 
 @contextmanager
-def beginning(story: Path, migrated: Path, folder: Path) -> Iterator[World]:
-    """The world in which a story begins."""
+def beginning(story: Path, migrated: Path, folder: Path) -> Iterator[Place]:
+    """The place in which a story begins."""
+    if story.name == "first-hour.md":
+        with hour(folder) as place:
+            yield place
+        return
     if story.name == "compliance.md":
         book, roster = june(folder / "policies"), POLICIES / "demo" / "roster.yaml"
     else:
         book, roster = _shipped(folder / "policies"), folder / "nobody.yaml"
         roster.write_text("organisations: []\n", encoding="utf-8")
-    with world(migrated, folder, book, roster, START) as place:
-        yield place
+    with world(migrated, folder, book, roster, START) as began:
+        yield began
 
 
 def _shipped(folder: Path) -> Path:

@@ -11,6 +11,7 @@ world, and are not shown:
     story: swap FILE: OLD -> NEW        one text in the file is replaced by another
     story: copy FROM TO        a folder is copied
     story: exits CODE          the next command exits so
+    story: sealed              everything that was recorded is sealed by now
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 
@@ -47,6 +48,7 @@ from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.keyring import ROLES
 from policy_engine.wiring import Parts, Settings, build
 from tests.conftest import POLICIES
+from tests.story.hour import Hour
 
 START: Final = parse_instant("2026-06-01T09:00:00Z")
 """When the book of June was founded and the roster put on file."""
@@ -60,6 +62,31 @@ _IDS: Final = re.compile(
     rf"\b(?:PROP|FREEZE|MC)-01STORY[0-9]+\b|\bRV-[A-Z2-7]{{24}}\b|(?<=--shown ){_DIGEST}|(?<=rows ){_DIGEST}"
     rf"|(?<=--cases ){_DIGEST}"
 )
+
+
+class Place(Protocol):
+    """Where commands are run, and how what they print is told."""
+
+    @property
+    def folder(self) -> Path:
+        """In which they are run."""
+        ...
+
+    def run(self, command: str, person: str) -> tuple[int, str]:
+        """A command with its exit code and everything that it prints."""
+        ...
+
+    def short(self, text: str) -> str:
+        """The text with names in place of ids, as a page has it."""
+        ...
+
+    def long(self, text: str) -> str:
+        """The text with the ids that stand behind the names."""
+        ...
+
+    def settled(self, text: str) -> str:
+        """The text without what differs from one run to the next."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -90,6 +117,10 @@ class World:
         for real, name in self.names.items():
             text = re.sub(rf"\b{name}\b", real, text)
         return text
+
+    def settled(self, text: str) -> str:
+        """The text without how long something took, and the microseconds by which the clock goes on at each look."""
+        return _MICROSECONDS.sub(".000000Z", _SECONDS.sub("0 s", text))
 
     def key(self, person: str | None) -> str:
         """A token of the person, or of the gateway."""
@@ -205,7 +236,7 @@ def world(migrated: Path, folder: Path, book: Path, roster: Path, start: datetim
         listening.close()
 
 
-def told_again(text: str, place: World) -> str:
+def told_again(text: str, place: Place) -> str:
     """The document with what its commands print now."""
     return "\n".join(_Telling(place=place, given=iter(text.splitlines())).lines()) + "\n"
 
@@ -214,7 +245,7 @@ def told_again(text: str, place: World) -> str:
 class _Telling:
     """The document as far as it is told again."""
 
-    place: World
+    place: Place
     given: Iterator[str]
     person: str = "dora"
     exits: int = 0
@@ -233,12 +264,14 @@ class _Telling:
     def _steer(self, word: str, rest: str) -> None:
         folder = self.place.folder
         match word:
-            case "at":
+            case "at" if isinstance(self.place, World):
                 self.place.now[0] = parse_instant(rest)
             case "as":
                 self.person = rest
-            case "ask":
+            case "ask" if isinstance(self.place, World):
                 self.place.ask(*rest.split())
+            case "sealed" if isinstance(self.place, Hour):
+                self.place.wait_until_sealed()
             case "exits":
                 self.exits = int(rest)
             case "copy":
@@ -266,13 +299,7 @@ class _Telling:
         return block
 
 
-def without_times(text: str) -> str:
-    """What may differ from one run to the next, made the same: how long something took, and the microseconds by which
-    the clock goes on at each look."""
-    return _MICROSECONDS.sub(".000000Z", _SECONDS.sub("0 s", text))
-
-
-def _told(block: list[str], place: World, person: str) -> tuple[list[str], int]:
+def _told(block: list[str], place: Place, person: str) -> tuple[list[str], int]:
     command = " ".join(line.removesuffix("\\").strip() for line in _command(block)).removeprefix("$ ")
     code, told = place.run(place.long(command), person)
     return [*_command(block), *(line.rstrip() for line in place.short(told).splitlines())], code
