@@ -61,6 +61,8 @@ class Edition(IntEnum):
     """An undated citizenship, a potential listing of an owner, an end user that resells, two places that disagree and
     the scope of a paper are doubts, and a cap has no place for nobody; the generator with the most operations is
     counted."""
+    UNSTATED = 3
+    """Who left a fact unstated is told that, and a duty to report hangs on a finding that stands for certain."""
 
 
 LATEST: Final = max(Edition)

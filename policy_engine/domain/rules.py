@@ -188,18 +188,34 @@ class CodeRule:
     beside: str | None = None
 
 
+REPORT_PREFIX: Final = "report:"
+"""What the id of an obligation to report to an authority begins with."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obligation:
-    """Something that the caller must do; `codes` ties it to some of the row's codes, empty to all."""
+    """Something that the caller must do; `codes` ties it to some of the row's codes, empty to all.
+
+    What has to be reported hangs on a finding that stands for certain: a doubt is nothing that an authority asks about.
+    """
 
     id: str
     message: str
     codes: tuple[str, ...] = ()
 
+    @property
+    def for_certain_alone(self) -> bool:
+        return self.id.startswith(REPORT_PREFIX)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One rule. `line` is where it stands in the file of its regime."""
+    """One rule. `line` is where it stands in the file of its regime.
+
+    `messages` and `public_messages` have the sentences of single codes, for the officer and for the requester; `message`
+    and `public_message` are for every other code. `checked` says whether the row was compared with what it cites, and
+    is `None` where nobody said.
+    """
 
     id: str
     regime: str
@@ -217,6 +233,9 @@ class Row:
     citation: str
     message: str
     public_message: str
+    messages: tuple[tuple[str, str], ...] = ()
+    public_messages: tuple[tuple[str, str], ...] = ()
+    checked: bool | None = None
     line: int = 0
 
     def facet(self, name: str) -> Condition:

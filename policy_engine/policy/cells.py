@@ -6,9 +6,10 @@
     obligation  = id [ "for" CODE { "," CODE } ] "=" sentence
     suspended   = [ interval { ";" interval } ]
     interval    = [ begin ] "/" [ end ]
+    sentences   = sentence { ";" CODE "=" sentence } | CODE "=" sentence { ";" CODE "=" sentence }
 
 `with` names a code that stands before it, since codes are judged in their order. Words in the condition of a code may
-be of any column.
+be of any column. Of the sentences the one without a code is for every code that has none; it may have semicolons.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _CODE: Final = re.compile(
     re.DOTALL,
 )
 _OBLIGATION: Final = re.compile(r"(?P<id>[^\s=]+)(?:\s+for\s+(?P<codes>[^=]+?))?\s*=\s*(?P<message>\S.*)", re.DOTALL)
+_SENTENCE_OF: Final = re.compile(r"(?:^|;)\s*(?P<code>[A-Za-z]\w*)\s*=(?=\s|$)")
 _INSTANT_REMEDY: Final = "write 2026-06-12T21:21:00Z or a bare date 2026-06-12"
 _DAYS: Final = re.compile(r"([2-9][0-9]{4})(?:[.,]([0-9]{1,20}))?")
 _DAY_ZERO: Final = date(1899, 12, 30)
@@ -105,6 +107,44 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
             mistakes.append(Mistake(offset=offset, message=message, remedy="keep one of the two"))
         found.append(obligation)
     return Parsed(value=tuple(found), mistakes=tuple(mistakes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentences:
+    """The sentence of a row, the first of its codes' where every code has its own, and those of single codes."""
+
+    otherwise: str
+    of_codes: tuple[tuple[str, str], ...] = ()
+
+
+def parse_sentences(text: str, given: tuple[str, ...]) -> Parsed[Sentences]:
+    """The sentences of a row that gives these codes."""
+    begun = list(_SENTENCE_OF.finditer(text))
+    if not begun:
+        return Parsed(value=Sentences(otherwise=text.strip()))
+    mistakes: list[Mistake] = []
+    found: dict[str, str] = {}
+    ends = [*(one.start() for one in begun[1:]), len(text)]
+    for one, end in zip(begun, ends, strict=True):
+        code, sentence, offset = one["code"], text[one.end() : end].strip(), one.start("code")
+        if code not in given:
+            message = f"a sentence is for {quoted(code)}, which the row never gives"
+            mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, given)))
+        elif code in found:
+            message = f"a sentence for {quoted(code)} stands here already"
+            mistakes.append(Mistake(offset=offset, message=message, remedy="keep one of the two"))
+        if not sentence:
+            message = f"the sentence for {quoted(code)} is empty"
+            mistakes.append(Mistake(offset=offset, message=message, remedy="write it, or take the code out"))
+        found[code] = sentence
+    otherwise = text[: begun[0].start()].strip()
+    bare = [code for code in given if code not in found]
+    if not otherwise and bare:
+        message = f"there is no sentence for {quoted(bare[0])}"
+        remedy = "write one for it, or a sentence without a code in front, for every code that has none"
+        mistakes.append(Mistake(offset=0, message=message, remedy=remedy))
+    value = Sentences(otherwise=otherwise or next(iter(found.values())), of_codes=tuple(found.items()))
+    return Parsed(value=value, mistakes=tuple(mistakes))
 
 
 def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:

@@ -26,11 +26,12 @@ from typing import Final
 import casbin
 
 from policy_engine.domain import logic
-from policy_engine.domain.facts import Party, Question, Role
+from policy_engine.domain.facts import Edition, Party, Question, Role
 from policy_engine.domain.logic import YES, Answer, Detail, Tri
 from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
+from policy_engine.domain.sentences import Told, told_of
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
 from policy_engine.domain.words import STATIC_FACETS, answer_condition, answer_term
 from policy_engine.policy.layers import layers_of
@@ -411,6 +412,11 @@ def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequen
     detail = _merged(match.answer.detail for match in pool)
     if len(lifted_by) > 1:
         detail = (*detail, ("lifted_by", tuple(lifted_by)))
+    told = told_of(row, codes)
+    obligations = tuple(one for one in row.obligations if sure or not one.for_certain_alone)
+    if pool[0].party.question.edition < Edition.UNSTATED:
+        told = Told(message=row.message, public_code=row.public_code, public_message=row.public_message)
+        obligations = row.obligations
     return Finding(
         rule=row.id,
         regime=row.regime,
@@ -419,12 +425,12 @@ def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequen
         hold=row.hold,
         codes=tuple(codes),
         citation=row.citation,
-        message=row.message,
+        message=told.message,
         detail=detail,
         lifted_by=lifted_by[0] if lifted_by else None,
-        public_code=row.public_code,
-        public_message=row.public_message,
-        obligations=row.obligations,
+        public_code=told.public_code,
+        public_message=told.public_message,
+        obligations=obligations,
         missing=tuple(sorted({name for match in pool for name in match.answer.missing})),
     )
 

@@ -302,6 +302,11 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, ma
             row.message,
             row.public_message,
         )
+        # What books of before could not say is not in their fingerprints.
+        if row.messages or row.public_messages:
+            take("sentences", row.id, row.messages, row.public_messages)
+        if row.checked is not None:
+            take("checked", row.id, row.checked)
     return f"sha256:{digest.hexdigest()}"
 
 

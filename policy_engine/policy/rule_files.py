@@ -36,7 +36,14 @@ from policy_engine.domain.rules import (
 )
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
-from policy_engine.policy.cells import Parsed, parse_codes, parse_interval, parse_obligations, parse_suspensions
+from policy_engine.policy.cells import (
+    Parsed,
+    parse_codes,
+    parse_interval,
+    parse_obligations,
+    parse_sentences,
+    parse_suspensions,
+)
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
 from policy_engine.policy.layers import READS_BARS, asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
@@ -63,6 +70,9 @@ COLUMNS: Final = (
 )
 """The columns of a rule file, in the order in which the project writes them."""
 
+OPTIONAL: Final = ("checked",)
+"""Columns that a file may leave out, as the books of before did."""
+
 FOLDER: Final = "rules/"
 SUFFIX: Final = ".csv"
 RESERVED: Final = "ENGINE-"
@@ -78,9 +88,11 @@ _MEANT: Final[Mapping[str, Mapping[str, str]]] = {
         "flag": "note",
     },
     "hold": {"true": "yes", "y": "yes", "1": "yes", "false": "no", "n": "no", "0": "no"},
+    "checked": {"true": "yes", "y": "yes", "1": "yes", "false": "no", "n": "no", "0": "no"},
 }
 _HOLD: Final = {"": False, "no": False, "yes": True}
 _JUDGES: Final = {"": False, "parties": False, "parties and host": True}
+_CHECKED: Final[Mapping[str, bool | None]] = {"": None, "no": False, "yes": True}
 _ENFORCEMENT: Final = {"": Enforcement.ENFORCED, **{kind.value: kind for kind in Enforcement}}
 _EFFECTS: Final = {kind.value: kind for kind in Effect}
 # What is no request was never judged by a rule.
@@ -187,13 +199,14 @@ def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
             first = columns[name] + 1
             message = f"the column {quoted(name)} stands here again, first as the {_nth(first)}"
             sheet.note(findings, header, index, message, "keep one of them")
-        elif name in COLUMNS:
+        elif name in (*COLUMNS, *OPTIONAL):
             columns[name] = index
         else:
-            sheet.note(findings, header, index, f"there is no column {quoted(name)}", one_of(name, COLUMNS))
+            known = one_of(name, (*COLUMNS, *OPTIONAL))
+            sheet.note(findings, header, index, f"there is no column {quoted(name)}", known)
     for name in missing:
         findings.add(header.line, 1, f"the column `{name}` is missing", "add it to the header and a cell to each row")
-    return columns if len(columns) == len(header.cells) == len(COLUMNS) else None
+    return columns if len(columns) == len(header.cells) and not missing else None
 
 
 def _nth(number: int) -> str:
@@ -307,6 +320,10 @@ class _RuleFile:
         self._check_obligations(record, obligations, codes)
         judges_host = self._one_of(record, text, "judges", _JUDGES) is True
         enforcement = self._one_of(record, text, "enforcement", _ENFORCEMENT) or Enforcement.ENFORCED
+        checked = self._one_of(record, text, "checked", _CHECKED) if "checked" in text else None
+        given = tuple(dict.fromkeys(rule.code for rule in codes))
+        told = self._parsed(record, "message", parse_sentences(text["message"], given))
+        told_publicly = self._parsed(record, "public_message", parse_sentences(text["public_message"], given))
         valid = self._validity(record, text, cells)
         if effect is None:
             return None
@@ -325,8 +342,11 @@ class _RuleFile:
             suspended=suspended,
             enforcement=enforcement,
             citation=text["citation"],
-            message=text["message"],
-            public_message=text["public_message"],
+            message=told.otherwise,
+            public_message=told_publicly.otherwise,
+            messages=told.of_codes,
+            public_messages=told_publicly.of_codes,
+            checked=checked,
             line=record.line,
         )
         self._check_effect(record, row, public_code)

@@ -1,7 +1,7 @@
 """Records of before, under a book of before, are made again to the same bytes whatever the words mean since.
 
-`tests/golden/replay/before-2026-11-30.json.gz` has the files of the book as it was, its fingerprint, and generated
-worlds with the records that were made of them then. It is never written anew.
+Each file of `tests/golden/replay` has the files of the book as it was, its fingerprint, and generated worlds with the
+records that were made of them then, under one edition of the words. None is ever written anew.
 """
 
 from __future__ import annotations
@@ -23,26 +23,35 @@ from tests.conftest import ROOT
 from tests.service.decisions import Archive, record_of
 from tests.worlds import Read
 
-BEFORE: Final[dict[str, Any]] = json.loads(
-    gzip.decompress((ROOT / "tests" / "golden" / "replay" / "before-2026-11-30.json.gz").read_bytes())
-)
-FILES: Final = {name: text.encode() for name, text in BEFORE["book"].items()}
+FOLDER: Final = ROOT / "tests" / "golden" / "replay"
+PAST: Final[dict[str, dict[str, Any]]] = {
+    path.name: json.loads(gzip.decompress(path.read_bytes())) for path in sorted(FOLDER.glob("*.json.gz"))
+}
+EACH: Final = pytest.mark.parametrize("before", PAST.values(), ids=PAST)
 
 
-def judge_of(read: Read) -> Judge:
-    return Judge(read_book(FILES, enforcement=read.enforcement, extra_catalogue=read.catalogue))
+def judge_of(before: dict[str, Any], read: Read) -> Judge:
+    files = {name: text.encode() for name, text in before["book"].items()}
+    return Judge(read_book(files, enforcement=read.enforcement, extra_catalogue=read.catalogue, archived=True))
 
 
-def test_the_book_of_before_is_read_under_its_own_fingerprint() -> None:
-    assert read_book(FILES).fingerprint == BEFORE["fingerprint"]
+def test_there_are_records_of_each_edition_that_words_had() -> None:
+    assert len(PAST) == 2
 
 
+@EACH
+def test_the_book_of_before_is_read_under_its_own_fingerprint(before: dict[str, Any]) -> None:
+    files = {name: text.encode() for name, text in before["book"].items()}
+    assert read_book(files, archived=True).fingerprint == before["fingerprint"]
+
+
+@EACH
 @pytest.mark.parametrize("first", range(0, 90, 15))
-def test_every_record_of_before_is_made_again_byte_for_byte(first: int) -> None:
+def test_every_record_of_before_is_made_again_byte_for_byte(before: dict[str, Any], first: int) -> None:
     differing = {}
-    for number, one in enumerate(BEFORE["records"][first : first + 15], first):
+    for number, one in enumerate(before["records"][first : first + 15], first):
         read, body = Read(one["world"]), one["record"].encode()
-        judge = judge_of(read)
+        judge = judge_of(before, read)
         past = Archive(rosters={0: read.roster}, judges={judge.book.fingerprint: judge})
         replayed = replay(read_record(body), body, past)
         if not replayed.same:
@@ -50,18 +59,20 @@ def test_every_record_of_before_is_made_again_byte_for_byte(first: int) -> None:
     assert differing == {}
 
 
-def test_among_them_are_some_that_are_decided_otherwise_now() -> None:
+@EACH
+def test_among_them_are_some_that_are_decided_otherwise_now(before: dict[str, Any]) -> None:
     """Else the records would prove nothing of the editions."""
     changed: Counter[bool] = Counter()
-    for one in BEFORE["records"]:
+    for one in before["records"]:
         read = Read(one["world"])
         caller = replace(read.caller, explain=one["explain"])
-        now = record_of(judge_of(read), read.roster, read.request, read.at, caller=caller)
+        now = record_of(judge_of(before, read), read.roster, read.request, read.at, caller=caller)
         changed[now == one["record"].encode()] += 1
     assert changed[False] >= 1
     assert changed[True] >= 1
 
 
 def test_what_is_asked_without_an_edition_is_judged_by_the_latest() -> None:
-    read = Read(BEFORE["records"][0]["world"])
-    assert derive(read.request, read.roster, judge_of(read).book, read.caller, read.at).edition is max(Edition)
+    before = next(iter(PAST.values()))
+    read = Read(before["records"][0]["world"])
+    assert derive(read.request, read.roster, judge_of(before, read).book, read.caller, read.at).edition is max(Edition)
