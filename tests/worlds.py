@@ -224,7 +224,9 @@ def _anything(random: Random) -> tuple[World, str]:
                 [
                     {
                         "organisation": random.choice([focus, random.choice(organisations)]),
-                        "kind": random.choice(["uvl", "sta_consignee", "sta_consignee", "supp8_740", "mofcom_order"]),
+                        "kind": random.choice(
+                            ["uvl", "sta_consignee", "supp8_740", "mofcom_order", "tsr_assurance", "screening_734_20"]
+                        ),
                         **_span(random),
                     }
                     for _ in range(random.randint(0, 3))
@@ -379,11 +381,22 @@ def _paper(random: Random, index: int, focus: str, organisations: list[str]) -> 
     }
 
 
+NARROW: Final = (
+    "For all items subject to the EAR having a classification other than EAR99 or a classification where the third"
+    ' through fifth digits of the ECCN are "999", e.g., XX999'
+)
+"""The one licence requirement that the parameters know to be narrower than every item."""
+
+CLAIMS: Final = (None, None, "STA", "STA", "AIA", "ACE", "TSR", "TSR", "SPP", "GL25", "GL560540", "GL515578")
+
+
 def _listing(random: Random, parties: list[str], focus: str) -> dict[str, Any]:
     status = random.choice(["confirmed", "confirmed", "potential", "cleared"])
     return {
         "party": random.choice([focus, random.choice(parties)]),
-        "list": random.choice(["EL", "MEU", "UVL", "SDN", "SDN", "DPL", "DTC", "MIEU", "GOV-BLOCKED"]),
+        "list": random.choice(["EL", "EL", "MEU", "UVL", "SDN", "SDN", "DPL", "DTC", "MIEU", "GOV-BLOCKED", "CMIC"]),
+        "programmes": random.choice([None, None, ["CUBA"], ["SDGT"], ["IFSR; NPWMD"]]),
+        "requirement": random.choice([None, "For all items subject to the EAR", NARROW]),
         "entry": random.choice(["an entry", "another entry"]),
         "entry_version": "2025-01-16",
         "reference": None,
@@ -470,11 +483,13 @@ def _request(random: Random, organisations: list[str], people: list[str], focus:
                 "military_intelligence_end_use",
                 "incident_response",
                 "software_design",
+                "advanced_computing_end_use",
+                "personal_communications",
                 None,
             ]
         ),
         "place": place,
-        "claims": {"exception": random.choice([None, None, "STA", "STA", "AIA", "ACE", "TSR", "GL25"])},
+        "claims": {"exception": random.choice(CLAIMS)},
     }
     if random.random() < 0.25:
         request["acting_for"] = random.choice([focus, random.choice(organisations)])

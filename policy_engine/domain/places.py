@@ -8,7 +8,7 @@ group": who asks about it gets unknown.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -82,10 +82,12 @@ class Membership:
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """The country groups of a book."""
+    """The country groups of a book. `compared` has the readings of which somebody said whether they were compared with
+    their source."""
 
     groups: Mapping[str, CountryGroup]
     treat_as: tuple[TreatAs, ...] = ()
+    compared: Mapping[TreatAs, bool] = field(default_factory=dict)
 
     @cached_property
     def _wholes(self) -> Mapping[str, Mapping[str, tuple[Validity, ...]]]:

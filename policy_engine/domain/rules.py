@@ -297,6 +297,31 @@ class MilitaryTest:
     supplement_eccn: tuple[str, ...]
 
 
+def spelt(text: str) -> str:
+    """A text of a list without what its spelling adds: case, blanks, a full stop at its end."""
+    return " ".join(text.split()).rstrip(".").casefold()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """What a licence requirement of an entry of a list reaches, where that is less than every item.
+
+    `eccn` are the classifications that it reaches; where it names none, it reaches every item that has one but EAR99 and
+    those whose third to fifth digits are 999.
+    """
+
+    text: str
+    eccn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a table of law comes from, and whether it was compared with that."""
+
+    text: str
+    checked: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PatternTest:
     """When a cluster of accounts shows an aggregate pattern; every bound is "at least", the age "older than"."""
@@ -313,6 +338,9 @@ class Tables:
     """The parameters of law that words refer to by name.
 
     `lists` are the lists of parties that the book knows, by code, with their titles; they change no answer.
+    `programmes` has, by ownership test and list, the programmes of a list's entry under which an owner counts; a list
+    that is not there counts under every one. `requirements` are by their text, as `spelt` makes it. `sources` are by
+    the names of table and entry, such as `ownership/ofac-50`.
     """
 
     places: Places
@@ -325,6 +353,9 @@ class Tables:
     military: Mapping[str, MilitaryTest] = field(default_factory=dict)
     patterns: Mapping[str, PatternTest] = field(default_factory=dict)
     parts: Mapping[str, PartsTest] = field(default_factory=dict)
+    programmes: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    requirements: Mapping[str, Requirement] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     "foreign-person": ("us_status",),
     "us-person": ("us_status",),
     "itar-national": ("us_status", "citizenships", "past_citizenships", "permanent_residencies"),
+    "itar-within": ("citizenships", "past_citizenships", "permanent_residencies"),
     "deemed-covered": _DEEMED,
     "deemed-known": _DEEMED,
     "deemed-within": _DEEMED,
@@ -96,6 +97,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     "ultimate-parent-in": ("headquarters",),
     "listed": ("listings",),
     "person-listed": ("listings",),
+    "listed-reaching": ("listings",),
     "any-listed": ("listings",),
     "listing-potential": ("listings",),
     "listing-outdated": ("listings",),
@@ -103,6 +105,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     # Asks `listed` of its list, and `established-in`.
     "military": (),
     "holds": ("authorisations",),
+    "organisation-holds": ("authorisations",),
     "holds-or-host": ("authorisations",),
     "authorisation-ended": ("authorisations",),
     "authorisation-ended-or-host": ("authorisations",),
@@ -216,7 +219,9 @@ def _authorisations(party: Party, asked: Asked) -> object:
     found: dict[str, str] = {}
     for word, parameter in asked:
         if "authorisations" in READS[word]:
-            papers = papers_on_file(party, parameter, host_too=word in _HOST_TOO)
+            papers = papers_on_file(
+                party, parameter, host_too=word in _HOST_TOO, whoever=word == "organisation-holds"
+            )
             for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
                 found |= {row.id: state for row in rows}
     return [{"id": name, "state": state} for name, state in sorted(found.items())]

@@ -283,6 +283,15 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, ma
     take("military", tables.military)
     take("patterns", tables.patterns)
     take("parts", tables.parts)
+    # What books of before could not say is not in their fingerprints.
+    for name, table in (
+        ("programmes", tables.programmes),
+        ("requirements", tables.requirements),
+        ("sources", tables.sources),
+        ("compared", tuple(tables.places.compared.items())),
+    ):
+        if table:
+            take(name, table)
     for row in sorted(rows, key=lambda one: one.id):
         take(
             row.id,
@@ -302,7 +311,6 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, ma
             row.message,
             row.public_message,
         )
-        # What books of before could not say is not in their fingerprints.
         if row.messages or row.public_messages:
             take("sentences", row.id, row.messages, row.public_messages)
         if row.checked is not None:

@@ -10,8 +10,9 @@ fault is never made of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
@@ -30,9 +31,13 @@ from policy_engine.domain.rules import (
     MilitaryTest,
     OwnershipRule,
     PatternTest,
+    Requirement,
     Settings,
+    Source,
     Tables,
+    spelt,
 )
+from policy_engine.formats.documents import Mapping as Mapped
 from policy_engine.formats.documents import Node, Scalar
 from policy_engine.formats.faults import Findings, near_miss, one_of, quoted
 from policy_engine.policy.fields import Fields, Values
@@ -78,11 +83,14 @@ def read_places(document: Node | None, findings: Findings) -> Places:
         groups[group.name] = group
     laws = {name.partition(":")[0] for name in groups}
     treat_as: list[TreatAs] = []
+    compared: dict[TreatAs, bool] = {}
     of_place: dict[tuple[str, str], list[TreatAs]] = {}
     for item in values.items(treat_as_node, "`treat_as`"):
-        rule = _read_treat_as(item, values, laws)
+        rule, checked = _read_treat_as(item, values, laws)
         if rule is None:
             continue
+        if checked is not None:
+            compared[rule] = checked
         earlier = of_place.setdefault((rule.law, rule.country), [])
         for other in earlier:
             # Of two readings of one place at one time the order of the file would decide.
@@ -92,7 +100,7 @@ def read_places(document: Node | None, findings: Findings) -> Places:
         earlier.append(rule)
         treat_as.append(rule)
     fields.finish()
-    return Places(groups=groups, treat_as=tuple(treat_as))
+    return Places(groups=groups, treat_as=tuple(treat_as), compared=compared)
 
 
 def _overlap(one: Validity, other: Validity) -> bool:
@@ -101,16 +109,16 @@ def _overlap(one: Validity, other: Validity) -> bool:
     return begins_before and ends_after
 
 
-def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> TreatAs | None:
+def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> tuple[TreatAs | None, bool | None]:
     fields = Fields(values, item, "a reading")
     country, read_as = values.country(fields.required("country")), values.country(fields.required("as"))
     law = values.checked(fields.required("in"), known_in("law with a group", laws))
-    source = values.text(fields.required("source"))
+    source, checked = values.text(fields.required("source")), values.boolean(fields.optional("checked"))
     valid = values.validity(fields)
     fields.finish()
     if country is None or read_as is None or law is None or source is None:
-        return None
-    return TreatAs(country=country, read_as=read_as, law=law, source=source, valid=valid)
+        return None, None
+    return TreatAs(country=country, read_as=read_as, law=law, source=source, valid=valid), checked
 
 
 def _read_group(item: Node, values: Values) -> CountryGroup | None:
@@ -196,6 +204,8 @@ class _ParametersReader:
     groups: Mapping[str, bool] | None
     archived: bool
     lists: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    programmes: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def read(self, document: Node | None, catalogue: Catalogue, places: Places) -> Tables:
         values = self.values
@@ -239,9 +249,55 @@ class _ParametersReader:
             parts={
                 key.text: self._parts(key, node) for key, node in values.entries(fields.optional("parts"), "`parts`")
             },
+            requirements={
+                spelt(key.text): self._requirement(key, node)
+                for key, node in values.entries(fields.optional("requirements"), "`requirements`")
+            },
         )
         fields.finish()
-        return tables
+        return replace(tables, sources=self.sources, programmes=self.programmes)
+
+    def _source(self, fields: Fields, name: str) -> None:
+        """Where an entry comes from, and whether it was compared with that: both are said, or neither."""
+        source_node, checked_node = fields.optional("source"), fields.optional("checked")
+        source, checked = self.values.text(source_node), self.values.boolean(checked_node)
+        if (source_node is None) != (checked_node is None):
+            node = source_node or checked_node
+            if node is not None:
+                remedy = "write both `source` and `checked`, or neither"
+                self.values.add(node, "a source says whether it was compared with, and a comparison with what", remedy)
+        if source is not None and checked is not None:
+            self.sources[name] = Source(text=source, checked=checked)
+
+    def _programmes(self, test: str, node: Node | None, listed: Collection[str]) -> None:
+        """Under which programmes of a list's entry an owner counts."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key, item in self.values.entries(node, "`programmes`"):
+            if key.text not in listed:
+                message = f"{quoted(key.text)} is no list whose parties count"
+                self.values.add(key, message, one_of(key.text, tuple(listed)))
+            names = self.values.each(item, f"the programmes of {quoted(key.text)}", self._programme)
+            if not names:
+                self.values.add(key, f"{quoted(key.text)} has no programme", "list them, or take the list out")
+            found[key.text] = names
+        if found:
+            self.programmes[test] = found
+
+    def _programme(self, node: Node) -> str | None:
+        return self.values.checked(node, _programme_problem)
+
+    def _requirement(self, key: Scalar, node: Node) -> Requirement:
+        fields = Fields(self.values, node, "a licence requirement")
+        eccn_node, any_classified = fields.optional("eccn"), self.values.boolean(fields.optional("classified"))
+        if (eccn_node is None) == (any_classified is not True):
+            remedy = "write `classified: true` or `eccn: [...]`, or take the text out: others reach every item"
+            self.values.add(key, "a licence requirement has to say in one way what it reaches", remedy)
+        eccn = self._eccns(eccn_node, "`eccn`")
+        if eccn_node is not None and not eccn:
+            self.values.add(eccn_node, "the requirement reaches nothing", "name ECCNs")
+        self._source(fields, f"requirements/{key.text}")
+        fields.finish()
+        return Requirement(text=key.text, eccn=eccn)
 
     def _group(self, node: Node | None) -> str | None:
         return self.values.checked(node, self._group_problem)
@@ -289,6 +345,7 @@ class _ParametersReader:
         inside, outside, listed = self._group(ways[0]), self._group(ways[1]), self._lists(ways[2], "`listed`")
         if ways[2] is not None and not listed:
             values.add(ways[2], "`listed` names no list", "name the lists whose parties count")
+        self._programmes(key.text, owners.optional("programmes"), listed)
         owners.finish()
         if owners_node is not None and sum(node is not None for node in ways) != 1:
             remedy = "write one of headquartered_in, headquartered_outside and listed"
@@ -305,6 +362,7 @@ class _ParametersReader:
         if lists_node is not None and not (lists and set(lists) <= set(listed)):
             values.add(lists_node, "the supplement has to name lists that count", "name some of those in `owners`")
         supplement.finish()
+        self._source(fields, f"ownership/{key.text}")
         fields.finish()
         return OwnershipRule(
             test=OwnershipTest(
@@ -339,6 +397,7 @@ class _ParametersReader:
             derivative_added_max=values.number(fields.required("derivative_added_max")) or Decimal(0),
             derivative_added_share=values.exact(fields.required("derivative_added_share"), 1) or Decimal(0),
         )
+        self._source(fields, f"operations/{key.text}")
         fields.finish()
         return test
 
@@ -354,6 +413,7 @@ class _ParametersReader:
         covers = self._places(covers_node, "`covers`")
         if covers_node is not None and not covers:
             values.add(covers_node, f"{what} covers nothing", "name countries or groups")
+        self._source(fields, f"columns/{key.text}")
         fields.finish()
         return ControlColumn(
             name=key.text, everywhere_except=None if except_node is None else everywhere_except, covers=covers
@@ -361,8 +421,15 @@ class _ParametersReader:
 
     def _eccn_columns(self, key: Scalar, node: Node, columns: Mapping[str, ControlColumn]) -> tuple[str, ...]:
         self.values.checked(key, eccn_problem)
+        if isinstance(node, Mapped):
+            fields = Fields(self.values, node, f"the ECCN {quoted(key.text)}")
+            named = fields.required("columns")
+            self._source(fields, f"eccn/{key.text}")
+            fields.finish()
+        else:
+            named = node
         names = self.values.each(
-            node,
+            named,
             f"the columns of {quoted(key.text)}",
             lambda item: self.values.checked(item, known_in("column", columns)),
         )
@@ -381,6 +448,7 @@ class _ParametersReader:
             supplement_countries=self._places(fields.required("supplement_countries"), "`supplement_countries`"),
             supplement_eccn=self._eccns(fields.required("supplement_eccn"), "`supplement_eccn`"),
         )
+        self._source(fields, f"military/{key.text}")
         fields.finish()
         return test
 
@@ -394,6 +462,7 @@ class _ParametersReader:
             min_exchanges_24h=values.whole(fields.required("min_exchanges_24h")) or 1,
             max_age_hours=values.whole(fields.required("max_age_hours")) or 1,
         )
+        self._source(fields, f"patterns/{key.text}")
         fields.finish()
         return test
 
@@ -411,6 +480,7 @@ class _ParametersReader:
         ]
         if parts_node is not None and not parts:
             values.add(parts_node, f"{what} bars no part", "list the parts")
+        self._source(fields, f"parts/{key.text}")
         fields.finish()
         return PartsTest(name=key.text, country=country, subdivisions=parts, postcodes=tuple(postcodes))
 
@@ -434,6 +504,17 @@ class _ParametersReader:
                 values.add(keys[longer], message, "write prefixes of which none begins with another")
         fields.finish()
         return PostcodeRule(digits=digits, countries=countries, prefixes=tuple(prefixes.items()))
+
+
+_PROGRAMME: Final = re.compile(r"[A-Z][A-Z0-9-]*")
+
+
+def _programme_problem(text: str) -> Problem | None:
+    if _PROGRAMME.fullmatch(text):
+        return None
+    return Problem(
+        message=f"{quoted(text)} is no programme", remedy="write it as the list does, such as RUSSIA-EO14024"
+    )
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ KEEP_OFAC = ("retain:31-cfr-501.601",)
 KEEP_ITAR = ("retain:22-cfr-122.5",)
 REJECTED = (("EMBARGOED_TERRITORY", "report:31-cfr-501.604"),)
 BLOCKED = ("retain:31-cfr-501.601", "report:31-cfr-501.603")
-EXCEPTIONS = ("EAR-STA", "EAR-STA-A6", "EAR-ACE")
+EXCEPTIONS = ("EAR-STA", "EAR-STA-A6", "EAR-ACE", "EAR-TSR", "EAR-SPP")
+ON_THE_CHART = ("EAR-AUTHORISATIONS", "EAR-STA", "EAR-STA-A6", "EAR-ACE", "EAR-CYBER-RESPONSE", "EAR-TSR")
 
 ALL_ROWS = (
     Row("ENGINE-NO-GRANT", "engine", "deny"),
@@ -93,7 +94,8 @@ ALL_ROWS = (
     Row("ITAR-126.1-D2", "us-itar", "deny", hold=True, unless=("ITAR-D2-RELEASE",), obligations=KEEP_ITAR),
     Row("ITAR-D2-RELEASE", "us-itar", "note", obligations=KEEP_ITAR),
     Row("AECA-DEBARRED", "us-itar", "deny", obligations=KEEP_ITAR),
-    Row("ITAR-RELEASE", "us-itar", "deny", unless=("ITAR-AUTHORISATIONS",)),
+    Row("ITAR-RELEASE", "us-itar", "deny", unless=("ITAR-AUTHORISATIONS", "ITAR-126.18")),
+    Row("ITAR-126.18", "us-itar", "note", obligations=KEEP_ITAR),
     Row("ITAR-AUTHORISATIONS", "us-itar", "note", obligations=("retain:22-cfr-122.5",)),
     Row("US-PERSON-STATUS", "us-ear", "note"),
     Row("EAR-PUBLISHED", "us-ear", "note"),
@@ -103,7 +105,7 @@ ALL_ROWS = (
         "EAR-DEEMED-EXPORT",
         "us-ear",
         "deny",
-        unless=("EAR-AUTHORISATIONS", *EXCEPTIONS, "EAR-CYBER-RESPONSE"),
+        unless=(*ON_THE_CHART, "EAR-734.20-B", "EAR-734.20-C"),
         obligations=KEEP_EAR,
     ),
     Row("EAR-DEEMED-COUNTRY", "us-ear", "note"),
@@ -111,7 +113,7 @@ ALL_ROWS = (
         "EAR-CCL-COUNTRY",
         "us-ear",
         "deny",
-        unless=("EAR-AUTHORISATIONS", *EXCEPTIONS, "EAR-CYBER-RESPONSE"),
+        unless=ON_THE_CHART,
         obligations=KEEP_EAR,
     ),
     Row(
@@ -137,7 +139,7 @@ ALL_ROWS = (
         "deny",
         begins=AFFILIATES_BEGIN,
         suspended=SUSPENSION_OF_AFFILIATES,
-        unless=("EAR-AUTHORISATIONS",),
+        unless=("EAR-AUTHORISATIONS", "BIS-TGL-7"),
         obligations=KEEP_EAR,
     ),
     Row(
@@ -147,8 +149,50 @@ ALL_ROWS = (
         hold=True,
         begins=AFFILIATES_BEGIN,
         suspended=SUSPENSION_OF_AFFILIATES,
+        unless=("BIS-TGL-7",),
     ),
     Row("BIS-AFFILIATES-MINORITY", "us-ear", "note", begins=AFFILIATES_BEGIN),
+    Row(
+        "BIS-TGL-7",
+        "us-ear",
+        "note",
+        begins=AFFILIATES_BEGIN,
+        ends="2025-11-28T00:00:00-05:00",
+        obligations=KEEP_EAR,
+    ),
+    Row("EAR-TSR", "us-ear", "note", obligations=("retain:15-cfr-740.6",)),
+    Row("EAR-734.20-B", "us-ear", "note"),
+    Row("EAR-734.20-C", "us-ear", "note", obligations=KEEP_EAR),
+    Row(
+        "EAR-RUSSIA-BELARUS",
+        "us-ear",
+        "deny",
+        begins="2022-02-24T05:00:00Z",
+        unless=("EAR-AUTHORISATIONS",),
+        obligations=KEEP_EAR,
+    ),
+    Row(
+        "EAR-SYRIA",
+        "us-ear",
+        "deny",
+        begins=SYRIA_ENDS,
+        unless=("EAR-AUTHORISATIONS", "EAR-SPP"),
+        obligations=KEEP_EAR,
+    ),
+    Row("EAR-SPP", "us-ear", "note", begins="2025-09-02T04:00:00Z", obligations=KEEP_EAR),
+    Row("EAR-744.23", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
+    Row("EAR-SUPPORT-744.6", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
+    Row(
+        "EAR-AI-TRAINING",
+        "us-ear",
+        "deny",
+        hold=True,
+        begins="2025-05-13T04:00:00Z",
+        unless=("EAR-TRAINING-RELEASE",),
+        obligations=KEEP_EAR,
+    ),
+    Row("EAR-TRAINING-RELEASE", "us-ear", "note", obligations=KEEP_EAR),
+    Row("LIST-OTHERS", "us-ear", "note"),
     Row("DENIED-PERSONS", "us-ear", "deny", obligations=KEEP_EAR),
     Row("MIEU-744.22", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
     Row("MIEU-LISTED", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",), obligations=KEEP_EAR),
@@ -156,7 +200,16 @@ ALL_ROWS = (
     Row("MEU-744.21", "us-ear", "deny", unless=("EAR-AUTHORISATIONS",)),
     Row("LIST-MATCH-REVIEW", "us-ear", "deny", hold=True),
     Row("LIST-MATCH-CLEARED", "us-ear", "note"),
-    Row("OFAC-EMBARGO", "us-ofac", "deny", obligations=KEEP_OFAC, reports=REJECTED),
+    Row(
+        "OFAC-EMBARGO",
+        "us-ofac",
+        "deny",
+        unless=("OFAC-560.540", "OFAC-515.578"),
+        obligations=KEEP_OFAC,
+        reports=REJECTED,
+    ),
+    Row("OFAC-560.540", "us-ofac", "note", obligations=KEEP_OFAC),
+    Row("OFAC-515.578", "us-ofac", "note", obligations=KEEP_OFAC),
     Row(
         "OFAC-SYRIA",
         "us-ofac",
@@ -248,6 +301,17 @@ STA_ECCN = ("4E001.a", "4E001.c")
 STA_A6_ECCN = ("4E001.c",)
 ACE_ECCN = ("4E001.c", "4D004")
 CYBER_RESPONSE = ("vulnerability_disclosure", "incident_response")
+OTHER_LISTS = ("SSI", "CMIC", "NS-MBS", "CAP", "DOD-1260H", "UFLPA")
+COUNTED_PROGRAMMES = set(
+    """
+    BELARUS BELARUS-EO14038 RUSSIA-EO14024 UKRAINE-EO13660 UKRAINE-EO13661 UKRAINE-EO13662 UKRAINE-EO13685 FTO SDGT
+    NPWMD ILLICIT-DRUGS-EO14059 SDNT SDNTK TCO
+    """.split()
+)
+NARROW_REQUIREMENT = (
+    "for all items subject to the ear having a classification other than ear99 or a classification where the third"
+    ' through fifth digits of the eccn are "999", e.g., xx999'
+)
 RUSSIAN_SERVICES = ("enterprise_software", "software_design", "it_consultancy")
 SERVED = ("infer", "embed", "fine_tune", "distill")
 MEU_ANY_ITEM = ("BY", "RU")
@@ -1024,6 +1088,27 @@ def is_listed(w: World, key: str, *lists: str) -> bool:
     return any(row.get("status") == "confirmed" for row in listings_of(w, key, lists))
 
 
+def counts_as_owner(row: Json, test: str) -> bool:
+    """15 CFR 744.8(a)(1): for the Affiliates Rule an entry of the SDN List counts under some programmes, and where
+    nobody knows under which."""
+    if test != "bis-affiliates" or row["list"] != "SDN" or not row.get("programmes"):
+        return True
+    names = [name.strip() for text in row["programmes"] for name in text.replace("] [", ";").split(";")]
+    return any(
+        name in COUNTED_PROGRAMMES or name != name.upper() or not name.replace("-", "").isalnum() for name in names
+    )
+
+
+def reaches_item(w: World, row: Json) -> bool | None:
+    """Whether an entry's licence requirement reaches the item; None when nobody classified it."""
+    text = " ".join((row.get("requirement") or "").split()).rstrip(".").lower()
+    if text != NARROW_REQUIREMENT:
+        return True
+    if w.eccn is None:
+        return None
+    return w.eccn != "EAR99" and w.eccn[2:5] != "999"
+
+
 def has_statement(w: World, org_id: str | None, kind: str) -> bool:
     """A statement of that kind is in force for the organisation."""
     for row in w.statements:
@@ -1035,16 +1120,46 @@ def has_statement(w: World, org_id: str | None, kind: str) -> bool:
 def is_for(p: Party, row: Json) -> bool:
     """15 CFR 750.7(a)(3): a licence of an organisation is for its employees, and for itself. Who somebody is has to be
     known."""
-    if row.get("kind") != "licence" or not p.natural:
+    employees_only = row.get("employees_only")
+    if employees_only is None:
+        employees_only = row.get("kind") == "licence"
+    return p.employee or not employees_only or not p.natural
+
+
+def names_person(w: World, p: Party, row: Json) -> bool:
+    """15 CFR 750.7(a): the persons, nationals and purposes that a paper names are those whom it is for."""
+    if row.get("purposes") is not None and w.purpose not in row["purposes"]:
+        return False
+    if row.get("persons") is not None and (p.person is None or p.person["id"] not in row["persons"]):
+        return False
+    if row.get("nationalities") is None:
         return True
-    return p.employee
+    if p.person is None:
+        return False
+    if row.get("regime") == "us-itar":
+        held = every_country(w, p)
+        return held is not None and bool(held) and held <= set(row["nationalities"])
+    deemed = deemed_countries(w, p)
+    whole = set().union(*deemed.worlds) if deemed.worlds else set()
+    return not deemed.missing and not deemed.undated and bool(whole) and whole <= set(row["nationalities"])
+
+
+def every_country(w: World, p: Party) -> set[str] | None:
+    """Every citizenship ever held and every residency held now; None where either was never filed."""
+    if p.person is None or p.person["citizenships"] is None or p.person["permanent_residencies"] is None:
+        return None
+    held = {row["country"] for row in p.person["citizenships"] if has_begun(row, w.at)}
+    return held | {row["country"] for row in p.person["permanent_residencies"] if in_force(row, w.at)}
 
 
 def fits(w: World, p: Party, row: Json, holders: set[str | None], regime: str | None, kinds: tuple[str, ...]) -> bool:
     """An authorisation of this holder, regime and kind that names this model, action and country, at any time, and is
     for this party."""
-    if not is_for(p, row):
-        return False
+    return is_for(p, row) and names_person(w, p, row) and fits_whoever(w, row, holders, regime, kinds)
+
+
+def fits_whoever(w: World, row: Json, holders: set[str | None], regime: str | None, kinds: tuple[str, ...]) -> bool:
+    """As `fits`, for whichever persons it is."""
     if row.get("holder") is None or row["holder"] not in holders:
         return False
     if regime is not None and row.get("regime") != regime:
@@ -1314,24 +1429,41 @@ def owners_of(stakes: Stakes) -> set[str]:
     return {owner for rows in stakes.values() for owner, _ in rows}
 
 
+AFFILIATES = ("EL", "MEU", "SDN")
+"""The lists of the Affiliates Rule."""
+
+
+def test_of(lists: tuple[str, ...]) -> str:
+    """Which ownership test these lists belong to."""
+    return "bis-affiliates" if lists == AFFILIATES else "ofac-50"
+
+
 def listed_owners(w: World, stakes: Stakes, lists: tuple[str, ...]) -> set[str]:
-    """Owners with a confirmed listing in force."""
-    return {owner for owner in owners_of(stakes) if is_listed(w, owner, *lists)}
+    """Owners with a confirmed listing on one of the lists that counts for the test."""
+    return {
+        owner
+        for owner in owners_of(stakes)
+        if any(
+            row.get("status") == "confirmed" and counts_as_owner(row, test_of(lists))
+            for row in listings_of(w, owner, lists)
+        )
+    }
 
 
-def may_be_listed(w: World, owner: str, *lists: str) -> bool:
+def may_be_listed(w: World, owner: str, *lists: str, test: str = "") -> bool:
     """A match that waits for a person, or whose clearance was for another version, is on file, and none confirmed."""
-    if is_listed(w, owner, *lists):
+    rows = [row for row in listings_of(w, owner, lists) if counts_as_owner(row, test)]
+    if any(row.get("status") == "confirmed" for row in rows):
         return False
     return any(
         row.get("status") == "potential" or (row.get("status") == "cleared" and not cleared_against_this_version(row))
-        for row in listings_of(w, owner, lists)
+        for row in rows
     )
 
 
 def doubtful_owners(w: World, stakes: Stakes, lists: tuple[str, ...]) -> set[str]:
     """Owners of whom nobody knows whether they are on a list."""
-    return {owner for owner in owners_of(stakes) if may_be_listed(w, owner, *lists)}
+    return {owner for owner in owners_of(stakes) if may_be_listed(w, owner, *lists, test=test_of(lists))}
 
 
 def capturing_roots(stakes: Stakes, roots: set[str], captured: set[str], target: str, *, worst: bool) -> set[str]:
@@ -1397,9 +1529,9 @@ def affiliates_at_worst(w: World, org: Org) -> Control:
     if org.id is None:
         return Control("none")
     stakes = stakes_now(w)
-    roots = listed_owners(w, stakes, ("EL", "MEU", "SDN"))
+    roots = listed_owners(w, stakes, AFFILIATES)
     captured = cascade(stakes, roots, strict=False, worst=False)
-    doubtful = doubtful_owners(w, stakes, ("EL", "MEU", "SDN"))
+    doubtful = doubtful_owners(w, stakes, AFFILIATES)
     possible = cascade(stakes, roots | doubtful, strict=False, worst=True)
     if org.id not in possible:
         return Control("none")
@@ -1449,6 +1581,30 @@ def companies_below(stakes: Stakes, roots: set[str]) -> set[str]:
                 below.add(company)
                 changed = True
     return below
+
+
+def parent_or_facts(stakes: Stakes, start: str) -> tuple[str | None, set[str]]:
+    """Up through owners of more than 50 percent to where a loop closes; or the shares that nobody knows and that hide
+    who is above."""
+    current, seen = start, {start}
+    while True:
+        rows = stakes.get(current, [])
+        held: dict[str, Fraction] = {}
+        more: dict[str, Fraction] = {}
+        for owner, share in rows:
+            if isinstance(share, Open):
+                more[owner] = more.get(owner, Fraction(0)) + share.most
+            else:
+                held[owner] = held.get(owner, Fraction(0)) + share
+        majority = [owner for owner, total in held.items() if total > 50]
+        for owner, most in more.items():
+            possible = held.get(owner, Fraction(0)) + min(most, room_in(rows))
+            if not is_person(owner) and owner not in majority and possible > 50:
+                return None, {f"ownership.share:{name}>{current}" for name in more}
+        if not majority or is_person(majority[0]) or majority[0] in seen:
+            return current, set()
+        current = majority[0]
+        seen.add(current)
 
 
 def ultimate_parent(w: World, start: str) -> str | None:
@@ -1818,7 +1974,11 @@ def entity_list(w: World, p: Party) -> Hit | None:
     """ENTITY-LIST: a confirmed listing of list EL."""
     if not subject_to_the_ear(w):
         return None
-    return yes("LISTED_PARTY") if any(is_listed(w, key, "EL") for key in party_keys(w, p)) else None
+    rows = [row for key in party_keys(w, p) for row in listings_of(w, key, ("EL",))]
+    reached = {reaches_item(w, row) for row in rows if row.get("status") == "confirmed"}
+    if True in reached:
+        return yes("LISTED_PARTY")
+    return doubt(["LISTED_PARTY"], ["model.eccn"]) if None in reached else None
 
 
 def supp2_item(w: World) -> bool | None:
@@ -1830,7 +1990,12 @@ def supp2_item(w: World) -> bool | None:
 
 def military_owners_alone(w: World, roots: frozenset[str]) -> bool:
     """Every capturing owner is on the MEU List and on no other list that captures, nor may be."""
-    return all(not is_listed(w, root, "EL", "SDN") and not may_be_listed(w, root, "EL", "SDN") for root in roots)
+    return not any(
+        row.get("status") in {"confirmed", "potential"} or not cleared_against_this_version(row)
+        for root in roots
+        for row in listings_of(w, root, ("EL", "SDN"))
+        if counts_as_owner(row, "bis-affiliates")
+    )
 
 
 def american(w: World, org: Org) -> bool:
@@ -1842,7 +2007,7 @@ def bis_affiliates_of(w: World, org: Org) -> Hit | None:
     """BIS-AFFILIATES for one organisation."""
     if american(w, org):
         return None
-    control = listed_control(w, org, ("EL", "MEU", "SDN"))
+    control = listed_control(w, org, AFFILIATES)
     if control.state != "captured":
         return None
     missing = set()
@@ -1910,6 +2075,77 @@ def mieu_listed(w: World, p: Party) -> Hit | None:
     if not subject_to_the_ear(w):
         return None
     return yes("LISTED_PARTY") if any(is_listed(w, key, "MIEU") for key in party_keys(w, p)) else None
+
+
+def russia_belarus(w: World, _p: Party) -> Hit | None:
+    """EAR-RUSSIA-BELARUS: whatever has an ECCN, or may have one."""
+    if w.action not in DESK or w.published or w.eccn == "EAR99" or w.kind not in {"technology", "weights", "model"}:
+        return None
+    if w.kind == "model" and w.eccn is None:
+        return None
+    hit = bound_for(w, "EAR:746.8")
+    unclassified = w.eccn is None and hit is not None
+    return doubt(hit.codes, {*hit.missing, "model.eccn"}) if hit is not None and unclassified else hit
+
+
+def bound_for(w: World, group: str) -> Hit | None:
+    """Goes to a country of the group; with no place of any kind it is left to the rules that ask for one."""
+    if w.reached_country is None:
+        return doubt(["LOCATION_UNKNOWN"], ["place.country"]) if only_evidence(w) else None
+    inside = {"SY"} if group == "SY" else countries_in(w, group)
+    return yes("LICENCE_REQUIRED") if ear(w, w.reached_country) in inside else None
+
+
+def ear_syria(w: World, _p: Party) -> Hit | None:
+    """EAR-SYRIA: every item subject to the EAR."""
+    if w.action not in DESK or w.published or w.kind == "technical_data":
+        return None
+    return bound_for(w, "SY")
+
+
+def stated_end_use(w: World, purpose: str, group: str) -> Hit | None:
+    """A stated end use in one of these countries; nothing stated is none."""
+    if w.purpose != purpose:
+        return None
+    if w.reached_country is None:
+        return doubt(["LOCATION_UNKNOWN"], ["place.country"])
+    return yes("LICENCE_REQUIRED") if ear(w, w.reached_country) in countries_in(w, group) else None
+
+
+def ear_744_23(w: World, _p: Party) -> Hit | None:
+    """EAR-744.23: supercomputers and advanced nodes."""
+    if not subject_to_the_ear(w):
+        return None
+    return stated_end_use(w, "advanced_computing_end_use", "EAR:MACAU_OR_D5")
+
+
+def ear_support(w: World, _p: Party) -> Hit | None:
+    """EAR-SUPPORT-744.6: what a US person does for a military-intelligence end use, with published weights too."""
+    if not w.published_model or w.action not in SERVED:
+        return None
+    return stated_end_use(w, "military_intelligence_end_use", "EAR:744.22")
+
+
+def ear_ai_training(w: World, p: Party) -> Hit | None:
+    """EAR-AI-TRAINING: training for somebody with headquarters, or a parent, in Macau or D:5."""
+    if w.kind != "model" or w.action not in {"fine_tune", "distill"} or p.org is None:
+        return None
+    group = countries_in(w, "EAR:MACAU_OR_D5")
+    if p.org.headquarters is not None and ear(w, p.org.headquarters) in group:
+        return yes("LICENCE_REQUIRED")
+    missing = set() if p.org.headquarters is not None else {"organisation.headquarters"}
+    if p.org.id is not None:
+        stakes = stakes_now(w)
+        parent, hidden = parent_or_facts(stakes, p.org.id)
+        if parent is None:
+            missing |= hidden
+        else:
+            headquarters = organisation(w, parent).headquarters
+            if headquarters is not None and ear(w, headquarters) in group:
+                return yes("LICENCE_REQUIRED")
+            if headquarters is None:
+                missing.add("organisation.headquarters")
+    return doubt(["OWNERSHIP_UNRESOLVED"], missing) if missing else None
 
 
 def uvl_parties(w: World, p: Party) -> list[str]:
@@ -2106,6 +2342,108 @@ def ear_ace(w: World, p: Party) -> bool:
     return not denied and not exceptions_are_barred(w, p)
 
 
+def on_lists(w: World, p: Party, *lists: str) -> bool:
+    """A confirmed listing of the party, or of the host."""
+    return any(is_listed(w, key, *lists) for key in party_keys(w, p))
+
+
+def within(w: World, p: Party, *groups: str) -> bool:
+    """Every country that a release to the party is deemed to go to is at home or in one of the groups, as is known."""
+    inside = set().union(*(countries_in(w, group) for group in groups))
+    if p.natural and us_status(w, p) != "us":
+        deemed = deemed_countries(w, p)
+        if deemed.missing or not all(country in inside for world in deemed.worlds for country in world):
+            return False
+    if entity_status(w, p) == "us" or p.org is None:
+        return True
+    return p.org.incorporated is not None and ear(w, p.org.incorporated) in inside
+
+
+def ear_tsr(w: World, p: Party) -> bool:
+    """EAR-TSR: claimed, with the assurance, for 4E001.a, to Country Group B."""
+    if state_of(w, "EAR-TSR") != "enforced" or w.exception != "TSR" or w.action not in CUSTODY:
+        return False
+    if w.eccn != "4E001.a" or p.org is None or not has_statement(w, p.org.id, "tsr_assurance"):
+        return False
+    country = w.reached_country
+    if country is None or not (at_home(w, country) or ear(w, country) in countries_in(w, "EAR:B")):
+        return False
+    return not on_lists(w, p, "DPL") and not exceptions_are_barred(w, p)
+
+
+def no_reexport(w: World, p: Party, rule: str, *groups: str) -> bool:
+    """What the two paragraphs of 734.20 have in common: an employee, a foreign employer, a place in the groups."""
+    if state_of(w, rule) != "enforced" or w.action not in CUSTODY or w.kind != "technology":
+        return False
+    if not p.employee or entity_status(w, p) != "foreign" or w.reached_country is None:
+        return False
+    inside = set().union(*(countries_in(w, group) for group in groups))
+    return ear(w, w.reached_country) in inside and not on_lists(w, p, "EL", "UVL", "DPL")
+
+
+def ear_734_20_b(w: World, p: Party) -> bool:
+    """EAR-734.20-B: everybody of A:5."""
+    return no_reexport(w, p, "EAR-734.20-B", "EAR:A:5") and within(w, p, "EAR:US", "EAR:A:5")
+
+
+def ear_734_20_c(w: World, p: Party) -> bool:
+    """EAR-734.20-C: an employer that screens, established in A:5 or A:6 and nowhere in D:1, D:5 or E."""
+    if not no_reexport(w, p, "EAR-734.20-C", "EAR:A:5", "EAR:A:6") or p.org is None:
+        return False
+    served = countries_in(w, "EAR:A:5") | countries_in(w, "EAR:A:6")
+    established = {ear(w, country) for country in establishments([p.org])}
+    if unknown_establishments([p.org]) or not established & served or any(ace_excludes(w, one) for one in established):
+        return False
+    embargoed = countries_in(w, "EAR:E:1") | countries_in(w, "EAR:E:2")
+    if p.natural and us_status(w, p) != "us":
+        deemed = deemed_countries(w, p)
+        if deemed.missing or any(country in embargoed for world in deemed.worlds for country in world):
+            return False
+    return has_statement(w, p.org.id, "screening_734_20")
+
+
+def bis_tgl_7(w: World, p: Party) -> bool:
+    """BIS-TGL-7: allied destinations, in the first sixty days, and nobody who is listed."""
+    if state_of(w, "BIS-TGL-7") != "enforced" or w.reached_country is None or on_lists(w, p, *AFFILIATES):
+        return False
+    return ear(w, w.reached_country) in countries_in(w, "EAR:A:5") | countries_in(w, "EAR:A:6")
+
+
+def ear_spp(w: World, p: Party) -> bool:
+    """EAR-SPP: EAR99 to Syria, claimed."""
+    if state_of(w, "EAR-SPP") != "enforced" or w.exception != "SPP" or w.action not in CUSTODY or w.eccn != "EAR99":
+        return False
+    if w.reached_country != "SY" or on_lists(w, p, "DPL", "SDN", "MEU", "MIEU"):
+        return False
+    return not exceptions_are_barred(w, p)
+
+
+def ear_training_release(w: World, p: Party) -> bool:
+    """EAR-TRAINING-RELEASE: what a review left on file."""
+    if state_of(w, "EAR-TRAINING-RELEASE") != "enforced":
+        return False
+    return bool(usable(w, p, holder_alone(p), "us-ear", ("exception",)))
+
+
+def itar_126_18(w: World, p: Party) -> bool:
+    """ITAR-126.18: an employee of the holder of an agreement, of these countries alone, in one of them."""
+    if state_of(w, "ITAR-126.18") != "enforced" or w.kind != "technical_data" or w.action not in CUSTODY:
+        return False
+    countries = countries_in(w, "ITAR:126.18(d)(2)")
+    held = every_country(w, p)
+    if not p.employee or not held or not all(itar(w, country) in countries for country in held):
+        return False
+    if w.reached_country is None or itar(w, w.reached_country) not in countries or on_lists(w, p, "DTC"):
+        return False
+    return any(
+        fits_whoever(w, row, holder_alone(p), "us-itar", ("licence",))
+        and (row.get("purposes") is None or w.purpose in row["purposes"])
+        and in_force(row, w.at)
+        and has_place_left(w, row, p)
+        for row in w.authorisations
+    )
+
+
 def ear_cyber_response(w: World, _p: Party) -> bool:
     """EAR-CYBER-RESPONSE: note 1 to 4E001 takes .a and .c away for these purposes."""
     if state_of(w, "EAR-CYBER-RESPONSE") != "enforced" or w.action not in DESK:
@@ -2188,6 +2526,28 @@ def ofac_gl_25(w: World, p: Party) -> bool:
     if state_of(w, "OFAC-GL-25") != "enforced" or w.exception != "GL25":
         return False
     return not any(is_listed(w, key, "SDN") for key in party_keys(w, p))
+
+
+def communications(w: World, p: Party, rule: str, claim: str, country: str) -> bool:
+    """A general licence for personal communications: claimed and stated, for one country alone, for no government."""
+    if state_of(w, rule) != "enforced" or w.kind != "model" or w.action not in {"infer", "list", "embed"}:
+        return False
+    if w.exception != claim or w.purpose != "personal_communications" or on_lists(w, p, *BLOCKED_LISTS):
+        return False
+    orgs = judged_organisations(w, p, host=False)
+    if unknown_establishments(orgs) or no_place(w) or any(org.sector in {None, "government"} for org in orgs):
+        return False
+    return (places_of_request(w) | establishments(orgs)) & {"CU", "IR", "KP"} == {country}
+
+
+def ofac_560_540(w: World, p: Party) -> bool:
+    """OFAC-560.540: Iran."""
+    return communications(w, p, "OFAC-560.540", "GL560540", "IR")
+
+
+def ofac_515_578(w: World, p: Party) -> bool:
+    """OFAC-515.578: Cuba."""
+    return communications(w, p, "OFAC-515.578", "GL515578", "CU")
 
 
 def ofac_gov_blocked(w: World, p: Party) -> Hit | None:
@@ -2647,7 +3007,7 @@ def bis_affiliates_minority(w: World, p: Party) -> set[str]:
         return set()
     for org in judged_organisations(w, p):
         foreign = org.incorporated is not None and not american(w, org)
-        if foreign and listed_control(w, org, ("EL", "MEU", "SDN")).state == "minority":
+        if foreign and listed_control(w, org, AFFILIATES).state == "minority":
             return {"OWNERSHIP_MINORITY_FLAG"}
     return set()
 
@@ -2731,6 +3091,16 @@ def gl_25_note(w: World, p: Party) -> set[str]:
     return {"EXCEPTION_APPLIED"} if ofac_gl_25(w, p) else set()
 
 
+def list_others(w: World, p: Party) -> set[str]:
+    """LIST-OTHERS: lists that bar other dealings."""
+    return {"LISTED_PARTY"} if on_lists(w, p, *OTHER_LISTS) else set()
+
+
+def noted(lifter: Callable[[World, Party], bool], code: str) -> Callable[[World, Party], set[str]]:
+    """What lifts, as a finding."""
+    return lambda w, p: {code} if lifter(w, p) else set()
+
+
 def aia_note(w: World, p: Party) -> set[str]:
     """EAR-AIA as a finding: claimed and available, for what AI-DIFFUSION-4E091 reaches."""
     return {"EXCEPTION_APPLIED"} if ai_diffusion_4e091(w, p) is not None and ear_aia(w, p) else set()
@@ -2756,6 +3126,11 @@ BARS: dict[str, Callable[[World, Party], Hit | None]] = {
     "DENIED-PERSONS": denied_persons,
     "MIEU-744.22": mieu_744_22,
     "MIEU-LISTED": mieu_listed,
+    "EAR-RUSSIA-BELARUS": russia_belarus,
+    "EAR-SYRIA": ear_syria,
+    "EAR-744.23": ear_744_23,
+    "EAR-SUPPORT-744.6": ear_support,
+    "EAR-AI-TRAINING": ear_ai_training,
     "UVL-STATEMENT": uvl_statement,
     "MEU-744.21": meu_744_21,
     "LIST-MATCH-REVIEW": list_match_review,
@@ -2807,6 +3182,16 @@ NOTES: dict[str, Callable[[World, Party], set[str]]] = {
     "EAR-CYBER-RESPONSE": cyber_response_note,
     "ITAR-D2-RELEASE": itar_d2_release_note,
     "OFAC-GL-25": gl_25_note,
+    "LIST-OTHERS": list_others,
+    "EAR-TSR": noted(ear_tsr, "EXCEPTION_APPLIED"),
+    "EAR-734.20-B": noted(ear_734_20_b, "NO_LICENCE_REQUIRED"),
+    "EAR-734.20-C": noted(ear_734_20_c, "NO_LICENCE_REQUIRED"),
+    "BIS-TGL-7": noted(bis_tgl_7, "EXCEPTION_APPLIED"),
+    "EAR-SPP": noted(ear_spp, "EXCEPTION_APPLIED"),
+    "EAR-TRAINING-RELEASE": noted(ear_training_release, "EXCEPTION_APPLIED"),
+    "ITAR-126.18": noted(itar_126_18, "EXEMPTION_APPLIED"),
+    "OFAC-560.540": noted(ofac_560_540, "EXCEPTION_APPLIED"),
+    "OFAC-515.578": noted(ofac_515_578, "EXCEPTION_APPLIED"),
     "EAR-AIA": aia_note,
     "BIS-AFFILIATES-MINORITY": bis_affiliates_minority,
     "LIST-MATCH-CLEARED": list_match_cleared,
@@ -2829,6 +3214,10 @@ CODE_BESIDE_WHICH = {
     "MEU-744.21": "LICENCE_REQUIRED",
     "MIEU-744.22": "LICENCE_REQUIRED",
     "MIEU-LISTED": "LISTED_PARTY",
+    "EAR-RUSSIA-BELARUS": "LICENCE_REQUIRED",
+    "EAR-SYRIA": "LICENCE_REQUIRED",
+    "EAR-744.23": "LICENCE_REQUIRED",
+    "EAR-SUPPORT-744.6": "LICENCE_REQUIRED",
 }
 """Bars that name EXCEPTION_NOT_AVAILABLE and the AUTHORISATION codes, and the code beside which they stand."""
 
@@ -2846,6 +3235,15 @@ LIFTERS: dict[str, Callable[[World, Party], bool]] = {
     "EAR-CYBER-RESPONSE": ear_cyber_response,
     "ITAR-D2-RELEASE": itar_d2_release,
     "OFAC-GL-25": ofac_gl_25,
+    "EAR-TSR": ear_tsr,
+    "EAR-734.20-B": ear_734_20_b,
+    "EAR-734.20-C": ear_734_20_c,
+    "BIS-TGL-7": bis_tgl_7,
+    "EAR-SPP": ear_spp,
+    "EAR-TRAINING-RELEASE": ear_training_release,
+    "ITAR-126.18": itar_126_18,
+    "OFAC-560.540": ofac_560_540,
+    "OFAC-515.578": ofac_515_578,
     "EAR-AIA": ear_aia,
     "statement uvl": statement_uvl,
 }
@@ -2855,6 +3253,8 @@ def lifts(w: World, p: Party, bar: str, lifter: str) -> bool:
     """Whether one of the words in `unless` lifts this bar for this party."""
     if bar == "EAR-DEEMED-EXPORT" and lifter in STA_GROUPS:
         return sta_deemed(w, p, lifter)
+    if bar == "EAR-DEEMED-EXPORT" and lifter == "EAR-TSR":
+        return ear_tsr(w, p) and within(w, p, "EAR:US", "EAR:B")
     return LIFTERS[lifter](w, p)
 
 

@@ -138,8 +138,8 @@ def test_the_answer_does_not_depend_on_the_order_of_rows_in_the_file(catalogue: 
         assert evaluate(turned, catalogue, groups) == evaluate(case, catalogue, groups)
 
 
-def test_there_are_seventy_six_rows() -> None:
-    assert len(ROWS) == 76
+def test_there_are_ninety_one_rows() -> None:
+    assert len(ROWS) == 91
 
 
 def test_a_bare_date_is_midnight_utc_of_that_day() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from policy_engine.domain import logic
 from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
-from policy_engine.domain.logic import NO, Answer, Tri, yes
+from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
     Listing,
     ListingStatus,
 )
-from policy_engine.domain.words.items import classified_as
+from policy_engine.domain.rules import spelt
+from policy_engine.domain.words.items import classified_as, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import no_place, received_in, receives_in
@@ -44,6 +46,28 @@ def _told(row: Listing, *, named: bool) -> str:
 def listed(party: Party, parameter: str) -> Answer:
     rows = listings(party, party.listed_names, parameter)
     return listing_answer(party, (row for row in rows if row.status is ListingStatus.CONFIRMED))
+
+
+def listed_reaching(party: Party, parameter: str) -> Answer:
+    """As `listed`, by entries whose licence requirement reaches the item."""
+    rows = [row for row in listings(party, party.listed_names, parameter) if row.status is ListingStatus.CONFIRMED]
+    return logic.any_of(logic.all_of((listing_answer(party, [row]), _requirement_reaches(party, row))) for row in rows)
+
+
+def _requirement_reaches(party: Party, row: Listing) -> Answer:
+    """A requirement that nobody filed, or that the parameters do not have, reaches every item."""
+    requirements = party.question.tables.requirements
+    requirement = None if row.requirement is None else requirements.get(spelt(row.requirement))
+    if requirement is None:
+        return YES
+    if requirement.eccn:
+        return classified_as(party, requirement.eccn)
+    eccn = item_of(party).eccn
+    return unknown("model.eccn") if eccn is None else known(eccn != _EAR99 and eccn[2:5] != _UNLISTED)
+
+
+_EAR99: Final = "EAR99"
+_UNLISTED: Final = "999"
 
 
 def person_listed(party: Party, parameter: str) -> Answer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import re
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -15,6 +16,7 @@ from policy_engine.domain.logic import NO, YES, Answer, Tri, unknown, yes
 from policy_engine.domain.ownership import Capture, Holding, Seed, capture, ultimate_parent
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
+    Listing,
     ListingStatus,
     Organisation,
     Roster,
@@ -84,19 +86,20 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
         return measured
     window = Window(question.at)
     rule = question.tables.ownership[name]
+    programmes = question.tables.programmes.get(name, {})
     inside: dict[str, bool] = {}
     asked = ("tangle", question.book.fingerprint, name, question.edition.name)
     with _Tangles(question.roster, asked, window) as tangles:
         result = capture(
             organisation.id,
             lambda owned: holdings(party, owned, window),
-            lambda owner: seed(party, owner, rule, window, inside),
+            lambda owner: seed(party, owner, rule, programmes, window, inside),
             rule.test,
             solved=tangles,
         )
-    lists = tuple((owner, lists_of(party, owner, rule.listed, window)) for owner in result.owners)
+    lists = tuple((owner, lists_of(party, owner, rule.listed, programmes, window)) for owner in result.owners)
     doubted = result.owners if result.possibly and not result.surely else ()
-    doubts = tuple((owner, doubted_lists_of(party, owner, rule.listed, window)) for owner in doubted)
+    doubts = tuple((owner, doubted_lists_of(party, owner, rule.listed, programmes, window)) for owner in doubted)
     measured = Measured(capture=result, lists=lists, doubts=tuple(one for one in doubts if one[1]))
     remember(question.roster, key, (window, measured))
     question.horizon.note(window.end)
@@ -178,7 +181,27 @@ def holdings(party: Party, owned: str, window: Window) -> tuple[Holding, ...]:
     return shares
 
 
-def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -> tuple[str, ...]:
+Programmes = Mapping[str, tuple[str, ...]]
+"""By list, the programmes under which an owner counts; a list that is not there counts under every one."""
+
+_PROGRAMME: Final = re.compile(r"[A-Z][A-Z0-9-]*")
+_BETWEEN: Final = re.compile(r"[\[\];,]+")
+
+
+def counts_under(row: Listing, programmes: Programmes) -> bool:
+    """Whether the entry is under one of the programmes that count, or may be: where nobody filed its programmes, or
+    one that is not spelt as programmes are, it counts."""
+    wanted = programmes.get(row.list)
+    if wanted is None or not row.programmes:
+        return True
+    filed = [name.strip() for text in row.programmes for name in _BETWEEN.split(text)]
+    return any(name in wanted or not _PROGRAMME.fullmatch(name) for name in filed if name)
+
+
+def lists_of(
+    party: Party, owner: str, lists: tuple[str, ...], programmes: Programmes, window: Window
+) -> tuple[str, ...]:
+    """The lists on which the owner is, by entries that count."""
     rows = party.question.roster.listings.get(owner)
     if rows is None:
         return ()
@@ -187,26 +210,41 @@ def lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -
             {
                 row.list
                 for row in rows
-                if row.list in lists and window.note(row.valid) and row.status is ListingStatus.CONFIRMED
+                if row.list in lists
+                and window.note(row.valid)
+                and row.status is ListingStatus.CONFIRMED
+                and counts_under(row, programmes)
             }
         )
     )
 
 
-def doubted_lists_of(party: Party, owner: str, lists: tuple[str, ...], window: Window) -> tuple[str, ...]:
+def doubted_lists_of(
+    party: Party, owner: str, lists: tuple[str, ...], programmes: Programmes, window: Window
+) -> tuple[str, ...]:
     """The lists on which the owner may be: a match waits for a person, or was cleared against another version."""
     rows = party.question.roster.listings.get(owner)
     if rows is None or party.question.edition < Edition.DOUBTS:
         return ()
-    return tuple(sorted({row.list for row in rows if row.list in lists and window.note(row.valid) and unsettled(row)}))
+    return tuple(
+        sorted(
+            {
+                row.list
+                for row in rows
+                if row.list in lists and window.note(row.valid) and unsettled(row) and counts_under(row, programmes)
+            }
+        )
+    )
 
 
-def seed(party: Party, owner: str, rule: OwnershipRule, window: Window, inside: dict[str, bool]) -> Seed:
+def seed(
+    party: Party, owner: str, rule: OwnershipRule, programmes: Programmes, window: Window, inside: dict[str, bool]
+) -> Seed:
     """Whether the owner's shares count; `inside` remembers which headquarters are in the rule's group."""
     if rule.listed:
-        if lists_of(party, owner, rule.listed, window):
+        if lists_of(party, owner, rule.listed, programmes, window):
             return Seed.YES
-        return Seed.UNKNOWN if doubted_lists_of(party, owner, rule.listed, window) else Seed.NO
+        return Seed.UNKNOWN if doubted_lists_of(party, owner, rule.listed, programmes, window) else Seed.NO
     if owner.startswith(PERSON_PREFIX):
         return Seed.NO
     organisation = party.question.roster.organisations.get(owner)

@@ -27,8 +27,10 @@ class Papers:
     full: tuple[Authorisation, ...]
 
 
-def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
+def papers_on_file(party: Party, parameter: str, *, host_too: bool, whoever: bool = False) -> Papers:
     """The authorisations that fit the request; `parameter` is regime/kind, either of them `any` or a comma list.
+
+    With `whoever` also those that are not for the natural person.
 
     Raises `ItemUnknown` when one would have to name a model that nobody knows.
     """
@@ -43,7 +45,7 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool) -> Papers:
         row
         for holder in dict.fromkeys(holders)
         for row in question.roster.authorisations.get(holder, ())
-        if regime in ("any", row.regime) and row.kind.value in wanted and fits(party, row)
+        if regime in ("any", row.regime) and row.kind.value in wanted and fits(party, row, whoever=whoever)
     ]
     rows = [row for name in dict.fromkeys(row.id for row in fitting) for row in question.roster.papers.get(name, ())]
     question.horizon.note(earliest((row.valid for row in (*fitting, *rows)), at=question.at))
@@ -63,7 +65,7 @@ def counts(party: Party, row: Authorisation, fitting: Collection[Authorisation])
     return paper_in_force(rows, question.at) == row and all(one in fitting for one in rows)
 
 
-def fits(party: Party, row: Authorisation) -> bool:
+def fits(party: Party, row: Authorisation, *, whoever: bool = False) -> bool:
     if item_of(party).id not in row.models or party.question.request.action.value not in row.actions:
         return False
     if row.countries is not None and received_in(party) not in row.countries:
@@ -71,14 +73,14 @@ def fits(party: Party, row: Authorisation) -> bool:
     if party.question.edition < Edition.DOUBTS:
         # A paper of then that says more than was judged then did not count.
         return (row.persons, row.nationalities, row.employees_only, row.purposes) == (None, None, None, None)
-    return in_scope(party, row)
+    return in_scope(party, row, whoever=whoever)
 
 
-def in_scope(party: Party, row: Authorisation) -> bool:
+def in_scope(party: Party, row: Authorisation, *, whoever: bool = False) -> bool:
     """Whether the paper is known to be for the purpose and for everybody who acts (15 CFR 750.7(a), (a)(3))."""
     if row.purposes is not None and party.question.request.purpose not in row.purposes:
         return False
-    return all(_is_for(one, row) for one in _who_acts(party))
+    return whoever or all(_is_for(one, row) for one in _who_acts(party))
 
 
 def _is_for(party: Party, row: Authorisation) -> bool:
@@ -154,6 +156,10 @@ def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
 
 def holds(party: Party, parameter: str) -> Answer:
     return paper_answer(papers_on_file(party, parameter, host_too=False).usable)
+
+
+def organisation_holds(party: Party, parameter: str) -> Answer:
+    return paper_answer(papers_on_file(party, parameter, host_too=False, whoever=True).usable)
 
 
 def holds_or_host(party: Party, parameter: str) -> Answer:

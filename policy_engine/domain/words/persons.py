@@ -76,6 +76,17 @@ def itar_national(party: Party, parameter: str) -> Answer:
     return logic.all_of((foreign, country))
 
 
+def itar_within(party: Party, parameter: str) -> Answer:
+    """Every country of which the natural person ever was a citizen, or now is a permanent resident, is one of these."""
+    if party.person is None:
+        return unknown("person.citizenships", "person.permanent_residencies") if party.person_unknown else NO
+    note_countries(party, party.person)
+    held = itar_countries(party.person, party.question.at)
+    if held.missing:
+        return unknown(*held.missing)
+    return known(bool(held.countries) and len(places_in(party, held.countries, parameter)) == len(held.countries))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deemed:
     """A natural person or an organisation: whether foreign, and where a release to it is deemed to go and why."""

@@ -216,6 +216,15 @@ _WORDS: Final = (
         _GROUPS,
     ),
     _word(
+        "itar-within",
+        _PARTY,
+        "open",
+        persons.itar_within,
+        "A natural person of whom every country is one of these: every citizenship ever held, and every permanent residency held now.",
+        "itar-within:ITAR:126.18(d)(2)",
+        _GROUPS,
+    ),
+    _word(
         "established-in",
         _PARTY,
         "open",
@@ -546,6 +555,15 @@ _WORDS: Final = (
         "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
+        "listed-reaching",
+        _LISTING,
+        "closed",
+        lists.listed_reaching,
+        "As `listed`, by an entry whose licence requirement reaches the item: one that nobody filed, or that is not among the `requirements` of parameters.yaml, reaches every item.",
+        "listed-reaching:EL",
+        "list codes, parted by commas",
+    ),
+    _word(
         "any-listed",
         _LISTING,
         "closed",
@@ -630,6 +648,15 @@ _WORDS: Final = (
         papers.holds,
         "The organisation acting holds an authorisation in force, with a place left for the natural person, that names the model, the action and, if it lists countries, where the item goes, and is known to be for the purpose and the person: a licence, for employees, unless it says otherwise; a cap on named users has no place for a subject that names nobody.",
         "holds:us-order/licence",
+        "regime or any / kinds, parted by commas",
+    ),
+    _word(
+        "organisation-holds",
+        _PAPER,
+        "closed",
+        papers.organisation_holds,
+        "The organisation acting holds such an authorisation, for whichever persons it is.",
+        "organisation-holds:us-itar/licence",
         "regime or any / kinds, parted by commas",
     ),
     _word(

@@ -67,10 +67,25 @@ def pairs_of(parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
 
 
 _LIST_WORDS: Final = frozenset(
-    {"listed", "person-listed", "any-listed", "listing-potential", "listing-outdated", "listing-cleared"}
+    {
+        "listed",
+        "listed-reaching",
+        "person-listed",
+        "any-listed",
+        "listing-potential",
+        "listing-outdated",
+        "listing-cleared",
+    }
 )
 PAPER_WORDS: Final = frozenset(
-    {"holds", "holds-or-host", "authorisation-ended", "authorisation-ended-or-host", "authorisation-full"}
+    {
+        "holds",
+        "organisation-holds",
+        "holds-or-host",
+        "authorisation-ended",
+        "authorisation-ended-or-host",
+        "authorisation-full",
+    }
 )
 _MEMBER_WORDS: Final = frozenset({"member", "membership-never", "membership-ended", "membership-suspended"})
 _OWNERSHIP_WORDS: Final = frozenset({"owned", "owned-unresolved", "owned-minority"})
@@ -312,13 +327,19 @@ def split(word: str, parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
 
 
 _BY_PARAMETER: Final[Mapping[str, Callable[[str], Axes]]] = {
-    **dict.fromkeys(("listed", "person-listed", "any-listed"), _listed),
+    # In the world of the analysis nobody filed a requirement, and it reaches every item.
+    **dict.fromkeys(("listed", "listed-reaching", "person-listed", "any-listed"), _listed),
     **{f"listing-{status}": _listed_as(status) for status in ("potential", "outdated", "cleared")},
     **dict.fromkeys(PAPER_WORDS, _paper),
     **dict.fromkeys(_MEMBER_WORDS, lambda parameter: {MEMBERSHIP + parameter: None}),
     "organisation": lambda parameter: {REQUESTER: frozenset({UNFILED}), IDENTITY: frozenset({parameter})},
     "gateway": lambda parameter: {GATEWAY: frozenset({parameter})},
     "established-in": lambda parameter: dict.fromkeys((INCORPORATED, HEADQUARTERS), _tokens(parameter)),
+    "itar-within": lambda parameter: {
+        REQUESTER: frozenset({ACCOUNT}),
+        CITIZENSHIP: _tokens(parameter),
+        EARLIER: _tokens(parameter),
+    },
     "itar-national": lambda parameter: {**_DEEMED, CITIZENSHIP: _tokens(parameter), EARLIER: _tokens(parameter)},
     **dict.fromkeys(
         ("deemed-within", "deemed-in"),
