@@ -212,9 +212,9 @@ class Obligation:
 class Row:
     """One rule. `line` is where it stands in the file of its regime.
 
-    `messages` and `public_messages` have the sentences of single codes, for the officer and for the requester; `message`
-    and `public_message` are for every other code. `checked` says whether the row was compared with what it cites, and
-    is `None` where nobody said.
+    `messages` and `public_messages` have the sentences of single codes, for the officer and for the requester;
+    `message` and `public_message` are for every other code. `checked` says whether the row was compared with what it
+    cites, and is `None` where nobody said.
     """
 
     id: str
@@ -306,8 +306,8 @@ def spelt(text: str) -> str:
 class Requirement:
     """What a licence requirement of an entry of a list reaches, where that is less than every item.
 
-    `eccn` are the classifications that it reaches; where it names none, it reaches every item that has one but EAR99 and
-    those whose third to fifth digits are 999.
+    `eccn` are the classifications that it reaches; where it names none, it reaches every item that has one but EAR99
+    and those whose third to fifth digits are 999.
     """
 
     text: str

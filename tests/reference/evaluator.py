@@ -2709,9 +2709,9 @@ def vendor_reseller_end_user(w: World, p: Party) -> Hit | None:
         doubts.add("organisation.reseller")
     if w.entry.get("requires_end_user") is None:
         doubts.add("model.requires_end_user")
-    if not doubts:
-        return yes("END_USER_UNDISCLOSED", missing=named)
-    return doubt(["END_USER_UNDISCLOSED"], named | doubts)
+    # Of a reseller that names nobody it is not known whom it would name.
+    missing = named | doubts
+    return doubt(["END_USER_UNDISCLOSED"], missing) if missing else yes("END_USER_UNDISCLOSED")
 
 
 # ---------------------------------------------------------------------------------------------------------------
