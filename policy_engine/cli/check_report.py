@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from policy_engine.cli.output import err, out
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.policy import law
 from policy_engine.policy.case_changes import case_changes
 from policy_engine.policy.cases import case_files, read_case_files
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
@@ -106,6 +107,8 @@ def tell_report(report: Report) -> None:
         for regime, rows in sorted(regimes.items()):
             out.print(f"  {regime:<12} {rows:>7,}", style="green")
         out.print(f"policy version {report.book.fingerprint}", style="green")
+        told = ", ".join(one.text for one in law.counts(report.book))
+        out.print(f"compared with their source: {told}; `policy law` says which", markup=False)
     if not report.faults:
         out.print("no fault", style="green")
         return
@@ -121,6 +124,7 @@ def report_document(report: Report) -> dict[str, object]:
         "ok": not report.faults,
         "fingerprint": None if report.book is None else report.book.fingerprint,
         "rows": None if report.book is None else len(report.book.rows),
+        "compared": None if report.book is None else compared_document(report.book),
         "faults": [
             {
                 "file": fault.source,
@@ -134,6 +138,11 @@ def report_document(report: Report) -> dict[str, object]:
         ],
         "notices": list(report.notices),
     }
+
+
+def compared_document(book: Book) -> dict[str, dict[str, int]]:
+    """How much of a book was compared with its sources, by kind."""
+    return {one.kind: {"compared": one.compared, "total": one.total} for one in law.counts(book)}
 
 
 @contextmanager

@@ -19,15 +19,16 @@ from policy_engine.cli.case_report import (
     tell_score,
     try_mutants,
 )
-from policy_engine.cli.check_report import check_folder, report_document, tell_report
+from policy_engine.cli.check_report import check_folder, compared_document, report_document, tell_report
 from policy_engine.cli.impact import impact
 from policy_engine.cli.junit import write_junit
-from policy_engine.cli.output import Exit, JsonFlag, err, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread_names
 from policy_engine.policy.coverage import cover
+from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.wiring import Settings
@@ -127,6 +128,46 @@ def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
     except OSError as error:
         err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
         raise typer.Exit(Exit.USAGE) from error
+
+
+@app.command()
+def law(
+    *,
+    policies: PoliciesOption = None,
+    verify: Annotated[
+        Path | None, typer.Option(help="A page that was written before: say whether it is what the book says now.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print, regime by regime, what of the law the book encodes, by which rows and tables, with the source of each and
+    whether it was compared with that; what is not encoded; and what counsel has to decide. In Markdown.
+
+    With --verify nothing is printed, and the exit code is 1 when the page is another. With --json, only the counts.
+
+    Example: policy-engine policy law > docs/law.md
+    """
+    folder = policies or Settings().policies
+    book = read_book(read_folder(folder))
+    if as_json:
+        print_json(compared_document(book))
+        raise typer.Exit(Exit.DONE)
+    try:
+        page = law_page(book, *((folder / name).read_text(encoding="utf-8") for name in (NOT_ENCODED, HANDBOOK)))
+        written = None if verify is None else verify.read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        err.print(f"`{error.filename}` cannot be read: {reason}", markup=False)
+        raise typer.Exit(Exit.USAGE) from error
+    except ValueError as error:
+        err.print(f"{folder}/{error}", markup=False)
+        raise typer.Exit(Exit.FAILED) from error
+    if verify is None:
+        typer.echo(page, nl=False)
+    elif written != page:
+        err.print(f"`{verify}` is not what the book says now: write it anew with `policy law > {verify}`", markup=False)
+        raise typer.Exit(Exit.FAILED)
+    else:
+        out.print(f"{verify} is what the book says", markup=False)
 
 
 app.command("analyse")(analyse)

@@ -48,3 +48,13 @@ def told_of(row: Row, codes: Sequence[str]) -> Told:
         public_code=public_code,
         public_message=dict(row.public_messages).get(code, otherwise),
     )
+
+
+NOT_CHECKED: Final = " (not checked)"
+"""What stands behind the citation of a bar, or of what lifts one, that was not compared with what it cites."""
+
+
+def cited(row: Row) -> str:
+    """What the row cites, as a finding says it: whoever reads why a bar stands, or was lifted, sees on what it stood."""
+    unchecked = row.checked is False and row.effect is not Effect.PERMIT
+    return row.citation + NOT_CHECKED if unchecked else row.citation

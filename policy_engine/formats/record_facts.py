@@ -219,9 +219,7 @@ def _authorisations(party: Party, asked: Asked) -> object:
     found: dict[str, str] = {}
     for word, parameter in asked:
         if "authorisations" in READS[word]:
-            papers = papers_on_file(
-                party, parameter, host_too=word in _HOST_TOO, whoever=word == "organisation-holds"
-            )
+            papers = papers_on_file(party, parameter, host_too=word in _HOST_TOO, whoever=word == "organisation-holds")
             for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
                 found |= {row.id: state for row in rows}
     return [{"id": name, "state": state} for name, state in sorted(found.items())]

@@ -31,7 +31,7 @@ from policy_engine.domain.logic import YES, Answer, Detail, Tri
 from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
-from policy_engine.domain.sentences import Told, told_of
+from policy_engine.domain.sentences import Told, cited, told_of
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
 from policy_engine.domain.words import STATIC_FACETS, answer_condition, answer_term
 from policy_engine.policy.layers import layers_of
@@ -413,10 +413,11 @@ def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequen
     if len(lifted_by) > 1:
         detail = (*detail, ("lifted_by", tuple(lifted_by)))
     told = told_of(row, codes)
+    citation = cited(row)
     obligations = tuple(one for one in row.obligations if sure or not one.for_certain_alone)
     if pool[0].party.question.edition < Edition.UNSTATED:
         told = Told(message=row.message, public_code=row.public_code, public_message=row.public_message)
-        obligations = row.obligations
+        citation, obligations = row.citation, row.obligations
     return Finding(
         rule=row.id,
         regime=row.regime,
@@ -424,7 +425,7 @@ def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequen
         state=state,
         hold=row.hold,
         codes=tuple(codes),
-        citation=row.citation,
+        citation=citation,
         message=told.message,
         detail=detail,
         lifted_by=lifted_by[0] if lifted_by else None,
