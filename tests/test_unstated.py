@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from policy_engine.domain.facts import Edition
+from policy_engine.domain.facts import LATEST, Edition
 from policy_engine.domain.rules import Effect, PublicCode, Row
 from policy_engine.domain.sentences import UNSTATED, told_of
 from policy_engine.domain.verdict import Finding, Verdict
@@ -22,7 +22,7 @@ SHIPPED: Final = read_book(FILES)
 REGION: Final = {row.public_message for row in SHIPPED.rows if row.public_code is PublicCode.NOT_AVAILABLE_REGION}
 
 
-def verdict_of(case: Case, edition: Edition = max(Edition)) -> Verdict:
+def verdict_of(case: Case, edition: Edition = LATEST) -> Verdict:
     return answer(judge_of(case), case.roster(), case.request, case.caller, case.at, edition=edition).verdict
 
 
@@ -75,10 +75,7 @@ def test_what_has_to_be_reported_hangs_on_a_finding_that_stands_for_certain() ->
 
 def test_what_is_certain_is_reported_as_before() -> None:
     reported = {
-        one.id
-        for name in ("PLA-10", "LAW-16")
-        for one in VERDICTS[name].obligations
-        if one.id.startswith("report:")
+        one.id for name in ("PLA-10", "LAW-16") for one in VERDICTS[name].obligations if one.id.startswith("report:")
     }
     assert reported >= {"report:31-cfr-501.603", "report:31-cfr-501.604"}
 

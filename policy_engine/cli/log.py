@@ -21,6 +21,7 @@ from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogDamaged
+from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -289,6 +290,7 @@ def _counted_by(text: str) -> tuple[str, ...]:
 def _report(inspector: Inspector, report: str, given: Mapping[str, str], *, limit: int, as_json: bool) -> None:
     """The saved report, of the decisions that the filters leave."""
     name, _, value = report.partition(":")
+    name = one_spelling(name)
     asks = REPORTS.get(name)
     if asks is None or (asks[0] is None) == bool(value):
         known = ", ".join(

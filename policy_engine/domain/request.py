@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policy_engine.domain.spelling import one_spelling
+
 
 class SubjectType(StrEnum):
     """Under which kind of record a subject is on file."""
@@ -28,6 +30,12 @@ class Action(StrEnum):
     RELEASE = "release"
     ADMINISTER = "administer"
     LICENCE_DETERMINATION = "licence_determination"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Action | None:
+        """`license` is understood too."""
+        told = one_spelling(value) if isinstance(value, str) else None
+        return next((one for one in cls if one.value == told), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from policy_engine.domain.instants import ALWAYS, Validity
+from policy_engine.domain.spelling import one_spelling
 
 PERSON_PREFIX = "person:"
 
@@ -72,6 +73,12 @@ class AuthorisationKind(StrEnum):
     LICENCE = "licence"
     EXCEPTION = "exception"
     EXEMPTION = "exemption"
+
+    @classmethod
+    def _missing_(cls, value: object) -> AuthorisationKind | None:
+        """`license` is understood too."""
+        told = one_spelling(value) if isinstance(value, str) else None
+        return next((one for one in cls if one.value == told), None)
 
 
 class StatementKind(StrEnum):

@@ -55,6 +55,6 @@ NOT_CHECKED: Final = " (not checked)"
 
 
 def cited(row: Row) -> str:
-    """What the row cites, as a finding says it: whoever reads why a bar stands, or was lifted, sees on what it stood."""
+    """What the row cites, as a finding says it, so that whoever reads why a bar stands or was lifted sees on what."""
     unchecked = row.checked is False and row.effect is not Effect.PERMIT
     return row.citation + NOT_CHECKED if unchecked else row.citation

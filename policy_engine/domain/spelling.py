@@ -1,4 +1,4 @@
-"""Whether two spellings of a person's id could be meant, or taken, for one another.
+"""Spellings that are one: of a person's id, and of words that English writes in two ways.
 
 Two persons are asked where one could do harm, so two keys count as two persons only when nobody could take the one
 name for the other: `dora`, `Dora`, `dora ` and the same in Cyrillic letters are one.
@@ -30,3 +30,9 @@ def skeleton(text: str) -> str:
     folded = unicodedata.normalize("NFKD", text).casefold().translate(_LOOKS_LIKE)
     parts = unicodedata.normalize("NFKD", folded)
     return "".join(one for one in parts if unicodedata.category(one)[0] not in "MZC")
+
+
+def one_spelling(text: str) -> str:
+    """The text with `licence` where American English writes `license`. For words of closed lists alone: a name that
+    somebody chose is what it is."""
+    return text.replace("license", "licence").replace("LICENSE", "LICENCE")

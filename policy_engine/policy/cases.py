@@ -18,6 +18,7 @@ from policy_engine.domain.instants import InstantError, format_instant, parse_in
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import Book
+from policy_engine.domain.spelling import one_spelling
 from policy_engine.domain.verdict import State
 from policy_engine.formats import documents
 from policy_engine.formats.book_names import BookNames
@@ -278,6 +279,10 @@ def _plain_mapping(node: Node | None, source: str, faults: list[Fault]) -> dict[
     return {}
 
 
+def _codes(value: object) -> tuple[str, ...]:
+    return tuple(map(one_spelling, _texts(value)))
+
+
 def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(one) for one in value) if isinstance(value, list) else ()
 
@@ -314,11 +319,11 @@ def _expectation(node: Node | None, source: str, faults: list[Fault]) -> Expecta
     return Expectation(
         decision=str(values["decision"]),
         hold=hold if isinstance(hold, bool) else None,
-        codes=_texts(values.get("codes")),
+        codes=_codes(values.get("codes")),
         only_rules=_optional_texts(values.get("only_rules")),
-        not_codes=_texts(values.get("not_codes")),
+        not_codes=_codes(values.get("not_codes")),
         rules=_texts(values.get("rules")),
-        reason=str(reason) if reason is not None else None,
+        reason=one_spelling(str(reason)) if reason is not None else None,
         other=_texts(values.get("other")),
         missing=_optional_texts(values.get("missing")),
         obligations=_texts(values.get("obligations")),

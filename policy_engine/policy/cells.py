@@ -22,6 +22,7 @@ from typing import Final, Generic, TypeVar
 
 from policy_engine.domain.instants import InstantError, Validity, parse_instant
 from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligation
+from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import Mistake, Reading, hint, read_condition
 from policy_engine.policy.sheets import like_number
@@ -66,7 +67,8 @@ def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
             remedy = "write `CODE`, `CODE if condition`, `CODE if unknown condition` or `CODE with OTHER if condition`"
             mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
             continue
-        code, beside = matched["code"], matched["beside"]
+        code = one_spelling(matched["code"])
+        beside = None if matched["beside"] is None else one_spelling(matched["beside"])
         if code not in REASON_CODES:
             message = f"there is no reason code {quoted(code)}"
             mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, REASON_CODES)))
@@ -96,7 +98,7 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
             remedy = "write `id = sentence` or `id for CODE, CODE = sentence`, and no `;` in the sentence"
             mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
             continue
-        codes = tuple(code.strip() for code in matched["codes"].split(",")) if matched["codes"] else ()
+        codes = tuple(one_spelling(code.strip()) for code in matched["codes"].split(",")) if matched["codes"] else ()
         for code in codes:
             if code not in REASON_CODES:
                 message = f"there is no reason code {quoted(code)}"
@@ -126,7 +128,7 @@ def parse_sentences(text: str, given: tuple[str, ...]) -> Parsed[Sentences]:
     found: dict[str, str] = {}
     ends = [*(one.start() for one in begun[1:]), len(text)]
     for one, end in zip(begun, ends, strict=True):
-        code, sentence, offset = one["code"], text[one.end() : end].strip(), one.start("code")
+        code, sentence, offset = one_spelling(one["code"]), text[one.end() : end].strip(), one.start("code")
         if code not in given:
             message = f"a sentence is for {quoted(code)}, which the row never gives"
             mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, given)))

@@ -24,6 +24,7 @@ from typing import Final
 
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ANYTHING, FACETS, ROW_WORD, Condition, Term
+from policy_engine.domain.spelling import one_spelling
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.policy.sheets import like_number
@@ -152,6 +153,20 @@ def _in_order(known: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(known))
 
 
+_SPELT: Final = frozenset(
+    {
+        "action",
+        "authorisation-ended",
+        "authorisation-ended-or-host",
+        "authorisation-full",
+        "holds",
+        "holds-or-host",
+        "organisation-holds",
+    }
+)
+"""Words whose parameters are of closed lists that have the word licence."""
+
+
 def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) -> Term | None:
     matched = _TERM.fullmatch(text)
     if matched is None:
@@ -159,6 +174,10 @@ def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) ->
         mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
         return None
     name, parameter = matched["name"], matched["parameter"]
+    if facet == "action" and parameter is None:
+        name = one_spelling(name)
+    if parameter is not None and name in _SPELT:
+        parameter = one_spelling(parameter)
     only_known, negated = matched["known"] is not None, matched["negated"] is not None
     if facet == "action" and parameter is None and name in _ACTIONS:
         name, parameter = "action", name

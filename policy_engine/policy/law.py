@@ -239,8 +239,8 @@ def law_page(book: Book, not_encoded: str, handbook: str) -> str:
         "# The law as the book has it",
         "",
         "Made by `policy-engine policy law` from the files of `policies/`; `policy law --verify docs/law.md` says"
-        " whether it still is what they say. Every row and table names its source and whether it was compared with it: `yes` is"
-        " compared with a stored copy of the text, `no` is from memory or from somebody's account of it. Neither is"
+        " whether it still is what they say. Every row and table names its source and whether it was compared with it:"
+        " `yes` is compared with a stored copy of the text, `no` is from memory or from an account of it. Neither is"
         " legal advice, and counsel signs what decides.",
         "",
         "Compared with their source: " + ", ".join(one.text for one in counts(book)) + ".",

@@ -29,6 +29,7 @@ from policy_engine.domain.instants import InstantError, format_instant, parse_in
 from policy_engine.domain.ports import DeskLog, LogUnavailable
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import REASON_CODES, REGIMES
+from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -102,6 +103,9 @@ PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
 """Every filter that may be asked for, with what is wrong with a text for it."""
 
 
+_SPELT: Final = frozenset({"action", "code"})
+
+
 def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, caller: str | None = None) -> Filters:
     """The filters in texts by the names of `PARAMETERS`, with an authorisation or a key where a report asks for one.
 
@@ -114,6 +118,8 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, 
         if test is None:
             faults.append(FieldFault(field=shown(name), message="is no filter"))
             continue
+        if name in _SPELT:
+            text = one_spelling(text)  # noqa: PLW2901  a word of a closed list, as it is written there
         if name in _EDGES:
             try:
                 values[_EDGES[name]] = parse_instant(text)
