@@ -124,9 +124,10 @@ class Checked:
 
 
 def counts(book: Book) -> tuple[Checked, ...]:
-    """How much of the book was compared with its sources; what says nothing of that counts as not compared."""
+    """How much of the book was compared with its sources, by each kind that it has; what says nothing of that counts as
+    not compared."""
     places, sources = book.tables.places, book.tables.sources
-    return (
+    found = (
         _counted("rules", (row.checked is True for row in book.rows)),
         _counted("country groups", (group.checked for group in places.groups.values())),
         _counted("places read as others", (places.compared.get(one) is True for one in places.treat_as)),
@@ -135,6 +136,7 @@ def counts(book: Book) -> tuple[Checked, ...]:
             (name in sources and sources[name].checked for name in entries(book)),
         ),
     )
+    return tuple(one for one in found if one.total)
 
 
 def _counted(kind: str, compared: Iterable[bool]) -> Checked:
