@@ -46,8 +46,8 @@ def test_a_book_without_a_fault_is_told_with_its_rows_its_regimes_and_its_finger
         "3 rules of 1 regime can be read",
         "  vendor             3",
         f"policy version {fingerprint}",
-        "compared with their source: 0 of 3 rules, 3 of 3 country groups, 0 of 1 places read as others, 0 of 8 entries of"
-        " parameters.yaml; `policy law` says which",
+        "compared with their source: 0 of 3 rules, 3 of 3 country groups, 0 of 1 places read as others, 0 of 8 entries"
+        " of parameters.yaml; `policy law` says which",
         "no fault",
     ]
     assert desk(book(), "--json").json == {

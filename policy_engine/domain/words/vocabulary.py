@@ -561,7 +561,7 @@ _WORDS: Final = (
         lists.listed_reaching,
         "As `listed`, by an entry whose licence requirement reaches the item: one that nobody filed, or that is not among the `requirements` of parameters.yaml, reaches every item.",
         "listed-reaching:EL",
-        "list codes, parted by commas",
+        "lists of parameters.yaml, by code, parted by commas",
     ),
     _word(
         "any-listed",
