@@ -165,8 +165,8 @@ def test_columns_stand_in_any_order() -> None:
         (
             BAR,
             "authorisation",
-            "holds:us-ear/license",
-            "there is no kind of paper `license`",
+            "holds:us-ear/licens",
+            "there is no kind of paper `licens`",
             "did you mean `licence`?",
         ),
         (BAR, "authorisation", "holds:ear/licence", "there is no regime `ear`", ""),
