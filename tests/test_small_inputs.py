@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
+from policy_engine.service.member_edits import Edit, EditAction, rows_of_edit
+from policy_engine.service.simulate import recorded, with_rows
 from tests.conftest import FILES, POLICIES, ROOT
 
 BESIDE: Final = ROOT.parent / "shared" / "inputs"
@@ -30,6 +32,8 @@ BESIDE: Final = ROOT.parent / "shared" / "inputs"
 
 JUDGE: Final = Judge(read_book(FILES))
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
+US: Final = {"country": "US"}
+DE: Final = {"country": "DE"}
 DEMO: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
 
 
@@ -296,3 +300,132 @@ def test_a_case_file_under_another_ending_is_refused_in_any_folder(tmp_path: Pat
     (tmp_path / name).write_bytes(b"[]")
     with pytest.raises(FaultsError, match=r"save it as `a\.yaml`"):
         read_cases(tmp_path)
+
+
+def refused(file: str, rows: RosterRows = DEMO) -> str:
+    """Every fault of a file that is not taken, a line each."""
+    with pytest.raises(FaultsError) as raised:
+        read_members(file.encode(), "added.yaml", rows, names=names_read(JUDGE.book))
+    return "\n".join(map(str, raised.value.faults))
+
+
+SUSPENDED_LATER: Final = (
+    "memberships: [{organisation: harbor-cyber, consortium: glasswing, from: 2026-11-01, to: null, status: suspended}]"
+)
+
+
+def test_a_suspension_beside_an_active_membership_is_refused_with_the_command_that_is_meant() -> None:
+    for file in (SUSPENDED_LATER, *reported("suspend-later.yaml")):
+        assert "only one can be true; write `policy-engine members suspend harbor-cyber glasswing" in refused(file)
+
+
+LISTING_OF_A: Final = (
+    'listings: [{party: a, list: SDN, entry: "A Trading", entry_version: "2026-05-01", reference: "OFAC 1",'
+    " from: 2026-05-01, STATUS}]"
+)
+PARTY_A: Final = "organisations: [{id: a, incorporated: US, headquarters: US, sector: other, reseller: false}]\n"
+
+
+def edited(rows: RosterRows, edit: Edit) -> RosterRows:
+    """The rows with an edit that was recorded after them."""
+    made = rows_of_edit(edit, rows, names_read(JUDGE.book))
+    return with_rows(rows, recorded(made, AT - timedelta(days=1)))
+
+
+def test_a_listing_that_is_cleared_beside_the_match_that_waits_is_refused_and_a_correction_settles_it() -> None:
+    potential = PARTY_A + LISTING_OF_A.replace("STATUS", "status: potential")
+    cleared = LISTING_OF_A.replace("STATUS", 'status: cleared, cleared_version: "2026-05-01"')
+    files = [(potential, cleared)]
+    files += list(zip(reported("listing-potential.yaml"), reported("listing-cleared.yaml"), strict=True))
+    asked = {"subject": {"type": "organisation", "id": "a"}, "model": "opus-4.6", "action": "infer", "place": US}
+    changes = (("status", "cleared"), ("cleared_version", "2026-05-01"))
+    for first, second in files:
+        waits = with_demo(first)
+        assert "LISTED_PARTY_UNRESOLVED" in denied_for(ask(waits, asked))
+        assert "`policy-engine members correct listing a SDN" in refused(second, waits)
+        correction = Edit(action=EditAction.CORRECT, kind="listing", name=("a", "SDN"), changes=changes)
+        assert ask(edited(waits, correction), asked).verdict.allowed
+
+
+LOWERED: Final = """authorisations: [{id: D-1, regime: us-ear, kind: licence, holder: namhae-lab,
+ models: ['weights:4E091', 'technology:4E001.a'], actions: [release], countries: [KR], from: 2026-05-01,
+ to: 2030-05-01, cap: {named_users: 2}, conditions: []}]"""
+THIRD: Final = {
+    "subject": {"type": "person", "id": "bora"},
+    "model": "technology:4E001.a",
+    "action": "release",
+    "place": {"country": "KR"},
+}
+
+
+def test_a_cap_that_was_lowered_below_what_is_drawn_denies_the_next_person_with_its_code() -> None:
+    assert ask(DEMO, THIRD).verdict.allowed
+    for file in (LOWERED, *reported("licence-cap-lowered.yaml")):
+        assert "`policy-engine members correct authorisation D-1" in refused(file)
+    correction = Edit(
+        action=EditAction.CORRECT, kind="authorisation", name=("D-1",), changes=(("cap", "{named_users: 2}"),)
+    )
+    assert "AUTHORISATION_CAP_EXHAUSTED" in denied_for(ask(edited(DEMO, correction), THIRD))
+
+
+def test_shares_that_are_fractions_of_one_are_refused_and_percent_is_asked() -> None:
+    fractions = """organisations: [{id: a}, {id: cn}, {id: de}]
+ownership:
+  - {owner: cn, owned: a, percent: "0.51", from: 2020-01-01}
+  - {owner: de, owned: a, percent: "0.49", from: 2020-01-01}
+"""
+    for file in (fractions, *reported("ownership-fraction.yaml")):
+        assert "percent" in refused(file)
+
+
+def test_a_part_of_the_united_states_in_the_place_of_a_country_is_taken_for_the_country_it_is_of() -> None:
+    for file in ("organisations: [{id: a, incorporated: US-DE, headquarters: UK}]", *reported("countries.yaml")):
+        told = refused(file).splitlines()
+        assert "`US`" in told[0]
+        assert "`DE`" not in told[0]
+        assert "`GB`" in told[1]
+
+
+def test_a_share_between_bounds_is_judged_from_its_least_to_its_greatest_and_an_unknown_one_bars() -> None:
+    parties = """organisations:
+  - {id: a, incorporated: DE, headquarters: DE, sector: other, reseller: false}
+  - {id: cn, incorporated: CN, headquarters: CN, sector: other, reseller: false}
+"""
+    asked = {"subject": {"type": "organisation", "id": "a"}, "model": "opus-4.6", "action": "infer", "place": DE}
+    band = parties + 'ownership: [{owner: cn, owned: a, percent: {minimum: "25", maximum: "50"}}]'
+    assert ask(with_demo(band), asked).verdict.allowed
+    wider = band.replace('"50"', '"50.01"')
+    for file in (wider, parties + "ownership: [{owner: cn, owned: a, percent: null}]", *reported("bods-range.yaml")):
+        assert "OWNERSHIP_UNRESOLVED" in denied_for(ask(with_demo(file), asked))
+
+
+def test_an_entity_of_the_list_is_denied_and_a_book_without_the_file_of_that_list_is_no_book() -> None:
+    listed = PARTY_A + "listings: [{party: a, list: EL, entry: X, status: confirmed}]"
+    asked = {
+        "subject": {"type": "organisation", "id": "a"},
+        "model": "technology:4E001.a",
+        "action": "release",
+        "place": US,
+    }
+    for file in (listed, *reported("entity-list-party.yaml")):
+        assert "LISTED_PARTY" in denied_for(ask(with_demo(file), asked))
+    data = FILES["rules/us-ear.csv"]
+    for name in ("rules/us-ear.xlsx", "rules/us-ear.csv.txt"):
+        renamed = {one: content for one, content in FILES.items() if one != "rules/us-ear.csv"} | {name: data}
+        with pytest.raises(FaultsError, match=r"the regime `us-ear` has no file"):
+            read_book(renamed)
+
+
+def test_an_organisation_of_which_nothing_is_filed_is_known_to_be_nowhere() -> None:
+    asked = {"subject": {"type": "organisation", "id": "noloc"}, "model": "opus-4.6", "action": "infer", "place": DE}
+    nothing = "organisations: [{id: noloc, sector: other, reseller: false}]"
+    for file in (nothing, *reported("organisation-nothing-filed.yaml")):
+        rows = with_demo(file)
+        assert not ask(rows, asked).verdict.allowed
+        for country in ("XX", "ZZ", "UK"):
+            claimed = {
+                **asked,
+                "subject": {"type": "organisation", "id": "noloc", "properties": {"headquarters": country}},
+            }
+            with pytest.raises((AssertedValueError, MalformedRequest)):
+                ask(rows, claimed)

@@ -34,7 +34,7 @@ class Library:
         self._content = content
         self._lock = threading.Lock()
         self._books: dict[str, Book] = {}
-        self._judges: dict[tuple[str, tuple[Freeze, ...]], Judge] = {}
+        self._judges: dict[tuple[str, str, tuple[Freeze, ...]], Judge] = {}
 
     def files(self, archive: str) -> dict[str, bytes]:
         """The archived files by name. Raises `BookLost`."""
@@ -62,10 +62,10 @@ class Library:
 
     def judge(self, fingerprint: str, archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge:
         """The judge of the book, with the freezes as bars beside its rows. Raises `BookLost`."""
-        judge = self._find(self._judges, (archive, freezes))
+        judge = self._find(self._judges, (fingerprint, archive, freezes))
         if judge is None:
             judge = frozen(Judge(self.book(fingerprint, archive)), freezes)
-            self._keep(self._judges, (archive, freezes), judge)
+            self._keep(self._judges, (fingerprint, archive, freezes), judge)
         return judge
 
     def _find(self, held: dict[K, V], key: K) -> V | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -27,7 +28,7 @@ from policy_engine.domain.roster import (
     Statement,
     StatementKind,
 )
-from policy_engine.formats.roster_rows import each_row
+from policy_engine.formats.roster_rows import ROW_TYPES, each_row
 from policy_engine.service.impact import judged_by
 from tests.conftest import judge_for
 from tests.worlds import Read, friendly_world, world
@@ -199,3 +200,87 @@ def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
             lost += was.allowed and not now.allowed
     assert narrowed > 300
     assert lost > 10
+
+
+_OF_A_KIND: Final[dict[str, Callable[[Roster], object]]] = {
+    "organisations": lambda roster: roster.organisations,
+    "ownership": lambda roster: roster.owners,
+    "people": lambda roster: frozenset(roster.people),
+    "employments": lambda roster: {one.id: one.employments for one in roster.people.values()},
+    "us_status": lambda roster: {one.id: one.us_statuses for one in roster.people.values()},
+    "citizenships": lambda roster: {one.id: one.citizenships for one in roster.people.values()},
+    "permanent_residencies": lambda roster: {one.id: one.permanent_residencies for one in roster.people.values()},
+    "accounts": lambda roster: roster.accounts,
+    "clusters": lambda roster: roster.clusters,
+    "no feed": lambda roster: (
+        roster.consortia,
+        roster.memberships,
+        roster.authorisations,
+        roster.papers,
+        roster.draws,
+        roster.listings,
+        roster.statements,
+    ),
+}
+"""What is known of each kind of rows; the facts of one kind are told apart by nobody but a change of them."""
+
+
+def _differs(kind: str, before: Roster, after: Roster) -> bool:
+    was, now = _OF_A_KIND[kind](before), _OF_A_KIND[kind](after)
+    if isinstance(was, dict) and isinstance(now, dict) and kind not in ("organisations", "accounts"):
+        # A person or a company of whom nothing is known of this kind is as good as none.
+        return {name: value for name, value in was.items() if value} != {
+            name: value for name, value in now.items() if value
+        } or any(now.get(name) != value for name, value in was.items() if name in now)
+    return was != now
+
+
+def _feed_row(random: Random, rows: RosterRows) -> Any:
+    """A row of any kind: one on file, changed or taken back, or one of somebody new."""
+    everything: list[Any] = list(each_row(rows))
+    row = random.choice(everything)
+    choice = random.random()
+    if isinstance(row, PersonEntry):
+        flags: dict[str, Any] = {name: random.random() < 0.5 for name in _FLAGS}
+        return replace(row, id=row.id if choice < 0.7 else "somebody-new", **flags)
+    if choice < 0.3:
+        return replace(row, retracted=True)
+    if hasattr(row, "valid") and choice < 0.6:
+        return replace(row, valid=Validity(start=row.valid.start, end=T2))
+    if hasattr(row, "id"):
+        return replace(row, id="somebody-new")
+    return row
+
+
+def _with(rows: RosterRows, row: Any) -> RosterRows:
+    name = next(name for name, kind in ROW_TYPES.items() if type(row) is kind)
+    return replace(rows, **{name: (*getattr(rows, name), replace(row, recorded_at=_LATER))})
+
+
+_FLAGS: Final = ("employments_filed", "us_status_filed", "citizenships_filed", "permanent_residencies_filed")
+_LATER: Final = datetime(2040, 1, 1, tzinfo=UTC)
+
+
+def test_what_a_feed_may_record_changes_nothing_of_a_kind_that_it_has_not() -> None:
+    """The obvious other definition: everything that is known of every other kind, before and after."""
+    random = Random(11)
+    taken = refused = changed = 0
+    for number in range(300):
+        read = Read((friendly_world if number % 2 else world)(random))
+        before = Roster.as_known(read.rows)
+        for _ in range(8):
+            row = _feed_row(random, read.rows)
+            after = Roster.as_known(_with(read.rows, row))
+            touched = {kind for kind in _OF_A_KIND if _differs(kind, before, after)}
+            feed = frozenset(random.sample(sorted(FEEDS), random.randint(1, len(FEEDS))))
+            if not_of_feed(read.rows, RosterRows(**_only(row)), feed):
+                refused += 1
+                continue
+            assert touched <= feed, (row, touched, feed)
+            taken += 1
+            changed += bool(touched)
+    assert min(taken, refused, changed) > 100
+
+
+def _only(row: Any) -> dict[str, tuple[Any, ...]]:
+    return {name: (row,) for name, kind in ROW_TYPES.items() if type(row) is kind}
