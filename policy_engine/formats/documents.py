@@ -166,6 +166,18 @@ def read_document(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> No
     return node
 
 
+def as_written(text: str) -> str:
+    """A text as it is written in a document, so that it reads as itself wherever it stands: plain where that can be,
+    and else in quotation marks."""
+    faults: list[Fault] = []
+    read = parse_document(f"[{text}]".encode("utf-8", "surrogatepass"), "", faults)
+    if not faults and isinstance(read, Sequence) and len(read.items) == 1:
+        item = read.items[0]
+        if isinstance(item, Scalar) and isinstance(item.value, str) and item.value == text and not item.quoted:
+            return text
+    return json.dumps(text, ensure_ascii=False)
+
+
 def parse_document(data: bytes, source: str, faults: list[Fault], *, max_bytes: int = MAX_BYTES) -> Node | None:
     """As `read_document`, with the faults added to a list: for a reader that goes on to judge what the document says.
 

@@ -41,6 +41,12 @@ def quoted(text: str) -> str:
     return f"`{text}`" if len(text) <= _SHOWN and text.isprintable() else f"`{shown(text, limit=_SHOWN)}`"
 
 
+def whole(text: str) -> str | None:
+    """What is proposed to be written, in backticks; `None` for what a message could not repeat to its last character,
+    since a part of it is another value."""
+    return f"`{text}`" if len(text) <= _SHOWN and text.isprintable() else None
+
+
 def near_miss(word: str, choices: tuple[str, ...]) -> str | None:
     """The choice that the author most likely meant, or `None` when none is near."""
     return _near_miss(word[:80], choices)

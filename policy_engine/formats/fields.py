@@ -16,8 +16,8 @@ from typing import Final, TypeVar
 
 from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.instants import InstantError, Validity, format_instant, parse_instant
-from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, is_null, kind_of
-from policy_engine.formats.faults import Findings, one_of, quoted
+from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, as_written, is_null, kind_of
+from policy_engine.formats.faults import Findings, one_of, quoted, whole
 from policy_engine.formats.identifiers import identifier_fault, text_fault
 
 MAX_TEXT: Final = 10_000
@@ -247,7 +247,10 @@ class Fields:
         if text is None or (wrong := name_fault(text)) is None:
             return text
         stripped = text.strip()
-        remedy = "write another" if name_fault(stripped) else f"write {quoted(stripped)}"
+        remedy = "write another"
+        if name_fault(stripped) is None:
+            told = whole(as_written(stripped))
+            remedy = "take the blanks around it away" if told is None else f"write {told}"
         self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(text)} {wrong}", remedy)
         return None
 

@@ -61,7 +61,7 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, kind_of, parse_document
-from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
+from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted, whole
 from policy_engine.formats.fields import Fields
 from policy_engine.formats.fractions import at_one_time, in_percent, together
 from policy_engine.formats.membership_merge import left_as_filed, taken_back
@@ -901,10 +901,10 @@ class _Reading:
                         f"the shares in {quoted(owned)} add up to {total:f}, as fractions of one would: "
                         f"{quoted(f'{row.percent:f}')} would be at most one per cent"
                     )
-                    meant = quoted(f"{row.percent:f} %")
+                    told, meant = whole(in_percent(row.percent)), whole(f"{row.percent:f} %")
                     remedy = (
-                        f"percent is asked: write {quoted(in_percent(row.percent))};"
-                        f" if the fraction of a per cent is meant, {meant}"
+                        f"percent is asked: write {told or 'a hundred times as much'};"
+                        f" if the fraction of a per cent is meant, {meant or 'write the sign of per cent after it'}"
                     )
                     self.findings.add(node.line, node.column, message, remedy)
 

@@ -227,7 +227,8 @@ _SECONDS_OF_A_DAY: Final = 86_400
 
 
 def _written(meant: datetime, *, with_time: bool) -> str:
-    return f"{meant:%Y-%m-%dT%H:%M:%SZ}" if with_time else f"{meant:%Y-%m-%d}"
+    # Not strftime, which writes the year 33 as 33.
+    return f"{meant.isoformat(timespec='seconds')}Z" if with_time else meant.date().isoformat()
 
 
 def _time_of_day(text: str) -> time | None:

@@ -19,6 +19,7 @@ from policy_engine.domain.request import Action
 from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
 from policy_engine.domain.rules import REGIMES, Book, Tables, Term
 from policy_engine.formats.book_names import BookNames
+from policy_engine.formats.documents import as_written
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import hint, spoilt_eccn
 
@@ -144,7 +145,7 @@ def list_problem(text: str, declared: Known) -> Problem | None:
         return replace(misspelt, remedy=f"did you mean {quoted(meant)}?") if known else misspelt
     if declared is None or text in declared:
         return None
-    remedy = f"declare it under `lists` in parameters.yaml, as `{text}: its title`"
+    remedy = f"declare it under `lists` in parameters.yaml, as `{as_written(text)}: its title`"
     if declared:
         near = hint(text, declared)
         remedy = f"{near} Else {remedy}" if near.endswith("?") else f"{near}; {remedy}"
