@@ -216,13 +216,14 @@ def _counts(counted: Statistics, room: int) -> Table:
 
 def tell_statistics(counted: Statistics, decision: str | None) -> None:
     """The counts as bars; `decision` is the only one that is counted, if one is."""
-    room = min(_WIDTH, out.width - _wanted(_counts(counted, 0)) - 4) if out.is_terminal else _WIDTH
+    room = min(_WIDTH, out.width - _wanted(_counts(counted, 0)) - 2) if out.is_terminal else _WIDTH
     if counted.counts:
         _show(_counts(counted, room))
     what = {"deny": ("denial", "denials"), "allow": ("allow", "allows")}.get(decision or "", ("decision", "decisions"))
-    several = "; one that several rules decided counts for each" if "rule" in counted.by else ""
-    told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}{several}"
+    told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}"
     out.print(Text(told, style="dim"))
+    if sum(count.number for count in counted.counts) > counted.total:
+        out.print(Text("one that several rules decided counts for each of them", style="dim"))
 
 
 def tell_decisions(counted: Statistics, page: Page) -> None:
