@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -30,6 +31,7 @@ from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
+from policy_engine.service.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import HistoryRefused
 from policy_engine.service.trees import SealedTrees, Trees, no_trees
@@ -476,7 +478,11 @@ def export_log(
     given: Mapping[str, str],
     *,
     form: Annotated[
-        str, typer.Option("--format", help="jsonl: the exact records, one to a line. csv: flat columns.")
+        str,
+        typer.Option(
+            "--format",
+            help="jsonl: the exact records, one to a line. csv: flat columns. parquet: the same with their types.",
+        ),
     ] = "jsonl",
     on_file: OnFileOption = None,
     output: Annotated[Path, typer.Option(help="The file to write; `-` is standard output.")] = Path("-"),
@@ -492,11 +498,16 @@ def export_log(
 
     Example: policy-engine log export --format csv --output june.csv --from 2026-06-01 --to 2026-07-01
     """
-    if form not in FORMS:
-        raise MalformedRequest(FieldFault(field="--format", message=f"is one of {', '.join(FORMS)}"))
+    if form not in (*FORMS, PARQUET):
+        known = ", ".join((*FORMS, PARQUET))
+        raise MalformedRequest(FieldFault(field="--format", message=f"is one of {known}"))
+    if form == PARQUET:
+        require_parquet()
     filters = read_filters(given)
     with _open_inspector() as inspector, _members_then(on_file) as then:
         keep = None if then is None else then.holds
+        is_file = str(output) != "-" and (output.is_file() or not output.exists())
+        beside = output.resolve().parent if is_file else None
         as_of = inspector.pin()
         inspector.require_names(filters)
         if size is not None and size > as_of.size:
@@ -508,11 +519,11 @@ def export_log(
         retired = inspector.retired(filters)
         tell.tell_retired(retired)
         if str(output) == "-":
-            digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form, keep)
+            digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form, keep, beside)
             sys.stdout.buffer.flush()
         else:
             with writing_to(output) as file:
-                digest, length = _write(file, inspector, filters, as_of, form, keep)
+                digest, length = _write(file, inspector, filters, as_of, form, keep, beside)
     # The standard output has the export itself.
     told = err if str(output) == "-" else out
     if as_json:
@@ -524,6 +535,9 @@ def export_log(
         out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
 
 
+_PIECE: Final = 2**20
+
+
 def _write(
     file: BinaryIO,
     inspector: Inspector,
@@ -531,8 +545,20 @@ def _write(
     as_of: AsOf,
     form: str,
     keep: Callable[[bytes], bool] | None,
+    beside: Path | None,
 ) -> tuple[str, int]:
+    """SHA-256 and length of what was written. What comes before it in files is put `beside` it, where there is room."""
     digest, length = hashlib.sha256(), 0
+    if form == PARQUET:
+        with tempfile.TemporaryDirectory(prefix=".export-", dir=beside) as name:
+            with _bar("exporting", as_of.size) as advanced:
+                made = write_parquet(inspector.index, filters, Path(name), size=as_of.size, keep=keep, told=advanced)
+            with made.open("rb") as written:
+                while piece := written.read(_PIECE):
+                    file.write(piece)
+                    digest.update(piece)
+                    length += len(piece)
+        return digest.hexdigest(), length
     with _bar("exporting", as_of.size) as advanced:
         for chunk in export(inspector.index, filters, size=as_of.size, form=form, keep=keep):
             file.write(chunk.data)

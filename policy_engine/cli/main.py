@@ -32,6 +32,7 @@ from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.keyring import KeyFault
+from policy_engine.service.parquet import ParquetMissing
 from policy_engine.service.sealing import HistoryRefused
 from policy_engine.store.database import NotDurable
 
@@ -72,6 +73,7 @@ _EXITS: dict[type[Exception], Exit] = {
     OSError: Exit.UNAVAILABLE,
     DatabaseMissing: Exit.UNAVAILABLE,
     Misused: Exit.USAGE,
+    ParquetMissing: Exit.USAGE,
     Refused: Exit.FAILED,
     ServiceUnavailable: Exit.UNAVAILABLE,
     MembersUnavailable: Exit.UNAVAILABLE,

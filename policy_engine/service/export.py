@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, TypeAlias
 
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request, Subject
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.spreadsheet import line, listed
-from policy_engine.store.decision_index import DecisionIndex, Filters, Logged, marks_of
+from policy_engine.store.decision_index import DecisionIndex, Filters, Logged, deciding_rules, marks_of
 
 WINDOW: Final = 200
 """Entries of the log that are read at once: each may have 64 KiB."""
@@ -52,95 +53,112 @@ def _json_line(logged: Logged) -> bytes:
     return logged.body + b"\n"
 
 
-COLUMNS: Final = (
-    "log_index",
-    "decision_id",
-    "decided_at",
-    "valid_until",
-    "decision",
-    "hold",
-    "reason_code",
-    "reason_rule",
-    "subject_type",
-    "subject",
-    "acting_for",
-    "organisations",
-    "end_user_type",
-    "end_user",
-    "model",
-    "tier",
-    "action",
-    "purpose",
-    "place_country",
-    "place_subdivision",
-    "ip_country",
-    "destination_country",
-    "destination_host",
-    "citizenship_countries",
-    "organisation_countries",
-    "authorisations",
-    "codes",
-    "rules",
-    "deciding_rules",
-    "missing",
-    "gateway",
-    "caller",
-    "request_id",
-    "policy_version",
-    "membership_revision",
-    "control_epoch",
-    "engine",
-)
-"""The columns of the flat form; a cell with several values has them sorted, with a line break between."""
+COLUMNS: Final[Mapping[str, type]] = {
+    "log_index": int,
+    "decision_id": str,
+    "decided_at": datetime,
+    "valid_until": datetime,
+    "decision": str,
+    "hold": bool,
+    "reason_code": str,
+    "reason_rule": str,
+    "subject_type": str,
+    "subject": str,
+    "acting_for": str,
+    "organisations": list,
+    "end_user_type": str,
+    "end_user": str,
+    "model": str,
+    "tier": str,
+    "action": str,
+    "purpose": str,
+    "place_country": str,
+    "place_subdivision": str,
+    "ip_country": str,
+    "destination_country": str,
+    "destination_host": str,
+    "citizenship_countries": list,
+    "organisation_countries": list,
+    "authorisations": list,
+    "codes": list,
+    "rules": list,
+    "deciding_rules": list,
+    "missing": list,
+    "gateway": str,
+    "caller": str,
+    "request_id": str,
+    "policy_version": str,
+    "membership_revision": int,
+    "control_epoch": int,
+    "engine": str,
+}
+"""The columns of the flat form, and what is in their cells; a list is one of texts, sorted. In text a cell with several
+values has a line break between them."""
+
+Value: TypeAlias = str | int | bool | datetime | list[str] | None
 
 
-def _csv_line(logged: Logged) -> bytes:
+def flat(logged: Logged) -> dict[str, Value]:
+    """The decision by `COLUMNS`: `None` is what was not stated or is not known."""
     try:
         told = _flat(read_record(logged.body))
     except RecordFault:
         # What a later release wrote; the line says that the decision is there.
         told = {}
-    told |= {
-        "log_index": str(logged.log_index),
-        "decision_id": logged.id,
-        "decided_at": format_instant(logged.at),
-    }
-    return line(told.get(column) or "" for column in COLUMNS).encode()
+    told |= {"log_index": logged.log_index, "decision_id": logged.id, "decided_at": logged.at}
+    return {column: told.get(column) for column in COLUMNS}
 
 
-def _flat(record: RecordedDecision) -> dict[str, str | None]:
+def _csv_line(logged: Logged) -> bytes:
+    return line(map(_cell, flat(logged).values())).encode()
+
+
+def _cell(value: Value) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return format_instant(value)
+        case list():
+            return listed(value)
+        case _:
+            return str(value)
+
+
+def _flat(record: RecordedDecision) -> dict[str, Value]:
     marks: dict[str, list[str]] = {}
     for kind, value in sorted(marks_of(record)):
         marks.setdefault(kind, []).append(value)
     usable = {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
-    joined = {kind: listed(values) for kind, values in marks.items()}
     return {
-        "valid_until": format_instant(record.valid_until),
+        "valid_until": record.valid_until,
         "decision": record.decision,
-        "hold": "true" if record.hold else "false",
+        "hold": record.hold,
         "reason_code": record.reason_code,
         "reason_rule": record.reason_rule,
-        "organisations": joined.get("organisation"),
+        "organisations": marks.get("organisation", []),
         "model": record.model,
         "tier": record.tier,
-        "citizenship_countries": joined.get("citizenship_country"),
-        "organisation_countries": joined.get("organisation_country"),
-        "authorisations": listed(sorted(usable)),
-        "codes": joined.get("code"),
-        "rules": joined.get("rule"),
-        "deciding_rules": joined.get("deciding_rule"),
-        "missing": listed(record.missing),
+        "citizenship_countries": marks.get("citizenship_country", []),
+        "organisation_countries": marks.get("organisation_country", []),
+        "authorisations": sorted(usable),
+        "codes": marks.get("code", []),
+        "rules": marks.get("rule", []),
+        "deciding_rules": list(deciding_rules(record)),
+        "missing": list(record.missing),
         "gateway": record.caller.gateway,
         "caller": record.caller.id,
         "policy_version": record.policy_version,
-        "membership_revision": str(record.membership_revision),
-        "control_epoch": str(record.control_epoch),
+        "membership_revision": record.membership_revision,
+        "control_epoch": record.control_epoch,
         "engine": record.engine,
         **({} if record.request is None else _asked(record.request)),
     }
 
 
-def _asked(request: Request) -> dict[str, str | None]:
+def _asked(request: Request) -> dict[str, Value]:
     end_user: Subject | None = request.end_user
     return {
         "subject_type": request.subject.type.value,

@@ -528,6 +528,7 @@ def _filled(kind: type[Any]) -> dict[str, Any]:
         "hold": {"id": "H-1", "scope": {"everything": True}, "reason": "r"},
         "key": {"subject": "s", "model": "m", "action": "infer", "purpose": "p", "rule": "R"},
         "in_force": "2026-01-01T00:00:00Z",
+        "filters": [],
         "effective": None,
         "rollback": True,
         "outcome": "refused",
@@ -556,11 +557,11 @@ def test_changes_of_every_kind_are_listed_shown_and_named_by_the_id_of_their_ent
         desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
     engine.dispose()
 
-    listed = shell("log", "changes", "--json").json
+    listed = shell("log", "changes", "--limit", "100", "--json").json
     assert [one["change"]["kind"] for one in listed["changes"]] == list(reversed(KINDS))
     assert [one["log_index"] for one in listed["changes"]] == sorted(range(len(KINDS)), reverse=True)
     assert listed["more"] is False
-    told = shell("log", "changes")
+    told = shell("log", "changes", "--limit", "100")
     assert all(f"e-{kind}" in told.out for kind in KINDS)
     assert "pia" in told.out
     assert "k-1" in told.out
