@@ -27,9 +27,6 @@ INSTALL: Final = ".venv/bin/pip install --require-hashes -r requirements/parquet
 MEMORY: Final = "128MB"
 """What DuckDB may take beside its own code; what needs more goes to files in the folder of the export."""
 
-LONGEST_ROW: Final = 2**20
-"""Bytes of a row, which a record of 64 KiB cannot exceed; DuckDB reads in pieces of a few of them."""
-
 GROUP: Final = 8_192
 """Rows of one group of the file: a group is in memory while it is written."""
 
@@ -89,8 +86,7 @@ def write_parquet(
     connection = duckdb.connect(":memory:", config=settings)
     try:
         connection.execute(
-            "COPY (SELECT * FROM read_json(?, format = 'newline_delimited',"
-            f" maximum_object_size = {LONGEST_ROW}, columns = {{{columns}}}))"
+            f"COPY (SELECT * FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}}))"  # noqa: S608
             f" TO '{_quoted(target)}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP})",
             [str(rows)],
         )
