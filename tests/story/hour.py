@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,11 +33,14 @@ _VARIES: Final = (
     re.compile(_DIGEST),
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"),
     re.compile(r"(?<=root )[A-Za-z0-9+/]{43}="),
+    re.compile(r"\b[0-9a-f]{64}\b|(?<=--cursor )\S+|[\d,]+(?= bytes of)|(?<=tile/entries/)\S+(?=: entry)"),
+    re.compile(r"(?<=checkpoint of )\d{4}"),
     re.compile(r"(?<=/log/)\d{4}\b"),
     re.compile(r"\b\d+(?= entries| wait to)|(?<=entry )\d+|(?<=size )\d+"),
     re.compile(r"\b[\d.]+(?= ms a case)|\b\d+(?= of \d+ cases| cases hold| rules of | asked, of)"),
+    re.compile(r"\d+ of \d+(?= rules| country groups| places| entries of)"),
     # The number in the log, which begins the line of a decision; how many rules a regime has.
-    re.compile(r"(?m)^\d+ +|(?<=^  )[a-z-]+ +\d+$|(?<=unchanged) +\d+$"),
+    re.compile(r"(?m)^ *\d+ +(?!\d+$)|(?<=^  )[a-z-]+ +\d+$|(?<=unchanged) +\d+$"),
     re.compile(r" +(?=decided at)"),
 )
 """What differs from one run to the next, or follows the rule book, and is no part of what the page tells."""
@@ -49,6 +53,8 @@ class Hour:
 
     folder: Path
     opening: str
+    url: str
+    auditor: str
     names: dict[str, str] = field(default_factory=dict)
 
     def short(self, text: str) -> str:
@@ -88,6 +94,31 @@ class Hour:
         )
         return done.returncode, done.stdout
 
+    def ask(self, person: str, model: str, country: str) -> None:
+        """A recorded decision."""
+        document = {
+            "subject": {"type": "person", "id": person},
+            "model": model,
+            "action": "infer",
+            "place": {"country": country},
+        }
+        code, told = self.run(f"echo '{json.dumps(document)}' | policy-engine decide - --record", "")
+        if "recorded as" not in told:
+            raise AssertionError(f"nothing was decided ({code}): {told}")
+
+    def take(self, key: str, checkpoint: str) -> None:
+        """The verifier key of the year and the newest checkpoint, as an auditor fetches them."""
+        years = json.loads(self._fetched("log/years"))["years"]
+        (self.folder / key).write_text(f"{years[-1]['key']}\n", encoding="utf-8")
+        (self.folder / checkpoint).write_bytes(self._fetched("log/checkpoint"))
+
+    def _fetched(self, path: str) -> bytes:
+        headers = {"Authorization": f"Bearer {self.auditor}"}
+        request = urllib.request.Request(f"{self.url}/{path}", headers=headers)  # noqa: S310  the service of this test
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
+            fetched: bytes = answer.read()
+        return fetched
+
     def wait_until_sealed(self) -> None:
         """Until every entry of the log is sealed: a person types slower than this."""
         end = time.monotonic() + SECONDS
@@ -97,6 +128,14 @@ class Hour:
                 return
             if time.monotonic() > end:
                 raise AssertionError(f"the log is not sealed: {told}")
+
+
+def _through(lines: Iterable[str], beginning: str) -> Iterator[str]:
+    """The lines up to the first that begins so, with it."""
+    for line in lines:
+        yield line
+        if line.startswith(beginning):
+            return
 
 
 @contextmanager
@@ -116,9 +155,14 @@ def hour(folder: Path) -> Iterator[Hour]:
     try:
         if serving.stdout is None or serving.stderr is None:
             raise AssertionError("both are pipes")
-        opening = next(line for line in serving.stdout if line.startswith("export PATH="))
-        next(line for line in serving.stderr if line.startswith("serving on"))
-        yield Hour(folder=clone, opening=opening)
+        told = "".join(_through(serving.stdout, "export PATH="))
+        "".join(_through(serving.stderr, "serving on"))
+        opening = told.splitlines()[-1]
+        auditor = re.search(r"auditor \(ines\) +(\S+)", told)
+        url = re.search(r"POLICY_ENGINE_URL=(\S+)", opening)
+        if auditor is None or url is None:
+            raise AssertionError(f"the keys are told otherwise: {told}")
+        yield Hour(folder=clone, opening=opening, url=url[1], auditor=auditor[1])
     finally:
         serving.terminate()
         serving.communicate(timeout=60)

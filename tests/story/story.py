@@ -12,6 +12,7 @@ world, and are not shown:
     story: copy FROM TO        a folder is copied
     story: exits CODE          the next command exits so
     story: sealed              everything that was recorded is sealed by now
+    story: take KEY CHECKPOINT the verifier key and the newest checkpoint are fetched into these files
 """
 
 from __future__ import annotations
@@ -268,8 +269,10 @@ class _Telling:
                 self.place.now[0] = parse_instant(rest)
             case "as":
                 self.person = rest
-            case "ask" if isinstance(self.place, World):
+            case "ask" if isinstance(self.place, World | Hour):
                 self.place.ask(*rest.split())
+            case "take" if isinstance(self.place, Hour):
+                self.place.take(*rest.split())
             case "sealed" if isinstance(self.place, Hour):
                 self.place.wait_until_sealed()
             case "exits":
