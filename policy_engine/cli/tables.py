@@ -85,7 +85,7 @@ def show_pairs(pairs: Iterable[tuple[str, Cell]], *, where: Console | None = Non
         lines = _wrapped(value, room) if room >= _LEAST_VALUE else [value]
         for number, line in enumerate(lines):
             head = name if number == 0 else ""
-            where.print(Text(f"{head:<{width}}{_GAP}", style="dim") + line)
+            where.print(Text.assemble((f"{head:<{width}}{_GAP}", "dim"), line))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
