@@ -28,9 +28,11 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.formats.roster_rows import RosterRow, row_bytes
 from policy_engine.store import members as store_members
+from policy_engine.store.changes import LARGE, content_of
 from policy_engine.store.database import reading
+from policy_engine.store.follows import missing_contents
 from policy_engine.store.members import KINDS, Kind, Members, sort_out
-from policy_engine.store.tables import ROSTER, revisions
+from policy_engine.store.tables import ROSTER, blobs, revisions
 from tests.store.conftest import Store, refusing_inserts
 from tests.store.samples import AT, EARLIER, FULL
 
@@ -417,6 +419,24 @@ def test_an_import_that_fails_halfway_leaves_nothing(store: Store) -> None:
     with reading(store.open()) as reader:
         assert reader.execute(select(ROSTER["organisations"])).all() == []
     assert members.control() == Control(epoch=0, revision=0)
+
+
+def test_large_content_is_kept_before_the_rows_and_does_no_harm_where_they_are_not_recorded(store: Store) -> None:
+    members = Members(store.open())
+    many = RosterRows(organisations=tuple(Organisation(id=f"o-{n}", name="x" * 1_000) for n in range(1_100)))
+
+    with refusing_inserts(store, "organisations"), pytest.raises(MembersUnavailable):
+        imported(members, many)
+
+    with reading(store.open()) as reader:
+        (kept,) = reader.scalars(select(blobs.c.digest))
+        assert reader.execute(select(ROSTER["organisations"])).all() == []
+        assert len(content_of(reader, kept) or b"") > LARGE
+        assert tuple(missing_contents(reader, iter(()))) == ()
+    assert members.control() == Control(epoch=0, revision=0)
+    assert imported(members, many).added == 1_100
+    with reading(store.open()) as reader:
+        assert list(reader.scalars(select(blobs.c.digest))) == [kept]
 
 
 def test_importers_at_once_come_one_after_the_other_with_dense_revisions(store: Store) -> None:
