@@ -378,7 +378,17 @@ def _paper(random: Random, index: int, focus: str, organisations: list[str]) -> 
         **_span(random),
         "cap": random.choice([None, None, {"named_users": 0}, {"named_users": 1}]),
         "conditions": [],
+        **random.choice(SCOPES),
     }
+
+
+SCOPES: Final[list[dict[str, Any]]] = [
+    *({} for _ in range(8)),
+    {"persons": ["p0", "p1"]},
+    {"nationalities": ["US", "JP", "CN"]},
+    {"purposes": ["defensive_cybersecurity"]},
+    {"employees_only": False},
+]
 
 
 NARROW: Final = (

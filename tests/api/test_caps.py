@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 from queue import Empty
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -176,3 +177,41 @@ def test_alternatives_draw_no_place(service: Service) -> None:
     asked = {**_asking("a0"), "model": "llama-4", "fallbacks": ["opus-4.6"]}
     assert service.decide(asked, headers).json()["alternatives"] == ["opus-4.6"]
     assert service.parts.members.snapshot().rows.draws == ()
+
+
+SCOPED: Final = """
+organisations:
+  - {id: kr-works, name: K, kind: company, incorporated: US, headquarters: US, sector: other, reseller: false}
+people:
+  - {id: bo, employments: [{organisation: kr-works, kind: employee, from: 2020-01-01}],
+     us_status: [{kind: citizen, from: 2020-01-01}]}
+  - {id: lin, employments: [{organisation: kr-works, kind: employee, from: 2020-01-01}],
+     us_status: [{kind: citizen, from: 2020-01-01}]}
+authorisations:
+  - {id: L-1, regime: vendor, kind: licence, holder: kr-works, models: [opus-4.6], actions: [distill], countries: null,
+     from: 2026-01-01, to: null, cap: {named_users: 2}, conditions: [], persons: %s}
+"""
+
+
+def _scoped(persons: str) -> RosterRows:
+    return read_members((SCOPED % persons).encode(), "seats.yaml")
+
+
+def test_a_place_is_taken_by_whom_the_paper_names_and_by_nobody_whom_it_no_longer_names(store: Store) -> None:
+    """Another process narrows the paper while this one still has the members of before in memory."""
+    members = Members(store.open())
+    members.record(_scoped("[bo, lin]"), actor="test", reason="test", at=NOON)
+    parts = build(Settings(database_url=store.url, policies=POLICIES))
+
+    def reason(person: str) -> str:
+        return str(json.loads(decide_now(parts.decider, _asking(person), Caller(id="key")))["reason"]["code"])
+
+    try:
+        assert reason("bo") == "LICENCE_APPLIED"
+        narrower = _scoped("[bo]").authorisations
+        members.record(RosterRows(authorisations=narrower), actor="test", reason="test", at=NOON + timedelta(hours=1))
+        assert reason("lin") == "ACTION_NOT_PERMITTED"
+        assert reason("bo") == "LICENCE_APPLIED"
+    finally:
+        parts.close()
+    assert [(one.authorisation, one.person) for one in members.snapshot().rows.draws] == [("L-1", "bo")]
