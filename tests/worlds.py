@@ -384,7 +384,7 @@ def _paper(random: Random, index: int, focus: str, organisations: list[str]) -> 
 
 SCOPES: Final[list[dict[str, Any]]] = [
     *({} for _ in range(8)),
-    {"persons": ["p0", "p1"]},
+    {"persons": ["p0"]},
     {"nationalities": ["US", "JP", "CN"]},
     {"purposes": ["defensive_cybersecurity"]},
     {"employees_only": False},
