@@ -53,6 +53,6 @@ def routes(publisher: Publisher, ring: KeyRing, pools: Pools) -> list[Route]:
         def told() -> bytes:
             return made(proposal_report(publisher, actor, proposal, names=NAMES in key.rights))
 
-        return Response(await pools.assessments.run(told), media_type=media_type, headers=_HEADERS)
+        return Response(await pools.archive.run(told), media_type=media_type, headers=_HEADERS)
 
     return [Route("/policy/proposals/{proposal}/report.{form}", report, methods=["GET"])]

@@ -120,16 +120,16 @@ def tell_unread(unread: Sequence[Unread]) -> None:
         verb = "has" if one.decisions == 1 and not one.more else "have"
         err.print(
             f"of the other decisions {many} {verb} no {what} recorded, since no rule read it: {option} cannot find"
-            f" them; --on-file {kind} asks what was on file",
+            f" them; --on-file {kind}:{one.sought} asks what was on file",
             markup=False,
         )
 
 
 _UNREAD: Final = {
-    "citizenship_country": ("--citizenship-country", "citizenship", "citizenship:COUNTRY"),
-    "organisation_country": ("--organisation-country", "country of an organisation", "headquarters:COUNTRY"),
+    "citizenship_country": ("--citizenship-country", "citizenship", "citizenship"),
+    "organisation_country": ("--organisation-country", "country of an organisation", "headquarters"),
 }
-"""By the filter: its option, what a record does not have, and what is to be asked instead."""
+"""By the filter: its option, what a record does not have, and which fact is to be asked instead."""
 
 
 def retired_document(retired: Sequence[RetiredYear]) -> dict[str, object]:

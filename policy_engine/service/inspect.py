@@ -168,9 +168,12 @@ class AsOf:
 class Unread:
     """How many decisions a filter could not find, whatever was on file: those that meet all the others and have nothing
     recorded for it, because no rule read that. Of very many not all are counted, and `more` says so.
+
+    `sought` is what the filter asked for.
     """
 
     name: str
+    sought: str
     decisions: int
     more: bool
 
@@ -352,13 +355,14 @@ class Inspector:
 
     def _unread(self, filters: Filters, as_of: AsOf) -> tuple[Unread, ...]:
         """What the filters could not find, by those that ask for what a record has only where a rule read it."""
-        asked = [name for name in READ_BY_RULES if getattr(filters, name) is not None]
-        counted = ((name, self.index.unread(filters, name, size=as_of.size)) for name in asked)
-        return tuple(
-            Unread(name=name, decisions=min(number, MOST_COUNTED), more=number > MOST_COUNTED)
-            for name, number in counted
-            if number
-        )
+        found = []
+        for name in READ_BY_RULES:
+            sought = getattr(filters, name)
+            number = 0 if sought is None else self.index.unread(filters, name, size=as_of.size)
+            if number:
+                more = number > MOST_COUNTED
+                found.append(Unread(name=name, sought=sought, decisions=min(number, MOST_COUNTED), more=more))
+        return tuple(found)
 
     def _cursor(self, cursor: _Cursor) -> str:
         told = {

@@ -58,6 +58,12 @@ def test_the_application_log_tells_nothing_about_anybody(
             service.decide(document, headers)
         record = service.decide(DOCUMENT, headers).json()
         assert record["decision"] == "deny"
+        for held in (service.key(), service.key("decisions:read")):
+            for asked in ("citizenship:AQ", "employment:CANARYORG", "listing:CANARYPERSON", "CANARYPERSON"):
+                found = service.client.get(
+                    "/decisions", params={"on_file": asked, "citizenship_country": "AQ"}, headers=held
+                )
+                assert found.status_code in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
     told = capfd.readouterr()
     text = told.out + told.err + "".join(line.getMessage() for line in caplog.records if line.name != "httpx")
     assert [canary for canary in CANARIES if canary in text] == []

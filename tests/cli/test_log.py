@@ -207,7 +207,7 @@ def test_a_search_by_citizenship_says_of_how_many_decisions_none_is_recorded(aud
     ]
     told = " ".join(auditor(*arguments).err.split())
     assert f"of the other decisions {len(unread)} have no citizenship recorded, since no rule read it" in told
-    assert "--on-file citizenship:COUNTRY" in told
+    assert "--on-file citizenship:CN asks what was on file" in told
     assert "unread" not in auditor("log", "query", "--decision", "deny", "--json").json
 
 

@@ -213,7 +213,8 @@ def test_the_first_page_and_every_count_say_what_a_filter_could_not_find(room: R
         if "citizenship_country" in unread_facts(one.read)
         and ("citizenship_country", filters.citizenship_country) not in marks_of(one.read)
     ]
-    told = (Unread(name="citizenship_country", decisions=len(unread), more=False),)
+    sought = filters.citizenship_country or ""
+    told = (Unread(name="citizenship_country", sought=sought, decisions=len(unread), more=False),)
     page = room.inspector.page(filters, limit=1, cursor=None)
     assert (page.unread, len(unread) > 0) == (told, True)
     assert room.inspector.page(filters, limit=1, cursor=page.next_cursor).unread == ()
