@@ -22,7 +22,7 @@ from typing import Final
 from policy_engine.domain import logic
 from policy_engine.domain.catalogue import Catalogue, Entry
 from policy_engine.domain.facts import Question, derive
-from policy_engine.domain.instants import ALWAYS, Validity
+from policy_engine.domain.instants import ALWAYS
 from policy_engine.domain.logic import Answer, Tri
 from policy_engine.domain.places import Places
 from policy_engine.domain.request import Action
@@ -47,7 +47,7 @@ from policy_engine.policy.analysis import axes
 from policy_engine.policy.analysis.axes import Profile
 from policy_engine.policy.analysis.diagram import Diagram, Diagrams
 from policy_engine.policy.analysis.readings import item_read, reading_of, reads_nobody, split
-from policy_engine.policy.analysis.space import DECIDED_BY, Domain
+from policy_engine.policy.analysis.space import DECIDED_BY, Domain, edges, place_edges
 from policy_engine.policy.analysis.world import (
     REQUEST_AXES,
     Asked,
@@ -92,6 +92,8 @@ FAULT: Final = Outcome(allowed=False, hold=False, rule=FAULT_RULE, code="ENGINE_
 
 DECISIONS: Final = ("allow", "deny", "hold")
 
+_BARS_FIRST: Final = (Effect.DENY, Effect.PERMIT)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowTable:
@@ -114,10 +116,12 @@ class RowTable:
 class Scope:
     """What the rows of a book say to every profile about one action on one item while nothing dated changes.
 
-    Scopes that were found to be the same are the same object.
+    `ranked` has the rows that may decide, by effect, the one that gives the reason before others first. Scopes that
+    were found to be the same are the same object.
     """
 
     rows: Mapping[str, RowTable]
+    ranked: Mapping[Effect, tuple[RowTable, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +145,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reached:
-    """A row that reaches the action and the item, as the judge found it."""
+    """A row that reaches the action and the item, as the judge found it, in one state.
+
+    `keys` has, by epoch, the number under which its table is kept.
+    """
 
     row: Row
     number: int
@@ -150,16 +157,25 @@ class _Reached:
     asked: tuple[Condition, ...]
     layer: int
     terms: _Terms
+    keys: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Terms:
-    """The words that a row asks, less those about bars; whether some ask about the action, and whether some ask about
-    other rows."""
+    """The words that a row asks, less those about bars, and whether some ask about other rows."""
 
     words: tuple[tuple[str, str], ...]
-    by_action: bool
     by_rows: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InForce:
+    """What holds in a stretch of time in which nothing dated in a book changes: the epoch of its country groups, the
+    state of each row in force, and the ids of those that are enforced."""
+
+    epoch: int
+    states: Mapping[str, State]
+    enforced: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -175,24 +191,17 @@ class _BookState:
     tables: int
     numbers: Mapping[str, int]
     place_edges: list[datetime]
-    words: dict[Hashable, Hashable] = field(default_factory=dict)
-    reached: dict[tuple[str, Action], tuple[_Reached, ...]] = field(default_factory=dict)
-
-
-def _edges(validities: Iterable[Validity]) -> list[datetime]:
-    return sorted({edge for validity in validities for edge in (validity.start, validity.end) if edge is not None})
+    edges: list[datetime]
+    stretches: dict[int, _InForce] = field(default_factory=dict)
+    words: dict[Hashable, int] = field(default_factory=dict)
+    reached: dict[tuple[str, Action], dict[str, Mapping[State, _Reached]]] = field(default_factory=dict)
+    scopes: dict[tuple[str, Action, int], Scope] = field(default_factory=dict)
 
 
 def edges_of(book: Book) -> list[datetime]:
     """Every instant at which a row, a country group or a reading of one country as another changes."""
     rows = (interval for row in book.rows for interval in (row.valid, *row.suspended))
-    return sorted({*_edges(rows), *_place_edges(book)})
-
-
-def _place_edges(book: Book) -> list[datetime]:
-    places = book.tables.places
-    members = (member.valid for group in places.groups.values() for member in group.members)
-    return _edges((*members, *(rule.valid for rule in places.treat_as)))
+    return sorted({*edges(rows), *place_edges(book)})
 
 
 @dataclass(slots=True)
@@ -201,7 +210,7 @@ class _Sheet:
 
     setting: Setting
     reached: Mapping[str, _Reached]
-    keys: dict[tuple[str, str], Hashable] = field(default_factory=dict)
+    keys: dict[tuple[str, str], int] = field(default_factory=dict)
     matches: dict[str, Diagram] = field(default_factory=dict)
 
 
@@ -222,10 +231,11 @@ class Atlas:
         self._tokens: list[Tables] = []
         self._numbers: dict[Row, int] = {}
         self._states: Final[list[_BookState]] = []
-        self._words: dict[Hashable, Diagram] = {}
-        self._matches: dict[Hashable, Diagram] = {}
-        self._tables: dict[Hashable, RowTable] = {}
-        self._scopes: dict[Hashable, Scope] = {}
+        self._interned: dict[Hashable, int] = {}
+        self._words: dict[int, Diagram] = {}
+        self._matches: dict[int, Diagram] = {}
+        self._tables: dict[int, RowTable] = {}
+        self._scopes: dict[tuple[int, ...], Scope] = {}
         self._operations: dict[Hashable, Callable[..., Hashable]] = {}
         self._decisions: dict[Scope, Diagram] = {}
         self._ordinary: Final = self.domain.complete({}) or {}
@@ -253,7 +263,8 @@ class Atlas:
                 numbers={
                     row.id: self._numbers.setdefault(replace(row, line=0), len(self._numbers)) for row in book.rows
                 },
-                place_edges=_place_edges(book),
+                place_edges=place_edges(book),
+                edges=edges_of(book),
             )
         )
         return len(self._states) - 1
@@ -313,47 +324,70 @@ class Atlas:
     def scope(self, book: int, model: str, action: Action, at: datetime) -> Scope:
         """The tables of a book for an action on a model at an instant."""
         state = self._states[book]
+        stretch = bisect_right(state.edges, at)
+        found = state.scopes.get((model, action, stretch))
+        if found is None:
+            sheet = self._sheet(book, model, action, at)
+            key = tuple(self._row_key(sheet, one) for one in sheet.reached.values())
+            found = self._scopes.get(key)
+            if found is None:
+                found = self._scopes[key] = self._build(sheet)
+            state.scopes[model, action, stretch] = found
+        return found
+
+    def _sheet(self, book: int, model: str, action: Action, at: datetime) -> _Sheet:
+        """An empty sheet with the rows that are in force and reach the action and the item."""
+        state = self._states[book]
         asked = self.asked(book, model, action, at)
+        now = self._in_force(state, at)
         reached = {
-            one.row.id: replace(one, state=_state(one.row, at))
-            for one in self._reached(state, asked)
-            if one.row.valid.holds(at)
+            name: by_state[now.states[name]]
+            for name, by_state in self._reached(state, asked).items()
+            if name in now.states
         }
         setting = Setting(
             book=book,
-            epoch=bisect_right(state.place_edges, at),
+            epoch=now.epoch,
             asked=asked,
-            enforced=frozenset(
-                row.id for row in state.book.rows if row.valid.holds(at) and _state(row, at) is State.DECIDING
-            ),
+            enforced=now.enforced,
             reached=tuple(one.row for one in reached.values() if one.state is State.DECIDING),
         )
-        sheet = _Sheet(setting=setting, reached=reached)
-        key = tuple(self._row_key(sheet, one) for one in reached.values())
-        scope = self._scopes.get(key)
-        if scope is None:
-            scope = self._scopes[key] = self._build(sheet)
-        return scope
+        return _Sheet(setting=setting, reached=reached)
 
-    def _reached(self, state: _BookState, asked: Asked) -> tuple[_Reached, ...]:
-        """The rows that reach the action and the item at some time, as the judge finds them, by id."""
+    def _in_force(self, state: _BookState, at: datetime) -> _InForce:
+        stretch = bisect_right(state.edges, at)
+        found = state.stretches.get(stretch)
+        if found is None:
+            states = {row.id: _state(row, at) for row in state.book.rows if row.valid.holds(at)}
+            found = state.stretches[stretch] = _InForce(
+                epoch=bisect_right(state.place_edges, at),
+                states=states,
+                enforced=frozenset(name for name, one in states.items() if one is State.DECIDING),
+            )
+        return found
+
+    def _reached(self, state: _BookState, asked: Asked) -> Mapping[str, Mapping[State, _Reached]]:
+        """The rows that reach the action and the item at some time, as the judge finds them, by id and state."""
         key = (asked.model, asked.action)
         found = state.reached.get(key)
         if found is None:
             candidates = state.timeless.lifters(self._question(state.timeless.book, asked, self._ordinary))
             rows = {row.id: row for row in state.book.rows}
-            found = state.reached[key] = tuple(
-                _Reached(
-                    row=rows[name],
-                    number=state.numbers[name],
-                    state=State.NOTE,
-                    static=one.static.value,
-                    asked=one.asked,
-                    layer=one.layer,
-                    terms=_terms(rows[name], one.asked),
-                )
-                for name, one in sorted(candidates.items())
-            )
+            found = state.reached[key] = {}
+            for name, candidate in sorted(candidates.items()):
+                terms = _terms(rows[name], candidate.asked)
+                found[name] = {
+                    one: _Reached(
+                        row=rows[name],
+                        number=state.numbers[name],
+                        state=one,
+                        static=candidate.static.value,
+                        asked=candidate.asked,
+                        layer=candidate.layer,
+                        terms=terms,
+                    )
+                    for one in _STATES
+                }
         return found
 
     @property
@@ -382,15 +416,16 @@ class Atlas:
         question.enforced, question.reached = setting.enforced, setting.reached
         return ask(question.parties[0], word, parameter).value
 
-    def _row_key(self, sheet: _Sheet, one: _Reached) -> Hashable:
-        """All that the table of a row depends on, but for what other rows say of somebody."""
-        setting = sheet.setting
-        action = setting.asked.action if one.terms.by_action else None
-        kept = (one.number, one.state, one.static, setting.epoch, setting.asked.model, action)
-        state = self._states[setting.book]
-        found = None if one.terms.by_rows else state.words.get(kept)
+    def _number(self, key: Hashable) -> int:
+        """A number that stands for all that equals the key."""
+        return self._interned.setdefault(key, len(self._interned))
+
+    def _row_key(self, sheet: _Sheet, one: _Reached) -> int:
+        """The number of all that the table of a row depends on, but for what other rows say of somebody."""
+        epoch = sheet.setting.epoch
+        found = None if one.terms.by_rows else one.keys.get(epoch)
         if found is None:
-            keys: list[Hashable] = [one.number, one.state, one.static]
+            keys: list[int | None] = []
             for word, parameter in one.terms.words:
                 if word == ROW_WORD:
                     note = sheet.reached.get(parameter)
@@ -398,26 +433,26 @@ class Atlas:
                     keys.append(self._row_key(sheet, note) if note is not None and lifts else None)
                 else:
                     keys.append(self._word_key(sheet, word, parameter))
-            found = tuple(keys)
+            found = self._number(("row", one.number, one.state, one.static, *keys))
             if not one.terms.by_rows:
-                state.words[kept] = found
+                one.keys[epoch] = found
         return found
 
-    def _word_key(self, sheet: _Sheet, word: str, parameter: str) -> Hashable:
-        """All that the table of a word depends on."""
+    def _word_key(self, sheet: _Sheet, word: str, parameter: str) -> int:
+        """The number of all that the table of a word depends on."""
         plain = (word, parameter)
         found = sheet.keys.get(plain)
         if found is None:
             setting = sheet.setting
             state = self._states[setting.book]
             if word in _FROM_ROWS:
-                found = self._spelt_out(setting, word, parameter)
+                found = self._number(self._spelt_out(setting, word, parameter))
             else:
                 action = setting.asked.action if reads_nobody(word) else None
                 kept = (plain, setting.epoch, setting.asked.model, action)
                 found = state.words.get(kept)
                 if found is None:
-                    found = state.words[kept] = self._spelt_out(setting, word, parameter)
+                    found = state.words[kept] = self._number(self._spelt_out(setting, word, parameter))
             sheet.keys[plain] = found
         return found
 
@@ -426,7 +461,7 @@ class Atlas:
         state = self._states[setting.book]
         told = reading_of(word, split(word, parameter, self.domain.names.papers)[0], state.book, entry)
         if not told:
-            return word, parameter, self._answer(setting, self._ordinary, word, parameter)
+            return "word", word, parameter, self._answer(setting, self._ordinary, word, parameter)
         item = item_read(word, parameter, state.book, entry)
         beside: Hashable = ()
         if word == "captured-under":
@@ -435,7 +470,7 @@ class Atlas:
             named = parameter.split(",")
             beside = tuple(state.numbers[row.id] for row in setting.reached if row.id in named)
         places = _places_read(state.book, word, parameter, entry, told, setting.asked.at)
-        return word, parameter, state.tables, places, item, beside
+        return "word", word, parameter, state.tables, places, item, beside
 
     def word(self, sheet: _Sheet, word: str, parameter: str) -> Diagram:
         """The answer of a word to every profile, as a `Tri`."""
@@ -504,7 +539,12 @@ class Atlas:
             if one.layer:
                 # Those of its own layer are none of the regimes that it asks about.
                 tables[one.row.id] = self._row_table(sheet, one, tuple(tables.values()))
-        return Scope(rows=dict(sorted(tables.items())))
+        deciding = [table for table in tables.values() if table.state is State.DECIDING]
+        deciding.sort(key=lambda table: (REGIMES.index(table.row.regime), table.row.id))
+        return Scope(
+            rows=dict(sorted(tables.items())),
+            ranked={effect: tuple(table for table in deciding if table.row.effect is effect) for effect in _BARS_FIRST},
+        )
 
     def _row_table(self, sheet: _Sheet, one: _Reached, below: Sequence[RowTable] | None) -> RowTable:
         combine = self.diagrams.combine
@@ -514,11 +554,11 @@ class Atlas:
         bar = one.row.effect is Effect.DENY
         counts = combine(_not_no if bar else _is_yes, match)
         if one.row.effect is Effect.PERMIT:
-            counts = combine(_but_not, counts, self._stranger)
+            counts = self.diagrams.less(counts, self._stranger)
         stands = counts if one.state is State.DECIDING else self.diagrams.end(False)
         if bar and one.state is State.DECIDING:
             for alternative in one.row.unless.alternatives:
-                stands = combine(_but_not, stands, self._relief(sheet, alternative, regimes))
+                stands = self.diagrams.less(stands, self._relief(sheet, alternative, regimes))
         codes = self._codes(sheet, one, match, stands, regimes)
         return RowTable(
             row=one.row,
@@ -633,72 +673,74 @@ class Atlas:
 
     def outcomes(self, scope: Scope, region: Diagram) -> Diagram:
         """The `Outcome` for every possible profile in the region, and `None` elsewhere."""
-        region = self.diagrams.both(self.possible, region)
-        whole = self.diagrams.within(region, self.diagrams.end(NO_GRANT), None)
-        deciding = [table for table in scope.rows.values() if table.state is State.DECIDING]
-        deciding.sort(key=lambda table: (REGIMES.index(table.row.regime), table.row.id), reverse=True)
-        for effect in (Effect.PERMIT, Effect.DENY):
-            for row, says in ((table.row, table.says) for table in deciding if table.row.effect is effect):
-                operation = self._operation(
-                    ("decides", row.id, effect, row.hold),
-                    lambda row=row: _deciding(row),  # type: ignore[misc]
-                )
-                whole = self.diagrams.overlay(operation, self.diagrams.within(region, says, None), whole)
-        mute = self.diagrams.both(region, self.diagrams.either(*(table.mute for table in scope.rows.values())))
-        return self.diagrams.overlay(_faulty, self.diagrams.combine(_or_none, mute), whole)
+        diagrams = self.diagrams
+        left = diagrams.both(self.possible, region)
+        mute = diagrams.both(left, self._mute(scope))
+        whole = diagrams.within(mute, diagrams.end(FAULT), None)
+        left = diagrams.less(left, mute)
+        for effect in _BARS_FIRST:
+            tables = scope.ranked[effect]
+            holds = diagrams.both(left, self._stands(table for table in tables if table.row.hold))
+            for table in tables:
+                here = diagrams.both(left, self._stands((table,)))
+                if not diagrams.nowhere(here):
+                    told = self._operation(("decides", table.row.id, effect), lambda row=table.row: _outcome_by(row))  # type: ignore[misc]
+                    said = diagrams.combine(told, diagrams.within(here, table.says, None), holds)
+                    whole = diagrams.filled(whole, said)
+                    left = diagrams.less(left, here)
+        return diagrams.filled(whole, diagrams.within(left, diagrams.end(NO_GRANT), None))
+
+    def _mute(self, scope: Scope) -> Diagram:
+        """Where a row matches and cannot say why."""
+        return self.diagrams.either(*(table.mute for table in scope.rows.values()))
+
+    def _stands(self, tables: Iterable[RowTable]) -> Diagram:
+        """Where at least one of these rows decides."""
+        return self.diagrams.either(*(self.diagrams.combine(_said, table.says) for table in tables))
 
     def decisions(self, scope: Scope) -> Diagram:
         """Allow, deny or hold for every possible profile, and `None` for the others: the answers without reasons."""
         found = self._decisions.get(scope)
         if found is None:
-            combine, either = self.diagrams.combine, self.diagrams.either
-            stands: dict[tuple[Effect, bool], list[Diagram]] = {}
-            for table in scope.rows.values():
-                if table.state is State.DECIDING:
-                    where = combine(_said, table.says)
-                    stands.setdefault((table.row.effect, table.row.hold), []).append(where)
-            parts = (
-                either(*stands.get((effect, hold), ()))
-                for effect in (Effect.DENY, Effect.PERMIT)
-                for hold in (True, False)
-            )
-            mute = either(*(table.mute for table in scope.rows.values()))
-            found = self._decisions[scope] = combine(_decided, self.possible, mute, *parts)
+            diagrams = self.diagrams
+            bars, grants = (scope.ranked[effect] for effect in _BARS_FIRST)
+            found = diagrams.combine(_granted, self._stands(grants))
+            found = diagrams.beyond(self._stands(bars), found, "deny")
+            found = diagrams.beyond(self._stands(table for table in bars if table.row.hold), found, "hold")
+            found = diagrams.beyond(self._mute(scope), found, FAULT.decision)
+            found = self._decisions[scope] = diagrams.within(self.possible, found, None)
         return found
+
+    def ungranted(self, scope: Scope) -> Diagram:
+        """The possible profiles that no row grants to and no row bars."""
+        rows = self._stands(scope.ranked[Effect.DENY] + scope.ranked[Effect.PERMIT])
+        return self.diagrams.less(self.possible, rows, self._mute(scope))
 
     def outcome(self, scope: Scope, profile: Profile) -> Outcome:
         """The answer to one profile. Raises `TypeError` for an impossible one."""
+        return self.reasons(scope, profile)[0]
+
+    def reasons(self, scope: Scope, profile: Profile) -> tuple[Outcome, tuple[str, ...]]:
+        """The answer to one profile, and the ids of all rows that decide, bars before grants: none where nothing grants
+        or bars. Raises `TypeError` for an impossible profile."""
         if not self.domain.possible(profile):
             raise TypeError("no requester can have this profile")
         assignment = self.domain.assignment(profile)
-        chosen: Outcome = NO_GRANT
         at = self.diagrams.at
+        said: dict[Effect, list[tuple[Row, str]]] = {effect: [] for effect in _BARS_FIRST}
+        for effect, found in said.items():
+            for table in scope.ranked[effect]:
+                code = at(table.says, assignment)
+                if isinstance(code, str):
+                    found.append((table.row, code))
+        decided = said[Effect.DENY] or said[Effect.PERMIT]
+        names = tuple(sorted(row.id for row, _ in decided))
         if any(at(table.mute, assignment) for table in scope.rows.values()):
-            return FAULT
-        said = [
-            (table.row, at(table.says, assignment)) for table in scope.rows.values() if table.state is State.DECIDING
-        ]
-        for effect in (Effect.PERMIT, Effect.DENY):
-            rows = [(row, code) for row, code in said if row.effect is effect and isinstance(code, str)]
-            if rows:
-                first, code = min(rows, key=lambda one: (REGIMES.index(one[0].regime), one[0].id))
-                chosen = Outcome(
-                    allowed=effect is Effect.PERMIT, hold=any(row.hold for row, _ in rows), rule=first.id, code=code
-                )
-        return chosen
-
-    def deciding(self, scope: Scope, profile: Profile) -> tuple[str, ...]:
-        """The ids of all rows that decide for one profile, bars before grants; none where nothing grants or bars."""
-        assignment = self.domain.assignment(profile)
-        said = {
-            effect: tuple(
-                name
-                for name, table in scope.rows.items()
-                if table.row.effect is effect and self.diagrams.at(table.says, assignment) is not None
-            )
-            for effect in (Effect.DENY, Effect.PERMIT)
-        }
-        return said[Effect.DENY] or said[Effect.PERMIT]
+            return FAULT, names
+        if not decided:
+            return NO_GRANT, names
+        first, code = decided[0]
+        return _outcome(first, code, hold=any(row.hold for row, _ in decided)), names
 
     def touched(self, before: Scope, after: Scope) -> Mapping[str, Touched]:
         """By row, where it may decide otherwise in one scope than in the other; rows that say the same are left out."""
@@ -778,9 +820,12 @@ def _terms(row: Row, asked: Sequence[Condition]) -> _Terms:
     names = {word for word, _ in words}
     return _Terms(
         words=tuple(one for one in words if one[0] not in READS_BARS),
-        by_action=any(reads_nobody(word) for word in names),
         by_rows=not names.isdisjoint(_FROM_ROWS | {ROW_WORD}),
     )
+
+
+_STATES: Final = (State.DECIDING, State.ADVISORY, State.SUSPENDED, State.NOTE)
+"""What a row in force is before it is asked."""
 
 
 def _state(row: Row, at: datetime) -> State:
@@ -789,10 +834,6 @@ def _state(row: Row, at: datetime) -> State:
     if row.enforcement is Enforcement.ADVISORY:
         return State.ADVISORY
     return State.NOTE if row.effect is Effect.NOTE else State.DECIDING
-
-
-def _but_not(one: bool, other: bool) -> bool:
-    return one and not other
 
 
 def _not_no(value: Tri) -> bool:
@@ -835,18 +876,8 @@ def _or_none(value: bool) -> bool | None:
     return value or None
 
 
-def _faulty(_mute: bool, _beyond: Outcome) -> Outcome:
-    return FAULT
-
-
-def _decided(possible: bool, mute: bool, bar_holds: bool, bar: bool, grant_holds: bool, grant: bool) -> str | None:
-    if not possible:
-        return None
-    if mute:
-        return FAULT.decision
-    if bar_holds or bar:
-        return "hold" if bar_holds else "deny"
-    return "allow" if grant or grant_holds else NO_GRANT.decision
+def _granted(grant: bool) -> str:
+    return "allow" if grant else NO_GRANT.decision
 
 
 def _adding(regime: str) -> Callable[[object, frozenset[str]], frozenset[str]]:
@@ -867,11 +898,9 @@ def _code_operation(rule: CodeRule) -> Callable[[frozenset[str], Tri, Tri, bool]
     return give
 
 
-def _deciding(row: Row) -> Callable[[str, Outcome], Outcome]:
-    allows = row.effect is Effect.PERMIT
+def _outcome(row: Row, code: str, *, hold: bool) -> Outcome:
+    return Outcome(allowed=row.effect is Effect.PERMIT, hold=hold, rule=row.id, code=code)
 
-    def decide(code: str, beyond: Outcome) -> Outcome:
-        hold = row.hold or (beyond.hold and beyond.allowed is allows)
-        return Outcome(allowed=allows, hold=hold, rule=row.id, code=code)
 
-    return decide
+def _outcome_by(row: Row) -> Callable[[str | None, bool], Outcome | None]:
+    return lambda code, hold: None if code is None else _outcome(row, code, hold=hold)

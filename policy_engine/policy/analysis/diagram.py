@@ -21,7 +21,7 @@ Assignment = Sequence[int]
 Cube = tuple[tuple[int, frozenset[int]], ...]
 """Profiles by some of their variables, each with the values it may have; every other variable is free."""
 
-V = TypeVar("V", bound=Hashable)
+_Tables = TypeVar("_Tables", bound=tuple[Diagram, ...])
 
 
 class Diagrams:
@@ -34,10 +34,14 @@ class Diagrams:
         self._children: list[tuple[int, ...]] = []
         self._values: dict[int, Hashable] = {}
         self._ends: dict[tuple[type, Hashable], int] = {}
-        self._nodes: dict[tuple[int, tuple[int, ...]], int] = {}
-        self._done: dict[tuple[object, tuple[Diagram, ...]], Diagram] = {}
+        self._nodes: list[dict[tuple[int, ...], int]] = [{} for _ in self.sizes]
+        self._done: dict[Hashable, dict[tuple[Diagram, ...], Diagram]] = {}
         self._parts: dict[Diagram, Mapping[Hashable, Diagram]] = {}
-        self._plain: dict[tuple[Hashable, Diagram], Diagram] = {}
+        self._shadows: dict[frozenset[int], dict[Diagram, Diagram]] = {}
+        self._apart: set[tuple[Diagram, Diagram]] = set()
+        self._no: Final = self.end(False)
+        self._yes: Final = self.end(True)
+        self._nothing: Final = self.end(None)
 
     def end(self, value: Hashable) -> Diagram:
         """The table that has this value everywhere."""
@@ -56,10 +60,10 @@ class Diagrams:
         first = row[0]
         if row.count(first) == len(row):
             return first
-        key = (variable, row)
-        found = self._nodes.get(key)
+        nodes = self._nodes[variable]
+        found = nodes.get(row)
         if found is None:
-            found = self._nodes[key] = len(self._variables)
+            found = nodes[row] = len(self._variables)
             self._variables.append(variable)
             self._children.append(row)
         return found
@@ -77,34 +81,72 @@ class Diagrams:
             diagram = self._children[diagram][assignment[self._variables[diagram]]]
         return self._values[diagram]
 
+    def _memory(self, operation: Hashable) -> dict[tuple[Diagram, ...], Diagram]:
+        """What an operation was found to give, by the tables that it was given."""
+        found = self._done.get(operation)
+        if found is None:
+            found = self._done[operation] = {}
+        return found
+
     def combine(self, operation: Callable[..., Hashable], *diagrams: Diagram) -> Diagram:
         """The table of the operation on the tables' values, profile by profile.
 
         What was done is remembered by the operation itself: one that closes over what may change must be a new one.
         """
-        key = (operation, diagrams)
-        found = self._done.get(key)
-        if found is not None:
+        variables, rows, values, done = self._variables, self._children, self._values, self._memory(operation)
+        sizes, last = self.sizes, self._end
+
+        def combined(key: tuple[Diagram, ...]) -> Diagram:
+            found = done.get(key)
+            if found is not None:
+                return found
+            variable = min([variables[diagram] for diagram in key])
+            if variable == last:
+                found = self.end(operation(*[values[diagram] for diagram in key]))
+            else:
+                columns = [
+                    rows[diagram] if variables[diagram] == variable else repeat(diagram, sizes[variable])
+                    for diagram in key
+                ]
+                found = self._joined(variable, list(zip(*columns, strict=True)), combined)
+            done[key] = found
             return found
-        variables = self._variables
-        variable = min([variables[diagram] for diagram in diagrams])
-        if variable == self._end:
-            found = self.end(operation(*[self._values[diagram] for diagram in diagrams]))
-        else:
-            columns = [
-                self._children[diagram] if variables[diagram] == variable else repeat(diagram, self.sizes[variable])
-                for diagram in diagrams
-            ]
-            seen: dict[tuple[Diagram, ...], Diagram] = {}
-            children = []
-            for below in zip(*columns, strict=True):
-                child = seen.get(below)
-                if child is None:
-                    child = seen[below] = self.combine(operation, *below)
-                children.append(child)
-            found = self.node(variable, children)
-        self._done[key] = found
-        return found
+
+        return combined(diagrams)
+
+    def _joined(self, variable: int, below: Sequence[_Tables], make: Callable[[_Tables], Diagram]) -> Diagram:
+        """The node whose children are made of what is below at each value, each distinct one once."""
+        made = dict.fromkeys(below, 0)
+        for one in made:
+            made[one] = make(one)
+        return self.node(variable, [made[one] for one in below])
+
+    def _below(self, one: Diagram, other: Diagram) -> tuple[int, list[tuple[Diagram, Diagram]]]:
+        """The first variable of two tables, and what both go on with at each of its values."""
+        first, second = self._variables[one], self._variables[other]
+        rows = self._children
+        if first == second:
+            return first, list(zip(rows[one], rows[other], strict=True))
+        if first < second:
+            return first, [(child, other) for child in rows[one]]
+        return second, [(one, child) for child in rows[other]]
+
+    def _paired(
+        self, name: Hashable, known: Callable[[Diagram, Diagram], Diagram | None], one: Diagram, other: Diagram
+    ) -> Diagram:
+        """What is `known` of two tables, and where nothing is, the table of what is below; remembered by name."""
+        done = self._memory(name)
+
+        def paired(key: tuple[Diagram, Diagram]) -> Diagram:
+            found = known(*key)
+            if found is None:
+                found = done.get(key)
+                if found is None:
+                    variable, below = self._below(*key)
+                    found = done[key] = self._joined(variable, below, paired)
+            return found
+
+        return paired((one, other))
 
     def join(
         self, operation: Callable[..., Hashable], neutral: Hashable, absorbing: Hashable, *diagrams: Diagram
@@ -113,157 +155,164 @@ class Diagrams:
         of a pair with the neutral value, and the absorbing one of any pair that has it: and, or, least, greatest.
         """
         nothing, everything = self.end(neutral), self.end(absorbing)
+        values = self._values
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if other == nothing or one in (other, everything):
+                return one
+            if one == nothing or other == everything:
+                return other
+            if one in values and other in values:
+                return self.end(operation(values[one], values[other]))
+            return None
+
         whole = nothing
         for diagram in diagrams:
-            whole = self._pairwise(operation, nothing, everything, whole, diagram)
+            whole = self._paired(operation, known, whole, diagram)
         return whole
 
     def overlay(self, operation: Callable[..., Hashable], over: Diagram, base: Diagram) -> Diagram:
         """The base where the table over it has `None`, and elsewhere the operation on the values of both."""
-        if over == self.end(None):
-            return base
-        return self._ordered(operation, over, base)
+        nothing, values = self._nothing, self._values
 
-    def _ordered(self, operation: Callable[..., Hashable], over: Diagram, base: Diagram) -> Diagram:
-        key = (operation, (over, base))
-        found = self._done.get(key)
-        if found is not None:
-            return found
-        nothing = self._ends[type(None), None]
-        first, second = self._variables[over], self._variables[base]
-        variable = min(first, second)
-        if variable == self._end:
-            found = self.end(operation(self._values[over], self._values[base]))
-        else:
-            overs = self._children[over] if first == variable else repeat(over, self.sizes[variable])
-            bases = self._children[base] if second == variable else repeat(base, self.sizes[variable])
-            seen: dict[tuple[Diagram, Diagram], Diagram] = {}
-            children = []
-            for below in zip(overs, bases, strict=True):
-                child = seen.get(below)
-                if child is None:
-                    child = below[1] if below[0] == nothing else self._ordered(operation, *below)
-                    seen[below] = child
-                children.append(child)
-            found = self.node(variable, children)
-        self._done[key] = found
-        return found
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == nothing:
+                return other
+            if one in values and other in values:
+                return self.end(operation(values[one], values[other]))
+            return None
+
+        return self._paired(("overlay", operation), known, over, base)
+
+    def filled(self, one: Diagram, other: Diagram) -> Diagram:
+        """The first table, and where it has `None` the other."""
+        nothing, values = self._nothing, self._values
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == nothing:
+                return other
+            return one if one in values or other in (one, nothing) else None
+
+        return self._paired("filled", known, one, other)
 
     def within(self, region: Diagram, table: Diagram, absent: Hashable) -> Diagram:
         """The table where the region, a table of truth values, is true, and the absent value elsewhere."""
-        return self._within(region, table, self.end(True), self.end(False), self.end(absent))
+        yes, no, nothing = self._yes, self._no, self.end(absent)
 
-    def _within(self, region: Diagram, table: Diagram, yes: Diagram, no: Diagram, absent: Diagram) -> Diagram:
-        if region == yes or table == absent:
-            return table
-        if region == no:
-            return absent
-        key = ((absent, "within"), (region, table))
-        found = self._done.get(key)
-        if found is not None:
-            return found
-        first, second = self._variables[region], self._variables[table]
-        variable = min(first, second)
-        regions = self._children[region] if first == variable else repeat(region, self.sizes[variable])
-        tables = self._children[table] if second == variable else repeat(table, self.sizes[variable])
-        seen: dict[tuple[Diagram, Diagram], Diagram] = {}
-        children = []
-        for below in zip(regions, tables, strict=True):
-            child = seen.get(below)
-            if child is None:
-                child = seen[below] = self._within(*below, yes, no, absent)
-            children.append(child)
-        found = self._done[key] = self.node(variable, children)
-        return found
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == yes or other == nothing:
+                return other
+            return nothing if one == no else None
+
+        return self._paired(("within", nothing), known, region, table)
+
+    def beyond(self, region: Diagram, table: Diagram, present: Hashable) -> Diagram:
+        """The table where the region, a table of truth values, is false, and the present value where it is true."""
+        yes, no, everything = self._yes, self._no, self.end(present)
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == no or other == everything:
+                return other
+            return everything if one == yes else None
+
+        return self._paired(("beyond", everything), known, region, table)
 
     def differing(self, one: Diagram, other: Diagram) -> Diagram:
         """Where two tables have different values, as a table of truth values."""
-        return self._compared("differing", _differ, one, other, self.end(False))
+        yes, no, values = self._yes, self._no, self._values
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == other:
+                return no
+            return yes if one in values and other in values else None
+
+        return self._paired("differing", known, one, other)
 
     def contrast(self, one: Diagram, other: Diagram) -> Diagram:
         """The pair of both tables' values where they differ, and `None` where they do not."""
-        return self._compared("contrast", _pair, one, other, self.end(None))
+        nothing, values = self._nothing, self._values
 
-    def _compared(
-        self, name: str, operation: Callable[..., Hashable], one: Diagram, other: Diagram, alike: Diagram
-    ) -> Diagram:
-        if one == other:
-            return alike
-        key = (name, (one, other))
-        found = self._done.get(key)
-        if found is not None:
-            return found
-        first, second = self._variables[one], self._variables[other]
-        variable = min(first, second)
-        if variable == self._end:
-            found = self.end(operation(self._values[one], self._values[other]))
-        else:
-            ones = self._children[one] if first == variable else repeat(one, self.sizes[variable])
-            others = self._children[other] if second == variable else repeat(other, self.sizes[variable])
-            seen: dict[tuple[Diagram, Diagram], Diagram] = {}
-            children = []
-            for below in zip(ones, others, strict=True):
-                child = seen.get(below)
-                if child is None:
-                    child = seen[below] = self._compared(name, operation, *below, alike)
-                children.append(child)
-            found = self.node(variable, children)
-        self._done[key] = found
-        return found
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == other:
+                return nothing
+            return self.end((values[one], values[other])) if one in values and other in values else None
 
-    def _pairwise(
-        self, operation: Callable[..., Hashable], neutral: Diagram, absorbing: Diagram, one: Diagram, other: Diagram
-    ) -> Diagram:
-        if one in (neutral, other):
-            return other
-        if other == neutral:
-            return one
-        if absorbing in (one, other):
-            return absorbing
-        pair = (one, other) if one < other else (other, one)
-        key = (operation, pair)
-        found = self._done.get(key)
-        if found is not None:
-            return found
-        first, second = self._variables[one], self._variables[other]
-        variable = min(first, second)
-        if variable == self._end:
-            found = self.end(operation(self._values[one], self._values[other]))
-        else:
-            ones = self._children[one] if first == variable else repeat(one, self.sizes[variable])
-            others = self._children[other] if second == variable else repeat(other, self.sizes[variable])
-            seen: dict[tuple[Diagram, Diagram], Diagram] = {}
-            children = []
-            for below in zip(ones, others, strict=True):
-                child = seen.get(below)
-                if child is None:
-                    child = seen[below] = self._pairwise(operation, neutral, absorbing, *below)
-                children.append(child)
-            found = self.node(variable, children)
-        self._done[key] = found
-        return found
+        return self._paired("contrast", known, one, other)
 
     def both(self, *diagrams: Diagram) -> Diagram:
         """Where every one of these tables of truth values is true."""
-        return self.join(_and, True, False, *diagrams)
+        yes, no = self._yes, self._no
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == yes or other in (one, no):
+                return other
+            return one if other == yes or one == no else None
+
+        whole = yes
+        for diagram in diagrams:
+            whole = self._paired("both", known, whole, diagram)
+        return whole
 
     def either(self, *diagrams: Diagram) -> Diagram:
         """Where at least one of these tables of truth values is true."""
-        return self.join(_either, False, True, *diagrams)
+        yes, no = self._yes, self._no
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if one == no or other in (one, yes):
+                return other
+            return one if other == no or one == yes else None
+
+        whole = no
+        for diagram in diagrams:
+            whole = self._paired("either", known, whole, diagram)
+        return whole
+
+    def less(self, diagram: Diagram, *others: Diagram) -> Diagram:
+        """Where one table of truth values is true and none of the others is."""
+        yes, no = self._yes, self._no
+
+        def known(one: Diagram, other: Diagram) -> Diagram | None:
+            if no in (one, other):
+                return one
+            if other in (one, yes):
+                return no
+            return None
+
+        for other in others:
+            diagram = self._paired("less", known, diagram, other)
+        return diagram
+
+    def meet(self, one: Diagram, other: Diagram) -> bool:
+        """Whether two tables of truth values are true of somebody together, found without making the table of whom."""
+        yes, no, apart = self._yes, self._no, self._apart
+
+        def met(pair: tuple[Diagram, Diagram]) -> bool:
+            if no in pair:
+                return False
+            if yes in pair or pair[0] == pair[1]:
+                return True
+            if pair in apart:
+                return False
+            if any(met(below) for below in dict.fromkeys(self._below(*pair)[1])):
+                return True
+            apart.add(pair)
+            return False
+
+        return met((one, other))
 
     def nowhere(self, diagram: Diagram) -> bool:
         """Whether a table of truth values is false everywhere."""
-        return diagram == self.end(False)
+        return diagram == self._no
 
     def values(self, diagram: Diagram) -> frozenset[Hashable]:
         """Everything that the table has somewhere."""
-        return frozenset(self._values[node] for node in self._below(diagram) if self._variables[node] == self._end)
+        return frozenset(self._values[node] for node in self._under(diagram) if self._variables[node] == self._end)
 
     def support(self, diagram: Diagram) -> frozenset[int]:
         """The variables on which the table depends."""
-        return frozenset(self._variables[node] for node in self._below(diagram)) - {self._end}
+        return frozenset(self._variables[node] for node in self._under(diagram)) - {self._end}
 
-    def _below(self, diagram: Diagram) -> set[Diagram]:
+    def _under(self, diagram: Diagram) -> set[Diagram]:
         seen = {diagram}
         waiting = [diagram]
         while waiting:
@@ -272,23 +321,6 @@ class Diagrams:
                     seen.add(child)
                     waiting.append(child)
         return seen
-
-    def meets(self, diagram: Diagram, kept: Mapping[int, frozenset[int]], wanted: Hashable) -> bool:
-        """Whether the table has the value somewhere where each named variable has one of its kept values."""
-        target = self._ends.get((type(wanted), wanted))
-        seen: set[Diagram] = set()
-        waiting = [diagram]
-        while waiting:
-            node = waiting.pop()
-            if node == target:
-                return True
-            if node in seen:
-                continue
-            seen.add(node)
-            children = self._children[node]
-            chosen = kept.get(self._variables[node])
-            waiting += set(children) if chosen is None else {children[index] for index in chosen}
-        return False
 
     def spread(
         self, diagram: Diagram, kept: Mapping[int, frozenset[int]], position: int
@@ -342,34 +374,31 @@ class Diagrams:
 
     def size(self, diagram: Diagram) -> int:
         """How many nodes the table has."""
-        return len(self._below(diagram))
+        return len(self._under(diagram))
 
     def outside(self, diagram: Diagram, kept: Mapping[int, frozenset[int]]) -> Diagram:
         """A table of truth values with the profiles left out whose named variables all have one of the kept values."""
-        cube = self.end(False)
+        cube = self._yes
         for variable in sorted(kept, reverse=True):
-            rest = self.end(True)
             cube = self.node(
-                variable, [cube if index in kept[variable] else rest for index in range(self.sizes[variable])]
+                variable, [cube if index in kept[variable] else self._no for index in range(self.sizes[variable])]
             )
-        return self.both(diagram, cube)
+        return self.less(diagram, cube)
 
-    def first(self, diagram: Diagram, wanted: Hashable) -> tuple[tuple[int, int], ...]:
-        """The values of one profile for which the table has the value: at each variable the first that leads there.
+    def first(self, diagram: Diagram) -> tuple[tuple[int, int], ...]:
+        """The values of one profile for which a table of truth values is true: at each variable the first that leads
+        there.
 
         Raises `LookupError` when there is none.
         """
-        target = self._ends.get((type(wanted), wanted))
-        reaching = self._reaching(diagram, target) if target is not None else frozenset[Diagram]()
-        if diagram not in reaching:
+        if diagram == self._no:
             raise LookupError("no profile has this value")
         chosen = []
-        while self._variables[diagram] != self._end:
-            index, child = next(
-                (index, child) for index, child in enumerate(self._children[diagram]) if child in reaching
-            )
+        while diagram != self._yes:
+            row = self._children[diagram]
+            index = next(index for index, child in enumerate(row) if child != self._no)
             chosen.append((self._variables[diagram], index))
-            diagram = child
+            diagram = row[index]
         return tuple(chosen)
 
     def parts(self, diagram: Diagram) -> Mapping[Hashable, Diagram]:
@@ -378,61 +407,37 @@ class Diagrams:
         if held is None:
             variable = self._variables[diagram]
             if variable == self._end:
-                held = {self._values[diagram]: self.end(True)}
+                held = {self._values[diagram]: self._yes}
             else:
-                nothing = self.end(False)
                 below = {child: self.parts(child) for child in set(self._children[diagram])}
                 row = [below[child] for child in self._children[diagram]]
                 values = dict.fromkeys(value for parts in below.values() for value in parts)
-                held = {value: self.node(variable, [parts.get(value, nothing) for parts in row]) for value in values}
+                held = {value: self.node(variable, [parts.get(value, self._no) for parts in row]) for value in values}
             self._parts[diagram] = held
         return held
 
     def shadow(self, diagram: Diagram, kept: frozenset[int]) -> Diagram:
         """Of a table of truth values: where, on the kept variables, it is true for some values of the others."""
-        key = ((kept, "shadow"), diagram)
-        found = self._plain.get(key)
-        if found is None:
-            variable = self._variables[diagram]
-            if variable == self._end:
-                found = diagram
-            else:
-                children = [self.shadow(child, kept) for child in self._children[diagram]]
-                if variable in kept:
-                    found = self.node(variable, children)
+        found = self._shadows.setdefault(kept, {self._no: self._no, self._yes: self._yes})
+        last = max(kept, default=-1)
+        variables, rows = self._variables, self._children
+
+        def cast(node: Diagram) -> Diagram:
+            held = found.get(node)
+            if held is None:
+                variable = variables[node]
+                if variable > last:
+                    # A table that is not false everywhere is true somewhere, and nothing below is kept.
+                    held = self._yes
+                elif variable in kept:
+                    held = self.node(variable, [cast(child) for child in rows[node]])
                 else:
-                    distinct = list(dict.fromkeys(children))
-                    found = distinct[0]
-                    for child in distinct[1:]:
-                        found = self.either(found, child)
-            self._plain[key] = found
-        return found
+                    held = self._no
+                    for child in dict.fromkeys(rows[node]):
+                        held = self.either(held, cast(child))
+                        if held == self._yes:
+                            break
+                found[node] = held
+            return held
 
-    def _reaching(self, diagram: Diagram, target: Diagram) -> frozenset[Diagram]:
-        reaching: dict[Diagram, bool] = {}
-
-        def reaches(node: Diagram) -> bool:
-            found = reaching.get(node)
-            if found is None:
-                below = [reaches(child) for child in set(self._children[node])]
-                found = reaching[node] = node == target or any(below)
-            return found
-
-        reaches(diagram)
-        return frozenset(node for node, found in reaching.items() if found)
-
-
-def _either(one: bool, other: bool) -> bool:
-    return one or other
-
-
-def _and(one: bool, other: bool) -> bool:
-    return one and other
-
-
-def _differ(_one: Hashable, _other: Hashable) -> bool:
-    return True
-
-
-def _pair(one: Hashable, other: Hashable) -> Hashable:
-    return one, other
+        return cast(diagram)

@@ -20,7 +20,7 @@ from typing import Final
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.analysis import axes
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas, Outcome, Scope, edges_of
+from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas, Outcome, Scope, Touched, edges_of
 from policy_engine.policy.analysis.diagram import Cube, Diagram
 from policy_engine.policy.analysis.telling import countries_of, cube_in_words
 from policy_engine.policy.analysis.witness import Witness, confirmed, witness_of
@@ -236,32 +236,44 @@ def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> lis
     if not touched:
         return []
     diagrams = atlas.diagrams
-    region = diagrams.either(*(one.where for one in touched.values()))
-    if not reasons:
-        region = diagrams.both(region, diagrams.differing(atlas.decisions(before), atlas.decisions(after)))
+    decisions = diagrams.parts(atlas.decisions(before))
+    turns = _turns(atlas, before, after, touched, reasons=reasons)
+    found = []
+    for (old, new), (members, pairs) in sorted(turns.items()):
+        rules = {name: one for name, one in touched.items() if diagrams.meet(one.where, members)}
+        found.append(
+            _Change(
+                kind=_Kind(old=old, new=new, rules=tuple(rules)),
+                members=members,
+                had=decisions[old],
+                read=frozenset[int]().union(*(one.read for one in rules.values())),
+                pairs=tuple(sorted(pairs)),
+            )
+        )
+    return found
+
+
+_Turn = tuple[str, str]
+"""The answers before and after."""
+
+_Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[Outcome, Outcome]]]]
+"""By turn those who have it, and the pairs of outcomes that occur among them."""
+
+
+def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touched], *, reasons: bool) -> _Turns:
+    """Who is answered otherwise, or with `reasons` also for another reason."""
+    diagrams = atlas.diagrams
+    if reasons:
+        region = diagrams.either(*(one.where for one in touched.values()))
+    else:
+        region = diagrams.differing(atlas.decisions(before), atlas.decisions(after))
     table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
-    pairs: dict[tuple[str, str], list[tuple[Outcome, Outcome]]] = {}
+    pairs: dict[_Turn, list[tuple[Outcome, Outcome]]] = {}
     for pair in diagrams.values(table):
         if isinstance(pair, tuple):
             pairs.setdefault(_turn(pair), []).append(pair)
     members = diagrams.parts(diagrams.combine(_turn_or_none, table))
-    decisions = diagrams.parts(atlas.decisions(before))
-    found = []
-    for turn in sorted(pairs):
-        rules = {
-            name: one for name, one in touched.items() if not diagrams.nowhere(diagrams.both(one.where, members[turn]))
-        }
-        old, new = turn
-        found.append(
-            _Change(
-                kind=_Kind(old=old, new=new, rules=tuple(rules)),
-                members=members[turn],
-                had=decisions[old],
-                read=frozenset[int]().union(*(one.read for one in rules.values())),
-                pairs=tuple(sorted(pairs[turn])),
-            )
-        )
-    return found
+    return {turn: (members[turn], found) for turn, found in pairs.items()}
 
 
 def _turn(pair: tuple[Outcome, Outcome]) -> tuple[str, str]:
@@ -322,7 +334,7 @@ def ordinary_member(atlas: Atlas, members: Diagram) -> dict[str, str]:
 
     Raises `LookupError` for an empty set.
     """
-    cube = atlas.diagrams.first(members, True)
+    cube = atlas.diagrams.first(members)
     choices = {
         atlas.domain.axes[position].name: [atlas.domain.axes[position].values[index]] for position, index in cube
     }
@@ -357,7 +369,7 @@ def told(atlas: Atlas, sets: Iterable[tuple[Diagram, Diagram]], read: frozenset[
     effort = 0
     cost = diagrams.size(inside) * (2 * len(read) + 1)
     while not diagrams.nowhere(left) and len(cubes) < MAX_CLAUSES and (not cubes or effort < MAX_EFFORT):
-        narrow = {position: frozenset({index}) for position, index in diagrams.first(left, True)}
+        narrow = {position: frozenset({index}) for position, index in diagrams.first(left)}
         kept = _widened(atlas, narrow, inside)
         left = diagrams.outside(left, kept)
         cubes.append(tuple(sorted(kept.items())))

@@ -16,7 +16,8 @@ citizen of the United States, a part of a country is stated only with the countr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +27,8 @@ from typing import Final
 
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import COUNTRIES, parts_of
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.places import Places
 from policy_engine.domain.roster import Sector
 from policy_engine.domain.rules import Book
 from policy_engine.policy.analysis.axes import (
@@ -225,6 +228,34 @@ def _shares(thresholds: Iterable[Decimal]) -> tuple[str, ...]:
     return tuple(f"{point.normalize():f}" for point in sorted(points))
 
 
+def edges(validities: Iterable[Validity]) -> list[datetime]:
+    """Every instant at which one of them begins or ends, in order."""
+    return sorted({edge for validity in validities for edge in (validity.start, validity.end) if edge is not None})
+
+
+def place_edges(book: Book) -> list[datetime]:
+    """Every instant at which a country group, or the reading of one country as another, changes."""
+    places = book.tables.places
+    members = (member.valid for group in places.groups.values() for member in group.members)
+    return edges((*members, *(rule.valid for rule in places.treat_as)))
+
+
+def _times(books: Iterable[Book], instants: Iterable[datetime]) -> Iterator[tuple[Book, datetime]]:
+    """Each book with one of the instants for each time in which none of its country groups changes."""
+    for book in books:
+        changes = place_edges(book)
+        yield from ((book, at) for at in {bisect_right(changes, at): at for at in instants}.values())
+
+
+def _members(places: Places, group: str, at: datetime) -> frozenset[str]:
+    """The countries that are in a group as a whole; none where there is no such group."""
+    if group not in places.groups:
+        return frozenset()
+    candidates = {member.country for member in places.groups[group].members}
+    candidates.update(rule.country for rule in places.treat_as)
+    return frozenset(country for country in candidates if places.in_group(country, group, at).inside)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryClass:
     """Countries that no rule tells apart; the first stands for all."""
@@ -241,9 +272,10 @@ class Domain:
 
     def __init__(self, books: Sequence[Book], instants: Sequence[datetime]) -> None:
         self.books: Final = tuple(books)
-        self._instants: Final = tuple(instants)
+        self._times: Final = tuple(_times(books, instants))
         self.names: Final = vocabularies(books)
         self._signatures: dict[tuple[str, str], tuple[bool, ...]] = {}
+        self._named_by: dict[str, list[frozenset[str]]] = {}
         self._countries_read: dict[str, list[tuple[str, ...]]] = {}
         self._solved: dict[tuple[object, ...], dict[str, str] | None] = {}
         self._chains_named: Final[dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
@@ -262,28 +294,35 @@ class Domain:
     def _representatives(self) -> Mapping[str, str]:
         return {member: one.representative for one in self.classes for member in one.members}
 
+    @cached_property
+    def countries(self) -> tuple[str, ...]:
+        """Every country of every class, in order."""
+        return tuple(sorted(member for one in self.classes for member in one.members))
+
     def _signature(self, country: str, token: str) -> tuple[bool, ...]:
         """In each book and at each instant, whether the country is the one named or in the group named: as itself,
         and as each law reads it."""
         key = (country, token)
         found = self._signatures.get(key)
         if found is None:
-            answers = []
-            for (book, at), reads in zip(product(self.books, self._instants), self._reads(country), strict=True):
-                places = book.tables.places
-                # Most laws read a country as itself, and what is asked of each reading is asked once.
-                inside = {
-                    read: (token in places.groups and places.in_group(read, token, at).inside)
-                    if ":" in token
-                    else read == token
-                    for read in dict.fromkeys(reads)
-                }
-                answers += [inside[read] for read in reads]
-            found = self._signatures[key] = tuple(answers)
+            named = self._named(token)
+            found = self._signatures[key] = tuple(
+                read in inside for inside, reads in zip(named, self._reads(country), strict=True) for read in reads
+            )
+        return found
+
+    def _named(self, token: str) -> list[frozenset[str]]:
+        """In each time, the countries that are named or in the group named."""
+        found = self._named_by.get(token)
+        if found is None:
+            found = self._named_by[token] = [
+                _members(book.tables.places, token, at) if ":" in token else frozenset({token})
+                for book, at in self._times
+            ]
         return found
 
     def _reads(self, country: str) -> list[tuple[str, ...]]:
-        """In each book and at each instant, the country as itself and as each law reads it."""
+        """In each time, the country as itself and as each law reads it."""
         found = self._countries_read.get(country)
         if found is None:
             found = self._countries_read[country] = [
@@ -294,7 +333,7 @@ class Domain:
                         for law in sorted({rule.law for rule in book.tables.places.treat_as})
                     ),
                 )
-                for book, at in product(self.books, self._instants)
+                for book, at in self._times
             ]
         return found
 

@@ -20,7 +20,7 @@ from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
 from policy_engine.domain.verdict import State
 from policy_engine.policy.analysis import axes
-from policy_engine.policy.analysis.atlas import DECISIONS, NO_GRANT, Atlas, Outcome, Scope
+from policy_engine.policy.analysis.atlas import DECISIONS, Atlas, Outcome, Scope
 from policy_engine.policy.analysis.differences import (
     Clause,
     Difference,
@@ -233,7 +233,6 @@ class _Desk:
     def _table(self, scope: Scope, item: _Item) -> _Table:
         """By perspective and country, the answer for each status and membership that is possible."""
         atlas, domain = self._atlas, self._atlas.domain
-        table = atlas.outcomes(scope, atlas.possible)
         fixed = {axes.REQUESTER, axes.US_STATUS, *PERSPECTIVES["everything"]} | ({item.membership} - {None})
         kept = frozenset(domain.order[name] for name in fixed if name is not None)
         left = atlas.diagrams.parts(atlas.decisions(scope))
@@ -249,13 +248,11 @@ class _Desk:
                         if profile is None:
                             continue
                         assignment = domain.assignment(profile)
-                        outcome = atlas.diagrams.at(table, assignment)
-                        if not isinstance(outcome, Outcome):
-                            continue
+                        outcome, rules = atlas.reasons(scope, profile)
                         can = tuple(
                             one for one, shadow in shadows.items() if atlas.diagrams.at(shadow, assignment) is True
                         )
-                        cell = _Cell(outcome=outcome, rules=atlas.deciding(scope, profile), can=can)
+                        cell = _Cell(outcome=outcome, rules=rules, can=can)
                         held.append(((status, membership), cell))
         return tuple((place, tuple(held)) for place, held in cells.items())
 
@@ -296,14 +293,14 @@ class _Desk:
         atlas, diagrams = self._atlas, self._atlas.diagrams
         found = []
         for scope, places in self._scopes_at(self._at).items():
-            gap = diagrams.combine(_is_gap, atlas.outcomes(scope, atlas.possible))
+            gap = atlas.ungranted(scope)
             if diagrams.nowhere(gap):
                 continue
             grants = [table for table in scope.rows.values() if table.row.effect is Effect.PERMIT]
             granted = diagrams.either(*(diagrams.differing(one.says, diagrams.end(None)) for one in grants))
             clauses: tuple[Clause, ...] = ()
             more = False
-            if not diagrams.nowhere(diagrams.both(atlas.possible, granted)):
+            if diagrams.meet(atlas.possible, granted):
                 decisions = diagrams.parts(atlas.decisions(scope))
                 unbarred = diagrams.either(gap, *(decisions[one] for one in ("allow",) if one in decisions))
                 words = told(atlas, [(gap, unbarred)], diagrams.support(granted))
@@ -321,7 +318,7 @@ class _Desk:
         matching: set[str] = set()
         for met in self._met.values():
             for name, table in met.scope.rows.items():
-                if name not in matching and not diagrams.nowhere(diagrams.both(atlas.possible, table.counts)):
+                if name not in matching and diagrams.meet(atlas.possible, table.counts):
                     matching.add(name)
         met_names = {name for met in self._met.values() for name in met.scope.rows}
         found = []
@@ -368,7 +365,7 @@ class _Desk:
             table = met.scope.rows[name]
             allowed = diagrams.parts(atlas.decisions(met.scope)).get("allow", diagrams.end(False))
             granted = diagrams.differing(table.says, diagrams.end(None))
-            return not diagrams.nowhere(diagrams.both(allowed, granted))
+            return diagrams.meet(allowed, granted)
 
         return tuple(
             IdleRow(rule=row.id, effect=row.effect, why="wherever it matches and is in force, a bar stands")
@@ -401,10 +398,6 @@ _WHY_IDLE: Final = {
     Effect.PERMIT: "whoever it grants to is granted by another row, or barred, as well",
     Effect.NOTE: "whatever it lifts is lifted, or barred otherwise, as well",
 }
-
-
-def _is_gap(outcome: Outcome | None) -> bool:
-    return outcome == NO_GRANT
 
 
 def _access_order(one: Access) -> tuple[object, ...]:

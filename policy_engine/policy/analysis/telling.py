@@ -105,10 +105,11 @@ def _joined(domain: Domain, name: str, values: Sequence[str]) -> str:
 
 
 def _counted(domain: Domain, countries: tuple[str, ...]) -> str:
-    every = tuple(sorted(member for one in domain.classes for member in one.members))
+    every = domain.countries
     if countries == every:
         return "any country"
-    left = [country for country in every if country not in set(countries)]
+    told = frozenset(countries)
+    left = [country for country in every if country not in told]
     if len(countries) <= NAMED:
         return ", ".join(countries)
     if len(left) <= NAMED:
