@@ -70,9 +70,9 @@ class Clause:
 class Difference:
     """A class of requesters whose answer or reason changes: allow, deny or hold before and after.
 
-    `rules` are the rows that decide otherwise for somebody in it, `reasons` each pair of outcomes that occurs. The
-    witness is answered with `witness_old` and `witness_new`. `members` has the exact set, as a diagram of truth values,
-    for each model, action and stretch.
+    `rules` are the rows that decide otherwise for somebody in it, `reasons` each pair of outcomes that occurs, or that
+    of the witness alone where no others were asked for. The witness is answered with `witness_old` and `witness_new`.
+    `members` has the exact set, as a diagram of truth values, for each model, action and stretch.
     """
 
     old: str
@@ -203,7 +203,8 @@ def differences_between(
 ) -> tuple[Difference, ...]:
     """The classes of requesters who are answered otherwise on one side than on the other, in any stretch.
 
-    Without `reasons`, those who get the same answer for another reason are passed over, which is much quicker.
+    Without `reasons`, those who get the same answer for another reason are passed over, and of each class the reasons
+    of its witness are told alone, which is many times quicker.
     """
     found: dict[_Kind, list[_Place]] = {}
     known: dict[tuple[Scope, Scope], list[_Change]] = {}
@@ -261,12 +262,12 @@ _Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[Outcome, Outcome]]]]
 
 
 def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touched], *, reasons: bool) -> _Turns:
-    """Who is answered otherwise, or with `reasons` also for another reason."""
+    """Who is answered otherwise; with `reasons` also for another reason, and every pair of reasons that occurs."""
     diagrams = atlas.diagrams
-    if reasons:
-        region = diagrams.either(*(one.where for one in touched.values()))
-    else:
-        region = diagrams.differing(atlas.decisions(before), atlas.decisions(after))
+    if not reasons:
+        turns = diagrams.parts(diagrams.contrast(atlas.decisions(before), atlas.decisions(after)))
+        return {turn: (members, ()) for turn, members in turns.items() if isinstance(turn, tuple)}
+    region = diagrams.either(*(one.where for one in touched.values()))
     table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
     pairs: dict[_Turn, list[tuple[Outcome, Outcome]]] = {}
     for pair in diagrams.values(table):
@@ -317,7 +318,7 @@ def _difference(
         old=kind.old,
         new=kind.new,
         rules=kind.rules,
-        reasons=tuple(sorted({pair for one in places for pair in one.change.pairs})),
+        reasons=tuple(sorted({pair for one in places for pair in one.change.pairs} or {(outcomes[0], outcomes[1])})),
         where=_where(stretches, places),
         clauses=tuple(clause_of(atlas, cube) for cube in words.cubes),
         more_clauses=words.more,
