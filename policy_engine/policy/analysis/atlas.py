@@ -195,7 +195,7 @@ class _BookState:
     stretches: dict[int, _InForce] = field(default_factory=dict)
     words: dict[Hashable, int] = field(default_factory=dict)
     reached: dict[tuple[str, Action], dict[str, Mapping[State, _Reached]]] = field(default_factory=dict)
-    scopes: dict[tuple[str, Action, int], Scope] = field(default_factory=dict)
+    keys: dict[tuple[str, Action, int], tuple[int, ...]] = field(default_factory=dict)
 
 
 def edges_of(book: Book) -> list[datetime]:
@@ -323,16 +323,20 @@ class Atlas:
 
     def scope(self, book: int, model: str, action: Action, at: datetime) -> Scope:
         """The tables of a book for an action on a model at an instant."""
+        key = self.scope_key(book, model, action, at)
+        found = self._scopes.get(key)
+        if found is None:
+            found = self._scopes[key] = self._build(self._sheet(book, model, action, at))
+        return found
+
+    def scope_key(self, book: int, model: str, action: Action, at: datetime) -> tuple[int, ...]:
+        """What the tables of a scope depend on: scopes of equal keys are the same. No table is made for it."""
         state = self._states[book]
-        stretch = bisect_right(state.edges, at)
-        found = state.scopes.get((model, action, stretch))
+        place = (model, action, bisect_right(state.edges, at))
+        found = state.keys.get(place)
         if found is None:
             sheet = self._sheet(book, model, action, at)
-            key = tuple(self._row_key(sheet, one) for one in sheet.reached.values())
-            found = self._scopes.get(key)
-            if found is None:
-                found = self._scopes[key] = self._build(sheet)
-            state.scopes[model, action, stretch] = found
+            found = state.keys[place] = tuple(self._row_key(sheet, one) for one in sheet.reached.values())
         return found
 
     def _sheet(self, book: int, model: str, action: Action, at: datetime) -> _Sheet:

@@ -12,7 +12,7 @@ Words may be fewer than a class would need, so that their cost is bounded (`MAX_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -207,17 +207,25 @@ def differences_between(
     of its witness are told alone, which is many times quicker.
     """
     found: dict[_Kind, list[_Place]] = {}
-    known: dict[tuple[Scope, Scope], list[_Change]] = {}
+    known: dict[tuple[Hashable, Hashable], list[_Change]] = {}
     steps = len(stretches) * len(models)
     for number, (before, after) in enumerate(sides):
         for step, model in enumerate(models):
             for action in Action:
                 pair = (
-                    atlas.scope(before.book, model, action, before.at),
-                    atlas.scope(after.book, model, action, after.at),
+                    atlas.scope_key(before.book, model, action, before.at),
+                    atlas.scope_key(after.book, model, action, after.at),
                 )
+                if pair[0] == pair[1]:
+                    # Nothing that either depends on is another, so that no table need be made to find no difference.
+                    continue
                 if pair not in known:
-                    known[pair] = _changes(atlas, *pair, reasons=reasons)
+                    known[pair] = _changes(
+                        atlas,
+                        atlas.scope(before.book, model, action, before.at),
+                        atlas.scope(after.book, model, action, after.at),
+                        reasons=reasons,
+                    )
                 for change in known[pair]:
                     place = _Place(model=model, action=action, stretch=number, sides=(before, after), change=change)
                     found.setdefault(change.kind, []).append(place)
@@ -233,7 +241,7 @@ def _order(one: Difference) -> tuple[object, ...]:
 
 def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> list[_Change]:
     """Each change that occurs between two scopes."""
-    touched = atlas.touched(before, after) if before is not after else {}
+    touched = atlas.touched(before, after)
     if not touched:
         return []
     diagrams = atlas.diagrams
