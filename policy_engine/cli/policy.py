@@ -30,7 +30,7 @@ from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread
 from policy_engine.policy.coverage import cover
 from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
 from policy_engine.policy.names import names_read
-from policy_engine.policy.reader import read_book, read_folder
+from policy_engine.policy.reader import BookReader, read_book, read_folder
 from policy_engine.wiring import Settings
 
 app = typer.Typer(help="Check and try the rule book.", no_args_is_help=True)
@@ -86,13 +86,14 @@ def run_case_files(
     Example: policy-engine policy test --cases policies/cases --coverage
     """
     folder = policies or Settings().policies
-    files = read_folder(folder)
+    reader = BookReader(read_folder(folder))
+    book = reader.book()
 
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return read_book(files, enforcement=enforcement, extra_catalogue=catalogue)
+        return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
 
     examples = read_cases(cases or folder / "cases")
-    if unread := unread_names(examples, names_read(read_book(files))):
+    if unread := unread_names(examples, names_read(book)):
         raise FaultsError(unread)
     started = time.perf_counter()
     results = run_cases(examples, book_for)
@@ -100,7 +101,6 @@ def run_case_files(
     good = bool(results) and all(result.holds for result in results)
     if junit is not None:
         _write_junit(junit, results, seconds)
-    book = read_book(files)
     rows = cover(book, results) if coverage else None
     score = try_mutants(book, results) if mutation and good else None
     if as_json:

@@ -35,7 +35,7 @@ from policy_engine.policy.changelog import CHANGELOG, read_changelog
 from policy_engine.policy.conditions import hint, parse_condition
 from policy_engine.policy.model import read_matcher
 from policy_engine.policy.names import RULED, Names, eccn_names, group_names
-from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, read_rules
+from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, RuleRows, read_rules
 from policy_engine.policy.sheets import LARGEST_FILE
 from policy_engine.policy.tables import (
     EnforcementSetting,
@@ -76,53 +76,83 @@ def read_book(
     `enforcement` overrides that of rows by id, and what the settings file says; `extra_catalogue` has entries that
     replace or add to those of the catalogue file; `progress` is told how many rows of how many are read; `archived`
     says that the book was accepted once, when it could leave out regimes without naming them and name lists without
-    declaring them. Raises `FaultsError` with
-    every fault of all the files, the changelog included.
+    declaring them. Raises `FaultsError` with every fault of all the files, the changelog included.
     """
-    faults: list[Fault] = []
-    read_changelog(files.get(CHANGELOG), faults)
-    rule_files = _sorted_out(files, faults)
-    matcher = read_matcher(files.get(MODEL, b""), _findings(MODEL, files, faults))
-    catalogue_document = _document(CATALOGUE, files, faults)
-    catalogues = CatalogueReader()
-    catalogues.add(catalogue_document, _findings(CATALOGUE, files, faults))
-    if extra_catalogue is not None:
-        catalogues.add(extra_catalogue, Findings(source=EXTRA_CATALOGUE, faults=faults))
-    catalogue = catalogues.catalogue()
-    places_document = _document(COUNTRY_GROUPS, files, faults)
-    places = read_places(places_document, _findings(COUNTRY_GROUPS, files, faults))
-    groups = None if places_document is None else group_names(places)
-    parameters_document = _document(PARAMETERS, files, faults)
-    tables = read_parameters(
-        parameters_document,
-        _findings(PARAMETERS, files, faults),
-        catalogue=catalogue,
-        places=places,
-        groups=groups,
-        archived=archived,
-    )
-    settings, filed, without = read_settings(_document(SETTINGS, files, faults), _findings(SETTINGS, files, faults))
-    if not archived and not any(fault.source == SETTINGS for fault in faults) and SETTINGS in files:
-        _refuse_missing(rule_files, without, faults)
-    names = _names(
-        tables,
-        catalogue_read=catalogue_document is not None,
-        parameters_read=parameters_document is not None,
-        groups=groups,
-        archived=archived,
-    )
-    rules = read_rules(rule_files, names, faults, progress)
-    rows = _enforced(rules.rows, rules.ids, filed, enforcement, faults)
-    if faults:
-        raise FaultsError(faults)
-    ordered = tuple(sorted(rows, key=lambda row: row.id))
-    return Book(
-        rows=ordered,
-        tables=tables,
-        settings=settings,
-        matcher=matcher,
-        fingerprint=fingerprint_of(ordered, tables, settings, matcher),
-    )
+    reader = BookReader(files, archived=archived)
+    return reader.book(enforcement=enforcement, extra_catalogue=extra_catalogue, progress=progress)
+
+
+class BookReader:
+    """Files of which several books are read that differ in their enforcement, or in entries of the catalogue: what
+    they have in common is read once."""
+
+    def __init__(self, files: Mapping[str, bytes], *, archived: bool = False) -> None:
+        self._files: Final = files
+        self._archived: Final = archived
+        self._faults: Final[list[Fault]] = []
+        faults = self._faults
+        read_changelog(files.get(CHANGELOG), faults)
+        self._rule_files: Final = _sorted_out(files, faults)
+        self._matcher: Final = read_matcher(files.get(MODEL, b""), _findings(MODEL, files, faults))
+        self._catalogue: Final = _document(CATALOGUE, files, faults)
+        places = _document(COUNTRY_GROUPS, files, faults)
+        self._places: Final = read_places(places, _findings(COUNTRY_GROUPS, files, faults))
+        self._groups: Final = None if places is None else group_names(self._places)
+        self._parameters: Final = _document(PARAMETERS, files, faults)
+        settings = _document(SETTINGS, files, faults)
+        self._settings, self._filed, without = read_settings(settings, _findings(SETTINGS, files, faults))
+        if not archived and not any(fault.source == SETTINGS for fault in faults) and SETTINGS in files:
+            _refuse_missing(self._rule_files, without, faults)
+        self._plain: tuple[Tables, RuleRows, tuple[Fault, ...]] | None = None
+
+    def book(
+        self,
+        *,
+        enforcement: Mapping[str, str] = _NO_CHANGES,
+        extra_catalogue: Node | None = None,
+        progress: Progress | None = None,
+    ) -> Book:
+        """As `read_book`."""
+        if extra_catalogue is not None:
+            tables, rules, found = self._ruled(extra_catalogue, progress)
+        else:
+            tables, rules, found = self._plain = self._plain or self._ruled(None, progress)
+        faults = [*self._faults, *found]
+        rows = _enforced(rules.rows, rules.ids, self._filed, enforcement, faults)
+        if faults:
+            raise FaultsError(faults)
+        ordered = tuple(sorted(rows, key=lambda row: row.id))
+        return Book(
+            rows=ordered,
+            tables=tables,
+            settings=self._settings,
+            matcher=self._matcher,
+            fingerprint=fingerprint_of(ordered, tables, self._settings, self._matcher),
+        )
+
+    def _ruled(self, extra: Node | None, progress: Progress | None) -> tuple[Tables, RuleRows, tuple[Fault, ...]]:
+        """The tables and the rules with entries added to the catalogue, and the faults of both."""
+        files, faults = self._files, list[Fault]()
+        catalogues = CatalogueReader()
+        catalogues.add(self._catalogue, _findings(CATALOGUE, files, faults))
+        if extra is not None:
+            catalogues.add(extra, Findings(source=EXTRA_CATALOGUE, faults=faults))
+        tables = read_parameters(
+            self._parameters,
+            _findings(PARAMETERS, files, faults),
+            catalogue=catalogues.catalogue(),
+            places=self._places,
+            groups=self._groups,
+            archived=self._archived,
+        )
+        names = _names(
+            tables,
+            catalogue_read=self._catalogue is not None,
+            parameters_read=self._parameters is not None,
+            groups=self._groups,
+            archived=self._archived,
+        )
+        return tables, read_rules(self._rule_files, names, faults, progress), tuple(faults)
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

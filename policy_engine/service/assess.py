@@ -26,7 +26,7 @@ from policy_engine.policy.idle import never_matching
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.names import names_read
-from policy_engine.policy.reader import read_book
+from policy_engine.policy.reader import BookReader
 from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
 from policy_engine.service.impact import Outcome, impact
 from policy_engine.service.past import RecordedPast
@@ -86,7 +86,8 @@ def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Chec
     # What is neither of the book nor a case stays among the parts, so that it is refused and not passed over.
     parts = {name: data for name, data in files.items() if not name.startswith(CASES)}
     try:
-        book = read_book(parts, archived=archived)
+        reader = BookReader(parts, archived=archived)
+        book = reader.book()
         cases = read_case_files({name: data for name, data in files.items() if name.startswith(CASES)})
     except FaultsError as error:
         return Checked(book=None, faults=tuple(error.faults))
@@ -97,7 +98,7 @@ def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Chec
         return Checked(book=None, faults=unread)
 
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return read_book(parts, enforcement=enforcement, extra_catalogue=catalogue, archived=archived)
+        return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
 
     return Checked(book=book, results=tuple(run_cases(cases, book_for)))
 
