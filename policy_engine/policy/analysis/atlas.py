@@ -544,7 +544,7 @@ class Atlas:
                 # Those of its own layer are none of the regimes that it asks about.
                 tables[one.row.id] = self._row_table(sheet, one, tuple(tables.values()))
         deciding = [table for table in tables.values() if table.state is State.DECIDING]
-        deciding.sort(key=lambda table: (REGIMES.index(table.row.regime), table.row.id))
+        deciding.sort(key=_rank)
         return Scope(
             rows=dict(sorted(tables.items())),
             ranked={effect: tuple(table for table in deciding if table.row.effect is effect) for effect in _BARS_FIRST},
@@ -760,6 +760,27 @@ class Atlas:
                     found[name] = Touched(where=where, read=read)
         return found
 
+    def reasons_touched(self, before: Scope, after: Scope, touched: Mapping[str, Touched]) -> Diagram:
+        """Where the outcomes of two scopes can differ: where a touched row decides otherwise and none that is the same
+        in both comes before it, for that one gives the reason on both sides. A row that may hold, or that may be unable
+        to say why, is heard wherever it stands."""
+        diagrams = self.diagrams
+        sides = [
+            {table.row.id: table for tables in scope.ranked.values() for table in tables} for scope in (before, after)
+        ]
+        pairs = {name: [side[name] for side in sides if name in side] for name in sides[0].keys() | sides[1].keys()}
+        region = diagrams.either(*(one.where for name, one in touched.items() if name not in pairs))
+        passed = diagrams.end(False)
+        for name, tables in sorted(pairs.items(), key=lambda pair: min(map(_rank, pair[1]))):
+            if name in touched:
+                where = touched[name].where
+                everywhere = any(table.row.hold or not diagrams.nowhere(table.mute) for table in tables)
+                region = diagrams.either(region, where if everywhere else diagrams.less(where, passed))
+            first, last = tables[0], tables[-1]
+            if len(tables) == len(sides) and first.says == last.says and _rank(first) == _rank(last):
+                passed = diagrams.either(passed, self._stands((first,)))
+        return region
+
     def _touched(self, one: RowTable | None, other: RowTable | None) -> Diagram:
         absent, never = self.diagrams.end(None), self.diagrams.end(False)
         mute = self.diagrams.differing(one.mute if one else never, other.mute if other else never)
@@ -768,6 +789,12 @@ class Atlas:
             return self.diagrams.either(mute, self.diagrams.differing(says, said))
         both = (self.diagrams.combine(_said, table) for table in (says, said))
         return self.diagrams.either(mute, *both)
+
+
+def _rank(table: RowTable) -> tuple[int, int, str]:
+    """Where a row that decides stands among those that may give the reason: the least gives it."""
+    row = table.row
+    return _BARS_FIRST.index(row.effect), REGIMES.index(row.regime), row.id
 
 
 def _manner(row: Row) -> tuple[object, ...]:

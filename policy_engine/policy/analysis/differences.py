@@ -275,7 +275,7 @@ def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touc
     if not reasons:
         turns = diagrams.parts(diagrams.contrast(atlas.decisions(before), atlas.decisions(after)))
         return {turn: (members, ()) for turn, members in turns.items() if isinstance(turn, tuple)}
-    region = diagrams.either(*(one.where for one in touched.values()))
+    region = atlas.reasons_touched(before, after, touched)
     table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
     pairs: dict[_Turn, list[tuple[Outcome, Outcome]]] = {}
     for pair in diagrams.values(table):
