@@ -38,7 +38,7 @@ from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.cases import Expectation, run_case
 from policy_engine.policy.judge import Judge
 from policy_engine.service.keyring import caller_of
-from tests.conftest import CASES, POLICIES
+from tests.conftest import CASES, POLICIES, judge_for
 from tests.laws import book_of
 from tests.reference.test_reference import load
 from tests.worlds import Read, World, world
@@ -98,7 +98,8 @@ def _edits(document: World, change: Change) -> Iterator[Edit]:
     match change.kind:
         case ChangeKind.AUTHORISATION:
             paper = {
-                "id": "NEW",
+                # A paper of its own: of two rows under one id the one that allows less would count.
+                "id": f"NEW-{needs['regime']}-{needs['kind']}-{needs['holder']}",
                 "regime": needs["regime"],
                 "kind": needs["kind"],
                 "holder": needs["holder"],
@@ -184,7 +185,7 @@ def _values(document: World, path: str) -> Iterator[Edit]:
 CATALOGUED: Final[dict[str, list[object]]] = {
     "weights": ["published", "unpublished"],
     "training_operations": [0],
-    "eccn": ["4D004", "4E001.a"],
+    "eccn": sorted(judge_for({}, None).book.tables.eccn_columns),
     "tier": ["classified", "commodity", "distilled"],
 }
 PLACES: Final = {"country": ["US", "JP", "DE", "KR", "CA", "AE"], "subdivision": ["UA-30"]}
