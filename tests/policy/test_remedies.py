@@ -185,7 +185,7 @@ def _values(document: World, path: str) -> Iterator[Edit]:
 CATALOGUED: Final[dict[str, list[object]]] = {
     "weights": ["published", "unpublished"],
     "training_operations": [0],
-    "eccn": sorted(judge_for({}, None).book.tables.eccn_columns),
+    "eccn": [*sorted(judge_for({}, None).book.tables.eccn_columns)],
     "tier": ["classified", "commodity", "distilled"],
 }
 PLACES: Final = {"country": ["US", "JP", "DE", "KR", "CA", "AE"], "subdivision": ["UA-30"]}
