@@ -190,12 +190,11 @@ _BETWEEN: Final = re.compile(r"[\[\];,]+")
 
 def counts_under(row: Listing, programmes: Programmes) -> bool:
     """Whether the entry is under one of the programmes that count, or may be: where nobody filed its programmes, or
-    one that is not spelt as programmes are, it counts."""
+    what was filed names none, or one that is not spelt as programmes are, it counts."""
     wanted = programmes.get(row.list)
-    if wanted is None or not row.programmes:
-        return True
-    filed = [name.strip() for text in row.programmes for name in _BETWEEN.split(text)]
-    return any(name in wanted or not _PROGRAMME.fullmatch(name) for name in filed if name)
+    filed = [name.strip() for text in row.programmes or () for name in _BETWEEN.split(text)]
+    named = [name for name in filed if name]
+    return wanted is None or not named or any(name in wanted or not _PROGRAMME.fullmatch(name) for name in named)
 
 
 def lists_of(
