@@ -13,7 +13,7 @@ import pytest
 from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
-from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, request_of
@@ -24,7 +24,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
 from policy_engine.service.member_edits import Edit, EditAction, rows_of_edit
-from policy_engine.service.simulate import recorded, with_rows
+from policy_engine.service.simulate import recorded
 from tests.conftest import FILES, POLICIES, ROOT
 
 BESIDE: Final = ROOT.parent / "shared" / "inputs"

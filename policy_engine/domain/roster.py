@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from policy_engine.domain.instants import ALWAYS, Validity
 from policy_engine.domain.spelling import one_spelling
@@ -525,6 +525,14 @@ class Roster:
             papers=_grouped(rows.authorisations, known_at, lambda row: row.id),
             revision=revision,
         )
+
+
+def with_rows(rows: RosterRows, more: RosterRows) -> RosterRows:
+    """The rows of both."""
+    added: dict[str, Any] = {
+        column.name: (*getattr(rows, column.name), *getattr(more, column.name)) for column in fields(rows)
+    }
+    return RosterRows(**added)
 
 
 def latest_known(rows: Iterable[R], known_at: datetime | None) -> list[R]:

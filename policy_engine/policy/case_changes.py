@@ -27,11 +27,6 @@ class CaseChanges:
     added: tuple[str, ...]
 
     @property
-    def lost(self) -> bool:
-        """Whether an example no longer holds what it held."""
-        return bool(self.removed or self.changed)
-
-    @property
     def text(self) -> str:
         """The changes in a phrase that names the first few of each."""
         phrases = _phrases(("removed", self.removed), ("changed", self.changed), ("added", self.added))

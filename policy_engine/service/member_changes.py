@@ -21,7 +21,7 @@ import msgspec
 from policy_engine.domain.changes import Actor, AtOnce, MembersApproved, MembersProposed, MembersWithdrawn
 from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.narrowing import Widening, new_rows, not_of_feed, widenings
-from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError, quoted
@@ -35,7 +35,7 @@ from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
 from policy_engine.service.member_report import state_after
 from policy_engine.service.roster import rows_on
-from policy_engine.service.simulate import recorded, with_rows
+from policy_engine.service.simulate import recorded
 from policy_engine.service.standing import Ground
 
 CHANGE_PREFIX: Final = "MC-"

@@ -48,10 +48,6 @@ def _status(text: str) -> str | None:
     return None if text in statuses else f"{quoted(shown(text))} is no US status; {one_of(text, statuses)}"
 
 
-def _id(text: str) -> str | None:
-    return identifier_fault(text)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
     """A fact that can be asked: the kind of row and the column that say it, and what is wrong with a value for it.
@@ -97,14 +93,18 @@ FACTS: Final[Mapping[str, Fact]] = {
         rows="employments",
         column="organisation",
         holder="person",
-        fault=_id,
+        fault=identifier_fault,
         filed="employments_filed",
         example="employment:alder-bank",
     ),
     "membership": Fact(
-        rows="memberships", column="consortium", holder="organisation", fault=_id, example="membership:glasswing"
+        rows="memberships",
+        column="consortium",
+        holder="organisation",
+        fault=identifier_fault,
+        example="membership:glasswing",
     ),
-    "listing": Fact(rows="listings", column="list", holder="party", fault=_id, example="listing:SDN"),
+    "listing": Fact(rows="listings", column="list", holder="party", fault=identifier_fault, example="listing:SDN"),
     "headquarters": Fact(
         rows="organisations", column="headquarters", holder="id", fault=country_fault, example="headquarters:CN"
     ),
@@ -158,7 +158,7 @@ class MembersThen:
         fact = asked.fact
         self._asked = asked
         holders = history.holders(fact.rows, fact.column, fact.holder, asked.value)
-        if not holders and fact.fault is _id:
+        if not holders and fact.fault is identifier_fault:
             told = (
                 f"no row of the members ever named {quoted(asked.value)} as {asked.name}: write an id as it is on file"
             )

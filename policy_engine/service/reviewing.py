@@ -21,7 +21,7 @@ from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, Rev
 from policy_engine.domain.desk import AskedRelease, ClosedReview
 from policy_engine.domain.ports import DecisionLog, OpenedReview
 from policy_engine.domain.reviews import FULL_RULE
-from policy_engine.domain.roster import PERSON_PREFIX, Listing, ListingStatus, Roster, RosterRows
+from policy_engine.domain.roster import PERSON_PREFIX, Listing, ListingStatus, Roster, RosterRows, with_rows
 from policy_engine.domain.rules import ROW_WORD, Book
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.change import digest_of
@@ -34,7 +34,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.simulate import decided, recorded, with_rows
+from policy_engine.service.simulate import decided, recorded
 from policy_engine.service.standing import Ground
 
 ROWS: Final = "release"

@@ -15,7 +15,7 @@ import msgspec
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller, Request
-from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.record import encode_answer
@@ -135,11 +135,3 @@ def recorded(rows: RosterRows, at: datetime) -> RosterRows:
         for column in fields(rows)
     }
     return RosterRows(**dated)
-
-
-def with_rows(rows: RosterRows, more: RosterRows) -> RosterRows:
-    """The rows of both."""
-    added: dict[str, Any] = {
-        column.name: (*getattr(rows, column.name), *getattr(more, column.name)) for column in fields(rows)
-    }
-    return RosterRows(**added)

@@ -27,7 +27,7 @@ from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import DeskLog, Key, Members
-from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
 from policy_engine.service.memory import Memory
@@ -134,8 +134,10 @@ class StandingView:
         )
         rows = self._rows
         if standing.rows is not None:
-            whole = rows is None or held is None or standing.revision < held.roster.revision
-            rows = standing.rows if whole or rows is None else _together(rows, standing.rows)
+            if rows is None or held is None or standing.revision < held.roster.revision:
+                rows = standing.rows
+            else:
+                rows = with_rows(rows, standing.rows)
             roster = replace(Roster.as_known(rows, revision=standing.revision), turn=threading.RLock())
         elif held is not None:
             roster = held.roster
@@ -154,8 +156,9 @@ class StandingView:
             self._roster_edges |= edges_of_members(standing.rows)
             passed = (self._passed, passed_of_members(standing.rows))
             self._passed = max((one for one in passed if one is not None), default=None)
-        self._rows = rows
         edges = tuple(sorted(self._roster_edges | edges_of_books(ground.judges)))
+        # Last, with what is returned: were it kept and the rest failed, the next reading would add the same rows again.
+        self._rows = rows
         return replace(ground, edges=edges, passed=self._passed)
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
@@ -172,12 +175,6 @@ class StandingView:
         except BookLost:
             self._report_fault("BookLost")
             return None
-
-
-def _together(before: RosterRows, new: RosterRows) -> RosterRows:
-    return RosterRows(
-        **{column.name: (*getattr(before, column.name), *getattr(new, column.name)) for column in fields(RosterRows)}
-    )
 
 
 @contextmanager
