@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
+from policy_engine.cli.progress import progress
 from policy_engine.domain.instants import InstantError, parse_instant
-from policy_engine.policy.analysis import differences
 from policy_engine.policy.analysis.page import diff_page, survey_page
 from policy_engine.policy.analysis.report import diff_of_files
 from policy_engine.policy.analysis.survey import survey
@@ -43,8 +40,8 @@ def analyse(
         raise typer.BadParameter("print either --json or --csv")
     book = read_book(read_folder(policies or Settings().policies))
     instant = _instant(at) or system_clock()
-    with _progress("analysing") as progress:
-        found = survey(book, instant, progress)
+    with progress("analysing") as tell:
+        found = survey(book, instant, lambda stage, done, of: tell(done, of, stage=stage))
     if html is not None:
         _write(html, survey_page(found))
     if as_json:
@@ -72,8 +69,10 @@ def diff(
         raise typer.BadParameter("an instant alone, or from an instant on", param_hint="--at and --since")
     instant, beginning = _instant(at), _instant(since)
     before, after = read_folder(old), read_folder(new)
-    with _progress("comparing") as progress:
-        report = diff_of_files(before, after, instant, progress, since=beginning)
+    with progress("comparing") as tell:
+        report = diff_of_files(
+            before, after, instant, lambda stage, done, of: tell(done, of, stage=stage), since=beginning
+        )
     if html is not None:
         _write(html, diff_page(report))
     if as_json:
@@ -95,16 +94,3 @@ def _write(file: Path, text: str) -> None:
     except OSError as error:
         err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
         raise typer.Exit(Exit.USAGE) from error
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[differences.Progress]:
-    """A bar on standard error while something long is done; nothing where that is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-
-        def tell(done: int, of: int) -> None:
-            bar.update(task, completed=done, total=of)
-
-        yield tell

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli.output import err, out
+from policy_engine.cli.progress import progress
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy import law
@@ -22,7 +22,6 @@ from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
 from policy_engine.policy.names import unread_lists
 from policy_engine.policy.reader import gather, read_book, read_folder
-from policy_engine.policy.rule_files import Progress as Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +41,8 @@ def check_folder(folder: Path, against: Path | None) -> Report:
         book = None
         if files or not faults:
             try:
-                with _bar() as told:
-                    book = read_book(files, progress=told)
+                with progress("reading rules") as tell:
+                    book = read_book(files, progress=tell)
             except FaultsError as error:
                 unreadable = {fault.source for fault in faults}
                 faults += [fault for fault in error.faults if fault.source not in unreadable]
@@ -159,15 +158,3 @@ def _without_collector() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
-
-
-@contextmanager
-def _bar() -> Iterator[Told | None]:
-    """A bar of rows read, on a terminal only."""
-    if not err.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("reading rules"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import (
     ASSESSMENT_SECONDS,
     Answer,
@@ -21,7 +22,6 @@ from policy_engine.cli.remote import (
     Refused,
     Service,
     open_service,
-    waiting,
 )
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.archive import encode_archive
@@ -176,7 +176,7 @@ def _send(
     as_json: bool,
 ) -> None:
     body = {**book, "note": note, "effective": effective, "since": since, "withdraws": withdraw or []}
-    with waiting("the service tries the book"):
+    with progress("the service tries the book"):
         answer = open_service().post("policy", "proposals", body=body, seconds=ASSESSMENT_SECONDS)
     if as_json:
         print_json(answer.plain())
@@ -207,7 +207,7 @@ def approve(
 
     def approved(acknowledged: str | None) -> Answer:
         body = {"note": note, "cases": acknowledged}
-        with waiting("the service reads the book"):
+        with progress("the service reads the book"):
             return service.post("policy", "proposals", proposal, "approve", body=body, seconds=ASSESSMENT_SECONDS)
 
     try:

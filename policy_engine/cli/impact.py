@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, out, print_json
+from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.policy.judge import Judge
@@ -47,15 +47,7 @@ def impact(
         ground = parts.desk.view.current()
         held = ground.desk.book_at(at) or ground.desk.books[0]
         old = parts.publisher.library.judge(held.fingerprint, held.archive)
-        with Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-            disable=not err.is_terminal,
-        ) as bar:
-            task = bar.add_task("judging")
+        with progress("judging") as tell:
             report: ImpactReport = judge_again(
                 Judge(book),
                 old,
@@ -63,7 +55,7 @@ def impact(
                 parts.past.roster,
                 effective=at,
                 roster_now=ground.roster,
-                progress=lambda what, done: bar.update(task, description=f"judging {what}: {done:,}"),
+                progress=lambda what, done: tell(done, stage=what),
             )
     finally:
         parts.close()

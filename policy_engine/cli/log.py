@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
@@ -180,23 +180,11 @@ def _tell_unsealed(inspector: Inspector, as_of: AsOf) -> None:
 
 def _index(indexer: Indexer) -> None:
     behind = indexer.behind()
-    with _bar("indexing", behind, shown=behind > LONGEST_PAGE) as advanced:
+    with progress("indexing", total=behind, shown=behind > LONGEST_PAGE) as advanced:
         done = 0
         while taken := indexer.catch_up(LONGEST_PAGE):
             done += taken
             advanced(done)
-
-
-@contextmanager
-def _bar(what: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, on a terminal only."""
-    if not (shown and err.is_terminal):
-        yield lambda _: None
-        return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done: progress.update(task, completed=done)
 
 
 def query(
@@ -551,7 +539,7 @@ def _write(
     digest, length = hashlib.sha256(), 0
     if form == PARQUET:
         with tempfile.TemporaryDirectory(prefix=".export-", dir=beside) as name:
-            with _bar("exporting", as_of.size) as advanced:
+            with progress("exporting", total=as_of.size) as advanced:
                 made = write_parquet(inspector.index, filters, Path(name), size=as_of.size, keep=keep, told=advanced)
             with made.open("rb") as written:
                 while piece := written.read(_PIECE):
@@ -559,7 +547,7 @@ def _write(
                     digest.update(piece)
                     length += len(piece)
         return digest.hexdigest(), length
-    with _bar("exporting", as_of.size) as advanced:
+    with progress("exporting", total=as_of.size) as advanced:
         for chunk in export(inspector.index, filters, size=as_of.size, form=form, keep=keep):
             file.write(chunk.data)
             digest.update(chunk.data)

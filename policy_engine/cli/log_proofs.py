@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service, waiting
+from policy_engine.cli.progress import progress
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
@@ -161,18 +161,6 @@ def _misused(option: str, why: str) -> MalformedRequest:
     return MalformedRequest(FieldFault(field=option, message=why))
 
 
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on standard error, on a terminal only; it is given how much is done, and of how much if that is known."""
-    if not err.is_terminal:
-        yield lambda _done, _total: None
-        return
-    columns = (SpinnerColumn(), TextColumn(what), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
 def _pause() -> None:
     time.sleep(0.1)
 
@@ -246,7 +234,7 @@ def _verify_receipt(receipt: Path, record: Path, key: VerifierKey, *, as_json: b
 
 def _verify_copy(folder: Path, key: VerifierKey, older: list[Path], *, as_json: bool) -> None:
     try:
-        with _bar("verifying") as shown:
+        with progress("verifying") as shown:
             at = verify_copy(Directory(folder), key, older=_notes(older).values(), progress=shown)
     except VerificationFailed as error:
         _fail(str(error))
@@ -318,7 +306,7 @@ def _verify_beside(log: _Log, *, database: bool, index: bool) -> None:
     if database:
         verify_beside(log.rows)
     if index:
-        with _bar("comparing the index") as shown:
+        with progress("comparing the index") as shown:
             verify_index(log.rows, progress=shown)
 
 
@@ -330,11 +318,11 @@ def _lost_document(lost: Mapping[int, tuple[Path, ...]]) -> list[dict[str, objec
 def _verify_year(
     log: _Log, sealing: Sealing, year: LogYear, kept: list[bytes], *, retired: bool, database: bool
 ) -> VerifiedYear:
-    with _bar(f"verifying {year.year}") as shown:
+    with progress(f"verifying {year.year}") as shown:
         found = verify_year(sealing, year, older=kept, retired=retired, pause=_pause, progress=shown)
     if not database or retired or found.checkpoint is None:
         return found
-    with _bar(f"comparing {year.year}") as shown:
+    with progress(f"comparing {year.year}") as shown:
         compared = compare_rows(sealing, log.rows, year, found.checkpoint.size, progress=shown)
     following = [one.first_index for one in log.entries.years() if one.year > year.year]
     end = min(following, default=log.entries.size())
@@ -378,7 +366,7 @@ def reindex(*, as_json: JsonFlag = False) -> None:
 
     Example: policy-engine log reindex
     """
-    with _open() as log, _bar("indexing") as shown:
+    with _open() as log, progress("indexing") as shown:
         size = log.entries.size()
         covered = log.indexer.rebuild(lambda done: shown(done, max(done, size)))
     if as_json:
@@ -478,7 +466,7 @@ def look_back(
             if judge is None:
                 raise VerificationFailed("no book is in force now, or it cannot be read")
         tell_retired(retired_between(desk, begin, before))
-        shown = stack.enter_context(_bar("looking back"))
+        shown = stack.enter_context(progress("looking back"))
         found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
         for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=begin, end=before, judge=judge):
             match told:
@@ -580,7 +568,7 @@ def evidence(
     if bool(decisions) == (query is not None):
         raise _misused("--query", "is given when no ids are, and not beside them")
     given = None if query is None else _filters_in(query)
-    with _open() as log, _bar("packing") as shown:
+    with _open() as log, progress("packing") as shown:
         sealing = log.sealing()
         sealed = sealing.sealed()
         size = 0 if sealed is None else sealed.end
@@ -704,7 +692,7 @@ def hold(
         "all": everything,
         "reason": reason,
     }
-    with waiting("looking for the records"):
+    with progress("looking for the records"):
         answer = open_service(role=_ROLE).post("log", "holds", body=body, seconds=ASSESSMENT_SECONDS)
     _tell_hold(answer, as_json=as_json)
 
@@ -758,12 +746,12 @@ def retire(
 
     Example: policy-engine log retire 2026 --reason "retention schedule 2037"
     """
-    with waiting("looking at every clock and hold"):
+    with progress("looking at every clock and hold"):
         answer = open_service(role=_ROLE).post(
             "log", "retirements", body={"year": year, "reason": reason}, seconds=ASSESSMENT_SECONDS
         )
     retired = answer.read(_Retired)
-    with _open() as log, _bar(f"removing {year}") as shown:
+    with _open() as log, progress(f"removing {year}") as shown:
         removed = remove_retired(
             log.entries,
             log.sealing(),

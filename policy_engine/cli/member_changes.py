@@ -12,7 +12,8 @@ from rich.text import Text
 
 from policy_engine.cli.desk import ActorRead, WithdrawalRead, told_withdrawal, when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service, waiting
+from policy_engine.cli.progress import progress
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service
 from policy_engine.cli.reviews import RowsRead, tell_rows
 from policy_engine.cli.tables import show_pairs, show_rows
 
@@ -132,7 +133,7 @@ def approve(
             typer.confirm(f"approve {change}?", abort=True, err=True)
             shown = looked.shown
     body = {"shown": shown, "note": note}
-    with waiting("the service finds out who gains or loses what"):
+    with progress("the service finds out who gains or loses what"):
         answer = service.post("members", "changes", change, "approve", body=body, seconds=ASSESSMENT_SECONDS)
     tell(answer, as_json=as_json)
 

@@ -11,7 +11,8 @@ import typer
 
 from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service, waiting
+from policy_engine.cli.progress import progress
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service
 from policy_engine.cli.roster_files import sent_document, table_form
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
@@ -114,7 +115,7 @@ def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json
     if not dry_run and (reason is None or not reason.strip()):
         raise Misused("say why, for the record: --reason TEXT")
     body = {**what, "reason": reason, "dry_run": dry_run}
-    with waiting("the service finds out who gains or loses what"):
+    with progress("the service finds out who gains or loses what"):
         answer = open_service().post("members", "changes", body=body, seconds=ASSESSMENT_SECONDS)
     member_changes.tell(answer, as_json=as_json)
 

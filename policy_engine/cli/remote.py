@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -15,7 +14,6 @@ import msgspec
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from policy_engine.cli.output import err
 from policy_engine.formats.faults import Fault
 
 ANSWER_SECONDS: Final = 60.0
@@ -213,13 +211,3 @@ def _line(fault: _Fault) -> str:
 def open_service(*, role: str = "compliance") -> Service:
     """The service of the environment, for what keys of a role may do. Raises `Misused`."""
     return Service(RemoteSettings(), role=role)
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Say on a terminal that something takes its time."""
-    if not err.is_terminal:
-        yield
-        return
-    with err.status(what):
-        yield

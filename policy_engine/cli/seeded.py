@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from rich.progress import track
-
-from policy_engine.cli.output import err
+from policy_engine.cli.progress import progress
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
 from policy_engine.service.decide import Decider, Semantic, StaleBatch
@@ -81,14 +79,16 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
     allowed, denied = 0, Counter[str]()
     try:
         instants = list(_instants(drawn, start, end))
-        for instant in track(instants, "deciding a month of requests", console=err, transient=True):
-            now[0] = instant
-            for answer in _decided(parts.decider, [_request(drawn, subjects) for _ in range(_AT_ONCE)]):
-                told = json.loads(answer)
-                if told["allowed"]:
-                    allowed += 1
-                else:
-                    denied[told["reason"]["code"]] += 1
+        with progress("deciding a month of requests", total=len(instants)) as tell:
+            for number, instant in enumerate(instants):
+                tell(number)
+                now[0] = instant
+                for answer in _decided(parts.decider, [_request(drawn, subjects) for _ in range(_AT_ONCE)]):
+                    told = json.loads(answer)
+                    if told["allowed"]:
+                        allowed += 1
+                    else:
+                        denied[told["reason"]["code"]] += 1
     finally:
         parts.close()
     return SeededMonth(start=start, end=end, allowed=allowed, denied=denied)

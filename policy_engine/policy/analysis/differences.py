@@ -35,8 +35,8 @@ MAX_EFFORT: Final = 400_000
 MAX_WORDINGS: Final = 6
 """Into so many classes a change is parted by what can be said of it; past that it is told as one."""
 
-Progress = Callable[[int, int], None]
-"""Told how many steps are done, of how many."""
+Progress = Callable[[str, int, int], None]
+"""Told at which stage the work is, how many of its steps are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +230,7 @@ def differences_between(
                     place = _Place(model=model, action=action, stretch=number, sides=(before, after), change=change)
                     found.setdefault(change.kind, []).append(place)
             if progress is not None:
-                progress(number * len(models) + step + 1, steps)
+                progress(model, number * len(models) + step + 1, steps)
     differences = [one for kind, places in found.items() for one in _told_apart(atlas, stretches, kind, places)]
     return tuple(sorted(differences, key=_order))
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
 from policy_engine.domain.verdict import State
@@ -186,12 +187,12 @@ class _Desk:
         self._met: Final[dict[Scope, _Met]] = {}
         self._progress: Final = progress
         self._done = 0
-        self._steps: Final = 2 * len(stretches) + len(book.rows) + 1
+        self._steps: Final = 2 * len(stretches) + len(book.rows)
 
-    def _step(self) -> None:
+    def _step(self, stage: str) -> None:
         self._done += 1
         if self._progress is not None:
-            self._progress(min(self._done, self._steps), self._steps)
+            self._progress(stage, min(self._done, self._steps), self._steps)
 
     def _scopes_at(self, at: datetime) -> dict[Scope, list[tuple[str, Action]]]:
         found: dict[Scope, list[tuple[str, Action]]] = {}
@@ -205,11 +206,12 @@ class _Desk:
     def meet_all(self) -> None:
         """Meet every scope of the book's time."""
         for stretch in self._stretches:
+            self._step(f"what is asked from {format_instant(stretch.instant)} on")
             self._scopes_at(stretch.instant)
-            self._step()
 
     def access(self) -> tuple[Access, ...]:
         """Who may do what, with what is answered alike told together."""
+        self._step("who may do what")
         alike: dict[tuple[_Item, _Table], list[tuple[str, Action]]] = {}
         for scope, places in self._scopes_at(self._at).items():
             by_item: dict[_Item, list[tuple[str, Action]]] = {}
@@ -217,7 +219,6 @@ class _Desk:
                 by_item.setdefault(self._item(model), []).append((model, action))
             for item, held in by_item.items():
                 alike.setdefault((item, self._table(scope, item)), []).extend(held)
-        self._step()
         found = [one for (item, table), held in alike.items() for one in self._told_together(item, table, held)]
         return tuple(sorted(found, key=_access_order))
 
@@ -336,7 +337,7 @@ class _Desk:
         lifting = {term.parameter for row in self._book.rows for term in row.unless.terms if term.word == ROW_WORD}
         found = []
         for row in self._book.rows:
-            self._step()
+            self._step(f"whether {row.id} decides anything")
             if row.id in passed or (row.effect is Effect.NOTE and row.id not in lifting):
                 continue
             active = (State.NOTE,) if row.effect is Effect.NOTE else (State.DECIDING,)
@@ -379,6 +380,7 @@ class _Desk:
         """Each instant at which something dated changes."""
         found = []
         for before, after in pairwise(self._stretches):
+            self._step(f"what flips at {format_instant(after.instant)}")
             sides = [(Side(book=0, at=before.instant), Side(book=0, at=after.instant))]
             differences = differences_between(self._atlas, self._models, [after], sides, reasons=False)
             found.append(
@@ -389,7 +391,6 @@ class _Desk:
                     differences=differences,
                 )
             )
-            self._step()
         return tuple(found)
 
 

@@ -292,3 +292,13 @@ def test_a_difference_from_an_instant_on_leaves_out_what_was_over_and_has_what_i
     assert {where.start for one in whole.answers for where in one.where} == {parse_instant("2026-03-01")}
     assert {where.start for one in diff_report(old, new, since=within).answers for where in one.where} == {within}
     assert diff_report(old, new, since=after).differences == ()
+
+
+def test_a_survey_tells_at_which_stage_it_is_and_ends_with_all_its_steps_done() -> None:
+    told: list[tuple[str, int, int]] = []
+    survey(read(GRANT), AT, lambda *one: told.append(one))
+    stages = [stage for stage, _, _ in told]
+    assert "who may do what" in stages
+    assert f"whether {GRANT['id']} decides anything" in stages
+    assert [done for _, done, _ in told] == list(range(1, len(told) + 1))
+    assert told[-1][1] == told[-1][2]
