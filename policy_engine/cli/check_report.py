@@ -13,6 +13,7 @@ import typer
 
 from policy_engine.cli.output import err, out
 from policy_engine.cli.progress import progress
+from policy_engine.domain.counted import many
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy import law
@@ -101,7 +102,7 @@ def tell_report(report: Report) -> None:
         err.print(f"note: {notice}", style="yellow", markup=False)
     if report.book is not None:
         regimes = Counter(row.regime for row in report.book.rows)
-        count = f"{len(regimes)} {'regime' if len(regimes) == 1 else 'regimes'}"
+        count = many(len(regimes), "regime")
         out.print(f"{len(report.book.rows):,} rules of {count} can be read", style="green")
         for regime, rows in sorted(regimes.items()):
             out.print(f"  {regime:<12} {rows:>7,}", style="green")
@@ -114,7 +115,7 @@ def tell_report(report: Report) -> None:
     counts = Counter(fault.source for fault in report.faults)
     listed = ", ".join(f"{source} {count:,}" for source, count in sorted(counts.items()))
     total = len(report.faults)
-    err.print(f"{total:,} {'fault' if total == 1 else 'faults'}: {listed}", style="red", markup=False)
+    err.print(f"{many(total, 'fault')}: {listed}", style="red", markup=False)
 
 
 def report_document(report: Report) -> dict[str, object]:

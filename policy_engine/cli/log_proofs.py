@@ -22,6 +22,7 @@ from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writi
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.domain.counted import many
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import LogEntry, LogYear
@@ -598,7 +599,8 @@ def evidence(
             }
         )
     else:
-        out.print(f"{output}: {packed.records} records, {packed.changes} changes, {packed.books} books", markup=False)
+        holds = (many(packed.records, "record"), many(packed.changes, "change"), many(packed.books, "book"))
+        out.print(f"{output}: {', '.join(holds)}", markup=False)
         out.print(f"SHA-256 of the contents {packed.contents}", markup=False)
         out.print(f"SHA-256 of the manifest {packed.manifest}", markup=False)
 
@@ -730,7 +732,7 @@ def _tell_hold(answer: Answer, *, as_json: bool) -> None:
     held = answer.read(_Hold)
     out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
     if held.records is not None:
-        out.print(f"{held.records:,} {'record is' if held.records == 1 else 'records are'} held now")
+        out.print(f"{many(held.records, 'record is', 'records are')} held now")
 
 
 def retire(

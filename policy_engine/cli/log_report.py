@@ -42,6 +42,7 @@ from policy_engine.domain.changes import (
     YearRetired,
     rows_named,
 )
+from policy_engine.domain.counted import many
 from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.change import ChangeFault, decode_change
@@ -167,9 +168,7 @@ def tell_page(page: Page) -> None:
         show_rows(columns, rows, spare=("log index", "place", "action", "model", "decided at"))
     more = "" if page.next_cursor is None else f"; there are more: --cursor {page.next_cursor}"
     count = len(page.decisions)
-    out.print(
-        Text(f"{count} {'decision' if count == 1 else 'decisions'} of the log of size {page.as_of.size}{more}", "dim")
-    )
+    out.print(Text(f"{many(count, 'decision')} of the log of size {page.as_of.size}{more}", "dim"))
 
 
 def _decision(told: RecordedDecision) -> Text:
@@ -389,7 +388,7 @@ def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more
         show_rows(columns, rows, spare=("log index", "key", "at"))
     for one in changes:
         _tell_first_rows(one.id, rows_of_change(one) or ())
-    count = f"{len(changes):,} {'change' if len(changes) == 1 else 'changes'}"
+    count = many(len(changes), "change")
     out.print(Text(f"{count}; there are earlier ones: see --limit and --to" if more else count, style="dim"))
 
 

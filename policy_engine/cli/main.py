@@ -25,6 +25,7 @@ from policy_engine.cli import (
 from policy_engine.cli.output import Exit, err
 from policy_engine.cli.remote import Misused, Refused, ServiceUnavailable
 from policy_engine.cli.settings import DatabaseMissing, told
+from policy_engine.domain.counted import many
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import LogDamaged, LogUnavailable, MembersUnavailable
 from policy_engine.formats.faults import FaultsError
@@ -95,7 +96,7 @@ def main() -> None:
             for fault in error.faults:
                 err.print(str(fault), markup=False)
             count = len(error.faults)
-            err.print(f"{count} {'fault' if count == 1 else 'faults'}; nothing was changed", markup=False)
+            err.print(f"{many(count, 'fault')}; nothing was changed", markup=False)
         else:
             err.print(_sentence(error), markup=False)
         sys.exit(next(_EXITS[kind] for kind in type(error).__mro__ if kind in _EXITS))

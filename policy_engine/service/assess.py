@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.domain.counted import many
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
@@ -149,14 +150,10 @@ def _cases(results: tuple[CaseResult, ...], changes: CaseChanges | None) -> Repo
 def _diff(old: Book, new: Book, candidate: Candidate) -> ReportContent:
     report = diff_report(old, new, since=candidate.effective)
     summary = (
-        f"{_many(len(report.answers), 'class of requesters', 'classes of requesters')} answered otherwise,"
+        f"{many(len(report.answers), 'class of requesters', 'classes of requesters')} answered otherwise,"
         f" {len(report.reasons)} with the same answer for another reason"
     )
     return ReportContent(name="diff", content=report.document(), summary=summary)
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def _impact(

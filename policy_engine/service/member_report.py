@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from policy_engine.domain.counted import many
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
@@ -90,16 +91,12 @@ def _reached(organisation: str, roster: Roster) -> str:
         any(row.organisation == organisation and _open(row.valid) for row in person.employments or ())
         for person in roster.people.values()
     )
-    told = [_counted(accounts, "account", "accounts"), _counted(people, "person", "people")]
+    told = [many(accounts, "account"), many(people, "person", "people")]
     return f"{told[0]} and {told[1]} {'is' if accounts + people == 1 else 'are'} affected"
 
 
 def _open(valid: Validity) -> bool:
     return valid.end is None
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 _LISTS: Final = (

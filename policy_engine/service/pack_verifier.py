@@ -224,8 +224,10 @@ dt { color: #555 } dd { margin: 0; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100%; margin: .3em 0; font-size: 8.5pt } thead { display: table-header-group }
 tr { break-inside: avoid }
 td, th { border: 1px solid #bbb; padding: .15em .4em; text-align: left; vertical-align: top; overflow-wrap: anywhere }
-th, td:first-child, td.allow, td.deny { overflow-wrap: normal }
-@media print { body { margin: 0; max-width: none; padding: 0 } }
+th, td:first-child, td.allow, td.deny, td.whole { overflow-wrap: normal }
+table.decisions { font-size: 7.5pt } table.decisions td { overflow-wrap: break-word }
+table.decisions td:not(.whole) { max-width: 16em }
+@media print { body { margin: 0; max-width: none; padding: 0 } table.decisions { font-size: 6.5pt } }
 """
 
 # Fixed here, since what counts as printable differs between versions of Python: the page has to be the same for all.
@@ -242,6 +244,10 @@ def plain(value: object) -> str:
     return "".join(
         f"\\u{ord(one):04x}" if any(low <= ord(one) <= high for low, high in UNSEEN) else one for one in str(value)
     )
+
+
+def many(count: int, one: str) -> str:
+    return f"{count} {one if count == 1 else one + 's'}"
 
 
 def text(value: object) -> str:
@@ -312,10 +318,12 @@ def told_record(number: int, place: int, body: bytes) -> tuple[str, str]:
     answer, request, caller = record["answer"], record["request"], record["caller"]
     decision = "allow" if answer["allowed"] else "deny"
     asked = party(request.get("subject")) or "request by its digest alone"
-    cells = (answer["decided_at"], asked, organisations(record), answer["model"]["id"], request.get("action") or "")
+    cells = (asked, organisations(record), answer["model"]["id"], request.get("action") or "", deciding(answer))
+    instant = text(answer["decided_at"]).replace("T", "T<wbr>")
     row = (
-        f'<tr><td>{number}</td><td>{text(answer["decision_id"])}</td><td class="{decision}">{decision.upper()}</td>'
-        f"{''.join(f'<td>{text(cell)}</td>' for cell in cells)}<td>{text(deciding(answer))}</td></tr>"
+        f'<tr><td>{number}</td><td class="whole">{text(answer["decision_id"])}</td>'
+        f'<td class="{decision}">{decision.upper()}</td><td class="whole">{instant}</td>'
+        f"{''.join(f'<td>{text(cell)}</td>' for cell in cells)}</tr>"
     )
     held = ", held for a review" if answer["hold"] else ""
     properties = (request.get("subject") or {}).get("properties")
@@ -403,7 +411,7 @@ def told_tree(origin: str, size: int, root: bytes) -> str:
 
 def page(asked: dict[str, Any], trees: list[str], records: list[tuple[str, str]], changes: list[str]) -> str:
     """The page of the pack. `records` are what `told_record` gave, in the order of the log."""
-    count = f"{len(records)} decision{'' if len(records) == 1 else 's'}"
+    count = many(len(records), "decision")
     filters = asked["filters"]
     heads = (
         "no.",
@@ -435,7 +443,8 @@ def page(asked: dict[str, Any], trees: list[str], records: list[tuple[str, str]]
             "<p>So says whoever made the pack; that no other decision fits is not proven by it.</p>",
             f"<h2>Checkpoints</h2><ul>{''.join(f'<li><code>{text(tree)}</code></li>' for tree in trees)}</ul>",
             "<h2>The decisions</h2>",
-            f"<table><thead><tr>{''.join(f'<th>{text(head)}</th>' for head in heads)}</tr></thead><tbody>",
+            f'<table class="decisions"><thead><tr>{"".join(f"<th>{text(head)}</th>" for head in heads)}</tr></thead>',
+            "<tbody>",
             *(row for row, _ in records),
             "</tbody></table>",
             *(section for _, section in records),
@@ -515,7 +524,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write("what the records say (number, id, instant, answer, subject, model, action, deciding rules):\n")
     sys.stdout.write("".join(f"  {line}\n" for line in lines))
     sys.stdout.write("report.html is the page that these records give\n")
-    sys.stdout.write(f"verified: {len(lines)} records and {changes} changes, each in the log\n")
+    sys.stdout.write(f"verified: {many(len(lines), 'record')} and {many(changes, 'change')}, each in the log\n")
     if not trusted:
         sys.stdout.write("the keys are those of the pack: pass --key with one that you have from elsewhere\n")
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from policy_engine.domain.counted import many
 from policy_engine.policy.analysis.differences import Difference
 from policy_engine.policy.analysis.page import difference_html, table_html, whole_page
 from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
@@ -21,7 +22,6 @@ from policy_engine.service.proposal_report import (
     StandingRead,
     by_holder,
     decisions_in_short,
-    many,
     standing_in_short,
 )
 from policy_engine.service.proposal_text import heading

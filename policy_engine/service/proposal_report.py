@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from policy_engine.domain.changes import Actor
+from policy_engine.domain.counted import many
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import Proposal
 from policy_engine.domain.instants import format_instant
@@ -129,11 +130,6 @@ class ProposalReport:
                 "impact": None if self.impact_document is None else msgspec.Raw(self.impact_document),
             }
         )
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """A count with its noun."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def changes_in_short(changes: BookChanges) -> str:

@@ -10,12 +10,13 @@ from textwrap import wrap
 from typing import Final
 
 from policy_engine.domain.changes import Actor
+from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.policy.analysis.differences import Difference
 from policy_engine.policy.analysis.report import difference_lines
 from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
 from policy_engine.policy.case_differences import CaseDifference
-from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder, many
+from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder
 
 WIDTH: Final = 79
 CLASSES: Final = 20
@@ -126,7 +127,11 @@ def _impact(impact: ImpactRead) -> Iterator[str]:
     parts = [
         (share.dimension, share.value, told)
         for share in (standing.shares if impact.rounded_down_to is not None else impact.shares)
-        if (told := ", ".join(f"{name} {count:,}" for name, count in share.outcomes.items() if _telling(name, count)))
+        if (
+            told := ", ".join(
+                f"{count:,} {name.replace('_', ' ')}" for name, count in share.outcomes.items() if _telling(name, count)
+            )
+        )
     ]
     if parts:
         yield ""

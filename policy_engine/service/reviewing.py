@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, ReviewReleaseAsked
+from policy_engine.domain.counted import many
 from policy_engine.domain.desk import AskedRelease, ClosedReview
 from policy_engine.domain.ports import DecisionLog, OpenedReview
 from policy_engine.domain.reviews import FULL_RULE
@@ -250,7 +251,7 @@ class Reviews:
         if strangers:
             raise NotAccepted(
                 f"a release of {quoted(opened.id)} puts rows about the parties of its decision on file and nothing"
-                f" else: {len(strangers)} {'row is' if len(strangers) == 1 else 'rows are'} not",
+                f" else: {many(len(strangers), 'row is', 'rows are')} not",
                 tuple(
                     Fault(source=ROWS, line=1, column=1, message=row_text(row), remedy=STRANGER) for row in strangers
                 ),

@@ -447,7 +447,7 @@ def test_a_pack_by_ids_or_by_a_query_is_the_same_and_verifies(office: Office) ->
         text=True,
         check=False,
     )
-    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "verified: 1 records and 1 changes, each in the log")
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "verified: 1 record and 1 change, each in the log")
 
 
 @pytest.mark.parametrize(

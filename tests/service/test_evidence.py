@@ -130,7 +130,7 @@ def test_a_pack_of_two_years_is_verified_by_its_own_program_alone(sealed: Sealed
     assert (told.records, told.changes, told.books, len(told.checkpoints)) == (2, 1, 1, 2)
     code, said = verified(pack, tmp_path)
     assert code == 0, said
-    assert "verified: 2 records and 1 changes" in said
+    assert "verified: 2 records and 1 change" in said
     assert "pass --key" in said
     keys = []
     for year in (2026, 2027):
@@ -221,7 +221,7 @@ def test_a_record_whose_book_came_in_a_retired_year_is_packed_and_verified(seale
     assert remove_retired(sealed.parts.entries, sealed.sealing, Retirement(engine), desk, 2026) == 1
     engine.dispose()
     code, said = verified(packed(sealed, name)[0], tmp_path)
-    assert (code, "verified: 1 records and 1 changes" in said) == (0, True)
+    assert (code, "verified: 1 record and 1 change" in said) == (0, True)
 
 
 class _Page(HTMLParser):

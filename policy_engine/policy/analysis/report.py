@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
@@ -75,13 +76,13 @@ class DiffReport:
         if not self.differences:
             yield f"nobody is answered otherwise {when}"
             return
-        yield f"{_many(len(answers), 'class', 'classes')} of requesters answered otherwise, {when}"
+        yield f"{many(len(answers), 'class', 'classes')} of requesters answered otherwise, {when}"
         for one in answers:
             yield ""
             yield from difference_lines(one)
         if reasons:
             yield ""
-            yield f"{_many(len(reasons), 'class', 'classes')} with the same answer for another reason"
+            yield f"{many(len(reasons), 'class', 'classes')} with the same answer for another reason"
             for one in reasons:
                 yield f"  {one.old}, by {' and '.join(one.rules)}: {_clauses(one, 1)} ({_places(one.where, 1)})"
 
@@ -310,10 +311,6 @@ def _clauses(one: Difference, most: int) -> str:
 def _places(where: Sequence[Where], most: int) -> str:
     shown = "; ".join(place_in_words(one) for one in where[:most])
     return f"{shown}; …" if len(where) > most else shown
-
-
-def _many(count: int, one: str, more: str) -> str:
-    return f"{count} {one if count == 1 else more}"
 
 
 def together(lines: Iterable[str]) -> str:
