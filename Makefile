@@ -5,7 +5,7 @@ INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runti
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types format bench torture mutation lock clean verify-with-go
+.PHONY: help setup run test suite-cost lint types format bench torture mutation lock clean verify-with-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -35,8 +35,11 @@ run: setup ## start the service on an embedded database with the demonstration r
 	@echo 'starting the service on the database and the sealed log below var/'
 	@$(BIN)/policy-engine serve --demo
 
-test: lint types ## run every check that CI runs
-	$(BIN)/pytest -n $(WORKERS)
+test: lint types ## run every check that CI runs, and say which tests took longest
+	$(BIN)/pytest -n $(WORKERS) --durations 20 --durations-min 5
+
+suite-cost: setup ## measure the processor time of the tests by folder; as long as `make test` with one worker
+	$(BIN)/python -m benchmarks.suite
 
 lint: setup ## check the style, the direction of imports and the Dockerfile
 	$(BIN)/ruff check .

@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
 
+if TYPE_CHECKING:
+    from policy_engine.policy.cases import Case
+    from tests.shipped import (
+        CASE_FILES,
+        CASES,
+        FILES,
+        book_for,
+        cases_in,
+        each_case,
+        judge_for,
+        judge_of,
+        shipped,
+    )
+
+__all__ = [
+    "CASES",
+    "CASE_FILES",
+    "FILES",
+    "book_for",
+    "cases_in",
+    "each_case",
+    "judge_for",
+    "judge_of",
+    "shipped",
+]
+
 # Before anything that prints is imported: the width of a console is settled when it is made.
 os.environ["COLUMNS"] = "250"
-
-from policy_engine.formats.documents import Node
-from policy_engine.policy.cases import Case, read_cases
-from policy_engine.policy.judge import Judge
-from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.wiring import Settings, upgrade
 
 # Whose shell has a service's settings in it would try that service here.
 for _name in [name for name in os.environ if name.startswith("POLICY_ENGINE_")]:
@@ -32,32 +54,27 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 ROOT: Final = Path(__file__).parent.parent
 POLICIES: Final = ROOT / "policies"
-FILES: Final = read_folder(POLICIES)
+SMALL_BOOK: Final = ROOT / "tests" / "books" / "small"
+"""The folder of a rule book of eleven rules, for what takes the shipped one minutes."""
 
 
-def all_cases() -> list[Case]:
-    """The project's own worked examples, and those beside the checkout where they are present."""
-    cases = read_cases(POLICIES / "cases")
-    beside = ROOT.parent / "shared" / "cases"
-    return cases + (read_cases(beside) if beside.is_dir() else [])
+def __getattr__(name: str) -> object:
+    """What reads rule books, imported when a test names it: a test of the domain alone starts without."""
+    if name in __all__:
+        return getattr(import_module("tests.shipped"), name)
+    raise AttributeError(name)
 
 
-CASES: Final = all_cases()
-
-_judges: dict[object, Judge] = {}
-
-
-def judge_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Judge:
-    """A judge of the shipped book with a case's changes, built once for each."""
-    key = (tuple(sorted(enforcement.items())), catalogue)
-    if key not in _judges:
-        _judges[key] = Judge(read_book(FILES, enforcement=enforcement, extra_catalogue=catalogue))
-    return _judges[key]
+def pytest_collection_finish() -> None:
+    if "sqlalchemy" in sys.modules:
+        import_module("tests.statements").share_compiled_statements()
 
 
-def judge_of(case: Case) -> Judge:
-    """The judge of the book that a case asks for."""
-    return judge_for(dict(case.enforcement), case.catalogue)
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    """The worked example that the test is given."""
+    found: Case = import_module("tests.shipped").CASES.named(request.param)
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,6 +97,8 @@ def _nothing_is_left(working_folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty SQLite database at the newest schema, to be copied."""
+    from policy_engine.wiring import Settings, upgrade  # noqa: PLC0415  slow, and needed by some
+
     path = tmp_path_factory.mktemp("migrated") / "empty.db"
     upgrade(Settings(database_url=f"sqlite:///{path}"))
     return path

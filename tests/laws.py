@@ -87,9 +87,18 @@ def answered(asked: Asked, judge: Judge | None = None, roster: Roster | None = N
 
 
 def verdict(asked: Asked, judge: Judge | None = None) -> Verdict:
-    """The verdict alone."""
+    """The verdict alone; without a judge, by the one of the last question if the book is the same."""
     question = derive(asked.request, asked.roster, asked.book, asked.caller, asked.at)
-    return (judge or Judge(asked.book)).verdict(question)
+    return (judge or _judge_of(asked.book)).verdict(question)
+
+
+_last: list[Judge] = []
+
+
+def _judge_of(book: Book) -> Judge:
+    if not _last or _last[0].book is not book:
+        _last[:] = [Judge(book)]
+    return _last[0]
 
 
 def allows(asked: Asked) -> bool:

@@ -10,8 +10,8 @@ import pytest
 from policy_engine.domain.verdict import Finding
 from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.reader import read_book
-from tests.conftest import FILES, POLICIES
+from tests.conftest import POLICIES
+from tests.laws import book_of
 from tests.reference.evaluator import evaluate
 from tests.reference.test_reference import load
 from tests.worlds import Read, World, world
@@ -26,8 +26,7 @@ LIFTING_NOTES = {"EAR-AUTHORISATIONS", "ITAR-AUTHORISATIONS", "US-ORDER-LICENCES
 def told(document: World) -> Answered:
     """The engine's answer to a world."""
     read = Read(document)
-    judge = Judge(read_book(FILES, enforcement=read.enforcement, extra_catalogue=read.catalogue))
-    return answer(judge, read.roster, read.request, read.caller, read.at)
+    return answer(Judge(book_of(read)), read.roster, read.request, read.caller, read.at)
 
 
 def _finding(finding: Finding) -> tuple[Any, ...]:

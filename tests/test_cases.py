@@ -7,16 +7,18 @@ from dataclasses import replace
 import pytest
 
 from policy_engine.policy.cases import Case, run_case
-from tests.conftest import CASES, judge_of
+from tests.conftest import CASE_FILES, CASES, cases_in, each_case, judge_of
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@each_case
 def test_the_worked_example_holds(case: Case) -> None:
     assert run_case(case, judge_of(case)).differences == ()
 
 
-def test_there_are_worked_examples() -> None:
-    assert len(CASES) >= 20
+def test_every_worked_example_is_tried_and_each_has_an_id_of_its_own() -> None:
+    read = [name for path in CASE_FILES for name in cases_in(path)]
+    assert read == list(CASES.ids)
+    assert sum(path.read_text(encoding="utf-8").count("\n  expect:") for path in CASE_FILES) == len(set(read)) > 500
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def test_there_are_worked_examples() -> None:
     ],
 )
 def test_a_case_that_expects_otherwise_fails_and_names_what_differs(change: dict[str, object], word: str) -> None:
-    case = next(case for case in CASES if case.id == "ORD-16")
+    case = CASES.named("ORD-16")
     wrong = replace(case, expect=replace(case.expect, **change))  # type: ignore[arg-type]  # one of the table above
     differences = run_case(wrong, judge_of(case)).differences
     assert [line.partition(":")[0] for line in differences] == [word]

@@ -33,9 +33,8 @@ from policy_engine.formats.request_document import request_of
 from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge, JudgingError
 from policy_engine.policy.library import BookLost, Library
-from policy_engine.policy.reader import read_book
 from policy_engine.store.decision_log import DecisionLog
-from tests.conftest import FILES, POLICIES, ROOT
+from tests.conftest import FILES, POLICIES, ROOT, shipped
 
 SOURCES: Final = ROOT / "policy_engine"
 ON_THE_WAY: Final = (
@@ -172,7 +171,7 @@ def test_whatever_is_caught_on_the_way_to_a_decision_has_a_test_that_says_what_c
 
 
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
-BOOK: Final = read_book(FILES)
+BOOK: Final = shipped()
 DEMO: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
 CALLER: Final = Caller(id="gateway", assertable=frozenset({"us_status", "sector"}), explain=True)
 THIRD: Final[dict[str, Any]] = {

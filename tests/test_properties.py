@@ -51,7 +51,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.layers import CircleError, layers_of
 from policy_engine.policy.reader import read_book
 from tests.api.service import copied, known_by, serving
-from tests.conftest import FILES, judge_for
+from tests.conftest import FILES, judge_for, shipped
 from tests.laws import (
     Asked,
     allows,
@@ -73,7 +73,7 @@ from tests.laws import (
 from tests.worlds import COUNTRIES, INSTANTS, Read, World, friendly_world, world
 
 MICROSECOND: Final = timedelta(microseconds=1)
-SHIPPED: Final = judge_for({}, None).book
+SHIPPED: Final = shipped()
 randoms: Final = st.randoms(use_true_random=False)
 
 
@@ -523,8 +523,9 @@ def test_the_order_of_rules_catalogue_and_roster_changes_neither_fingerprint_nor
     assert both(reordered, answered(reordered)) == both(asked, answered(asked))
 
 
-def test_the_book_of_a_world_is_the_one_that_the_reader_gives() -> None:
-    read = Read(world(Random(7)))
+@pytest.mark.parametrize("seed", range(5))
+def test_the_book_of_a_world_is_the_one_that_the_reader_gives(seed: int) -> None:
+    read = Read(world(Random(seed)))
     assert book_of(read) == read_book(FILES, enforcement=read.enforcement, extra_catalogue=read.catalogue)
 
 

@@ -20,17 +20,16 @@ from policy_engine.formats.request_document import MalformedRequest, request_of
 from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.cases import read_case_files, read_cases, unread_names
 from policy_engine.policy.cells import instant_remedy
-from policy_engine.policy.judge import Judge
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
 from policy_engine.service.member_edits import Edit, EditAction, rows_of_edit
 from policy_engine.service.simulate import recorded
-from tests.conftest import FILES, POLICIES, ROOT
+from tests.conftest import FILES, POLICIES, ROOT, judge_for
 
 BESIDE: Final = ROOT.parent / "shared" / "inputs"
 """The inputs as they were reported, where they are present."""
 
-JUDGE: Final = Judge(read_book(FILES))
+JUDGE: Final = judge_for({}, None)
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
 US: Final = {"country": "US"}
 DE: Final = {"country": "DE"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 import pytest
@@ -15,10 +16,9 @@ from policy_engine.policy.answer import answer
 from policy_engine.policy.cases import Case
 from policy_engine.policy.cells import parse_sentences
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.reader import read_book
-from tests.conftest import CASES, FILES, judge_of
+from tests.conftest import CASES, judge_of, shipped
 
-SHIPPED: Final = read_book(FILES)
+SHIPPED: Final = shipped()
 REGION: Final = {row.public_message for row in SHIPPED.rows if row.public_code is PublicCode.NOT_AVAILABLE_REGION}
 
 
@@ -31,31 +31,30 @@ def place_alone(finding: Finding) -> bool:
     return finding.codes == ("LOCATION_UNKNOWN",)
 
 
-VERDICTS: Final = {case.id: verdict_of(case) for case in CASES}
-DOUBTED: Final = {
-    name: verdict
-    for name, verdict in VERDICTS.items()
-    if not verdict.allowed and all(place_alone(one) for one in verdict.deciding)
-}
+@cache
+def verdicts() -> dict[str, Verdict]:
+    """Of every worked example, by its id."""
+    return {case.id: verdict_of(case) for case in CASES}
 
 
-def test_some_worked_examples_are_denied_for_nothing_but_an_unknown_place() -> None:
-    assert len(DOUBTED) >= 10
+def test_a_place_that_nobody_stated_is_neither_reported_nor_told_to_be_unsupported() -> None:
+    doubted = {
+        name: verdict
+        for name, verdict in verdicts().items()
+        if not verdict.allowed and all(place_alone(one) for one in verdict.deciding)
+    }
+    assert len(doubted) >= 10
     assert REGION
-
-
-@pytest.mark.parametrize("name", DOUBTED)
-def test_a_place_that_nobody_stated_is_neither_reported_nor_told_to_be_unsupported(name: str) -> None:
-    verdict = DOUBTED[name]
-    assert [one.id for one in verdict.obligations if one.id.startswith("report:")] == []
-    assert verdict.reason.public_code is PublicCode.VERIFICATION_NEEDED
-    assert verdict.reason.public_message not in REGION
+    for name, verdict in doubted.items():
+        assert [one.id for one in verdict.obligations if one.id.startswith("report:")] == [], name
+        assert verdict.reason.public_code is PublicCode.VERIFICATION_NEEDED, name
+        assert verdict.reason.public_message not in REGION, name
 
 
 def test_no_finding_of_any_example_that_names_a_missing_fact_says_that_something_is_not_available() -> None:
     wrong = [
         (name, finding.rule)
-        for name, verdict in VERDICTS.items()
+        for name, verdict in verdicts().items()
         for finding in verdict.findings
         if finding.effect is Effect.DENY and not UNSTATED.keys().isdisjoint(finding.codes)
         if finding.public_code is not PublicCode.VERIFICATION_NEEDED or finding.public_message in REGION
@@ -66,7 +65,7 @@ def test_no_finding_of_any_example_that_names_a_missing_fact_says_that_something
 def test_what_has_to_be_reported_hangs_on_a_finding_that_stands_for_certain() -> None:
     doubts = [
         (name, finding.rule)
-        for name, verdict in VERDICTS.items()
+        for name, verdict in verdicts().items()
         for finding in verdict.deciding
         if finding.missing and any(one.for_certain_alone for one in finding.obligations)
     ]
@@ -75,14 +74,14 @@ def test_what_has_to_be_reported_hangs_on_a_finding_that_stands_for_certain() ->
 
 def test_what_is_certain_is_reported_as_before() -> None:
     reported = {
-        one.id for name in ("PLA-10", "LAW-16") for one in VERDICTS[name].obligations if one.id.startswith("report:")
+        one.id for name in ("PLA-10", "LAW-16") for one in verdicts()[name].obligations if one.id.startswith("report:")
     }
     assert reported >= {"report:31-cfr-501.603", "report:31-cfr-501.604"}
 
 
 def test_a_report_without_a_code_is_not_owed_for_a_doubt_either() -> None:
     """Whoever writes `report:... = sentence` without a code need not think of doubts."""
-    case = next(case for case in CASES if case.id == "PLA-15")
+    case = CASES.named("PLA-15")
     embargo = SHIPPED.row("OFAC-EMBARGO")
     assert embargo is not None
     careless = replace(embargo, obligations=tuple(replace(one, codes=()) for one in embargo.obligations))
@@ -94,7 +93,7 @@ def test_a_report_without_a_code_is_not_owed_for_a_doubt_either() -> None:
 
 
 def test_a_replay_of_before_says_what_was_said_then() -> None:
-    case = next(case for case in CASES if case.id == "PLA-15")
+    case = CASES.named("PLA-15")
     before = verdict_of(case, Edition.DOUBTS)
     assert next(one.public_code for one in before.deciding if one.rule == "OFAC-EMBARGO") is (
         PublicCode.NOT_AVAILABLE_REGION

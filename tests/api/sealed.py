@@ -15,6 +15,7 @@ from policy_engine.api.app import create_app
 from policy_engine.service.sealing import Sealing, SealKeeper
 from policy_engine.wiring import DecisionIds, Parts
 from tests.api.service import NOON, Service, copied, serving
+from tests.conftest import POLICIES
 from tests.service.decisions import DEMO
 
 SEED: Final = b"\x07" * 32
@@ -53,7 +54,7 @@ class Person:
 
 @dataclass(slots=True, kw_only=True)
 class Sealed:
-    """A service by the shipped book with the demonstration roster, an officer, and the sealing of its log."""
+    """A service with the demonstration roster, an officer, and the sealing of its log."""
 
     service: Service
     sealing: Sealing
@@ -85,10 +86,10 @@ class Sealed:
 
 
 @contextmanager
-def sealed_service(migrated: Path, folder: Path, *, at: datetime = NOON) -> Iterator[Sealed]:
+def sealed_service(migrated: Path, folder: Path, *, at: datetime = NOON, policies: Path = POLICIES) -> Iterator[Sealed]:
     """A service whose log is sealed when the test says so."""
     url = copied(migrated, folder)
-    with serving(url, DEMO, at=at, published=True, new_id=DecisionIds()) as service:
+    with serving(url, DEMO, at=at, published=True, policies=policies, new_id=DecisionIds()) as service:
         sealing = Sealing(
             entries=service.parts.entries,
             folder=folder / "ledger",

@@ -47,7 +47,7 @@ def found_test_book(url: str) -> None:
     """A book in force since long ago; which one, the judges that a test gives know."""
     engine = open_database(url)
     log = DeskLog(engine)
-    standing = log.standing(held_revision=None, after_index=-1)
+    standing = log.standing(held_revision=0, after_index=-1)
     if not standing.changes:
         event = BookFounded(fingerprint="sha256:test", archive="sha256:test")
         entry = Entry(id="founding", at=parse_instant("2000-01-01"), actor=FOUNDER, event=event)

@@ -21,10 +21,10 @@ import uvicorn
 from policy_engine.domain.instants import format_instant
 from policy_engine.policy.cases import Case, read_cases
 from tests.api.service import copied, known_by, serving
-from tests.conftest import CASES, ROOT, judge_of
+from tests.conftest import CASES, ROOT, each_case, judge_of
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@each_case
 def test_the_worked_example_holds_over_http(case: Case, migrated: Path, tmp_path: Path) -> None:
     url = copied(migrated, tmp_path)
     rows = known_by(case.members, case.known_at)
@@ -38,7 +38,7 @@ def test_the_worked_example_holds_over_http(case: Case, migrated: Path, tmp_path
     assert record["answer"] == answer
 
 
-SAMPLE: Final = CASES[:: max(1, len(CASES) // 12)]
+SAMPLE: Final = CASES.ids[:: max(1, len(CASES) // 12)]
 """Every so many of all the examples, so that each file has some."""
 
 
@@ -60,7 +60,7 @@ def _listening(app: Any) -> Iterator[str]:
         listening.close()
 
 
-@pytest.mark.parametrize("case", SAMPLE, ids=lambda case: case.id)
+@pytest.mark.parametrize("case", SAMPLE, indirect=True)
 def test_a_sample_of_the_worked_examples_holds_through_a_socket(case: Case, migrated: Path, tmp_path: Path) -> None:
     url = copied(migrated, tmp_path)
     rows = known_by(case.members, case.known_at)
@@ -75,7 +75,7 @@ def test_a_sample_of_the_worked_examples_holds_through_a_socket(case: Case, migr
 def test_the_examples_beside_the_checkout_are_among_those_that_are_tried() -> None:
     beside = ROOT.parent / "shared" / "cases"
     if beside.is_dir():
-        assert {case.id for case in read_cases(beside)} <= {case.id for case in CASES}
+        assert {case.id for case in read_cases(beside)} <= set(CASES.ids)
     assert len(SAMPLE) >= 12
 
 

@@ -21,6 +21,7 @@ from policy_engine.service.impact import Outcome
 from tests.api.desks import ALLOWED, ROSTER, WITHOUT_CONSORTIUM, Officer
 from tests.api.service import Service, copied, serving
 from tests.cli.test_cli import Shell
+from tests.conftest import SMALL_BOOK
 
 EXACT: Final = ("policy:read", "policy:propose", "members:read")
 PEOPLE: Final = sorted({entry.id for entry in ROSTER.people} | {row.id for row in ROSTER.organisations})
@@ -28,7 +29,7 @@ PEOPLE: Final = sorted({entry.id for entry in ROSTER.people} | {row.id for row i
 
 @pytest.fixture
 def desk(migrated: Path, tmp_path: Path) -> Iterator[Service]:
-    with serving(copied(migrated, tmp_path), ROSTER, published=True) as running:
+    with serving(copied(migrated, tmp_path), ROSTER, published=True, policies=SMALL_BOOK) as running:
         yield running
 
 

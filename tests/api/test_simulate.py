@@ -13,6 +13,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.store.tables import changes, decisions, reviews
 from tests.api.desks import ALLOWED, LATER, ROSTER, WITHOUT_CONSORTIUM, Officer, deciding, published
 from tests.api.service import NOON, Service, serving
+from tests.conftest import SMALL_BOOK
 from tests.store.conftest import Store
 
 JUNE = "2026-06-13T15:00:00Z"
@@ -42,7 +43,7 @@ NEWCOMER: dict[str, Any] = {
 
 @pytest.fixture
 def service(store: Store) -> Iterator[Service]:
-    with serving(store.url, ROSTER, published=True) as running:
+    with serving(store.url, ROSTER, published=True, policies=SMALL_BOOK) as running:
         yield running
 
 

@@ -20,9 +20,9 @@ import uvicorn
 from policy_engine.api.app import create_app
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.wiring import Parts, Settings, build, desk_folder
-from tests.api.desks import FAULTY, ROSTER, SHIPPED, WITHOUT_CONSORTIUM
+from tests.api.desks import FAULTY, ROSTER, SMALL, WITHOUT_CONSORTIUM
 from tests.cli.test_cli import Shell, Told
-from tests.conftest import POLICIES
+from tests.conftest import SMALL_BOOK
 
 CAROL = (
     '{"subject": {"type": "person", "id": "carol"}, "model": "mythos-5", "action": "infer",'
@@ -65,7 +65,7 @@ def desk(
 ) -> Iterator[Desk]:
     shutil.copyfile(migrated, tmp_path / "desk.db")
     url = f"sqlite:///{tmp_path / 'desk.db'}"
-    parts = build(Settings(database_url=url, policies=POLICIES))
+    parts = build(Settings(database_url=url, policies=SMALL_BOOK))
     parts.members.record(ROSTER, actor="test", reason="test", at=parts.desk.clock())
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -75,7 +75,7 @@ def desk(
     while not server.started and thread.is_alive():
         time.sleep(0.01)
     monkeypatch.setenv("POLICY_ENGINE_DATABASE_URL", url)
-    monkeypatch.setenv("POLICY_ENGINE_POLICIES", str(POLICIES))
+    monkeypatch.setenv("POLICY_ENGINE_POLICIES", str(SMALL_BOOK))
     monkeypatch.setenv("POLICY_ENGINE_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
     monkeypatch.setenv("COLUMNS", "250")
     try:
@@ -147,7 +147,7 @@ def test_a_book_is_fetched_from_the_service_byte_for_byte(desk: Desk, tmp_path: 
     fingerprint = desk.run("dora", "policy", "show", "--json").json["in_force"]["fingerprint"]
     told = desk.run("dora", "policy", "fetch", fingerprint, str(tmp_path / "fetched"))
     assert told.code == 0, told.err
-    assert desk_folder(tmp_path / "fetched") == desk_folder(POLICIES)
+    assert desk_folder(tmp_path / "fetched") == desk_folder(SMALL_BOOK)
     assert desk.run("dora", "policy", "show", fingerprint, "--html", str(tmp_path / "x.html")).code == 2
     assert desk.run("dora", "policy", "show", "--html", str(tmp_path / "x.html")).code == 2
 
@@ -163,7 +163,7 @@ def test_a_book_for_later_is_scheduled_and_withdrawn(desk: Desk, tmp_path: Path)
     )
     assert desk.run("egon", "policy", "approve", name, "--cases", "sha256:0").code == 1
     assert desk.run("egon", "policy", "approve", name, "--cases", cases, "--json").json["status"] == "scheduled"
-    (tmp_path / "book" / "settings.yaml").write_text(SHIPPED["settings.yaml"].replace("other: 30", "other: 20"))
+    (tmp_path / "book" / "settings.yaml").write_text(SMALL["settings.yaml"].replace("other: 30", "other: 20"))
     clash = desk.run("dora", "policy", "propose", folder, "--note", "x")
     assert clash.code == 1
     assert name in clash.err

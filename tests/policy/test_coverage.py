@@ -7,7 +7,7 @@ from pathlib import Path
 from policy_engine.policy.cases import run_cases
 from policy_engine.policy.coverage import cover
 from policy_engine.policy.reader import read_book
-from tests.conftest import CASES, judge_for
+from tests.conftest import CASES, book_for, shipped
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 from tests.policy.examples import ALLOWED, BARRED, cases_of, example, reading
 
@@ -44,10 +44,9 @@ def test_a_bar_that_is_advisory_or_suspended_is_exercised_where_it_would_match(t
 
 
 def test_the_rows_come_in_the_order_of_the_book_and_every_finding_of_a_row_is_counted() -> None:
-    shipped = judge_for({}, None).book
-    results = run_cases(CASES[::7], lambda enforcement, catalogue: judge_for(enforcement, catalogue).book)
-    rows = cover(shipped, results)
-    assert [row.rule for row in rows] == [row.id for row in shipped.rows]
+    results = run_cases(CASES[::7], book_for)
+    rows = cover(shipped(), results)
+    assert [row.rule for row in rows] == [row.id for row in shipped().rows]
     findings = [finding for result in results for finding in result.answered.verdict.findings]
-    ids = {row.id for row in shipped.rows}
+    ids = {row.id for row in shipped().rows}
     assert sum(row.deciding + row.otherwise for row in rows) == sum(finding.rule in ids for finding in findings)

@@ -19,10 +19,9 @@ from policy_engine.domain.words import VOCABULARY
 from policy_engine.policy.answer import answer
 from policy_engine.policy.law import ENGINE_READINGS, HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
 from policy_engine.policy.names import RULED
-from policy_engine.policy.reader import read_book
-from tests.conftest import CASES, FILES, POLICIES, ROOT, judge_of
+from tests.conftest import CASES, POLICIES, ROOT, judge_of, shipped
 
-BOOK: Final = read_book(FILES)
+BOOK: Final = shipped()
 RUNNER: Final = CliRunner()
 
 

@@ -14,11 +14,11 @@ from policy_engine.policy.cases import Case, run_case, run_cases
 from policy_engine.policy.judge import Judge, JudgingError
 from policy_engine.policy.mutation import Bench, Kind, Mutant, Score, Trial, mutants_of
 from policy_engine.policy.reader import read_book
-from tests.conftest import CASES, judge_for, judge_of
+from tests.conftest import CASES, book_for, judge_of, shipped
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 from tests.policy.examples import ALLOWED, BARRED, cases_of, example, reading
 
-SHIPPED = judge_for({}, None).book
+SHIPPED = shipped()
 
 
 def changes(rule: str, *rows: Mapping[str, str]) -> set[tuple[str, str]]:
@@ -327,7 +327,7 @@ def fails_with(mutant: Mutant, case: Case, judges: dict[object, Judge]) -> bool:
 def test_trying_a_change_on_few_cases_tells_the_same_as_trying_it_on_all() -> None:
     """A sample: every seventh case, and every forty-third change."""
     cases = CASES[::7]
-    bench = Bench(run_cases(cases, lambda enforcement, catalogue: judge_for(enforcement, catalogue).book))
+    bench = Bench(run_cases(cases, book_for))
     for mutant in mutants_of(SHIPPED)[::43]:
         judges: dict[object, Judge] = {}
         first = next((case.id for case in cases if fails_with(mutant, case, judges)), None)

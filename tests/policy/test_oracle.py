@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,8 +13,8 @@ from policy_engine.domain.rules import FACETS, Condition, Effect, Enforcement, P
 from policy_engine.domain.verdict import State, Verdict
 from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge, Oracle
-from policy_engine.policy.reader import read_book
-from tests.conftest import CASES, FILES, judge_of
+from tests.conftest import each_case, judge_of
+from tests.laws import book_of
 from tests.worlds import Read, world
 
 _ANYONE = Row(
@@ -77,7 +76,7 @@ def _agree(judge: Judge, question: Question, verdict: Verdict) -> None:
         assert Oracle(judge, rows).allows(parties[0]) == verdict.allowed
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@each_case
 def test_casbin_agrees_on_the_worked_example(case: Case) -> None:
     judge = judge_of(case)
     question = derive(case.request, case.roster(), judge.book, case.caller, case.at)
@@ -88,6 +87,6 @@ def test_casbin_agrees_on_the_worked_example(case: Case) -> None:
 @given(st.randoms(use_true_random=False))
 def test_casbin_agrees_on_generated_facts(random: Random) -> None:
     read = Read(world(random))
-    judge = Judge(read_book(FILES, enforcement=read.enforcement, extra_catalogue=read.catalogue))
+    judge = Judge(book_of(read))
     question = derive(read.request, read.roster, judge.book, read.caller, read.at)
     _agree(judge, question, judge.verdict(question))

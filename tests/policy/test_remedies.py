@@ -750,7 +750,7 @@ NO_MEMBER: Final = asked(members={**RESELLER, "memberships": []}, fallbacks=[])
 def test_a_case_expects_kinds_of_the_changes_that_come_first(
     document: World, expected: tuple[str, ...], came: list[str]
 ) -> None:
-    example = next(case for case in CASES if case.id == "PER-10")
+    example = CASES.named("PER-10")
     read = Read(document)
     expect = replace(Expectation(decision="deny"), remedies=expected)
     case = replace(example, at=read.at, known_at=read.at, members=read.rows, request=read.request, expect=expect)

@@ -22,14 +22,14 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.analysis.readings import terms_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book
-from tests.conftest import FILES
+from tests.conftest import shipped
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 from tests.policy.examples import MEMBERS
 from tests.service.decisions import asking, record_of
 
 AT: Final = parse_instant("2026-06-01T12:00:00Z")
 CALLER: Final = Caller(id="key", gateway="main")
-SHIPPED: Final = read_book(FILES)
+SHIPPED: Final = shipped()
 LICENCE: Final = Authorisation(
     id="L-1",
     regime="vendor",

@@ -33,7 +33,7 @@ from policy_engine.service.retention import remove_retired
 from policy_engine.store.database import open_database
 from policy_engine.store.retirement import Retirement
 from tests.api.sealed import Sealed, sealed_service
-from tests.conftest import CASES, judge_of
+from tests.conftest import CASES, SMALL_BOOK, judge_of
 from tests.ledger.logs import Memory, some, source
 from tests.service.decisions import record_of
 
@@ -43,7 +43,7 @@ IN_2027 = parse_instant("2027-01-01T12:00:00Z")
 
 @pytest.fixture
 def sealed(migrated: Path, tmp_path: Path) -> Iterator[Sealed]:
-    with sealed_service(migrated, tmp_path, at=BEGIN) as made:
+    with sealed_service(migrated, tmp_path, at=BEGIN, policies=SMALL_BOOK) as made:
         yield made
 
 
@@ -446,7 +446,7 @@ def test_the_page_has_every_finding_and_the_facts_on_file_and_the_organisation_a
 
 
 def test_a_lifted_bar_is_told_with_what_lifted_it_and_the_licence_that_was_on_file() -> None:
-    case = next(one for one in CASES if one.id == "AUT-07")
+    case = CASES.named("AUT-07")
     body = record_of(judge_of(case), case.roster(), case.request, case.at, caller=case.caller)
     _, section = pack_verifier.told_record(7, 5, body)
     lifted = [one for one in json.loads(body)["answer"]["findings"] if one["state"] == "lifted"]

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from policy_engine.service.names_on_record import MOST_BOOKS
-from tests.api.desks import ALLOWED, ROSTER, SHIPPED, Officer, edited
+from tests.api.desks import ALLOWED, ROSTER, SMALL, Officer, edited
 from tests.api.service import Service, copied, serving
+from tests.conftest import SMALL_BOOK
 
 ASKED = {**ALLOWED, "model": "opus-4.6"}
 RENAMED = edited("rules/operator.csv", "OPERATOR-SUSPEND-ALL,operator", "OPERATOR-SUSPEND-OLD,operator")
@@ -17,7 +18,7 @@ RENAMED = edited("rules/operator.csv", "OPERATOR-SUSPEND-ALL,operator", "OPERATO
 
 @pytest.fixture
 def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
-    with serving(copied(migrated, tmp_path), ROSTER, published=True) as running:
+    with serving(copied(migrated, tmp_path), ROSTER, published=True, policies=SMALL_BOOK) as running:
         running.decide(ASKED)
         yield running
 
@@ -72,7 +73,7 @@ def test_a_name_that_only_a_decision_on_record_has_is_found(service: Service) ->
 def test_the_rule_of_a_book_that_was_replaced_and_a_freeze_that_met_nobody_may_be_asked_for(service: Service) -> None:
     dora, bela = Officer(service, "dora"), Officer(service, "bela")
     entries = "".join(f"OPERATOR-SUSPEND-{name},2026-11-20,renamed,for the test\n" for name in ("ALL", "OLD"))
-    proposal = dora.propose({**RENAMED, "CHANGELOG.csv": SHIPPED["CHANGELOG.csv"] + entries})
+    proposal = dora.propose({**RENAMED, "CHANGELOG.csv": SMALL["CHANGELOG.csv"] + entries})
     assert proposal.status_code == 201, proposal.text
     assert bela.approve(proposal.json()["id"]).status_code == 200
     freeze = dora.freeze(models=["mythos-5"]).json()["id"]

