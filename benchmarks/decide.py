@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import Basis, conclude
+from policy_engine.decision.recording import write
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import encode_facts
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 
@@ -61,22 +61,9 @@ def main(arguments: Sequence[str]) -> None:
 
         def decide(at: Any = at, document: Any = document) -> None:
             request = request_of(document)
-            answered = answer(judge, roster, request, caller, at)
-            decision = Decision(
-                id="01BENCHMARK",
-                decided_at=at,
-                valid_until=answered.valid_until,
-                request=request,
-                caller=caller,
-                entry=answered.question.entry,
-                verdict=answered.verdict,
-                alternatives=answered.alternatives,
-                ignored_properties=(),
-                policy_version=judge.book.fingerprint,
-                membership_revision=1,
-                control_epoch=1,
-            )
-            encode_record(decision, answered.question.parties, encode_answer(decision))
+            basis = Basis(judge=judge, roster=roster, closings={}, epoch=1)
+            conclusion = conclude(request, caller, basis, decision_id="01BENCHMARK", at=at)
+            write(conclusion, encode_facts(conclusion.parties), digest="")
 
         p50, p99, mean = measured(decide, seconds)
         sys.stdout.write(f"{name:<38} {p50:8.0f} {p99:8.0f} {mean:8.0f}\n")

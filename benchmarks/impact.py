@@ -17,16 +17,14 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Final
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.request import Action, Caller, Place, Request, Subject, SubjectType
-from policy_engine.domain.reviews import with_reviews
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import ANYTHING, FACETS, Book, Condition, Term
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record import encode_answer, encode_record
 from policy_engine.formats.record_reader import read_record
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import fingerprint_of, read_book, read_folder
 from policy_engine.service.impact import impact, standing_access
@@ -90,22 +88,9 @@ class Past:
 
 def record_of(judge: Judge, roster: Roster, request: Request, number: int) -> bytes:
     """The body of the record of a decision."""
-    told = answer(judge, roster, request, CALLER, AT)
-    decision = Decision(
-        id=f"01B{number:023}",
-        decided_at=AT,
-        valid_until=told.valid_until,
-        request=request,
-        caller=CALLER,
-        entry=told.question.entry,
-        verdict=with_reviews(told.verdict, request, request.model, {})[0],
-        alternatives=told.alternatives,
-        ignored_properties=(),
-        policy_version=judge.book.fingerprint,
-        membership_revision=1,
-        control_epoch=1,
-    )
-    return encode_record(decision, told.question.parties, encode_answer(decision))
+    basis = Basis(judge=judge, roster=roster, closings={}, epoch=1)
+    told = conclude(request, CALLER, basis, decision_id=f"01B{number:023}", at=AT)
+    return encode_record(told.decision, told.parties, encode_answer(told.decision))
 
 
 def main(arguments: Sequence[str]) -> None:

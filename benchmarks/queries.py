@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster
@@ -28,7 +28,6 @@ from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record import encode_answer, encode_record
 from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.export import Chunk, export
@@ -77,23 +76,9 @@ def templates(random: Random) -> list[Template]:
         )
         caller = Caller(id="benchmark", gateway=random.choice(["main", "main", "batch", "agents"]))
         at = BEGIN + timedelta(days=random.randrange(300))
-        told = answer(judge, roster, request, caller, at)
-        entry = told.question.entry
-        decision = Decision(
-            id=NAME,
-            decided_at=at,
-            valid_until=told.valid_until,
-            request=request,
-            caller=caller,
-            entry=entry,
-            verdict=told.verdict,
-            alternatives=told.alternatives,
-            ignored_properties=(),
-            policy_version=judge.book.fingerprint,
-            membership_revision=1,
-            control_epoch=1,
-        )
-        body = encode_record(decision, told.question.parties, encode_answer(decision))
+        basis = Basis(judge=judge, roster=roster, epoch=1)
+        told = conclude(request, caller, basis, decision_id=NAME, at=at)
+        body = encode_record(told.decision, told.parties, encode_answer(told.decision))
         read = read_record(body)
         made.append(Template(body=body, told=read, marks=tuple(sorted(marks_of(read)))))
     return made

@@ -36,9 +36,9 @@ from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.assess import Checked, assess, check_and_try
-from policy_engine.service.decide import Decider
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
+from policy_engine.service.gate import Gate
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing, KeysAlone
 from policy_engine.service.member_changes import MemberChanges
@@ -164,7 +164,7 @@ class Parts:
     keys: Keys
     log: DecisionLog
     desk_log: DeskLog
-    decider: Decider
+    gate: Gate
     desk: Desk
     publisher: Publisher
     check: Callable[[Mapping[str, bytes]], Checked]
@@ -225,7 +225,7 @@ def build(
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
     ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people))
-    decider = Decider(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
+    gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
 
     def stands(actor: Actor, ground: Ground) -> bool:
         return actor == WATCHER or actor.key in ground.keys
@@ -284,7 +284,7 @@ def build(
         keys=keys,
         log=log,
         desk_log=desk_log,
-        decider=decider,
+        gate=gate,
         desk=desk,
         publisher=publisher,
         check=checked,

@@ -12,8 +12,8 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from policy_engine.decision.conclude import Conclusion
 from policy_engine.domain.catalogue import Entry, Weights
-from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import derive
 from policy_engine.domain.request import Action, Caller, Place, Request
 from policy_engine.domain.roster import (
@@ -37,10 +37,10 @@ from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.documents import parse_document
 from policy_engine.formats.faults import Findings
 from policy_engine.formats.record import encode_answer, encode_record
-from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.catalogue_file import CatalogueReader
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import CATALOGUE, fingerprint_of
+from tests.concluding import concluded
 from tests.conftest import FILES, judge_for
 from tests.worlds import Read, World
 
@@ -81,9 +81,9 @@ def asked_of(document: World) -> Asked:
     return Asked(book=book_of(read), rows=read.rows, request=read.request, caller=read.caller, at=read.at)
 
 
-def answered(asked: Asked, judge: Judge | None = None, roster: Roster | None = None) -> Answered:
+def answered(asked: Asked, judge: Judge | None = None, roster: Roster | None = None) -> Conclusion:
     """The whole answer; without a judge and a roster, by new ones that remember nothing."""
-    return answer(judge or Judge(asked.book), roster or asked.roster, asked.request, asked.caller, asked.at)
+    return concluded(judge or Judge(asked.book), roster or asked.roster, asked.request, asked.caller, asked.at)
 
 
 def verdict(asked: Asked, judge: Judge | None = None) -> Verdict:
@@ -106,33 +106,15 @@ def allows(asked: Asked) -> bool:
     return verdict(asked).allowed
 
 
-def bytes_of(asked: Asked, told: Answered) -> bytes:
+def bytes_of(told: Conclusion) -> bytes:
     """The answer as it goes out; what differs from one asking to the next, its id, is the same for all."""
-    return encode_answer(_decision(asked, told))
+    return encode_answer(told.decision)
 
 
-def both(asked: Asked, told: Answered) -> tuple[bytes, bytes]:
+def both(told: Conclusion) -> tuple[bytes, bytes]:
     """The answer, and the record with every word that was looked at for each party."""
-    reply = bytes_of(asked, told)
-    return reply, encode_record(_decision(asked, told), told.question.parties, reply)
-
-
-def _decision(asked: Asked, told: Answered) -> Decision:
-    return Decision(
-        id="one",
-        decided_at=asked.at,
-        valid_until=told.valid_until,
-        request=asked.request,
-        caller=asked.caller,
-        entry=told.question.entry,
-        verdict=told.verdict,
-        alternatives=told.alternatives,
-        remedies=told.remedies,
-        ignored_properties=told.question.ignored,
-        policy_version=asked.book.fingerprint,
-        membership_revision=0,
-        control_epoch=0,
-    )
+    reply = bytes_of(told)
+    return reply, encode_record(told.decision, told.parties, reply)
 
 
 # --- one thing changed ------------------------------------------------------------------------------------------------

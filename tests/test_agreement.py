@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from policy_engine.domain.decision import Decision
 from policy_engine.domain.verdict import Finding
-from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
+from tests.concluding import decided
 from tests.conftest import POLICIES
 from tests.laws import book_of
 from tests.reference.evaluator import evaluate
@@ -23,10 +24,10 @@ LIFTING_NOTES = {"EAR-AUTHORISATIONS", "ITAR-AUTHORISATIONS", "US-ORDER-LICENCES
 """Notes that lift: the engine reports each that matches, the reference those that were consulted."""
 
 
-def told(document: World) -> Answered:
+def told(document: World) -> Decision:
     """The engine's answer to a world."""
     read = Read(document)
-    return answer(Judge(book_of(read)), read.roster, read.request, read.caller, read.at)
+    return decided(Judge(book_of(read)), read.roster, read.request, read.caller, read.at)
 
 
 def _finding(finding: Finding) -> tuple[Any, ...]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from policy_engine.policy.cases import Case, run_case
+from policy_engine.decision.case_runner import run_case
+from policy_engine.policy.cases import Case
 from tests.conftest import CASE_FILES, CASES, cases_in, each_case, judge_of
 
 

@@ -30,10 +30,10 @@ from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge, JudgingError
 from policy_engine.policy.library import BookLost, Library
 from policy_engine.store.decision_log import DecisionLog
+from tests.concluding import decided
 from tests.conftest import FILES, POLICIES, ROOT, shipped
 
 SOURCES: Final = ROOT / "policy_engine"
@@ -49,15 +49,17 @@ ON_THE_WAY: Final = (
             "formats/record.py",
             "formats/record_facts.py",
             "formats/request_document.py",
-            "policy/answer.py",
+            "decision/conclude.py",
+            "decision/recording.py",
             "policy/judge.py",
             "policy/layers.py",
             "policy/library.py",
-            "service/decide.py",
+            "service/gate.py",
             "service/keyring.py",
             "service/memory.py",
             "service/pools.py",
             "service/standing.py",
+            "service/turns.py",
             "store/decision_log.py",
         )
     ),
@@ -73,6 +75,14 @@ HERE: Final = "tests/test_doubts.py::"
 TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("api/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
     ("api/direct.py", "Direct.__call__", "Exception"): f"{HERE}test_an_error_that_nobody_foresaw_is_500_and_no_allow",
+    ("decision/conclude.py", "conclude", "AssertedValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
+    ("decision/conclude.py", "conclude", "Exception"): (f"{DECIDE}test_a_fault_inside_the_engine_is_a_recorded_deny"),
+    ("decision/conclude.py", "_verdict", "ContradictionError"): (
+        "tests/test_properties.py::test_two_us_statuses_at_once_are_an_engine_fault_and_never_an_allow"
+    ),
+    ("decision/conclude.py", "_remedies.judged", "(AssertedValueError, ContradictionError, JudgingError)"): (
+        f"{HERE}test_what_cannot_be_judged_is_no_remedy"
+    ),
     ("domain/facts.py", "derive", "ContradictionError"): (
         "tests/test_properties.py::test_two_us_statuses_at_once_are_an_engine_fault_and_never_an_allow"
     ),
@@ -105,31 +115,26 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("formats/request_document.py", "_Reader.subject", "ValueError"): (
         f"{DECIDE}test_a_malformed_field_is_400_and_named"
     ),
-    ("policy/answer.py", "_judged", "ContradictionError"): (
-        "tests/test_properties.py::test_two_us_statuses_at_once_are_an_engine_fault_and_never_an_allow"
-    ),
-    ("policy/answer.py", "_remedies.judged", "(AssertedValueError, ContradictionError, JudgingError)"): (
-        f"{HERE}test_what_cannot_be_judged_is_no_remedy"
-    ),
     ("policy/judge.py", "Judge._reaches", "(ContradictionError, JudgingError)"): (
         f"{HERE}test_a_place_without_which_nothing_can_be_judged_is_drawn"
     ),
     ("policy/library.py", "Library.files", "ValueError"): f"{HERE}test_a_book_that_does_not_read_back_is_lost",
     ("policy/library.py", "Library.book", "FaultsError"): f"{HERE}test_a_book_that_does_not_read_back_is_lost",
-    ("service/decide.py", "Decider._item", "MalformedRequest"): (
+    ("formats/request_document.py", "batch_item_of", "MalformedRequest"): (
         f"{BATCH}test_an_item_that_is_no_request_is_a_recorded_deny_with_its_fault"
     ),
-    ("service/decide.py", "Decider._item", "NotFresh"): (
+    ("service/gate.py", "Gate._item", "MalformedRequest"): (
+        f"{BATCH}test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_taken_for_access"
+    ),
+    ("service/gate.py", "Gate._item", "NotFresh"): (
         f"{BATCH}test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_are_answered"
     ),
-    ("service/decide.py", "Decider._judged", "AssertedValueError"): (
-        f"{DECIDE}test_a_malformed_field_is_400_and_named"
-    ),
-    ("service/decide.py", "Decider._judged", "Exception"): (
-        f"{DECIDE}test_a_fault_inside_the_engine_is_a_recorded_deny"
-    ),
+    ("service/gate.py", "Gate._written", "AssertedValueError"): (f"{DECIDE}test_a_malformed_field_is_400_and_named"),
     ("service/standing.py", "StandingView._judge", "BookLost"): (
         f"{DECIDE}test_without_a_book_that_can_be_read_everything_is_denied"
+    ),
+    ("service/turns.py", "walked", "StopIteration"): (
+        "tests/service/test_gate.py::test_a_synchronous_door_never_answers_before_the_record"
     ),
     ("store/decision_log.py", "DecisionLog.__init__", "SQLAlchemyError"): (
         f"{HERE}test_a_log_whose_database_is_out_of_reach_does_not_begin"
@@ -207,9 +212,9 @@ class _Doubtful(Judge):
 @pytest.mark.parametrize("error", [ContradictionError("two of them"), JudgingError("no code applies")], ids=str)
 def test_a_place_without_which_nothing_can_be_judged_is_drawn(error: Exception) -> None:
     roster = Roster.as_known(_two_licences(), AT)
-    sure = answer(Judge(BOOK), roster, request_of(THIRD), CALLER, AT).verdict
+    sure = decided(Judge(BOOK), roster, request_of(THIRD), CALLER, AT).verdict
     assert (sure.allowed, len(sure.draws)) == (True, 1)
-    doubtful = answer(_Doubtful(error), roster, request_of(THIRD), CALLER, AT).verdict
+    doubtful = decided(_Doubtful(error), roster, request_of(THIRD), CALLER, AT).verdict
     assert [draw.authorisation for draw in doubtful.draws] == ["D-1", "D-2"]
 
 
@@ -233,9 +238,9 @@ def test_what_cannot_be_judged_is_no_remedy(error: Exception) -> None:
     asked = request_of({"subject": {"type": "person", "id": "hans"}, "model": "opus-4.6", "action": "infer"})
     asked = replace(asked, fallbacks=())
     roster = Roster.as_known(DEMO, AT)
-    told = answer(Judge(BOOK), roster, asked, CALLER, AT)
+    told = decided(Judge(BOOK), roster, asked, CALLER, AT)
     assert (told.verdict.allowed, bool(told.remedies)) == (False, True)
-    doubtful = answer(_OnlyOnce(error), roster, asked, CALLER, AT)
+    doubtful = decided(_OnlyOnce(error), roster, asked, CALLER, AT)
     assert (doubtful.verdict.allowed, doubtful.remedies) == (False, ())
 
 
@@ -249,7 +254,7 @@ def test_what_cannot_be_judged_is_no_remedy(error: Exception) -> None:
 def test_an_asserted_word_that_is_none_is_refused(subject: dict[str, str], name: str, value: str) -> None:
     asked = request_of({**THIRD, "subject": {**subject, "properties": {name: value}}})
     with pytest.raises(AssertedValueError, match=f"property `{name}` has no value `{value}`"):
-        answer(Judge(BOOK), Roster.as_known(DEMO, AT), asked, CALLER, AT)
+        decided(Judge(BOOK), Roster.as_known(DEMO, AT), asked, CALLER, AT)
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,8 @@ def test_a_bar_that_asks_nothing_denies_everybody_who_is_on_file_and_decides(ran
     asked = with_bars(asked_of(world(random)), a_bar(random, "FOR-ALL", asks=False))
     told = answered(asked)
     assert not told.verdict.allowed
-    assert not told.alternatives
-    if told.question.entry is not None and told.question.parties[0].on_file:
+    assert not told.decision.alternatives
+    if told.decision.entry is not None and told.parties[0].on_file:
         assert "FOR-ALL" in {finding.rule for finding in told.verdict.deciding}
 
 
@@ -460,11 +460,11 @@ def test_a_fact_that_no_row_in_force_reads_never_changes_a_byte_of_the_answer(ra
     papers = tuple(replace(paper, nationalities=None) for paper in asked.rows.authorisations)
     asked = with_rows(asked, replace(asked.rows, authorisations=papers))
     asked = replace(asked, request=request, at=QUIET if ordered else asked.at)
-    told = bytes_of(asked, answered(asked))
+    told = bytes_of(answered(asked))
     others = with_other_people(random, asked)
-    assert bytes_of(others, answered(others)) == told
+    assert bytes_of(answered(others)) == told
     strangers = with_strangers(random, asked)
-    assert bytes_of(strangers, answered(strangers)) == told
+    assert bytes_of(answered(strangers)) == told
 
 
 # --- 4 and 5: neither order nor memory --------------------------------------------------------------------------------
@@ -520,7 +520,7 @@ def test_the_order_of_rules_catalogue_and_roster_changes_neither_fingerprint_nor
     book = read_book(shuffled_files(random), enforcement=other.enforcement, extra_catalogue=other.catalogue)
     assert book.fingerprint == asked.book.fingerprint
     reordered = replace(asked, book=book, rows=other.rows)
-    assert both(reordered, answered(reordered)) == both(asked, answered(asked))
+    assert both(answered(reordered)) == both(answered(asked))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -558,11 +558,11 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(random: Random) -> N
     soon = random.choice(sorted(set(instants_of(random.choice([first, shares])))))
     instants = [first.at, instant(random.choice(INSTANTS)), soon - timedelta(seconds=9), soon - timedelta(seconds=5)]
     questions = [replace(first, request=request, at=at) for request in requests for at in random.sample(instants, k=2)]
-    cold = [both(asked, answered(asked)) for asked in questions]
+    cold = [both(answered(asked)) for asked in questions]
     judge, roster = Judge(first.book), first.roster
     for number in random.choices(range(len(questions)), k=2 * len(questions)):
         asked = questions[number]
-        assert both(asked, answered(asked, judge, roster)) == cold[number]
+        assert both(answered(asked, judge, roster)) == cold[number]
 
 
 # --- 6: alternatives --------------------------------------------------------------------------------------------------
@@ -576,15 +576,15 @@ def test_every_alternative_is_allowed_when_it_is_asked_for_and_no_other_fallback
         models = sorted(asked.book.tables.catalogue.entries)
         asked = with_request(asked, replace(asked.request, fallbacks=tuple(random.sample(models, k=4))))
     told = answered(asked)
-    entry = told.question.entry
+    entry = told.decision.entry
     fallbacks = asked.request.fallbacks
     if fallbacks is None:
         fallbacks = () if entry is None else entry.fallbacks
     for name in fallbacks:
         itself = asked.request.model == name or (entry is not None and entry.id == name)
         there = with_request(asked, replace(asked.request, model=name))
-        assert (name in told.alternatives) == (not itself and allows(there)), name
-    assert set(told.alternatives) <= set(fallbacks)
+        assert (name in told.decision.alternatives) == (not itself and allows(there)), name
+    assert set(told.decision.alternatives) <= set(fallbacks)
 
 
 # --- 7: rows go on and off by themselves ------------------------------------------------------------------------------
@@ -639,7 +639,7 @@ def test_a_row_goes_on_and_off_and_is_suspended_to_the_microsecond(rule: str) ->
         states = {finding.rule: finding.state.value for finding in told.verdict.findings}
         assert states.get(rule) == _state(_CELLS[rule], at), format_instant(at)
         if told.verdict.allowed:
-            assert not any(at < edge < told.valid_until for edge in edges)
+            assert not any(at < edge < told.decision.valid_until for edge in edges)
 
 
 def test_the_rows_that_the_law_dates_are_dated() -> None:
@@ -732,11 +732,11 @@ def test_an_allow_stays_one_until_valid_until_and_a_deny_is_never_reused(random:
     judge, roster = Judge(asked.book), asked.roster
     told = answered(asked, judge, roster)
     if not told.verdict.allowed:
-        assert told.valid_until == asked.at
+        assert told.decision.valid_until == asked.at
         return
-    assert asked.at < told.valid_until <= asked.at + timedelta(seconds=30)
-    later = {told.valid_until - MICROSECOND, asked.at + (told.valid_until - asked.at) / 2}
-    later |= {edge for edge in instants_of(asked) if asked.at < edge < told.valid_until}
+    assert asked.at < told.decision.valid_until <= asked.at + timedelta(seconds=30)
+    later = {told.decision.valid_until - MICROSECOND, asked.at + (told.decision.valid_until - asked.at) / 2}
+    later |= {edge for edge in instants_of(asked) if asked.at < edge < told.decision.valid_until}
     for at in sorted(later):
         assert answered(replace(asked, at=at), judge, roster).verdict.allowed, format_instant(at)
 
@@ -843,7 +843,7 @@ def test_an_allow_ends_when_a_fact_that_it_rests_on_changes(change: str) -> None
     edge = QUIET + _SOON + (MICROSECOND if "too old" in change else timedelta(0))
     told = answered(asked)
     assert told.verdict.allowed
-    assert told.valid_until == edge
+    assert told.decision.valid_until == edge
     assert allows(replace(asked, at=edge - MICROSECOND))
     assert not allows(replace(asked, at=edge))
 
@@ -853,7 +853,7 @@ def test_an_allow_ends_when_an_order_comes_into_force() -> None:
     asked = ask(_CANADIAN, replace(ANN_ASKS, model="fable-5"), ordered - _SOON)
     told = answered(asked)
     assert told.verdict.allowed
-    assert told.valid_until == ordered
+    assert told.decision.valid_until == ordered
     assert not allows(replace(asked, at=ordered))
 
 
@@ -941,7 +941,7 @@ def test_two_us_statuses_at_once_are_an_engine_fault_and_never_an_allow(request_
     told = answered(asked)
     assert not told.verdict.allowed
     assert [(finding.rule, finding.codes) for finding in told.verdict.deciding] == [("ENGINE-FAULT", ("ENGINE_FAULT",))]
-    assert told.valid_until == at
+    assert told.decision.valid_until == at
     one = with_rows(asked, replace(asked.rows, us_statuses=asked.rows.us_statuses[:1]))
     assert verdict(one).reason_code != "ENGINE_FAULT"
 
@@ -993,7 +993,7 @@ def test_what_was_recorded_later_is_not_known_earlier(random: Random) -> None:
     then = Roster.as_known(rows, known_at)
     written_then = Roster.as_known(known_by(rows, known_at))
     assert then == written_then
-    assert both(asked, answered(asked, roster=then)) == both(asked, answered(asked, roster=written_then))
+    assert both(answered(asked, roster=then)) == both(answered(asked, roster=written_then))
     recorded = {row.recorded_at for column in fields(RosterRows) for row in getattr(rows, column.name)}
     if any(at is not None and at > known_at for at in recorded):
         assert known_by(rows, known_at) != rows

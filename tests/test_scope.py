@@ -16,7 +16,7 @@ from policy_engine.domain.roster import Authorisation, Roster
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
+from tests.concluding import concluded
 from tests.conftest import judge_for
 from tests.laws import Asked, allows, asked_of, verdict, with_rows
 from tests.worlds import friendly_world
@@ -49,7 +49,7 @@ def asking(person: str | None, model: str, purpose: str | None = None) -> dict[s
 def decided(law: dict[str, str], scope: str, person: str | None, purpose: str | None = None) -> Verdict:
     rows = read_members((MEMBERS % {**law, "scope": scope}).encode(), "members.yaml")
     request = request_of(asking(person, law["model"], purpose))
-    return answer(judge_for({}, None), Roster.as_known(rows), request, Caller(id="key", gateway="main"), AT).verdict
+    return concluded(judge_for({}, None), Roster.as_known(rows), request, Caller(id="key", gateway="main"), AT).verdict
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
@@ -17,13 +18,13 @@ from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, request_of
-from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.cases import read_case_files, read_cases, unread_names
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
 from policy_engine.service.member_edits import Edit, EditAction, rows_of_edit
 from policy_engine.service.simulate import recorded
+from tests.concluding import decided
 from tests.conftest import FILES, POLICIES, ROOT, judge_for
 
 BESIDE: Final = ROOT.parent / "shared" / "inputs"
@@ -52,12 +53,12 @@ def with_demo(*files: str) -> RosterRows:
     return rows
 
 
-def ask(rows: RosterRows, request: dict[str, Any], *, at: datetime = AT) -> Answered:
+def ask(rows: RosterRows, request: dict[str, Any], *, at: datetime = AT) -> Decision:
     caller = Caller(id="gateway", assertable=ASSERTABLE, explain=True)
-    return answer(JUDGE, Roster.as_known(rows, at), request_of(request), caller, at)
+    return decided(JUDGE, Roster.as_known(rows, at), request_of(request), caller, at)
 
 
-def denied_for(answered: Answered) -> set[str]:
+def denied_for(answered: Decision) -> set[str]:
     """The codes of the bars that decide a deny."""
     assert not answered.verdict.allowed
     return {code for one in answered.verdict.findings if one.state.value == "deciding" for code in one.codes}

@@ -12,10 +12,10 @@ from policy_engine.domain.facts import LATEST, Edition
 from policy_engine.domain.rules import Effect, PublicCode, Row
 from policy_engine.domain.sentences import UNSTATED, told_of
 from policy_engine.domain.verdict import Finding, Verdict
-from policy_engine.policy.answer import answer
 from policy_engine.policy.cases import Case
 from policy_engine.policy.cells import parse_sentences
 from policy_engine.policy.judge import Judge
+from tests.concluding import decided
 from tests.conftest import CASES, judge_of, shipped
 
 SHIPPED: Final = shipped()
@@ -23,7 +23,7 @@ REGION: Final = {row.public_message for row in SHIPPED.rows if row.public_code i
 
 
 def verdict_of(case: Case, edition: Edition = LATEST) -> Verdict:
-    return answer(judge_of(case), case.roster(), case.request, case.caller, case.at, edition=edition).verdict
+    return decided(judge_of(case), case.roster(), case.request, case.caller, case.at, edition=edition).verdict
 
 
 def place_alone(finding: Finding) -> bool:
@@ -86,7 +86,7 @@ def test_a_report_without_a_code_is_not_owed_for_a_doubt_either() -> None:
     assert embargo is not None
     careless = replace(embargo, obligations=tuple(replace(one, codes=()) for one in embargo.obligations))
     book = replace(SHIPPED, rows=tuple(careless if row.id == embargo.id else row for row in SHIPPED.rows))
-    verdict = answer(Judge(book), case.roster(), case.request, case.caller, case.at).verdict
+    verdict = decided(Judge(book), case.roster(), case.request, case.caller, case.at).verdict
     found = next(one for one in verdict.deciding if one.rule == "OFAC-EMBARGO")
     assert found.codes == ("LOCATION_UNKNOWN",)
     assert [one.id for one in found.obligations] == ["retain:31-cfr-501.601"]

@@ -82,10 +82,10 @@ def create_app(parts: Parts) -> ASGIApp:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    posts = gateway.posts(parts.decider, parts.ring, parts.pools)
+    posts = gateway.posts(parts.gate, parts.ring, parts.pools)
     app.router.routes[:0] = [
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
-        *health.routes(parts.decider, parts.members, parts.log, parts.watcher, parts.keeper, parts.pools),
+        *health.routes(parts.gate, parts.members, parts.log, parts.watcher, parts.keeper, parts.pools),
         *auditor.routes(parts.log, parts.ring, parts.inspector, parts.pools, history=parts.history, looks=parts.looks),
         *log.routes(
             None if parts.keeper is None else parts.keeper.sealing,

@@ -23,7 +23,6 @@ from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.policy.library import BookLost
-from policy_engine.service.decide import NotFresh, RequestIdConflict
 from policy_engine.service.desk_faults import (
     AssessmentEnded,
     CasesNotAcknowledged,
@@ -34,6 +33,7 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
+from policy_engine.service.gate import NotFresh, RequestIdConflict
 from policy_engine.service.keyring import Forbidden, Unauthenticated
 from policy_engine.service.pools import Busy
 from policy_engine.service.retired import RecordRetired

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from policy_engine.api.errors import problem_response
 from policy_engine.domain.ports import DecisionLog, LogUnavailable, Members, MembersUnavailable
-from policy_engine.service.decide import Decider
+from policy_engine.service.gate import Gate
 from policy_engine.service.pools import Pools
 from policy_engine.service.sealing import Keeper
 from policy_engine.service.watch import Watcher
@@ -22,7 +22,7 @@ _log: Final = structlog.get_logger("policy_engine.health")
 
 
 def routes(
-    decider: Decider, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None, pools: Pools
+    gate: Gate, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None, pools: Pools
 ) -> list[Route]:
     """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 
@@ -35,7 +35,7 @@ def routes(
             missing.append("the log takes no records")
         try:
             await pools.health.run(members.control)
-            if not await pools.health.run(decider.has_book):
+            if not await pools.health.run(gate.has_book):
                 missing.append("no rule book is in force, or it cannot be read")
             await pools.health.run(log.check)
         except MembersUnavailable:

@@ -10,10 +10,10 @@ from typing import Final
 
 from policy_engine.cli.output import err, out
 from policy_engine.cli.tables import show_rows
+from policy_engine.decision.case_runner import CaseResult
+from policy_engine.decision.coverage import RowCoverage
+from policy_engine.decision.mutation import Bench, Score, Trial, mutants_of
 from policy_engine.domain.rules import Book
-from policy_engine.policy.cases import CaseResult
-from policy_engine.policy.coverage import RowCoverage
-from policy_engine.policy.mutation import Bench, Score, Trial, mutants_of
 
 _PATIENCE: Final = 5.0
 """Seconds between two words about how far the mutants are."""

@@ -18,8 +18,8 @@ from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
-from policy_engine.formats.request_document import parse_object
-from policy_engine.service.decide import Decider, Finished
+from policy_engine.formats.request_document import parse_object, submitted_of
+from policy_engine.service.gate import Gate
 from policy_engine.service.roster import first_recorded
 from policy_engine.service.simulate import Supposed, simulate
 from policy_engine.wiring import build, system_clock
@@ -54,7 +54,7 @@ def decide(
     parts = build(settings_with_database())
     try:
         if record:
-            answer = decide_now(parts.decider, document, caller)
+            answer = decide_now(parts.gate, document, caller)
         else:
             now = system_clock()
             instant = parse_instant(at) if at is not None else now
@@ -88,15 +88,9 @@ def _before_anything(first: datetime | None, at: datetime, known_at: datetime, *
     return ""
 
 
-def decide_now(decider: Decider, document: Mapping[str, object], caller: Caller) -> bytes:
-    """A recorded decision, made again as long as the members move in between."""
-    begun = decider.begin(document, caller, determines=True)
-    while True:
-        outcome = decider.finish(begun, begun.handle.result())
-        if isinstance(outcome, Finished):
-            return outcome.answer
-        decider.view.refresh()
-        begun = decider.again(outcome)
+def decide_now(gate: Gate, document: Mapping[str, object], caller: Caller) -> bytes:
+    """A recorded decision: its full answer."""
+    return gate.decide_here(submitted_of(document), caller, determines=True).answer
 
 
 _STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}

@@ -88,7 +88,7 @@ def demo(
                             "purpose": "defensive_cybersecurity",
                             "place": {"country": country},
                         }
-                        answers.append(json.loads(decide_now(parts.decider, document, Caller(id="demo"))))
+                        answers.append(json.loads(decide_now(parts.gate, document, Caller(id="demo"))))
                     rows.append((person, who, answers))
                 told.append((label, now[0], rows))
         finally:

@@ -89,8 +89,8 @@ def set_up(settings: Settings) -> Demonstration:
             ).token
             for name, role, person in _KEYS
         }
-        parts.decider.view.refresh()
-        answer = json.loads(decide_now(parts.decider, _FIRST, Caller(id="demo", gateway="main")))
+        parts.gate.view.refresh()
+        answer = json.loads(decide_now(parts.gate, _FIRST, Caller(id="demo", gateway="main")))
     finally:
         parts.close()
     return Demonstration(

@@ -23,11 +23,12 @@ from policy_engine.cli.check_report import check_folder, compared_document, repo
 from policy_engine.cli.impact import impact
 from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.decision.case_runner import CaseResult, run_cases
+from policy_engine.decision.coverage import cover
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
-from policy_engine.policy.cases import CaseResult, read_cases, run_cases, unread_names
-from policy_engine.policy.coverage import cover
+from policy_engine.policy.cases import read_cases, unread_names
 from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader, read_book, read_folder

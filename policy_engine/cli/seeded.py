@@ -12,8 +12,9 @@ from typing import Final
 
 from policy_engine.cli.progress import progress
 from policy_engine.domain.request import Caller
+from policy_engine.formats.request_document import batch_item_of
 from policy_engine.policy.names import names_read
-from policy_engine.service.decide import Decider, Semantic, StaleBatch
+from policy_engine.service.gate import Semantic
 from policy_engine.service.roster import import_members
 from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
 
@@ -76,6 +77,7 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
     drawn = random.Random(seed)  # noqa: S311  a demonstration that comes out the same
     now = [start]
     parts = build(settings, clock=lambda: now[0])
+    caller = Caller(id="demo", gateway="main")
     allowed, denied = 0, Counter[str]()
     try:
         instants = list(_instants(drawn, start, end))
@@ -83,7 +85,8 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
             for number, instant in enumerate(instants):
                 tell(number)
                 now[0] = instant
-                for answer in _decided(parts.decider, [_request(drawn, subjects) for _ in range(_AT_ONCE)]):
+                items = [batch_item_of(_request(drawn, subjects)) for _ in range(_AT_ONCE)]
+                for answer in parts.gate.decide_batch_here(items, Semantic.EXECUTE_ALL, caller).answers:
                     told = json.loads(answer)
                     if told["allowed"]:
                         allowed += 1
@@ -112,15 +115,3 @@ def _request(drawn: random.Random, subjects: list[dict[str, str]]) -> dict[str, 
         if value is not None:
             request[name] = {"country": value} if name == "place" else value
     return request
-
-
-def _decided(decider: Decider, requests: list[dict[str, object]]) -> tuple[bytes, ...]:
-    caller = Caller(id="demo", gateway="main")
-    attempt = 1
-    while True:
-        begun = decider.begin_batch(requests, caller, Semantic.EXECUTE_ALL, attempt=attempt)
-        outcome = decider.finish_batch(begun, begun.handle.result())
-        if not isinstance(outcome, StaleBatch):
-            return outcome
-        decider.view.refresh()
-        attempt += 1

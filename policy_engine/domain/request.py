@@ -99,6 +99,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A request as a door has read it, with the SHA-256 in hex of what was sent, by which a retry is known."""
+
+    request: Request
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchItem:
+    """One item of a batch: the request, or `fault`, which says why there is none.
+
+    `digest` is that of the item, under which it is recorded where it cannot be judged.
+    """
+
+    digest: str
+    submitted: Submitted | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert.
 

@@ -21,7 +21,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final, NoReturn
 
-from policy_engine.domain.request import Action, Assertion, Destination, Place, Request, Subject, SubjectType
+from policy_engine.domain.request import (
+    Action,
+    Assertion,
+    BatchItem,
+    Destination,
+    Place,
+    Request,
+    Subject,
+    SubjectType,
+    Submitted,
+)
 from policy_engine.formats.identifiers import identifier_fault, shown, text_fault
 
 MAX_DEPTH: Final = 32
@@ -122,7 +132,28 @@ _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensu
 
 def request_digest(request: Mapping[str, object]) -> str:
     """SHA-256 of the request's canonical JSON in hex; member order, white space and `null` members do not matter."""
-    return hashlib.sha256(_canonical.encode(_without_nulls(request)).encode("ascii")).hexdigest()
+    return _digest(_canonical.encode(_without_nulls(request)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def submitted_of(document: Mapping[str, object]) -> Submitted:
+    """What is asked for in a parsed document. Raises `MalformedRequest` as `request_of` does."""
+    return Submitted(request=request_of(document), digest=request_digest(document))
+
+
+def batch_item_of(document: object) -> BatchItem:
+    """What is asked for in an item of a batch; what is no request is an item with its fault."""
+    text = _canonical.encode(_without_nulls(document))
+    digest = _digest("{}" if document is None else f'{{"item":{text}}}')
+    try:
+        if not isinstance(document, Mapping):
+            raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
+        return BatchItem(digest=digest, submitted=Submitted(request=request_of(document), digest=_digest(text)))
+    except MalformedRequest as error:
+        return BatchItem(digest=digest, fault=str(error))
 
 
 def _without_nulls(value: object) -> object:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
 
 from policy_engine.formats.documents import plain
-from policy_engine.policy.cases import Case, CaseResult
+from policy_engine.policy.cases import Case
 
 CASES_REPORT: Final = "cases"
 """The name of the report about worked examples that is kept with a proposal."""
@@ -60,9 +60,9 @@ class _Kept(msgspec.Struct):
     changed: tuple[str, ...] | None = None
 
 
-def cases_report(results: Sequence[CaseResult], changes: CaseChanges | None) -> bytes:
+def cases_report(cases: Iterable[Case], changes: CaseChanges | None) -> bytes:
     """The report about examples that all hold, as it is kept; without `changes` they were compared with none."""
-    content: dict[str, object] = {"held": [result.case.id for result in results], "failed": []}
+    content: dict[str, object] = {"held": [case.id for case in cases], "failed": []}
     if changes is not None:
         content |= {"removed": changes.removed, "changed": changes.changed, "added": changes.added}
     return _encoder.encode(content)

@@ -1,4 +1,4 @@
-"""Worked examples that must hold: reads case files and runs each against a book.
+"""Worked examples that must hold, as case files say them; `decision.case_runner` runs them against a book.
 
 A case brings the only facts on file, an instant, a request and what is expected of the answer. Its catalogue entries
 replace or add to the book's, its settings override enforcement and say which properties the caller may assert. Codes
@@ -7,27 +7,23 @@ and rules are compared among the deciding findings; `other` names rules of findi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from policy_engine.domain.facts import ASSERTABLE
-from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster, RosterRows
-from policy_engine.domain.rules import Book
 from policy_engine.domain.spelling import one_spelling
-from policy_engine.domain.verdict import State
 from policy_engine.formats import documents
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import Node, plain, read_document
 from policy_engine.formats.faults import Fault, FaultsError, near_miss, one_of, quoted
 from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
-from policy_engine.policy.answer import Answered, answer
-from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import CASE_SUFFIX, refuse_stray_cases
 
 CASE_CALLER: Final = "case"
@@ -80,23 +76,6 @@ class Case:
     def roster(self) -> Roster:
         """The case's facts as known at its second clock."""
         return Roster.as_known(self.members, self.known_at)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseResult:
-    """What came of a case: empty `differences` means that it holds."""
-
-    case: Case
-    answered: Answered
-    differences: tuple[str, ...]
-
-    @property
-    def holds(self) -> bool:
-        return not self.differences
-
-
-BookFor = Callable[[Mapping[str, str], Node | None], Book]
-"""Builds the book with enforcement overrides and extra catalogue entries."""
 
 
 CASES: Final = "cases/"
@@ -337,19 +316,6 @@ def _optional_texts(value: object) -> tuple[str, ...] | None:
     return None if value is None else _texts(value)
 
 
-def run_cases(cases: Sequence[Case], book_for: BookFor) -> list[CaseResult]:
-    """Run the cases; books and judges are shared among cases that change the book in the same way."""
-    judges: dict[object, Judge] = {}
-    results = []
-    for case in cases:
-        key = (case.enforcement, case.catalogue)
-        judge = judges.get(key)
-        if judge is None:
-            judge = judges[key] = Judge(book_for(dict(case.enforcement), case.catalogue))
-        results.append(run_case(case, judge))
-    return results
-
-
 def unread_names(cases: Sequence[Case], names: BookNames) -> tuple[Fault, ...]:
     """A fault for every list, regime and item that the members of a case name and the book does not know.
 
@@ -380,64 +346,3 @@ def unread_names(cases: Sequence[Case], names: BookNames) -> tuple[Fault, ...]:
             remedy = f"{meant}write the id of an entry of the catalogue"
             fault(case, f"an authorisation for {quoted(name)}, which is not in the catalogue", remedy)
     return tuple(faults)
-
-
-def run_case(case: Case, judge: Judge) -> CaseResult:
-    """Run one case with a judge of the case's book."""
-    answered = answer(judge, case.roster(), case.request, case.caller, case.at)
-    return CaseResult(case=case, answered=answered, differences=tuple(_differences(case.expect, answered)))
-
-
-def _differences(expect: Expectation, answered: Answered) -> list[str]:
-    verdict = answered.verdict
-    deciding = verdict.deciding
-    rules = {finding.rule for finding in deciding}
-    codes = {code for finding in deciding for code in finding.codes}
-    others = {finding.rule for finding in verdict.findings if finding.state is not State.DECIDING}
-    obligations = {obligation.id for obligation in verdict.obligations}
-    remedies = {remedy.change.kind for remedy in answered.remedies}
-    decision = "allow" if verdict.allowed else "deny"
-    checks: list[tuple[str, object, object, bool]] = [
-        ("decision", expect.decision, decision, expect.decision == decision),
-        ("hold", expect.hold, verdict.hold, expect.hold in (None, verdict.hold)),
-        ("codes", expect.codes, sorted(codes), set(expect.codes) <= codes),
-        (
-            "only_rules",
-            expect.only_rules,
-            sorted(rules),
-            expect.only_rules is None or set(expect.only_rules) == rules,
-        ),
-        ("not_codes", expect.not_codes, sorted(codes), codes.isdisjoint(expect.not_codes)),
-        ("rules", expect.rules, sorted(rules), set(expect.rules) <= rules),
-        ("reason", expect.reason, verdict.reason_code, expect.reason in (None, verdict.reason_code)),
-        ("other", expect.other, sorted(others), set(expect.other) <= others),
-        (
-            "missing",
-            expect.missing,
-            list(verdict.missing),
-            expect.missing is None or sorted(expect.missing) == sorted(verdict.missing),
-        ),
-        ("obligations", expect.obligations, sorted(obligations), set(expect.obligations) <= obligations),
-        (
-            "alternatives",
-            expect.alternatives,
-            list(answered.alternatives),
-            expect.alternatives is None or expect.alternatives == answered.alternatives,
-        ),
-        ("remedies", expect.remedies, sorted(remedies), set(expect.remedies) <= remedies),
-        (
-            "valid_until",
-            expect.valid_until and format_instant(expect.valid_until),
-            format_instant(answered.valid_until),
-            expect.valid_until in (None, answered.valid_until),
-        ),
-    ]
-    return [
-        f"{name}: expected {_shown(wanted)}, came {_shown(came)}" for name, wanted, came, good in checks if not good
-    ]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(str(one) for one in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.domain.counted import many
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Roster
@@ -21,7 +22,7 @@ from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.analysis.report import diff_report
 from policy_engine.policy.case_changes import CASES_REPORT, CaseChanges, case_changes, cases_report
-from policy_engine.policy.cases import CASES, CaseResult, read_case_files, run_cases, unread_names
+from policy_engine.policy.cases import CASES, read_case_files, unread_names
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
 from policy_engine.policy.judge import Judge
@@ -142,7 +143,7 @@ def _cases(results: tuple[CaseResult, ...], changes: CaseChanges | None) -> Repo
     told = "there are none that they could be compared with" if changes is None else changes.text
     return ReportContent(
         name=CASES_REPORT,
-        content=cases_report(results, changes),
+        content=cases_report((result.case for result in results), changes),
         summary=f"{len(results)} worked examples, all hold; {told}",
     )
 

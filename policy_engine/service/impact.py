@@ -22,14 +22,14 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.catalogue import Entry, ItemKind
-from policy_engine.domain.facts import UNFILED, Party, Question, Role, derive
+from policy_engine.domain.facts import UNFILED, AssertedValueError, Party, Question, Role
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action, Caller, Place, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster
-from policy_engine.domain.rules import FAULT_RULE, NO_GRANT_RULE
-from policy_engine.domain.verdict import Verdict, denied_by_engine
+from policy_engine.domain.rules import NO_GRANT_RULE
+from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.policy.judge import Judge
 
@@ -125,7 +125,8 @@ class ImpactReport:
 
     `decisions` counts the records that were read; `counts` has the outcome of each that could be judged, `examples`
     ids of decisions with it, and `shares` the same by part: a decision with several parties, or several rules, is in
-    one share for each. `not_judged` are records without a request or that cannot be read, `drifted` those that the old
+    one share for each. `not_judged` are records without a request, with one
+    that would be refused now, or that cannot be read, `drifted` those that the old
     book answers otherwise now than was recorded.
     """
 
@@ -179,7 +180,7 @@ class ImpactReport:
             "",
             f"Recorded decisions: {self.decisions}",
             *_outcome_lines(self.counts, self.examples),
-            *_aside("not judged: no request in the record", self.not_judged, self.not_judged_examples),
+            *_aside("not judged: no request that can be", self.not_judged, self.not_judged_examples),
             *_aside("drift: the old book answers otherwise now", self.drifted, self.drift_examples),
             *_share_lines(self.shares, rows),
             "",
@@ -327,29 +328,15 @@ class _Compared:
 
 
 def _compare(old: Judge, new: Judge, roster: Roster, request: Request, caller: Caller, at: datetime) -> _Compared:
-    question, before = judged_by(old, roster, request, caller, at)
-    _, after = judged_by(new, roster, request, caller, at)
+    concluded = conclude_alone(request, caller, old, roster, at)
+    before, after = concluded.verdict, conclude_alone(request, caller, new, roster, at).verdict
     return _Compared(
         outcome=outcome_of(before, after),
-        parts=tuple(_parts(question, request, before, after)),
+        parts=tuple(_parts(concluded.question, request, before, after)),
         old=(before.allowed, before.hold, before.reason.rule, before.reason_code),
         new=(after.reason.rule, after.reason_code),
         was_allowed=before.allowed,
     )
-
-
-def judged_by(
-    judge: Judge, roster: Roster, request: Request, caller: Caller, at: datetime
-) -> tuple[Question | None, Verdict]:
-    """The verdict on a request, and the question where it came to one. What fails in the judge is a deny."""
-    question = None
-    try:
-        question = derive(request, roster, judge.book, caller, at)
-        return question, judge.verdict(question)
-    except ContradictionError as error:
-        return question, denied_by_engine(FAULT_RULE, (("fault", str(error)),))
-    except Exception as error:  # noqa: BLE001  a book that fails on a request would have it recorded as a deny
-        return question, denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))
 
 
 def _parts(question: Question | None, request: Request, before: Verdict, after: Verdict) -> Iterator[tuple[str, str]]:
@@ -435,12 +422,12 @@ def impact(
         if decisions % PROGRESS_EVERY == 0:
             told("decisions", decisions)
         record = _read(body)
-        if isinstance(record, str) or record.request is None:
+        compared = None if isinstance(record, str) else _once(memo, old, new, record, rosters, effective)
+        if isinstance(record, str) or compared is None:
             not_judged += 1
             if len(unjudged) < examples:
                 unjudged.append(record if isinstance(record, str) else record.id)
             continue
-        compared = _once(memo, old, new, record, record.request, rosters, effective)
         tally.add(compared.outcome, compared.parts, record.id)
         if compared.old != (record.allowed, record.hold, record.reason_rule, record.reason_code):
             drifted += 1
@@ -496,13 +483,15 @@ def _once(
     old: Judge,
     new: Judge,
     record: RecordedDecision,
-    request: Request,
     rosters: _Rosters,
     effective: datetime,
-) -> _Compared:
+) -> _Compared | None:
+    """The comparison, made once for what is the same question; `None` where there is no request to be judged."""
+    if record.request is None:
+        return None
     at = max(record.decided_at, effective)
     # What no verdict reads is left out of the key, so that a retry, another id or another key of a gateway is the same.
-    asked = replace(request, request_id=None, min_revision=None, fallbacks=None)
+    asked = replace(record.request, request_id=None, min_revision=None, fallbacks=None)
     caller = replace(record.caller, id="", explain=False)
     key = (record.membership_revision, at, asked, caller)
     compared = memo.get(key)
@@ -510,7 +499,12 @@ def _once(
         if len(memo) >= MEMO_LIMIT:
             memo.clear()
         roster = rosters.at(record.membership_revision)
-        compared = memo[key] = _compare(old, new, roster, asked, caller, at)
+        try:
+            compared = _compare(old, new, roster, asked, caller, at)
+        except AssertedValueError:
+            # A request that would be refused now, under whichever book.
+            return None
+        memo[key] = compared
     return compared
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from policy_engine.decision.conclude import NO_BOOK, conclude_alone
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.instants import format_instant
@@ -22,10 +23,9 @@ from policy_engine.domain.verdict import State, Verdict
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.service.inspect import require_interval
-from policy_engine.service.replay import NO_BOOK, Past
+from policy_engine.service.replay import Past
 
 LOOKED_AT_ONCE: Final = 100
 """How many decisions are looked at between two tellings of how far it has come."""
@@ -175,12 +175,13 @@ def _judged(record: RecordedDecision, judge: Judge | None, roster: Roster, rule:
         why = "its record is shortened" if request is None else f"the book {record.policy_version} cannot be read"
         return NotJudged(decision_id=record.id, at=record.decided_at, obstacle=why)
     try:
-        verdict = answer(judge, roster, request, record.caller, record.decided_at).verdict
+        conclusion = conclude_alone(request, record.caller, judge, roster, record.decided_at)
     except AssertedValueError as error:
         return NotJudged(decision_id=record.id, at=record.decided_at, obstacle=f"it is refused now: {error}")
-    except Exception as error:  # noqa: BLE001  a fault of the engine is told, as it would be a recorded deny
-        fault = f"the engine fails on it now: {type(error).__name__}"
+    if conclusion.error is not None:
+        fault = f"the engine fails on it now: {type(conclusion.error).__name__}"
         return NotJudged(decision_id=record.id, at=record.decided_at, obstacle=fault)
+    verdict = conclusion.verdict
     if verdict.allowed:
         return None
     if verdict.reason.rule == FAULT_RULE:

@@ -18,12 +18,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final
 
+from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.catalogue import Entry, ItemKind
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.request import Action, Caller, Place, Request, Subject, SubjectType
 from policy_engine.domain.roster import PERSON_PREFIX, Recorded, Roster, RosterRows
 from policy_engine.policy.judge import Judge
-from policy_engine.service.impact import judged_by
 
 MOST_JUDGED: Final = 3_000
 """Requests that one preview judges, each on the members before and after."""
@@ -102,8 +102,8 @@ def effects_of(
             for entry in _models(judge):
                 request, assumed = _ordinary(after, subject, asker.organisation or None, asked, entry)
                 caller = Caller(id="", gateway=asker.gateway or None)
-                _, was = judged_by(judge, before, request, caller, instant)
-                _, is_now = judged_by(judge, after, request, caller, instant)
+                was = conclude_alone(request, caller, judge, before, instant).verdict
+                is_now = conclude_alone(request, caller, judge, after, instant).verdict
                 if was.allowed is is_now.allowed or (entry.id, is_now.allowed) in seen:
                     continue
                 seen.add((entry.id, is_now.allowed))

@@ -23,10 +23,9 @@ from enum import Enum
 from operator import attrgetter
 from typing import Final
 
+from policy_engine.decision.conclude import Judgement
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.request import Caller, Request
-from policy_engine.domain.reviews import ReviewNeeded
-from policy_engine.domain.verdict import Verdict
 
 KEPT_BYTES: Final = 64 * 2**20
 """So much may what is remembered weigh, as measured when it is kept; then it is begun anew."""
@@ -37,20 +36,10 @@ MOST_BYTES: Final = KEPT_BYTES // 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What was judged: everything of a decision but its id and its instants.
+    """What was judged, and the facts of its record, encoded."""
 
-    `facts` are those of its record; `valid_until` is when anything changes that the verdict read, and `changes_at` when
-    anything does that was read at all.
-    """
-
-    verdict: Verdict
-    reviews: tuple[ReviewNeeded, ...]
-    entry: Entry | None
-    alternatives: tuple[str, ...]
-    ignored: tuple[str, ...]
+    judgement: Judgement
     facts: bytes
-    valid_until: datetime | None
-    changes_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +70,7 @@ class Memory:
     ) -> None:
         """Remember what was judged at an instant, up to the next one at which the ground itself changes."""
         key = _key(request, caller)
-        untils = [one for one in (until, judged.changes_at) if one is not None]
+        untils = [one for one in (until, judged.judgement.changes_at) if one is not None]
         kept = _Kept(remembered=judged, since=at, until=min(untils, default=None))
         weight = weigh(key) + weigh(kept)
         if weight > MOST_BYTES:

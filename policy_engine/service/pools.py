@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from typing import Final, ParamSpec, TypeVar
+
+from policy_engine.service.turns import COMMIT_SECONDS, outcome_in_time
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +52,19 @@ class Pool:
         with self._lock:
             self._held += 1
         return await self._done(partial(work, *args, **kwargs))
+
+    async def committed(self, handle: Future[T]) -> T:
+        """What became of records that are with the log; no thread waits for it. Raises `LogUnavailable`."""
+        if not handle.done():
+            loop = asyncio.get_running_loop()
+            woken = asyncio.Event()
+            handle.add_done_callback(lambda _: loop.call_soon_threadsafe(woken.set))
+            timer = loop.call_later(COMMIT_SECONDS, woken.set)
+            try:
+                await woken.wait()
+            finally:
+                timer.cancel()
+        return outcome_in_time(handle)
 
     async def _done(self, work: Callable[[], T]) -> T:
         future = self._executor.submit(copy_context().run, work)

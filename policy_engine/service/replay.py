@@ -24,22 +24,15 @@ from typing import Final, Protocol
 import msgspec
 
 from policy_engine import ENGINE_VERSION
-from policy_engine.domain.decision import Decision
-from policy_engine.domain.facts import LATEST, AssertedValueError, Edition, Party
+from policy_engine.decision.conclude import NO_BOOK, Basis, conclude
+from policy_engine.decision.recording import Written, write
+from policy_engine.domain.facts import LATEST, AssertedValueError, Edition
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request
-from policy_engine.domain.reviews import with_reviews
 from policy_engine.domain.roster import Roster
-from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE
-from policy_engine.domain.verdict import denied_by_engine
-from policy_engine.formats.record import MAX_RECORD_BYTES, encode_answer, encode_record, encode_record_without_facts
+from policy_engine.formats.record import encode_facts
 from policy_engine.formats.record_reader import RecordedDecision
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
-from policy_engine.service.decide import too_long
-
-NO_BOOK: Final = "none"
-"""The policy version of a decision that was made while no book was in force."""
 
 
 class Past(Protocol):
@@ -165,23 +158,28 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
             return _obstructed(
                 record, f"the book {record.policy_version} is not archived, or not to be read by this engine"
             )
-    roster = past.roster(record.membership_revision)
-    closings = past.closings(record.control_epoch)
-    until = past.until(record.control_epoch, record.decided_at)
+    basis = Basis(
+        judge=judge,
+        roster=past.roster(record.membership_revision),
+        closings=past.closings(record.control_epoch),
+        epoch=record.control_epoch,
+        next_book=past.until(record.control_epoch, record.decided_at),
+    )
 
-    def made(edition: Edition) -> tuple[Decision, tuple[Party, ...]]:
-        return _decided(record, request, judge, roster, closings, until, edition)
+    def passed_over(path: str) -> bool:
+        return _of_engine(record, path)
 
     try:
-        _, again, differences = _nearest(body, made, lambda path: _of_engine(record, path))
+        made, differences = _nearest(body, _again(record, request, basis), passed_over)
         behind = past.by_instants(record.policy_version, record.control_epoch, record.decided_at)
         if differences and behind is not None:
-            judge, until = behind
-            _, other, fewer = _nearest(body, made, lambda path: _of_engine(record, path))
+            basis = replace(basis, judge=behind[0], next_book=behind[1])
+            other, fewer = _nearest(body, _again(record, request, basis), passed_over)
             if len(fewer) < len(differences):
-                again, differences = other, fewer
+                made, differences = other, fewer
     except AssertedValueError as error:
         return _obstructed(record, f"the request is refused now: {error}")
+    again = made.record.body
     obstacle = None
     if again != body and not differences and record.engine == ENGINE_VERSION:
         obstacle = "the record says the same in other bytes"
@@ -236,15 +234,12 @@ def replay_now(record: RecordedDecision, body: bytes, roster: Roster, judge: Jud
     request = record.request
     if request is None:
         return replace(known, obstacle=_NO_REQUEST)
-
-    def made(edition: Edition) -> tuple[Decision, tuple[Party, ...]]:
-        return _decided(record, request, judge, roster, {}, None, edition)
-
+    basis = Basis(judge=judge, roster=roster, epoch=record.control_epoch)
     try:
-        decision, _, differences = _nearest(body, made, _of_version, answers_as_latest=True)
+        made, differences = _nearest(body, _again(record, request, basis), _of_version, answers_as_latest=True)
     except AssertedValueError as error:
         return replace(known, obstacle=f"the request is refused now: {error}")
-    return replace(known, allowed_now=decision.verdict.allowed, differences=differences)
+    return replace(known, allowed_now=made.record.allowed, differences=differences)
 
 
 _OF_VERSION: Final = frozenset({"$.engine", "$.answer.policy_version", "$.answer.membership_revision"})
@@ -254,88 +249,49 @@ def _of_version(path: str) -> bool:
     return path in _OF_VERSION or path.endswith(".review")
 
 
+Again = Callable[[Edition], Written]
+
+
+def _again(record: RecordedDecision, request: Request, basis: Basis) -> Again:
+    """The decision on the basis as each edition makes it. It raises `AssertedValueError`, as the request is refused."""
+
+    def made(edition: Edition) -> Written:
+        conclusion = conclude(
+            request, record.caller, basis, decision_id=record.id, at=record.decided_at, edition=edition
+        )
+        # A record that has the digest of its request alone is never made again.
+        return write(conclusion, encode_facts(conclusion.parties), digest="")
+
+    return made
+
+
 def _nearest(
-    body: bytes,
-    made: Callable[[Edition], tuple[Decision, tuple[Party, ...]]],
-    passed_over: Callable[[str], bool],
-    *,
-    answers_as_latest: bool = False,
-) -> tuple[Decision, bytes, tuple[Difference, ...]]:
-    """The decision made again, its record, and what differs, by the edition in which the least does.
+    body: bytes, again: Again, passed_over: Callable[[str], bool], *, answers_as_latest: bool = False
+) -> tuple[Written, tuple[Difference, ...]]:
+    """The decision made again, and what differs, by the edition in which the least does.
 
     With `answers_as_latest` only by one that allows and holds as the latest does: an older meaning must not hide what
     the facts known now say.
     """
 
-    def compared(edition: Edition) -> tuple[Decision, bytes, tuple[Difference, ...]]:
-        decision, parties = made(edition)
-        again = encode_record(decision, parties, encode_answer(decision))
-        if len(again) > MAX_RECORD_BYTES:
-            decision = too_long(decision, len(again))
-            again = encode_record_without_facts(decision, encode_answer(decision))
-        return decision, again, tuple(one for one in _differences(body, again) if not passed_over(one.path))
+    def compared(edition: Edition) -> tuple[Written, tuple[Difference, ...]]:
+        made = again(edition)
+        return made, tuple(one for one in _differences(body, made.record.body) if not passed_over(one.path))
 
     nearest = compared(LATEST)
     for edition in sorted(Edition, reverse=True)[1:]:
-        if not nearest[2]:
+        if not nearest[1]:
             break
         other = compared(edition)
         if answers_as_latest and _answer(other[0]) != _answer(nearest[0]):
             continue
-        if len(other[2]) < len(nearest[2]):
+        if len(other[1]) < len(nearest[1]):
             nearest = other
     return nearest
 
 
-def _answer(decision: Decision) -> tuple[bool, bool]:
-    return decision.verdict.allowed, decision.verdict.hold
-
-
-def _decided(
-    record: RecordedDecision,
-    request: Request,
-    judge: Judge | None,
-    roster: Roster,
-    closings: Mapping[str, int],
-    until: datetime | None,
-    edition: Edition,
-) -> tuple[Decision, tuple[Party, ...]]:
-    """The decision as `Decider` makes it. Raises `AssertedValueError`, which `Decider` refuses the request for."""
-    at = record.decided_at
-    base = Decision(
-        id=record.id,
-        decided_at=at,
-        valid_until=at,
-        request=request,
-        caller=record.caller,
-        entry=None,
-        verdict=denied_by_engine(NO_BOOK_RULE),
-        alternatives=(),
-        ignored_properties=(),
-        policy_version=NO_BOOK if judge is None else judge.book.fingerprint,
-        membership_revision=roster.revision,
-        control_epoch=record.control_epoch,
-    )
-    if judge is None:
-        return base, ()
-    try:
-        answered = answer(judge, roster, request, record.caller, at, edition=edition)
-    except AssertedValueError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever goes wrong inside the engine is a recorded deny
-        return replace(base, verdict=denied_by_engine(FAULT_RULE, (("fault", type(error).__name__),))), ()
-    question = answered.question
-    model = request.model if question.entry is None else question.entry.id
-    verdict, _ = with_reviews(answered.verdict, request, model, closings)
-    return replace(
-        base,
-        valid_until=answered.valid_until if until is None else min(answered.valid_until, until),
-        entry=question.entry,
-        verdict=verdict,
-        alternatives=answered.alternatives,
-        remedies=answered.remedies,
-        ignored_properties=question.ignored,
-    ), question.parties
+def _answer(made: Written) -> tuple[bool, bool]:
+    return made.record.allowed, made.record.hold
 
 
 # --- what differs -----------------------------------------------------------------------------------------------------

@@ -17,13 +17,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.changes import Actor, ReviewClosed, ReviewOutcome, ReviewReleaseAsked
 from policy_engine.domain.counted import many
 from policy_engine.domain.desk import AskedRelease, ClosedReview
 from policy_engine.domain.ports import DecisionLog, OpenedReview
 from policy_engine.domain.reviews import FULL_RULE
 from policy_engine.domain.roster import PERSON_PREFIX, Listing, ListingStatus, Roster, RosterRows, with_rows
-from policy_engine.domain.rules import ROW_WORD, Book
+from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE, ROW_WORD, Book
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError, quoted
@@ -35,7 +36,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.simulate import decided, recorded
+from policy_engine.service.simulate import SIMULATED_ID, recorded
 from policy_engine.service.standing import Ground
 
 ROWS: Final = "release"
@@ -282,8 +283,11 @@ class Reviews:
             raise NotAccepted(
                 "the release puts nothing on file: add an authorisation, a statement or a cleared listing"
             )
-        decision = decided(request, read_record(record).caller, ground.judge_at(at), roster, ground.epoch, at)
-        standing = [one for one in decision.verdict.deciding if one.rule == opened.key.rule and one.hold]
+        basis = Basis(judge=ground.judge_at(at), roster=roster, epoch=ground.epoch)
+        verdict = conclude(request, read_record(record).caller, basis, decision_id=SIMULATED_ID, at=at).verdict
+        if verdict.reason.rule in (FAULT_RULE, NO_BOOK_RULE):
+            raise DeskConflict(f"with these rows the request cannot be judged: {verdict.reason.message}")
+        standing = [one for one in verdict.deciding if one.rule == opened.key.rule and one.hold]
         if standing:
             raise DeskConflict(_still(standing[0]))
 

@@ -12,15 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster, RosterRows, with_rows
-from policy_engine.domain.rules import NO_BOOK_RULE
-from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.record import encode_answer
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
 from policy_engine.service.desk import Desk
@@ -59,7 +56,8 @@ def simulate(
     made_up = recorded(supposed.members, supposed.known_at or desk.clock())
     rows = with_rows(made_up, desk.log.rows_at(ground.roster.revision))
     roster = Roster.as_known(rows, supposed.known_at, ground.roster.revision)
-    decision = decided(request, caller, judge, roster, ground.epoch, supposed.at)
+    basis = Basis(judge=judge, roster=roster, epoch=ground.epoch)
+    decision = conclude(request, caller, basis, decision_id=SIMULATED_ID, at=supposed.at).decision
     told = msgspec.json.decode(encode_answer(decision))
     told["simulated"] = {
         "at": format_instant(supposed.at),
@@ -70,39 +68,6 @@ def simulate(
         "recorded": False,
     }
     return _encoder.encode(told)
-
-
-def decided(
-    request: Request, caller: Caller, judge: Judge | None, roster: Roster, epoch: int, at: datetime
-) -> Decision:
-    """The decision that would be made; nothing of it is recorded."""
-    decision = Decision(
-        id=SIMULATED_ID,
-        decided_at=at,
-        valid_until=at,
-        request=request,
-        caller=caller,
-        entry=None,
-        verdict=denied_by_engine(NO_BOOK_RULE),
-        alternatives=(),
-        ignored_properties=(),
-        policy_version="none",
-        membership_revision=roster.revision,
-        control_epoch=epoch,
-    )
-    if judge is None:
-        return decision
-    answered = answer(judge, roster, request, caller, at)
-    return replace(
-        decision,
-        valid_until=answered.valid_until,
-        entry=answered.question.entry,
-        verdict=answered.verdict,
-        alternatives=answered.alternatives,
-        remedies=answered.remedies,
-        ignored_properties=answered.question.ignored,
-        policy_version=judge.book.fingerprint,
-    )
 
 
 def judge_supposed(desk: Desk, publisher: Publisher, supposed: Supposed) -> Judge | None:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from policy_engine.decision.conclude import Basis
 from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
@@ -72,6 +73,16 @@ class Ground:
         place = bisect_right(self.edges, at)
         edge = self.edges[place] if place < len(self.edges) else None
         return min((one for one in (edge, self.until(at)) if one is not None), default=None)
+
+    def basis(self, at: datetime) -> Basis:
+        """What a decision of an instant stands on here."""
+        return Basis(
+            judge=self.judge_at(at),
+            roster=self.roster,
+            closings=self.desk.closings,
+            epoch=self.epoch,
+            next_book=self.until(at),
+        )
 
     def judge_at(self, at: datetime) -> Judge | None:
         """The judge of the book in force for a decision of an instant."""

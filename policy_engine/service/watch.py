@@ -111,7 +111,7 @@ class Watcher:
             faults = (*unsaid(old, before, checked.book, files), *_cut_short(before, files))
             if faults:
                 return Alarm(faults=faults)
-            report = cases_report(checked.results, changes_of_cases(before, checked.results))
+            report = cases_report((one.case for one in checked.results), changes_of_cases(before, checked.results))
             fate = fate_of_cases(report, follows=True)
             if fate.lost:
                 # Saving is all that a team of one does: there is nobody to ask, so that the record and the log say it.

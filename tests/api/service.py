@@ -82,7 +82,7 @@ class Service:
             assertable=assertable,
             feed=feed,
         )
-        self.parts.decider.view.refresh()
+        self.parts.gate.view.refresh()
         return {"Authorization": f"Bearer {made.token}"}
 
     def decide(self, document: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
@@ -121,7 +121,7 @@ def serving(
     )
     if rows != NOBODY:
         parts.members.record(rows, actor="test", reason="test", at=recorded or at)
-        parts.decider.view.refresh()
+        parts.gate.view.refresh()
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
         yield Service(client=client, parts=parts, now=now)
 

@@ -12,8 +12,8 @@ from policy_engine.domain.ports import Outcome
 from policy_engine.domain.request import Caller
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.request_document import MalformedRequest
-from policy_engine.service.decide import Semantic
+from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
+from policy_engine.service.gate import Semantic
 from policy_engine.service.roster import import_members
 from tests.api.service import NOON, Service, serving
 from tests.conftest import POLICIES
@@ -93,7 +93,7 @@ def test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_
 
 
 def test_members_that_are_newer_than_this_process_knows_are_read_for_a_batch(service: Service) -> None:
-    held = service.parts.decider.view.current().roster.revision
+    held = service.parts.gate.view.current().roster.revision
     ended = b"people: [{id: newcomer, employments: []}]"
     import_members(service.parts.members, ended, "m.yaml", names=BookNames(), actor="t", reason="t", at=service.now[0])
     answer = batch(service, {**ALLOWED, "min_revision": held + 1}).json()["answers"][0]
@@ -111,7 +111,7 @@ def test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_take
 
 def test_a_door_that_says_nothing_of_determinations_is_refused_them(service: Service) -> None:
     with pytest.raises(MalformedRequest, match="gives no access"):
-        service.parts.decider.begin({**ALLOWED, "action": "licence_determination"}, CALLER)
+        service.parts.gate.decide_here(submitted_of({**ALLOWED, "action": "licence_determination"}), CALLER)
 
 
 def test_what_is_judged_follows_from_the_semantic(service: Service) -> None:
@@ -174,14 +174,15 @@ def test_a_thousand_requests_are_answered_and_recorded(service: Service) -> None
 
 def test_a_membership_that_changes_in_between_has_the_whole_batch_judged_again(service: Service) -> None:
     documents = [ALLOWED, ALLOWED]
-    begun = service.parts.decider.begin_batch(documents, CALLER, Semantic.EXECUTE_ALL)
+    items = list(map(batch_item_of, documents))
+    begun = service.parts.gate.begin_batch(items, Semantic.EXECUTE_ALL, CALLER)
     ended = (
         b"memberships: [{organisation: harbor-cyber, consortium: glasswing,"
         b" from: 2026-04-07T00:00:00Z, to: 2026-11-01, status: active}]"
     )
-    service.parts.decider.view.refresh()
+    service.parts.gate.view.refresh()
     assert begun.handle.result(10)[0].outcome is Outcome.COMMITTED
     import_members(service.parts.members, ended, "m.yaml", names=BookNames(), actor="t", reason="t", at=service.now[0])
-    stale = service.parts.decider.begin_batch(documents, CALLER, Semantic.EXECUTE_ALL)
+    stale = service.parts.gate.begin_batch(items, Semantic.EXECUTE_ALL, CALLER)
     assert [one.outcome for one in stale.handle.result(10)] == [Outcome.STALE, Outcome.STALE]
     assert decisions(batch(service, *documents)) == ["deny", "deny"]

@@ -73,7 +73,7 @@ def _race(
     try:
         for index in range(rounds):
             start.wait(timeout=60)
-            answer = json.loads(decide_now(parts.decider, asking(name, index), Caller(id=name)))
+            answer = json.loads(decide_now(parts.gate, asking(name, index), Caller(id=name)))
             answers.append(answer["reason"]["code"])
     finally:
         parts.close()
@@ -204,7 +204,7 @@ def test_a_place_is_taken_by_whom_the_paper_names_and_by_nobody_whom_it_no_longe
     parts = build(Settings(database_url=store.url, policies=POLICIES))
 
     def reason(person: str) -> str:
-        return str(json.loads(decide_now(parts.decider, _asking(person), Caller(id="key")))["reason"]["code"])
+        return str(json.loads(decide_now(parts.gate, _asking(person), Caller(id="key")))["reason"]["code"])
 
     try:
         assert reason("bo") == "LICENCE_APPLIED"

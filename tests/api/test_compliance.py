@@ -344,9 +344,9 @@ def test_a_process_that_has_not_heard_of_a_new_book_allows_nothing_under_the_old
 ) -> None:
     other = build(Settings(database_url=store.url, policies=SMALL_BOOK), clock=lambda: service.now[0])
     try:
-        other.decider.view.refresh()
+        other.gate.view.refresh()
         published(dora, egon, WITHOUT_CONSORTIUM)
-        answer = json.loads(decide_now(other.decider, ALLOWED, Caller(id="other", explain=True)))
+        answer = json.loads(decide_now(other.gate, ALLOWED, Caller(id="other", explain=True)))
         assert answer["decision"] == "deny"
     finally:
         other.close()

@@ -377,7 +377,7 @@ class _Unavailable:
 
 
 def test_without_a_record_nothing_is_answered(service: Service) -> None:
-    service.parts.decider._log = _Unavailable()
+    service.parts.gate._log = _Unavailable()
     batch = service.client.post("/decide/batch", json={"requests": [ALLOWED]}, headers=service.key())
     assert (batch.status_code, batch.json()["type"]) == (503, "/problems/log-unavailable")
     response = service.decide(ALLOWED)

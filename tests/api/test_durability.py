@@ -111,9 +111,9 @@ class _LostAnswer:
 def test_after_a_lost_answer_a_retry_returns_the_committed_decision(service: Service) -> None:
     headers = service.key()
     losing = _LostAnswer(service.parts.log)
-    service.parts.decider._log = losing
+    service.parts.gate._log = losing
     _assert_unavailable(service, headers)
-    service.parts.decider._log = service.parts.log
+    service.parts.gate._log = service.parts.log
     answer = service.decide(ALLOWED, headers).json()
     (body,) = losing.bodies
     assert answer["decision_id"].encode() in body

@@ -16,6 +16,7 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.record_reader import read_record
+from policy_engine.formats.request_document import submitted_of
 from policy_engine.store.tables import changes, decisions
 from policy_engine.wiring import Parts, Settings, build
 from tests.api.desks import ALLOWED, LATER, ROSTER, Officer, deciding
@@ -177,10 +178,10 @@ def test_a_decision_that_was_made_before_a_freeze_does_not_commit_as_an_allow(st
         other = _process(store)
         try:
             assert dora.freeze(models=["mythos-5"]).status_code == 201
-            begun = other.decider.begin(ALLOWED, Caller(id="other", explain=True))
+            begun = other.gate.begin(submitted_of(ALLOWED), Caller(id="other", explain=True))
             assert json.loads(begun.answer)["decision"] == "allow"
             assert begun.handle.result(timeout=10).outcome.value == "stale"
-            answer = json.loads(decide_now(other.decider, ALLOWED, Caller(id="other", explain=True)))
+            answer = json.loads(decide_now(other.gate, ALLOWED, Caller(id="other", explain=True)))
             assert (answer["decision"], answer["reason"]["code"]) == ("deny", "OPERATOR_SUSPENSION")
         finally:
             other.close()
@@ -205,7 +206,7 @@ def test_no_allow_stands_in_the_log_behind_a_freeze_however_many_are_being_decid
             try:
                 while left:
                     after = returned.is_set()
-                    answer = json.loads(decide_now(parts.decider, ALLOWED, caller))
+                    answer = json.loads(decide_now(parts.gate, ALLOWED, caller))
                     if after:
                         late.append(answer["decision"])
                         left -= 1

@@ -21,7 +21,7 @@ from policy_engine.domain.ports import DecisionLog, Outcome
 from policy_engine.domain.request import Caller
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.formats.request_document import MalformedRequest, submitted_of
 from policy_engine.policy.judge import Judge
 from tests.api.service import GivenJudge, Service, copied, serving
 from tests.api.test_fuzz import Answered, Drawn, ask
@@ -94,18 +94,16 @@ def test_a_judgement_that_takes_long_holds_nobody_else_up(service: Service, judg
 
 
 def test_only_what_was_judged_before_is_answered_without_a_turn_among_what_is_judged(service: Service) -> None:
-    decider, caller = service.parts.decider, Caller(id="test", gateway="main")
-    assert decider.begin_at_once(ALLOWED, caller) is None
-    first = decider.begin(ALLOWED, caller)
-    again = decider.begin_at_once({**ALLOWED, "request_id": "again"}, caller)
+    gate, caller = service.parts.gate, Caller(id="test", gateway="main")
+    assert gate.begin_at_once(submitted_of(ALLOWED), caller) is None
+    first = gate.begin(submitted_of(ALLOWED), caller)
+    again = gate.begin_at_once(submitted_of({**ALLOWED, "request_id": "again"}), caller)
     assert again is not None
     assert json.loads(again.answer)["decision"] == json.loads(first.answer)["decision"] == "allow"
     assert again.handle.result(10).outcome is Outcome.COMMITTED
-    assert decider.begin_at_once({**ALLOWED, "min_revision": 9_999}, caller) is None
-    with pytest.raises(MalformedRequest):
-        decider.begin_at_once({**ALLOWED, "colour": "blue"}, caller)
+    assert gate.begin_at_once(submitted_of({**ALLOWED, "min_revision": 9_999}), caller) is None
     with pytest.raises(MalformedRequest, match="gives no access"):
-        decider.begin_at_once({**ALLOWED, "action": "licence_determination"}, caller)
+        gate.begin_at_once(submitted_of({**ALLOWED, "action": "licence_determination"}), caller)
 
 
 @dataclass(slots=True)
@@ -128,7 +126,7 @@ class Counted:
 def test_however_many_ask_at_once_whether_the_service_is_ready_it_is_looked_at_once(service: Service) -> None:
     parts, counted = service.parts, Counted(service.parts.log)
     app = Starlette(
-        routes=health.routes(parts.decider, parts.members, cast("DecisionLog", counted), None, None, parts.pools)
+        routes=health.routes(parts.gate, parts.members, cast("DecisionLog", counted), None, None, parts.pools)
     )
 
     async def all_at_once() -> list[Answered]:

@@ -19,9 +19,10 @@ from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.ports import Control
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Membership, MembershipStatus, RosterRows
-from policy_engine.service.decide import Semantic
+from policy_engine.formats.request_document import batch_item_of, submitted_of
 from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.freezing import declare_freeze
+from policy_engine.service.gate import Semantic
 from policy_engine.service.keyring import Bearer, Unauthenticated
 from policy_engine.service.standing import Ground
 from policy_engine.wiring import Parts, Settings, build
@@ -32,6 +33,7 @@ from tests.store.conftest import Store
 
 FAR = 10**9
 BATCH = {"requests": [ALLOWED] * 3}
+ITEM = batch_item_of(ALLOWED)
 
 
 @dataclass(slots=True)
@@ -89,17 +91,18 @@ def test_a_decision_and_a_batch_that_are_begun_again_find_out_anew_who_asks(serv
     headers = service.key("decide")
     bearer = Bearer(token=headers["Authorization"].removeprefix("Bearer "), right="decide")
     with another(store) as other:
-        decider = other.parts.decider
-        begun = decider.begin(ALLOWED, bearer)
+        gate, asked = other.parts.gate, submitted_of(ALLOWED)
+        begun = gate.begin(asked, bearer)
         assert begun.handle.result(10).outcome.value == "committed"
         service.parts.ring.revoke(key_id(headers), NOON)
-        stale = decider.begin(ALLOWED, bearer)
+        stale, batch = gate.begin(asked, bearer), gate.begin_batch([ITEM], Semantic.EXECUTE_ALL, bearer)
         assert stale.handle.result(10).outcome.value == "stale"
-        decider.view.refresh()
+        assert gate.settled(stale, stale.handle.result()) is None
+        assert gate.settled_batch(batch, batch.handle.result(10)) is None
         with pytest.raises(Unauthenticated):
-            decider.again(decider.finish(stale, stale.handle.result()))  # type: ignore[arg-type]  # it is stale
+            gate.again(stale)
         with pytest.raises(Unauthenticated):
-            decider.begin_batch([ALLOWED], bearer, Semantic.EXECUTE_ALL)
+            gate.again_batch(batch)
 
 
 def test_a_key_that_was_made_elsewhere_is_good_at_once_in_every_process(service: Service, store: Store) -> None:
@@ -120,7 +123,7 @@ def test_the_desk_records_nothing_for_a_key_that_was_revoked_elsewhere(service: 
 
 def test_a_record_carries_the_epoch_of_the_keys(service: Service) -> None:
     headers = service.key()
-    before = service.parts.decider.view.current()
+    before = service.parts.gate.view.current()
     first = service.decide(ALLOWED, headers).json()["decision_id"]
     service.key()
     second = service.decide(ALLOWED, headers).json()["decision_id"]
@@ -211,7 +214,7 @@ def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it_whereve
     service: Service, door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands still just before it remembers; meanwhile a freeze is declared and other answers are remembered."""
-    decider, caller = service.parts.decider, Caller(id="race", gateway="main")
+    gate, caller = service.parts.gate, Caller(id="race", gateway="main")
     judged, frozen, calls = threading.Event(), threading.Event(), 0
     until = Ground.until
 
@@ -227,9 +230,9 @@ def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it_whereve
 
     def ask() -> None:
         if door == "single":
-            decider.begin(ALLOWED, caller)
+            gate.begin(submitted_of(ALLOWED), caller)
         else:
-            decider.begin_batch([ALLOWED], caller, Semantic.EXECUTE_ALL)
+            gate.begin_batch([ITEM], Semantic.EXECUTE_ALL, caller)
 
     monkeypatch.setattr(Ground, "until", standing_still)
     before = threading.Thread(target=ask, name="before")
@@ -242,9 +245,9 @@ def test_what_a_thread_judged_before_a_freeze_is_not_remembered_after_it_whereve
         authority="the operator",
         reason="a test",
     )
-    decider.begin({**ALLOWED, "model": "opus-4.6"}, caller).handle.result(10)
+    gate.begin(submitted_of({**ALLOWED, "model": "opus-4.6"}), caller).handle.result(10)
     frozen.set()
     before.join()
-    begun = decider.begin(ALLOWED, caller)
+    begun = gate.begin(submitted_of(ALLOWED), caller)
     assert begun.handle.result(10).outcome.value == "committed"
     assert json.loads(begun.answer)["decision"] == "deny"

@@ -72,8 +72,8 @@ class Office:
 
     def decide(self, **changes: object) -> str:
         """The id of a decision, which is sealed too."""
-        self.parts.decider.view.refresh()
-        answer = json.loads(decide_now(self.parts.decider, {**CAROL, **changes}, Caller(id="cli", explain=True)))
+        self.parts.gate.view.refresh()
+        answer = json.loads(decide_now(self.parts.gate, {**CAROL, **changes}, Caller(id="cli", explain=True)))
         self.sealing.seal()
         return str(answer["decision_id"])
 
@@ -402,8 +402,8 @@ def test_a_lookback_tells_what_a_rule_would_deny_and_exits_1_where_there_is_some
     assert (told.code, "is in none of the books" in told.err) == (2, True)
     assert office("lookback", "--rule", "VENDOR-REGION", "--from", "yesterday").code == 2
     carol_is_listed(office)
-    office.parts.decider.view.refresh()
-    answer = msgspec.json.decode(decide_now(office.parts.decider, CAROL, Caller(id="cli", explain=True)), type=_Answer)
+    office.parts.gate.view.refresh()
+    answer = msgspec.json.decode(decide_now(office.parts.gate, CAROL, Caller(id="cli", explain=True)), type=_Answer)
     rule = next(one.rule for one in answer.findings if "LISTED_PARTY" in one.codes)
     told = office("lookback", "--rule", rule, *period)
     assert told.code == 1

@@ -24,7 +24,7 @@ def test_a_roster_goes_through_the_service_and_waits_for_a_second_person(desk: D
     change = told.json["id"]
     approved = desk.run("egon", "members", "approve", change, "--shown", told.json["shown"])
     assert approved.code == 0, approved.err
-    assert "0017" in desk.parts.decider.view.refresh().roster.people
+    assert "0017" in desk.parts.gate.view.refresh().roster.people
 
 
 def test_what_the_service_finds_wrong_with_a_roster_is_told_at_its_cell(desk: Desk, tmp_path: Path) -> None:  # noqa: F811

@@ -18,7 +18,7 @@ from policy_engine.domain.roster import (
     Roster,
     RosterRows,
 )
-from policy_engine.policy.answer import answer
+from tests.concluding import decided
 from tests.service.decisions import DEMO, SHIPPED, asking
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -30,7 +30,7 @@ ACTIVE = replace(SUSPENDED, status=MembershipStatus.ACTIVE, valid=EARLY)
 
 
 def codes(rows: RosterRows, request: object, at: datetime = AT) -> tuple[str, ...]:
-    told = answer(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), at)  # type: ignore[arg-type]
+    told = decided(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), at)  # type: ignore[arg-type]
     return tuple(sorted({code for one in told.verdict.findings if one.state.value == "deciding" for code in one.codes}))
 
 

@@ -19,7 +19,7 @@ from policy_engine.domain.roster import (
     RosterRows,
 )
 from policy_engine.formats.membership_file import read_members
-from policy_engine.policy.answer import answer
+from tests.concluding import concluded
 from tests.service.decisions import DEMO, SHIPPED, asking
 
 AT = datetime(2026, 5, 15, 15, tzinfo=UTC)
@@ -88,8 +88,8 @@ SERVICE = Account(id="night-run", kind=AccountKind.SERVICE, organisation="harbor
 def decided(account: Account, at: datetime) -> tuple[str, datetime | None]:
     rows = RosterRows(**{**{name: getattr(DEMO, name) for name in DEMO.__slots__}, "accounts": (account,)})
     request = asking("service:night-run", "opus-4.6", place={"country": "US"})
-    told = answer(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), at)
-    return told.verdict.reason.codes[0], told.question.horizon.until
+    told = concluded(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), at)
+    return told.verdict.reason.codes[0], None if told.question is None else told.question.horizon.until
 
 
 def test_an_account_outside_its_interval_is_one_that_is_not_on_file_and_its_answer_ends_with_the_interval() -> None:
@@ -130,5 +130,5 @@ def test_a_paper_for_others_lifts_nothing(scope: str) -> None:
 def codes_under(scope: str) -> set[str]:
     rows = read_members((PAPER % scope).encode(), "paper.yaml")
     request = asking("bo", "technology:4E001.a", "release", place={"country": "KR"}, destination={"country": "KR"})
-    told = answer(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), AT)
+    told = concluded(SHIPPED, Roster.as_known(rows), request, Caller(id="key", gateway="main"), AT)
     return {code for finding in told.verdict.findings for code in finding.codes}

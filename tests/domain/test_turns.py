@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from policy_engine.domain.decision import Decision
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.membership_file import read_members
-from policy_engine.policy.answer import Answered, answer
+from tests.concluding import decided
 from tests.conftest import judge_for
 
 COMPANIES = 40
@@ -57,11 +58,11 @@ def test_a_tangle_is_solved_once_however_many_ask_at_the_same_time() -> None:
     judge = judge_for({}, None)
     start = threading.Barrier(ASKING)
 
-    def asked(number: int) -> Answered:
+    def asked(number: int) -> Decision:
         subject = Subject(type=SubjectType.ORGANISATION, id=f"co-{number}")
         request = Request(subject=subject, model="opus-4.6", action=Action.INFER)
         start.wait(20)
-        return answer(judge, roster, request, Caller(id="test"), AT)
+        return decided(judge, roster, request, Caller(id="test"), AT)
 
     with ThreadPoolExecutor(ASKING) as threads:
         answered = list(threads.map(asked, range(ASKING)))
@@ -82,6 +83,6 @@ def test_the_turn_is_given_back_by_whoever_fails() -> None:
     roster = replace(tangled(), memo=Breaking(), turn=turn)
     request = Request(subject=Subject(type=SubjectType.ORGANISATION, id="co-0"), model="opus-4.6", action=Action.INFER)
     with pytest.raises(MemoryError):
-        answer(judge_for({}, None), roster, request, Caller(id="test"), AT)
+        decided(judge_for({}, None), roster, request, Caller(id="test"), AT)
     with ThreadPoolExecutor(1) as another:
         assert another.submit(turn.acquire, blocking=False).result(20)

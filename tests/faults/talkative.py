@@ -29,7 +29,7 @@ def _boom(*_: Any, **__: Any) -> NoReturn:
 BREAK: Final[dict[str, Callable[[Parts], None]]] = {
     "nothing": lambda _: None,
     "keys": lambda parts: setattr(parts.ring, "current", _boom),
-    "ids": lambda parts: setattr(parts.decider, "_new_id", _boom),
+    "ids": lambda parts: setattr(parts.gate, "_new_id", _boom),
     "log": lambda parts: setattr(parts.log, "_commit", _boom),
     "desk": lambda parts: setattr(parts.desk, "clock", _boom),
     "sealer": lambda _: None,

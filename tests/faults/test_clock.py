@@ -42,7 +42,7 @@ class Installed:
     now: list[datetime]
 
     def decide(self, document: Mapping[str, object]) -> str:
-        answer = json.loads(decide_now(self.parts.decider, document, Caller(id="key", gateway="main")))
+        answer = json.loads(decide_now(self.parts.gate, document, Caller(id="key", gateway="main")))
         return str(answer["reason"]["code"])
 
 

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from policy_engine import ENGINE_VERSION
+from policy_engine.decision.conclude import too_long
 from policy_engine.domain.catalogue import Catalogue, Entry, ItemKind, Tier
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import Party, Question, derive
@@ -68,7 +69,6 @@ from policy_engine.formats.record_reader import (
     read_record,
 )
 from policy_engine.policy.cases import Case
-from policy_engine.service.decide import too_long
 from tests.conftest import CASES, judge_of
 
 REMEDY: Final = "Ask for beta-1 instead."

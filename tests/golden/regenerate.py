@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.rules import REASON_MEANINGS
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.record import encode_answer
-from policy_engine.policy.answer import answer
 from policy_engine.policy.cases import Case
 from policy_engine.service.simulate import SIMULATED_ID
 from tests.conftest import CASES, POLICIES, judge_of
@@ -43,23 +42,10 @@ def golden_answer(case: Case) -> str:
     """The whole answer, and every row in force at the instant with what it did; a row that did not match is silent."""
     judge = judge_of(case)
     caller = replace(case.caller, explain=True)
-    answered = answer(judge, case.roster(), case.request, caller, case.at)
-    decision = Decision(
-        id=SIMULATED_ID,
-        decided_at=case.at,
-        valid_until=answered.valid_until,
-        request=case.request,
-        caller=caller,
-        entry=answered.question.entry,
-        verdict=answered.verdict,
-        alternatives=answered.alternatives,
-        remedies=answered.remedies,
-        ignored_properties=answered.question.ignored,
-        policy_version="golden files do not follow the version",
-        membership_revision=0,
-        control_epoch=0,
-    )
-    states = {finding.rule: finding.state.value for finding in answered.verdict.findings}
+    basis = Basis(judge=judge, roster=case.roster())
+    concluded = conclude(case.request, caller, basis, decision_id=SIMULATED_ID, at=case.at).decision
+    decision = replace(concluded, policy_version="golden files do not follow the version")
+    states = {finding.rule: finding.state.value for finding in decision.verdict.findings}
     rows = {row.id: states.get(row.id, "silent") for row in judge.book.rows if row.valid.holds(case.at)}
     document = {"case": case.id, "rows_in_force": rows, "answer": json.loads(encode_answer(decision))}
     return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

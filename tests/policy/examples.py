@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from policy_engine.decision.case_runner import BookFor
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
-from policy_engine.policy.cases import BookFor, Case, read_cases
+from policy_engine.policy.cases import Case, read_cases
 from policy_engine.policy.reader import read_book
 
 MEMBERS: Final = """{organisations: [{id: acme, incorporated: US, headquarters: US}],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from policy_engine.policy.cases import run_cases
-from policy_engine.policy.coverage import cover
+from policy_engine.decision.case_runner import run_cases
+from policy_engine.decision.coverage import cover
 from policy_engine.policy.reader import read_book
 from tests.conftest import CASES, book_for, shipped
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
@@ -47,6 +47,6 @@ def test_the_rows_come_in_the_order_of_the_book_and_every_finding_of_a_row_is_co
     results = run_cases(CASES[::7], book_for)
     rows = cover(shipped(), results)
     assert [row.rule for row in rows] == [row.id for row in shipped().rows]
-    findings = [finding for result in results for finding in result.answered.verdict.findings]
+    findings = [finding for result in results for finding in result.conclusion.verdict.findings]
     ids = {row.id for row in shipped().rows}
     assert sum(row.deciding + row.otherwise for row in rows) == sum(finding.rule in ids for finding in findings)

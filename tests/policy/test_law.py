@@ -16,9 +16,9 @@ from policy_engine.cli.main import app
 from policy_engine.domain.rules import Effect
 from policy_engine.domain.sentences import NOT_CHECKED, cited
 from policy_engine.domain.words import VOCABULARY
-from policy_engine.policy.answer import answer
 from policy_engine.policy.law import ENGINE_READINGS, HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
 from policy_engine.policy.names import RULED
+from tests.concluding import decided
 from tests.conftest import CASES, POLICIES, ROOT, judge_of, shipped
 
 BOOK: Final = shipped()
@@ -90,7 +90,7 @@ def test_a_rule_that_nobody_said_anything_of_counts_as_not_compared() -> None:
 def test_a_finding_says_when_its_rule_was_not_compared_with_what_it_cites() -> None:
     told = {"bars": 0, "notes": 0}
     for case in CASES:
-        verdict = answer(judge_of(case), case.roster(), case.request, case.caller, case.at).verdict
+        verdict = decided(judge_of(case), case.roster(), case.request, case.caller, case.at).verdict
         for finding in verdict.findings:
             row = BOOK.row(finding.rule)
             if row is None:

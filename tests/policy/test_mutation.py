@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.decision.case_runner import run_case, run_cases
+from policy_engine.decision.mutation import Bench, Kind, Mutant, Score, Trial, mutants_of
 from policy_engine.domain.roster import UsStatusKind
 from policy_engine.domain.rules import Book
-from policy_engine.policy.cases import Case, run_case, run_cases
+from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge, JudgingError
-from policy_engine.policy.mutation import Bench, Kind, Mutant, Score, Trial, mutants_of
 from policy_engine.policy.reader import read_book
 from tests.conftest import CASES, book_for, judge_of, shipped
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_engine.decision.case_runner import run_case
+from policy_engine.decision.conclude import Conclusion
 from policy_engine.domain.countries import COUNTRIES
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import derive
@@ -34,10 +36,10 @@ from policy_engine.domain.remedies import (
 )
 from policy_engine.domain.roster import Roster, Sector, UsStatus, UsStatusKind
 from policy_engine.formats.record import encode_answer, short_answer
-from policy_engine.policy.answer import Answered, answer
-from policy_engine.policy.cases import Expectation, run_case
+from policy_engine.policy.cases import Expectation
 from policy_engine.policy.judge import Judge
 from policy_engine.service.keyring import caller_of
+from tests.concluding import concluded, decided
 from tests.conftest import CASES, POLICIES, judge_for
 from tests.laws import book_of
 from tests.reference.test_reference import load
@@ -57,10 +59,17 @@ def judge_of(document: World, read: Read) -> Judge:
     return _judges[key]
 
 
-def told(document: World, *, explain: bool = True) -> Answered:
+def whole(document: World, *, explain: bool = True) -> Conclusion:
     """The answer to a world, from its document alone."""
     read = Read(document)
-    return answer(judge_of(document, read), read.roster, read.request, replace(read.caller, explain=explain), read.at)
+    return concluded(
+        judge_of(document, read), read.roster, read.request, replace(read.caller, explain=explain), read.at
+    )
+
+
+def told(document: World, *, explain: bool = True) -> Decision:
+    """The decision alone."""
+    return whole(document, explain=explain).decision
 
 
 # --- a remedy carried out ---------------------------------------------------------------------------------------------
@@ -365,7 +374,7 @@ def _short(remedy: Remedy) -> Any:
     return parts if remedy.also else parts[0]
 
 
-def assert_lead_to_allow(document: World, found: Answered) -> None:
+def assert_lead_to_allow(document: World, found: Decision) -> None:
     for remedy in found.remedies:
         assert any(told(one, explain=False).verdict.allowed for one in all_carried_out(document, remedy)), remedy
 
@@ -598,7 +607,7 @@ def test_a_fault_of_the_engine_has_no_remedy() -> None:
     read = Read(document)
     statuses = tuple(UsStatus(person="pat", kind=kind) for kind in (UsStatusKind.CITIZEN, UsStatusKind.NONE))
     roster = Roster.as_known(replace(read.rows, us_statuses=statuses))
-    found = answer(judge_of(document, read), roster, read.request, replace(read.caller, explain=True), read.at)
+    found = decided(judge_of(document, read), roster, read.request, replace(read.caller, explain=True), read.at)
     assert (found.verdict.reason_code, found.remedies) == ("ENGINE_FAULT", ())
 
 
@@ -611,8 +620,7 @@ def test_only_a_deny_and_only_a_caller_that_may_see_explanations_gets_remedies()
 def test_the_record_says_the_same_of_the_parties_whether_remedies_were_looked_for_or_not() -> None:
     document = asked(UNDER_THE_ORDER, members={"people": [person(us_status=[])]})
     explained, plain = (
-        [list(party.memo.items()) for party in told(document, explain=explain).question.parties]
-        for explain in (True, False)
+        [list(party.memo.items()) for party in whole(document, explain=explain).parties] for explain in (True, False)
     )
     assert explained == plain
 
@@ -649,28 +657,9 @@ def test_the_search_has_a_bound(random: Random) -> None:
 # --- the shape on the wire --------------------------------------------------------------------------------------------
 
 
-def decision_of(document: World) -> Decision:
-    found = told(document)
-    return Decision(
-        id="one",
-        decided_at=found.question.at,
-        valid_until=found.valid_until,
-        request=found.question.request,
-        caller=found.question.caller,
-        entry=found.question.entry,
-        verdict=found.verdict,
-        alternatives=found.alternatives,
-        ignored_properties=(),
-        policy_version="",
-        membership_revision=0,
-        control_epoch=0,
-        remedies=found.remedies,
-    )
-
-
 def test_the_answer_has_each_remedy_with_what_it_needs_and_a_sentence() -> None:
     document = asked(UNDER_THE_ORDER, members={"people": [person(us_status=[])]})
-    assert json.loads(encode_answer(decision_of(document)))["remedies"] == [
+    assert json.loads(encode_answer(told(document)))["remedies"] == [
         {
             "change": "fact",
             "facts": ["person.us_status"],
@@ -699,7 +688,7 @@ def test_the_answer_has_each_remedy_with_what_it_needs_and_a_sentence() -> None:
 
 def test_what_is_needed_together_stands_in_one_remedy() -> None:
     document = asked(members={**RESELLER, "memberships": []}, fallbacks=[])
-    assert json.loads(encode_answer(decision_of(document)))["remedies"] == [
+    assert json.loads(encode_answer(told(document)))["remedies"] == [
         {
             "change": "membership",
             "consortium": "glasswing",
@@ -713,9 +702,7 @@ def test_what_is_needed_together_stands_in_one_remedy() -> None:
 
 
 def test_the_short_answer_has_no_remedies() -> None:
-    assert "remedies" not in json.loads(
-        short_answer(encode_answer(decision_of(asked(purpose=None))), asked_fallbacks=False)
-    )
+    assert "remedies" not in json.loads(short_answer(encode_answer(told(asked(purpose=None))), asked_fallbacks=False))
 
 
 def test_a_caller_whose_key_may_see_explanations_is_given_remedies() -> None:
@@ -809,7 +796,7 @@ def test_whenever_one_change_is_enough_its_kind_is_offered(random: Random) -> No
     assert enough <= singles
 
 
-def _conceivable(document: World, found: Answered) -> Iterator[Change]:
+def _conceivable(document: World, found: Decision) -> Iterator[Change]:
     """Every single row that could be added and every fact that is missing, without a look at any rule."""
     organisations = [one["id"] for one in document["members"]["organisations"]]
     asked_for, action = document["request"]["model"], document["request"]["action"]

@@ -11,15 +11,16 @@ from typing import Any, Final
 import pytest
 
 from benchmarks.ownership import TANGLES, tangle
+from policy_engine.domain.decision import Decision
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.tangles import LIMITS, Solution
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import Answered, answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
+from tests.concluding import decided
 from tests.conftest import POLICIES, ROOT
 
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
@@ -40,7 +41,7 @@ def company(name: str, country: str) -> dict[str, object]:
     return {"id": name, "incorporated": country, "headquarters": country, "sector": "other", "reseller": False}
 
 
-def ask(judge: Judge, roster: Roster, name: str) -> Answered:
+def ask(judge: Judge, roster: Roster, name: str) -> Decision:
     request = request_of(
         {
             "subject": {"type": "organisation", "id": name},
@@ -49,10 +50,10 @@ def ask(judge: Judge, roster: Roster, name: str) -> Answered:
             "place": {"country": "US"},
         }
     )
-    return answer(judge, roster, request, replace(Caller(id="test", gateway="main"), explain=True), AT)
+    return decided(judge, roster, request, replace(Caller(id="test", gateway="main"), explain=True), AT)
 
 
-def codes(answered: Answered) -> set[str]:
+def codes(answered: Decision) -> set[str]:
     return {code for finding in answered.verdict.findings for code in finding.codes}
 
 

@@ -136,7 +136,7 @@ def _first_year(parts: Parts, clock: Clock) -> None:
         if name == "officer":
             scope = FreezeScope(models=("fable-5",))
             actor = Actor(key=made.key.id, person="dora")
-            parts.decider.view.refresh()
+            parts.gate.view.refresh()
             declare_freeze(parts.desk, actor, scope, authority="letter", reason="incident")
     for number in range(16):
         _decide(parts, subject={"type": "person", "id": ("carol", "ken", "alice", "leila")[number % 4]})
@@ -152,8 +152,8 @@ def _first_year(parts: Parts, clock: Clock) -> None:
 
 
 def _decide(parts: Parts, **changes: object) -> str:
-    parts.decider.view.refresh()
-    answer = json.loads(decide_now(parts.decider, {**CAROL, **changes}, Caller(id="cli", explain=True)))
+    parts.gate.view.refresh()
+    answer = json.loads(decide_now(parts.gate, {**CAROL, **changes}, Caller(id="cli", explain=True)))
     return str(answer["decision_id"])
 
 

@@ -7,19 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from policy_engine.domain.decision import Decision
+from policy_engine.decision.conclude import NO_BOOK, Basis, conclude
 from policy_engine.domain.facts import LATEST, Edition
 from policy_engine.domain.request import Caller, Request
-from policy_engine.domain.reviews import with_reviews
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import Book, Row
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record import encode_answer, encode_record
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import fingerprint_of
-from policy_engine.service.replay import NO_BOOK
 from tests.conftest import POLICIES, judge_for
 
 EPOCH: Final = 7
@@ -54,25 +51,9 @@ def record_of(
 ) -> bytes:
     """The body of the record of a request that is decided now; by an `edition` as it was written once."""
     asked_by = caller or Caller(id="key", gateway="main")
-    told = answer(judge, roster, request, asked_by, at, edition=edition)
-    entry = told.question.entry
-    model = request.model if entry is None else entry.id
-    decision = Decision(
-        id=name,
-        decided_at=at,
-        valid_until=min(told.valid_until, next_book or told.valid_until),
-        request=request,
-        caller=asked_by,
-        entry=entry,
-        verdict=with_reviews(told.verdict, request, model, closings or {})[0],
-        alternatives=told.alternatives,
-        remedies=told.remedies,
-        ignored_properties=told.question.ignored,
-        policy_version=judge.book.fingerprint,
-        membership_revision=roster.revision,
-        control_epoch=epoch,
-    )
-    return encode_record(decision, told.question.parties, encode_answer(decision))
+    basis = Basis(judge=judge, roster=roster, closings=closings or {}, epoch=epoch, next_book=next_book)
+    told = conclude(request, asked_by, basis, decision_id=name, at=at, edition=edition)
+    return encode_record(told.decision, told.parties, encode_answer(told.decision))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,9 +20,9 @@ from policy_engine.domain.rules import ANYTHING, FACETS, CodeRule, Condition, Ro
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.answer import answer
 from policy_engine.policy.judge import Judge
 from policy_engine.service.impact import ImpactReport, Outcome, impact, standing_access
+from tests.concluding import decided
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of, with_row
 from tests.service.test_replay import the_people, without_a_book
 
@@ -72,8 +72,8 @@ def plain(body: bytes, old: Judge, new: Judge, roster: Roster, effective: dateti
     record = read_record(body)
     assert record.request is not None
     at = max(record.decided_at, effective)
-    was = answer(old, roster, record.request, record.caller, at).verdict
-    now = answer(new, roster, record.request, record.caller, at).verdict
+    was = decided(old, roster, record.request, record.caller, at).verdict
+    now = decided(new, roster, record.request, record.caller, at).verdict
     bars = [finding for finding in now.deciding if finding.rule != "ENGINE-NO-GRANT"]
     if not now.allowed and set(now.missing) - set(was.missing) and all(bar.missing for bar in bars):
         return "undetermined", was, now

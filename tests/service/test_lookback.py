@@ -52,7 +52,7 @@ def carol_is_listed(sealed: Sealed) -> str:
         valid=Validity(start=parse_instant("2026-01-01"), end=None),
     )
     sealed.parts.members.record(RosterRows(listings=(listing,)), actor="t", reason="t", at=sealed.service.now[0])
-    sealed.parts.decider.view.refresh()
+    sealed.parts.gate.view.refresh()
     answer = sealed.officer.decide()
     return str(next(one["rule"] for one in answer["findings"] if "LISTED_PARTY" in one["codes"]))
 

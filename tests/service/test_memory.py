@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_engine.decision.conclude import Judgement
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.decision import Record
 from policy_engine.domain.desk import Desk, InForce
@@ -23,9 +24,9 @@ from policy_engine.domain.request import Action, Caller, Request, Subject, Subje
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
-from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.formats.request_document import MalformedRequest, request_of, submitted_of
 from policy_engine.policy.judge import Judge
-from policy_engine.service.decide import Decider
+from policy_engine.service.gate import Gate
 from policy_engine.service.memory import KEPT_BYTES, MOST_BYTES, Memory, Remembered
 from policy_engine.service.standing import Ground, edges_of_books, edges_of_members
 from tests.laws import Asked, asked_of, some
@@ -91,16 +92,16 @@ def ground_of(asked: Asked) -> Ground:
 
 @dataclass
 class Asker:
-    """A decider whose clock and ids are given with each question."""
+    """A gate whose clock and ids are given with each question."""
 
     ground: Ground
     log: Written = field(default_factory=Written)
     now: datetime = LONG_AGO
     number: int = 0
-    decider: Decider = field(init=False)
+    gate: Gate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.decider = Decider(
+        self.gate = Gate(
             view=View(self.ground),  # type: ignore[arg-type]  # a fake of the view, which has no protocol
             log=self.log,
             clock=lambda: self.now,
@@ -111,7 +112,7 @@ class Asker:
     def ask(self, document: Mapping[str, Any], caller: Caller, at: datetime, number: int) -> bytes | str:
         self.now, self.number = at, number
         try:
-            return self.decider.begin(document, caller).answer + b"\n" + self.log.bodies[-1]
+            return self.gate.begin(submitted_of(document), caller).answer + b"\n" + self.log.bodies[-1]
         except (MalformedRequest, AssertedValueError) as error:
             return str(error)
 
@@ -163,7 +164,7 @@ def test_an_allow_that_is_asked_for_again_is_remembered_and_on_another_ground_it
             continue
         found += 1
         memory = ground.memory
-        request = asker.decider.begin(document["request"], asked.caller).request
+        request = request_of(document["request"])
         later = asked.at + MICROSECOND
         edges = [edge for edge in ground.edges if edge > asked.at]
         if memory.find(request, asked.caller, asked.at) is None:
@@ -178,14 +179,17 @@ def test_an_allow_that_is_asked_for_again_is_remembered_and_on_another_ground_it
 
 ASKED = Request(subject=Subject(type=SubjectType.PERSON, id="carol"), model="opus-4.6", action=Action.INFER)
 DENIED = Remembered(
-    verdict=denied_by_engine(NO_BOOK_RULE),
-    reviews=(),
-    entry=None,
-    alternatives=(),
-    ignored=(),
+    judgement=Judgement(
+        verdict=denied_by_engine(NO_BOOK_RULE),
+        reviews=(),
+        entry=None,
+        alternatives=(),
+        remedies=(),
+        ignored=(),
+        until=None,
+        changes_at=None,
+    ),
     facts=b"",
-    valid_until=None,
-    changes_at=None,
 )
 NOBODY = Caller(id="test")
 

@@ -30,7 +30,7 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.formats.roster_rows import ROW_TYPES, each_row
 from policy_engine.policy.judge import Judge
-from policy_engine.service.impact import judged_by
+from tests.concluding import decided
 from tests.laws import book_of
 from tests.worlds import Read, friendly_world, world
 
@@ -194,8 +194,8 @@ def test_no_change_that_is_called_narrow_turns_a_deny_into_an_allow() -> None:
                 read.at,
             )
             judge = Judge(book_of(read))
-            _, was = judged_by(judge, read.roster, read.request, read.caller, read.at)
-            _, now = judged_by(judge, after, read.request, read.caller, read.at)
+            was = decided(judge, read.roster, read.request, read.caller, read.at).verdict
+            now = decided(judge, after, read.request, read.caller, read.at).verdict
             assert was.allowed or not now.allowed, (row, now.reason)
             narrowed += 1
             lost += was.allowed and not now.allowed

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_engine import ENGINE_VERSION
+from policy_engine.decision.conclude import NO_BOOK
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
@@ -29,7 +30,7 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge
-from policy_engine.service.replay import NO_BOOK, replay, replay_now
+from policy_engine.service.replay import replay, replay_now
 from policy_engine.wiring import Parts
 from tests.api.service import copied, serving
 from tests.conftest import CASES, judge_of
@@ -152,7 +153,7 @@ def of_many_employers(parts: Parts) -> str:
     }
     rows = read_members(json.dumps(document).encode(), "many.json")
     parts.members.record(rows, actor="test", reason="test", at=ORDER)
-    parts.decider.view.refresh()
+    parts.gate.view.refresh()
     return "zoe"
 
 
@@ -271,7 +272,7 @@ class Kept:
         return self.parts.past.closings(epoch)
 
     def until(self, _epoch: int, at: datetime) -> datetime | None:
-        return self.parts.decider.view.current().until(at)
+        return self.parts.gate.view.current().until(at)
 
     def by_instants(self, fingerprint: str, epoch: int, at: datetime) -> tuple[Judge | None, datetime | None] | None:
         return self.parts.past.by_instants(fingerprint, epoch, at)
@@ -299,7 +300,7 @@ def test_what_a_service_recorded_is_made_again_from_what_it_keeps_after_its_memb
         )
         rows = RosterRows(us_statuses=(learnt,), people=(filed,))
         service.parts.members.record(rows, actor="test", reason="test", at=NOON + timedelta(seconds=1))
-        service.parts.decider.view.refresh()
+        service.parts.gate.view.refresh()
         ids += [service.decide(question).json()["decision_id"] for question in questions]
         bodies = [service.parts.log.read(name) for name in ids]
         past = Kept(service.parts)

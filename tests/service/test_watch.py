@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import BookWatched
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.ports import LogUnavailable
@@ -20,7 +21,6 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.reader import read_book
-from policy_engine.service.decide import Finished
 from policy_engine.service.publish import put_watched
 from policy_engine.service.replay import replay
 from policy_engine.service.roster import import_members
@@ -237,7 +237,7 @@ def test_over_a_thousand_reloads_under_decisions_every_answer_is_reproduced_by_t
         reason="test",
         at=START + timedelta(seconds=1),
     )
-    parts.decider.view.refresh()
+    parts.gate.view.refresh()
     contents = [SMALL, CHANGED]
     fingerprints = [
         read_book({n: d for n, d in one.items() if "/" not in n or n == books.RULES}).fingerprint for one in contents
@@ -255,11 +255,7 @@ def test_over_a_thousand_reloads_under_decisions_every_answer_is_reproduced_by_t
         while not done.is_set():
             # Whom the books overtake again and again is told to come back, and does.
             with suppress(LogUnavailable):
-                begun = parts.decider.begin(document, CALLER)
-                while not isinstance(outcome := parts.decider.finish(begun, begun.handle.result(10)), Finished):
-                    parts.decider.view.refresh()
-                    begun = parts.decider.again(outcome)
-                answers.append(outcome.answer)
+                answers.append(decide_now(parts.gate, document, CALLER))
 
     decider = threading.Thread(target=decide)
     decider.start()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster
@@ -17,10 +18,9 @@ from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import members_of
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.analysis.atlas import FAULT, Outcome
+from policy_engine.policy.analysis.atlas import Outcome
 from policy_engine.policy.analysis.world import CALLER_ID, Asked, Facts
-from policy_engine.policy.answer import answer
-from policy_engine.policy.judge import Judge, JudgingError
+from policy_engine.policy.judge import Judge
 
 SOURCE = "witness"
 
@@ -97,10 +97,7 @@ def judged(witness: Witness, judge: Judge, asked: Asked) -> Outcome:
     if faults:
         raise FaultsError(faults)
     caller = Caller(id=CALLER_ID, gateway=witness.gateway)
-    try:
-        verdict = answer(judge, Roster.as_known(rows), request_of(witness.request), caller, asked.at).verdict
-    except JudgingError:
-        return FAULT
+    verdict = conclude_alone(request_of(witness.request), caller, judge, Roster.as_known(rows), asked.at).verdict
     return Outcome(allowed=verdict.allowed, hold=verdict.hold, rule=verdict.reason.rule, code=verdict.reason_code)
 
 

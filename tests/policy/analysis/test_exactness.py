@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_engine.decision.case_runner import run_case
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.policy.analysis import readings
 from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas
 from policy_engine.policy.analysis.differences import Comparison, compare, ordinary_member
-from policy_engine.policy.cases import read_cases, run_case
+from policy_engine.policy.cases import read_cases
 from policy_engine.policy.judge import Judge
 from tests.conftest import shipped
 from tests.policy.analysis.worlds import (

@@ -22,6 +22,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from policy_engine.decision.case_runner import CaseResult, run_case
+from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain import logic
 from policy_engine.domain.facts import Party, Question
 from policy_engine.domain.instants import ALWAYS, Validity, format_instant
@@ -40,10 +42,8 @@ from policy_engine.domain.rules import (
     Row,
 )
 from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition
-from policy_engine.policy.answer import answer
-from policy_engine.policy.cases import CaseResult, run_case
 from policy_engine.policy.conditions import UNLESS
-from policy_engine.policy.judge import Judge, JudgingError
+from policy_engine.policy.judge import Judge
 from policy_engine.policy.layers import CircleError
 
 SHIFT: Final = timedelta(hours=1)
@@ -246,7 +246,7 @@ class _Setting:
     """A case that holds, and what it takes from each row of its book."""
 
     def __init__(self, result: CaseResult) -> None:
-        case, question = result.case, result.answered.question
+        case, question = result.case, _asked(result)
         # Without fallbacks the other models, of which nothing is asked, are not judged.
         asks_on = case.expect.alternatives is not None or bool(case.expect.remedies)
         self.case = case if asks_on else replace(case, request=replace(case.request, fallbacks=()))
@@ -278,9 +278,10 @@ class _Setting:
     def fails(self, book: Book) -> bool:
         """Whether the case fails with the book, or cannot be judged by it: a row matches and has nothing to say."""
         try:
-            return not run_case(self.case, Judge(book)).holds
-        except (JudgingError, CircleError):
+            judge = Judge(book)
+        except CircleError:
             return True
+        return not run_case(self.case, judge).holds
 
     def _weight(self, row: Row | None) -> object:
         """All that a case can see of a row: with another row of the same weight the answer is the same to it."""
@@ -304,6 +305,13 @@ class _Setting:
         return said, row.effect, row.enforcement, timeless.suspended, reaches, row.facet("place")
 
 
+def _asked(result: CaseResult) -> Question:
+    question = result.conclusion.question
+    if question is None:
+        raise ValueError(f"case `{result.case.id}` holds without a question that was judged")
+    return question
+
+
 def _others(asked: Question) -> Iterator[Question]:
     """The same question of each of the models that the request may fall back to, judged."""
     names = asked.request.fallbacks
@@ -313,7 +321,10 @@ def _others(asked: Question) -> Iterator[Question]:
     for name in names:
         if asked.tables.catalogue.find(name, caller.gateway) is not None:
             request = replace(asked.request, model=name, fallbacks=())
-            yield answer(Judge(asked.book), asked.roster, request, caller, asked.at).question
+            basis = Basis(judge=Judge(asked.book), roster=asked.roster)
+            other = conclude(request, caller, basis, decision_id="", at=asked.at).question
+            if other is not None:
+                yield other
 
 
 def _match(row: Row, facets: Iterable[str], party: Party) -> tuple[Tri, tuple[str, ...]] | None:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from policy_engine.decision.case_runner import CaseResult
 from policy_engine.domain.rules import Book
 from policy_engine.domain.verdict import State
-from policy_engine.policy.cases import CaseResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def cover(book: Book, results: Iterable[CaseResult]) -> tuple[RowCoverage, ...]:
     deciding: Counter[str] = Counter()
     otherwise: Counter[str] = Counter()
     for result in results:
-        for finding in result.answered.verdict.findings:
+        for finding in result.conclusion.verdict.findings:
             (deciding if finding.state is State.DECIDING else otherwise)[finding.rule] += 1
     return tuple(
         RowCoverage(rule=row.id, regime=row.regime, deciding=deciding[row.id], otherwise=otherwise[row.id])
