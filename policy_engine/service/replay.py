@@ -234,7 +234,7 @@ def replay_now(record: RecordedDecision, body: bytes, roster: Roster, judge: Jud
     request = record.request
     if request is None:
         return replace(known, obstacle=_NO_REQUEST)
-    basis = Basis(judge=judge, roster=roster, epoch=record.control_epoch)
+    basis = Basis(judge=judge, roster=roster, closings={}, epoch=record.control_epoch)
     try:
         made, differences = _nearest(body, _again(record, request, basis), _of_version, answers_as_latest=True)
     except AssertedValueError as error:
