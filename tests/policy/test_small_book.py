@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_engine.policy.coverage import cover
+from policy_engine.decision.coverage import cover
 from policy_engine.policy.idle import never_matching
 from policy_engine.service.assess import check_and_try
 from policy_engine.wiring import desk_folder
