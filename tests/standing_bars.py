@@ -12,10 +12,9 @@ from random import Random
 from typing import Final
 
 from policy_engine.domain.facts import Party, Question, Role, derive
-from policy_engine.domain.instants import Validity
-from policy_engine.domain.rules import FACETS, Condition, Effect, Enforcement, PublicCode, Row
+from policy_engine.domain.rules import Effect, Enforcement
 from policy_engine.domain.verdict import State, Verdict
-from policy_engine.policy.judge import Judge, Oracle
+from policy_engine.policy.judge import Judge, Oracle, deciding_rows
 from tests.conftest import POLICIES
 from tests.laws import asked_of
 from tests.reference.evaluator import build_world, decide
@@ -24,25 +23,6 @@ from tests.worlds import World, world
 
 CATALOGUE: Final = load(POLICIES / "catalogue.yaml")
 GROUPS: Final = load(POLICIES / "country_groups.yaml")
-WHOEVER: Final = Row(
-    id="WHOEVER",
-    regime="operator",
-    effect=Effect.PERMIT,
-    hold=False,
-    judges_host=False,
-    facets=tuple(Condition() for _ in FACETS),
-    unless=Condition(),
-    codes=(),
-    public_code=PublicCode.ALLOWED,
-    obligations=(),
-    valid=Validity(),
-    suspended=(),
-    enforcement=Enforcement.ENFORCED,
-    citation="",
-    message="",
-    public_message="",
-)
-"""A grant for everybody: pycasbin denies beside it by a bar alone."""
 
 
 @dataclass(slots=True)
@@ -89,18 +69,11 @@ def require_lawful(document: World, seed: int) -> Verdict:
 def standing(judge: Judge, question: Question, verdict: Verdict) -> list[str]:
     """The roles of the parties for whom a bar in force stands that is not reported as lifted, by pycasbin."""
     lifted = {one.rule for one in verdict.findings if one.state is State.LIFTED}
-    bars = [
-        row
-        for row in judge.book.rows
-        if row.effect is Effect.DENY
-        and row.valid.holds(question.at)
-        and not row.suspended_at(question.at)
-        and row.enforcement is Enforcement.ENFORCED
-        and row.id not in lifted
-    ]
-    everybody, hosts = (Oracle(judge, [WHOEVER, *some]) for some in (bars, [row for row in bars if row.judges_host]))
+    rows = deciding_rows(judge.book, question.at)
+    bars = [row for row in rows if row.effect is Effect.DENY and row.id not in lifted]
+    oracle, of_hosts = Oracle(judge), [row for row in bars if row.judges_host]
 
     def stands(party: Party) -> bool:
-        return not (hosts if party.role is Role.HOST else everybody).allows(party)
+        return oracle.bars(of_hosts if party.role is Role.HOST else bars, party)
 
     return [party.role.value for party in question.parties if stands(party)]

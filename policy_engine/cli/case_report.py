@@ -14,6 +14,7 @@ from policy_engine.decision.case_runner import CaseResult
 from policy_engine.decision.coverage import RowCoverage
 from policy_engine.decision.mutation import Bench, Score, Trial, mutants_of
 from policy_engine.domain.rules import Book
+from policy_engine.formats.faults import Fault
 
 _PATIENCE: Final = 5.0
 """Seconds between two words about how far the mutants are."""
@@ -32,6 +33,21 @@ def tell_cases(results: Sequence[CaseResult], seconds: float) -> None:
         return
     held = len(results) - len(failed)
     out.print(f"{held} of {len(results)} cases hold ({seconds * 1000 / len(results):.1f} ms a case)")
+
+
+def tell_second_judge(differing: Sequence[Fault]) -> None:
+    """Whether pycasbin judges the cases as the engine does, and where it does not."""
+    for fault in differing:
+        err.print(str(fault), markup=False)
+    if not differing:
+        out.print("pycasbin judges each of them as the engine does, row by row")
+
+
+def second_judge_document(differing: Sequence[Fault]) -> dict[str, object]:
+    return {
+        "agrees": not differing,
+        "differences": [{"file": one.source, "line": one.line, "message": one.message} for one in differing],
+    }
 
 
 def cases_document(results: Sequence[CaseResult]) -> dict[str, object]:

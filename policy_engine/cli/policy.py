@@ -14,17 +14,21 @@ from policy_engine.cli.case_report import (
     cases_document,
     coverage_document,
     score_document,
+    second_judge_document,
     tell_cases,
     tell_coverage,
     tell_score,
+    tell_second_judge,
     try_mutants,
 )
 from policy_engine.cli.check_report import check_folder, compared_document, report_document, tell_report
 from policy_engine.cli.impact import impact
 from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.policy_export import export
 from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.decision.coverage import cover
+from policy_engine.decision.second_judge import disagreements
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
@@ -80,9 +84,11 @@ def run_case_files(
     ] = 95,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the worked examples and say what came instead of what was expected.
+    """Run the worked examples and say what came instead of what was expected. Where all hold, stock pycasbin judges
+    each of them again, row by row.
 
-    Exits with 1 when a case fails or there is none, and with --mutation also when the score is under --least.
+    Exits with 1 when a case fails, pycasbin judges one otherwise, or there is none, and with --mutation also when the
+    score is under --least.
 
     Example: policy-engine policy test --cases policies/cases --coverage
     """
@@ -100,12 +106,14 @@ def run_case_files(
     results = run_cases(examples, book_for)
     seconds = time.perf_counter() - started
     good = bool(results) and all(result.holds for result in results)
+    differing = disagreements(results) if good else ()
     if junit is not None:
         _write_junit(junit, results, seconds)
     rows = cover(book, results) if coverage else None
     score = try_mutants(book, results) if mutation and good else None
     if as_json:
         document = cases_document(results)
+        document["second_judge"] = None if not good else second_judge_document(differing)
         if rows is not None:
             document["coverage"] = coverage_document(rows)
         if mutation:
@@ -113,6 +121,8 @@ def run_case_files(
         print_json(document)
     else:
         tell_cases(results, seconds)
+        if good:
+            tell_second_judge(differing)
         if rows is not None:
             tell_coverage(rows)
         if score is not None:
@@ -120,7 +130,7 @@ def run_case_files(
     if mutation and score is None:
         err.print("no mutant was tried: cases that do not all hold tell nothing of a change", markup=False)
     enough = score is None or score.percent >= least
-    raise typer.Exit(Exit.DONE if good and enough else Exit.FAILED)
+    raise typer.Exit(Exit.DONE if good and enough and not differing else Exit.FAILED)
 
 
 def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
@@ -174,3 +184,4 @@ def law(
 app.command("analyse")(analyse)
 app.command("diff")(diff)
 app.command("impact")(impact)
+app.command("export")(export)

@@ -1,7 +1,7 @@
 """From a rule book to verdicts. The only file that imports casbin.
 
 The matcher of the Casbin model is compiled once for each book and applied to every row that can reach the request's
-action and item; pycasbin itself, fed with the same rows and facts, is the oracle that must agree (`Oracle`).
+action and item; pycasbin itself, fed with the same rows and facts, is the second judge that must agree (`Oracle`).
 
 How Casbin is fenced here:
 
@@ -30,7 +30,7 @@ from policy_engine.domain.facts import Edition, Party, Question, Role
 from policy_engine.domain.logic import YES, Answer, Detail, Tri
 from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
-from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row
+from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row, Term
 from policy_engine.domain.sentences import Told, cited, told_of
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
 from policy_engine.domain.words import STATIC_FACETS, answer_condition, answer_term
@@ -249,6 +249,14 @@ class Judge:
             lifters=frozenset(sheet.lifters),
         )
 
+    def lifts(self, term: Term, party: Party) -> bool:
+        """Whether a term of a bar's `unless` is known to hold for the party."""
+        return _lifts(term, party, self.lifters(party.question))
+
+    def relief(self, unless: Condition, party: Party) -> tuple[str, ...]:
+        """What is known to lift a bar with this `unless` for the party, by name."""
+        return _relief(unless, party, self.lifters(party.question))
+
     def lifters(self, question: Question) -> dict[str, _Candidate]:
         """The rows that are valid now and reach the question's action and item, by id."""
         return self._reaching(bisect_right(self._edges, question.at), question).by_id
@@ -364,7 +372,7 @@ def _state(row: Row, at: datetime) -> State:
 
 
 def _applies(row: Row, party: Party) -> bool:
-    """For somebody who is not on file nothing can be judged but that."""
+    """Whether the row is asked for the party: for somebody who is not on file nothing can be judged but that."""
     return party.on_file or not row.words.isdisjoint(_GATES)
 
 
@@ -385,19 +393,18 @@ def _relief(unless: Condition, party: Party, by_id: dict[str, _Candidate]) -> tu
     """What is known to lift the bar for this party, by name; each alternative that holds is named."""
     names = []
     for alternative in unless.alternatives:
-        lifters = []
-        for term in alternative:
-            if term.word == ROW_WORD:
-                note = by_id.get(term.parameter)
-                holds = note is not None and note.state is State.NOTE and _match(note, party).value is Tri.YES
-                lifters.append(term.parameter)
-            else:
-                holds = answer_term(term, party).value is Tri.YES
-            if not holds:
-                break
-        else:
+        if all(_lifts(term, party, by_id) for term in alternative):
+            lifters = [term.parameter for term in alternative if term.word == ROW_WORD]
             names.append(lifters[0] if lifters else " & ".join(term.text for term in alternative))
     return tuple(names)
+
+
+def _lifts(term: Term, party: Party, by_id: Mapping[str, _Candidate]) -> bool:
+    """Whether a term of `unless` is known to hold: a note row that matches, or a word."""
+    if term.word != ROW_WORD:
+        return answer_term(term, party).value is Tri.YES
+    note = by_id.get(term.parameter)
+    return note is not None and note.state is State.NOTE and _match(note, party).value is Tri.YES
 
 
 def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequence[str] = ()) -> Finding:
@@ -498,36 +505,76 @@ def _overbooked(draws: Iterable[Draw], places: Mapping[Draw, int]) -> frozenset[
     return frozenset(beyond)
 
 
-class Oracle:
-    """pycasbin's own enforcer over the rows of a book, asked with the same facts.
+def is_asked(row: Row, party: Party) -> bool:
+    """Whether the row is asked for the party at all, be it for a host, somebody who is not on file, or an item that is
+    in no catalogue."""
+    if party.role is Role.HOST and not row.judges_host:
+        return False
+    return (party.on_file and party.question.entry is not None) or not row.words.isdisjoint(_GATES)
 
-    It answers per party: whether a row alone gives its effect, and whether the rows together allow. Slow; for tests
-    and for `policy check`.
+
+def deciding_rows(book: Book, at: datetime) -> tuple[Row, ...]:
+    """The rows that may decide at an instant: grants and bars in force that are neither suspended nor advisory."""
+    return tuple(
+        row
+        for row in book.rows
+        if row.effect is not Effect.NOTE and row.valid.holds(at) and _state(row, at) is State.DECIDING
+    )
+
+
+def casbin_model(matcher: str) -> str:
+    """The Casbin model with the matcher."""
+    return MODEL_TEMPLATE.format(facets=", ".join(FACETS), matcher=matcher)
+
+
+_EVERYBODY: Final = ["EVERYBODY", *[""] * (len(FACETS) + 1), "allow"]
+"""A grant that asks nothing: beside it pycasbin denies by a bar alone."""
+
+
+class Oracle:
+    """pycasbin's own enforcer over rows of a book, asked about a party with the same facts: the second judge.
+
+    One enforcer serves all rows of a book, some at a time. It never judges by no row at all, which pycasbin would
+    answer as it does a row that asks nothing.
     """
 
-    def __init__(self, judge: Judge, rows: Sequence[Row]) -> None:
+    def __init__(self, judge: Judge) -> None:
         self._judge = judge
+        rows = judge.book.rows
         self._by_text = {
             condition.text: condition
             for row in rows
             for condition in (*row.facets, row.unless)
             if condition.alternatives
         }
+        self._lines = {
+            row.id: [
+                row.id,
+                *(condition.text for condition in row.facets),
+                row.unless.text,
+                "deny" if row.effect is Effect.DENY else "allow",
+            ]
+            for row in rows
+        }
         model = casbin.Model()
-        model.load_model_from_text(MODEL_TEMPLATE.format(facets=", ".join(FACETS), matcher=judge.book.matcher))
+        model.load_model_from_text(casbin_model(judge.book.matcher))
         self._enforcer = casbin.Enforcer(model)
         for name in list(logging.root.manager.loggerDict):
             if name.startswith("casbin"):
                 logging.getLogger(name).disabled = True
         self._enforcer.add_function("tri", self._tri)
         self._enforcer.add_function("unlifted", self._unlifted)
-        for row in rows:
-            effect = "deny" if row.effect is Effect.DENY else "allow"
-            cells = [row.id, *(condition.text for condition in row.facets), row.unless.text, effect]
-            self._enforcer.get_model().add_policy("p", "p", cells)
 
-    def allows(self, party: Party) -> bool:
-        """pycasbin's answer over the rows together."""
+    def allows(self, rows: Sequence[Row], party: Party) -> bool:
+        """pycasbin's answer by the rows together; by none it is a deny."""
+        return bool(rows) and self._enforced([self._lines[row.id] for row in rows], party)
+
+    def bars(self, rows: Sequence[Row], party: Party) -> bool:
+        """Whether pycasbin denies by one of the bars somebody to whom everything is granted."""
+        return bool(rows) and not self._enforced([*(self._lines[row.id] for row in rows), _EVERYBODY], party)
+
+    def _enforced(self, lines: list[list[str]], party: Party) -> bool:
+        self._enforcer.get_model()["p"]["p"].policy = lines
         return bool(self._enforcer.enforce(*([party] * (len(FACETS) + 1))))
 
     def _tri(self, text: str, party: Party, effect: str) -> bool:
@@ -539,4 +586,4 @@ class Oracle:
     def _unlifted(self, text: str, party: Party, effect: str) -> bool:
         if not text or effect != "deny":
             return True
-        return not _relief(self._by_text[text], party, self._judge.lifters(party.question))
+        return not self._judge.relief(self._by_text[text], party)

@@ -1,8 +1,9 @@
 """Everything that is found out about a proposed book before anybody may approve it: check, cases, diff, impact.
 
-The book is read and its worked examples are run; a rule that changed its meaning needs a line in the changelog. The
-exact difference is taken from the instant on at which the book is to be in force. The recorded decisions and everybody
-on file are judged under both books. Freezes are left out on both sides, or a freeze would hide what the book changes.
+The book is read and its worked examples are run, and judged again by stock pycasbin; a rule that changed its meaning
+needs a line in the changelog. The exact difference is taken from the instant on at which the book is to be in force.
+The recorded decisions and everybody on file are judged under both books. Freezes are left out on both sides, or a
+freeze would hide what the book changes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 import msgspec
 
 from policy_engine.decision.case_runner import CaseResult, run_cases
+from policy_engine.decision.second_judge import disagreements
 from policy_engine.domain.counted import many
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Roster
@@ -81,7 +83,8 @@ class Checked:
 
 
 def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Checked:
-    """Read the files of a folder and run its worked examples; a book without any is at fault.
+    """Read the files of a folder and run its worked examples; a book without any is at fault, and so is one of which
+    pycasbin judges an example otherwise than the engine.
 
     One that is `archived` was accepted once: what a book has had to declare since then does not keep it away.
     """
@@ -102,7 +105,10 @@ def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Chec
     def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
         return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
 
-    return Checked(book=book, results=tuple(run_cases(cases, book_for)))
+    results = tuple(run_cases(cases, book_for))
+    # Of a case that does not hold there is another thing to mend first.
+    differing = disagreements(results) if all(result.holds for result in results) else ()
+    return Checked(book=book, faults=differing, results=results)
 
 
 def unsaid(old: Book, before: Mapping[str, bytes], new: Book, files: Mapping[str, bytes]) -> tuple[Fault, ...]:

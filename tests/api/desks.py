@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
+from policy_engine.domain.facts import Question
 from policy_engine.domain.instants import parse_instant
 from policy_engine.formats.membership_file import read_members
+from policy_engine.policy.judge import Judge
 from policy_engine.wiring import desk_folder
 from tests.api.service import Service
 from tests.conftest import POLICIES, SMALL_BOOK
@@ -110,3 +115,32 @@ def published(author: Officer, approver: Officer, files: Mapping[str, str], **mo
 def deciding(answer: Any) -> set[str]:
     """The codes of the findings that decide."""
     return {code for finding in answer["findings"] if finding["state"] == "deciding" for code in finding["codes"]}
+
+
+OVERLOOKED: Final = "VENDOR-REGION"
+TRIED: Final = {
+    **SMALL,
+    _CASES: f"""{_EXAMPLE}- id: TWO
+  title: nobody asks from Iran
+  note: more than one rule denies it, so that the example does not notice when one of them is overlooked
+  at: 2026-11-20T12:00:00Z
+  members:
+    organisations: [{{id: acme, incorporated: US, headquarters: US}}]
+    people: [{{id: ann, employments: [{{organisation: acme, kind: employee}}]}}]
+  request: {{subject: {{type: person, id: ann}}, model: mythos-5, action: infer, place: {{country: IR}}}}
+  expect: {{decision: deny}}
+""",
+}
+"""The small book with an example that still holds when the engine overlooks a rule."""
+
+
+def overlook(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    """A fault put into the engine: its compiled path never comes to a bar."""
+    build = Judge._build
+
+    def overlooking(judge: Judge, question: Question) -> Any:
+        found = build(judge, question)
+        bars = tuple(tuple(one for one in layer if one.row.id != rule) for layer in found.bars)
+        return replace(found, bars=bars)
+
+    monkeypatch.setattr(Judge, "_build", overlooking)

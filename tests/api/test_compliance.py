@@ -23,12 +23,15 @@ from tests.api.desks import (
     FAILING,
     FAULTY,
     LATER,
+    OVERLOOKED,
     ROSTER,
     SHIPPED,
     SMALL,
+    TRIED,
     WITHOUT_CONSORTIUM,
     Officer,
     edited,
+    overlook,
     published,
     without_consortium,
 )
@@ -440,6 +443,24 @@ def test_a_book_that_is_not_good_is_no_proposal(desk: Service, files: dict[str, 
     assert (refused.status_code, refused.json()["type"]) == (400, "/problems/book-not-accepted")
     assert word in refused.json()["detail"]
     assert dora.get("/policy/proposals").json() == {"proposals": []}
+
+
+def test_a_book_of_which_pycasbin_judges_an_example_otherwise_is_no_proposal_until_both_say_the_same(
+    desk: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dora, egon = Officer(desk, "dora"), Officer(desk, "egon")
+    with monkeypatch.context() as faulty:
+        overlook(faulty, OVERLOOKED)
+        refused = dora.propose(TRIED)
+        assert refused.status_code == 400
+        (error,) = refused.json()["errors"]
+        assert (error["file"], error["line"]) == ("cases/one.yaml", 7)
+        assert f"case `TWO` otherwise: rule `{OVERLOOKED}`, for the subject `person:ann`" in error["message"]
+        assert "the engine says that it does not stand, pycasbin that it stands" in error["message"]
+        assert dora.get("/policy/proposals").json() == {"proposals": []}
+        checked = dora.post("/policy/check", files=TRIED).json()
+        assert (checked["ok"], checked["faults"]) == (False, [error])
+    published(dora, egon, TRIED)
 
 
 def test_the_faults_of_a_book_are_told_with_their_places(desk: Service) -> None:

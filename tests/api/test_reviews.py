@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from policy_engine.domain.changes import MembersRecorded
+from policy_engine.domain.facts import Question
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import RosterRows
+from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.roster_rows import decode_rows
+from policy_engine.policy.judge import Judge
 from tests.api.desks import ALLOWED, ROSTER, Officer, deciding
 from tests.api.service import Service, copied, serving
 from tests.store.conftest import Store
@@ -238,6 +241,21 @@ def test_rows_that_leave_the_rule_standing_release_nothing(dora: Officer) -> Non
     assert wrong.json()["errors"]
     silent = _close(dora, case, outcome="release", members=EXCEPTION)
     assert silent.status_code == 400
+    assert [one["status"] for one in dora.get("/reviews").json()["reviews"]] == ["open"]
+
+
+def test_a_release_on_which_the_engine_fails_puts_nothing_on_file(
+    dora: Officer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = _case(dora.decide(**REVIEWED))
+
+    def failing(_judge: Judge, _question: Question) -> Verdict:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(Judge, "verdict", failing)
+    refused = _close(dora, case, outcome="release", rationale="seen", members=EXCEPTION)
+    assert refused.status_code == 409
+    assert "with these rows the request cannot be judged" in refused.json()["detail"]
     assert [one["status"] for one in dora.get("/reviews").json()["reviews"]] == ["open"]
 
 

@@ -20,7 +20,7 @@ import uvicorn
 from policy_engine.api.app import create_app
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.wiring import Parts, Settings, build, desk_folder
-from tests.api.desks import FAULTY, ROSTER, SMALL, WITHOUT_CONSORTIUM
+from tests.api.desks import FAULTY, OVERLOOKED, ROSTER, SMALL, TRIED, WITHOUT_CONSORTIUM, overlook
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import SMALL_BOOK
 
@@ -92,6 +92,28 @@ def _folder(tmp_path: Path, files: dict[str, str]) -> str:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text.encode())
     return str(folder)
+
+
+def test_a_book_of_which_pycasbin_judges_an_example_otherwise_is_neither_proposed_nor_approved(
+    desk: Desk, tmp_path: Path
+) -> None:
+    folder = _folder(tmp_path, TRIED)
+    with pytest.MonkeyPatch.context() as faulty:
+        overlook(faulty, OVERLOOKED)
+        told = desk.run("dora", "policy", "propose", folder, "--note", "counsel")
+        assert told.code == 1
+        assert f"cases/one.yaml:7:1: pycasbin judges case `TWO` otherwise: rule `{OVERLOOKED}`" in told.err
+        tried = desk.shell("policy", "test", "--policies", folder)
+        assert tried.code == 1
+        assert f"rule `{OVERLOOKED}`, for the subject `person:ann`" in tried.err
+        document = desk.shell("policy", "test", "--policies", folder, "--json").json["second_judge"]
+        assert (document["agrees"], len(document["differences"])) == (False, 1)
+        assert desk.run("egon", "policy", "show", "--json").json["proposals"] == []
+    assert desk.shell("policy", "test", "--policies", folder).code == 0
+    assert desk.run("dora", "policy", "propose", folder, "--note", "counsel").code == 0
+    (proposal,) = desk.run("dora", "policy", "show", "--json").json["proposals"]
+    cases = next(one["digest"] for one in proposal["reports"] if one["name"] == "cases")
+    assert desk.run("egon", "policy", "approve", proposal["id"], "--note", "read", "--cases", cases).code == 0
 
 
 def test_a_book_is_proposed_and_shown_and_approved_by_another_and_rolled_back(desk: Desk, tmp_path: Path) -> None:

@@ -17,13 +17,13 @@ from policy_engine.domain.request import Assertion, Caller
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record import encode_answer
+from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge, JudgingError
-from tests.conftest import CASES, ROOT, judge_for, judge_of
+from tests.conftest import CASES, ROOT, judge_for, judge_of, shipped
 from tests.service.decisions import DEMO, asking
 
 SOURCES: Final = ROOT / "policy_engine"
-SHIPPED: Final = judge_for({}, None)
-CASE: Final = next(case for case in CASES if case.id == "ORD-16")
+CASE: Final[Case] = CASES.named("ORD-16")
 CAROL: Final = asking("carol", "mythos-5", purpose="defensive_cybersecurity", place={"country": "US"})
 CALLER: Final = Caller(id="test", gateway="main")
 
@@ -32,7 +32,7 @@ class Broken(Judge):
     """A judge that fails on whatever it is asked."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(SHIPPED.book)
+        super().__init__(shipped())
         self.error = error
 
     def verdict(self, _question: Question) -> Verdict:
@@ -77,7 +77,7 @@ def test_without_a_book_everything_is_denied() -> None:
 
 
 def test_what_is_no_request_is_a_deny_whose_fault_is_bounded() -> None:
-    basis = Basis(judge=SHIPPED, roster=Roster.as_known(DEMO))
+    basis = Basis(judge=judge_for({}, None), roster=Roster.as_known(DEMO))
     told = refuse("malformed: " + "x" * 9_000, CALLER, basis, decision_id="one", at=CASE.at)
     assert (told.verdict.allowed, told.verdict.reason.public_code.value) == (False, "INVALID_REQUEST")
     assert len(told.verdict.reason.message) < 600
@@ -86,7 +86,7 @@ def test_what_is_no_request_is_a_deny_whose_fault_is_bounded() -> None:
 
 def test_an_allow_ends_when_another_book_comes_into_force() -> None:
     soon = CASE.at + timedelta(seconds=1)
-    basis = Basis(judge=SHIPPED, roster=Roster.as_known(DEMO), next_book=soon)
+    basis = Basis(judge=judge_for({}, None), roster=Roster.as_known(DEMO), next_book=soon)
     opus = asking("carol", "opus-4.6", place={"country": "US"})
     told = conclude(opus, CALLER, basis, decision_id="one", at=CASE.at).decision
     assert (told.verdict.allowed, told.valid_until) == (True, soon)
