@@ -106,7 +106,9 @@ def run_case_files(
     results = run_cases(examples, book_for)
     seconds = time.perf_counter() - started
     good = bool(results) and all(result.holds for result in results)
+    started = time.perf_counter()
     differing = disagreements(results) if good else ()
+    again = time.perf_counter() - started
     if junit is not None:
         _write_junit(junit, results, seconds)
     rows = cover(book, results) if coverage else None
@@ -122,7 +124,7 @@ def run_case_files(
     else:
         tell_cases(results, seconds)
         if good:
-            tell_second_judge(differing)
+            tell_second_judge(differing, len(results), again)
         if rows is not None:
             tell_coverage(rows)
         if score is not None:

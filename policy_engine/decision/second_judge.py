@@ -129,9 +129,9 @@ class _Second:
                     if self._oracle.bars([row], party):
                         yield self._of_row(row.id, party, "it does not stand", "it stands")
         for rule in said:
-            row = self._bars.get(rule)
-            judged = [] if row is None else [one for one in self._question.parties if is_asked(row, one)]
-            if row is None or not any(self._oracle.bars([row], party) for party in judged):
+            bar = self._bars.get(rule)
+            judged = [] if bar is None else [one for one in self._question.parties if is_asked(bar, one)]
+            if bar is None or not any(self._oracle.bars([bar], party) for party in judged):
                 yield self._of_row(rule, None, "it stands", "it stands for nobody")
 
     def _of_grants(self, said: Sequence[str]) -> Iterator[Disagreement]:
@@ -141,12 +141,12 @@ class _Second:
                 if all(self._oracle.allows([row], party) for party in self._parties):
                     yield self._of_row(row.id, self._parties[0], "it does not hold", "it holds, and for every party")
         for rule in said:
-            row = self._grants.get(rule)
-            if row is None:
+            grant = self._grants.get(rule)
+            if grant is None:
                 yield self._of_row(rule, None, "it holds", "it can hold for nobody")
                 continue
             for party in self._parties:
-                if not self._oracle.allows([row], party):
+                if not self._oracle.allows([grant], party):
                     yield self._of_row(rule, party, "it holds", "it does not hold")
 
     def _of_row(self, rule: str, party: Party | None, engine: str, casbin: str) -> Disagreement:

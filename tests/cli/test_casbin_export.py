@@ -65,7 +65,7 @@ def interesting() -> list[Any]:
 
 def test_stock_casbin_comes_from_the_files_to_what_the_engine_decides(tmp_path: Path) -> None:
     decision = decision_of()
-    policies = set()
+    policies: set[str] = set()
     answers = set()
     for case in interesting():
         result = run_case(case, judge_of(case))
