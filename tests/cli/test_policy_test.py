@@ -44,7 +44,11 @@ def test_without_options_it_tells_the_cases_alone(bench: Bench) -> None:
     told = bench((ALLOWED, BARRED))
     assert (told.code, told.err) == (0, "")
     assert told.out.startswith("2 of 2 cases hold (")
-    assert bench((ALLOWED, BARRED), "--json").json == {"cases": 2, "failed": []}
+    assert bench((ALLOWED, BARRED), "--json").json == {
+        "cases": 2,
+        "failed": [],
+        "second_judge": {"agrees": True, "differences": []},
+    }
 
 
 def test_the_rows_that_no_case_exercises_are_told(bench: Bench) -> None:
