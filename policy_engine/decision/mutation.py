@@ -15,7 +15,6 @@ A mutant is tried on those cases alone to which its row does not say the same as
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -42,9 +41,11 @@ from policy_engine.domain.rules import (
     Row,
 )
 from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition
+from policy_engine.domain.words.parameters import Named
 from policy_engine.policy.conditions import UNLESS
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.layers import CircleError
+from policy_engine.policy.names import names_in
 
 SHIFT: Final = timedelta(hours=1)
 """By how much an instant is moved, in either direction."""
@@ -296,7 +297,7 @@ class _Setting:
             matches = tuple(_match(row, FACETS, party) for parties in self._questions for party in parties)
         except ContradictionError:
             return timeless
-        derived = any(VOCABULARY[word].derived for word in row.words - {ROW_WORD})
+        derived = any(VOCABULARY[word].reads.other_rows for word in row.words - {ROW_WORD})
         said = (matches, derived, replace(timeless, facets=())) if any(matches) else None
         if row.id not in self._named:
             return said
@@ -341,12 +342,4 @@ def _match(row: Row, facets: Iterable[str], party: Party) -> tuple[Tri, tuple[st
 
 def _named(book: Book) -> frozenset[str]:
     """The rows that words of other rows name."""
-    terms = (
-        term
-        for row in book.rows
-        for condition in (*row.facets, row.unless, *(rule.condition for rule in row.codes))
-        for term in condition.terms
-        if term.word != ROW_WORD
-    )
-    names = {name for term in terms for name in re.split("[,=]", term.parameter)}
-    return frozenset(row.id for row in book.rows if row.id in names)
+    return names_in((term for row in book.rows for term in row.terms), Named.RULE)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.facts import Party, Question, Role
 from policy_engine.domain.hypotheses import (
     Hypothesis,
@@ -33,6 +34,8 @@ from policy_engine.domain.logic import Answer, Detail, Tri
 from policy_engine.domain.rules import NO_GRANT_RULE, ROW_WORD, Condition, Effect, Enforcement, Row, Term
 from policy_engine.domain.verdict import Finding, State, Verdict
 from policy_engine.domain.words import VOCABULARY, answer_condition, answer_term, ask
+from policy_engine.domain.words.parameters import ANY_REGIME
+from policy_engine.domain.words.word import Fact
 
 MAX_CHANGES: Final = 3
 MAX_JUDGEMENTS: Final = 200
@@ -138,7 +141,7 @@ bring a grant."""
 
 def _may_fall(row: Row, question: Question) -> bool:
     """Whether the bar may go when other bars do, or with another organisation for which the subject may be acting."""
-    if any(VOCABULARY[word].derived for word in row.words - {ROW_WORD}):
+    if any(VOCABULARY[word].reads.other_rows for word in row.words - {ROW_WORD}):
         return True
     parties = [party for party in _judged_by(row, question) if party.role is not Role.END_USER]
     return question.request.acting_for is None and not all(_stands(row, party) for party in parties)
@@ -243,42 +246,46 @@ def _fact(*paths: str) -> Change:
 
 
 def _paper(term: Term, party: Party) -> set[Change]:
-    """The row on file that would make the word hold, for a word that asks for one."""
-    question = party.question
-    if question.entry is None or ask(party, term.word, term.parameter).value is not Tri.NO:
+    """The row on file that would make the word hold, for a word that asks for one that can be obtained."""
+    question, reads = party.question, VOCABULARY[term.word].reads
+    if reads.obtainable is None or question.entry is None:
         return set()
-    match term.word:
-        case "holds" | "holds-or-host":
-            regime, _, kinds = term.parameter.partition("/")
-            if regime == "any":
-                # What no law asks for is for the vendor to give, or for the operator where there is none.
-                regime = "operator" if question.entry.vendor is None else "vendor"
+    if ask(party, term.word, term.parameter).value is not Tri.NO:
+        return set()
+    holder = party.organisation_id
+    match reads.obtainable:
+        case Fact.AUTHORISATIONS:
             holder = party.acting.id if party.acting is not None else None
-            if holder is None and term.word == "holds-or-host":
+            if holder is None and reads.host_too:
                 holder = question.request.destination.host
-            needs: Detail = (
-                ("regime", regime),
-                ("kind", kinds.partition(",")[0]),
-                ("holder", holder or ""),
-                ("model", question.entry.id),
-                ("action", question.request.action.value),
-            )
             kind = ChangeKind.AUTHORISATION
-        case "member":
-            holder = party.organisation_id
+            needs = _authorisation(term.parameter, holder or "", question, question.entry)
+        case Fact.MEMBERSHIPS:
             rows = question.roster.memberships.get(holder or "", ())
             if any(row.consortium == term.parameter and row.valid.holds(question.at) for row in rows):
                 return set()
-            needs = (("consortium", term.parameter), ("organisation", holder or ""))
             kind = ChangeKind.MEMBERSHIP
-        case "statement":
-            holder = party.organisation_id
-            needs = (("kind_of_statement", term.parameter), ("organisation", holder or ""))
+            needs = (("consortium", term.parameter), ("organisation", holder or ""))
+        case Fact.STATEMENTS:
             kind = ChangeKind.STATEMENT
-        case _:
-            return set()
+            needs = (("kind_of_statement", term.parameter), ("organisation", holder or ""))
     on_file = holder in question.roster.organisations and not is_supposed(holder or "")
     return {Change(kind=kind, needs=needs)} if on_file else set()
+
+
+def _authorisation(parameter: str, holder: str, question: Question, entry: Entry) -> Detail:
+    """What an authorisation must name. Of `any` regime it is one that no law asks for: the vendor gives it, or the
+    operator where there is no vendor."""
+    regime, _, kinds = parameter.partition("/")
+    if regime == ANY_REGIME:
+        regime = "operator" if entry.vendor is None else "vendor"
+    return (
+        ("regime", regime),
+        ("kind", kinds.partition(",")[0]),
+        ("holder", holder),
+        ("model", entry.id),
+        ("action", question.request.action.value),
+    )
 
 
 def _hypotheses(change: Change, question: Question) -> tuple[Hypothesis, ...]:

@@ -243,10 +243,15 @@ class Row:
         return self.facets[FACETS.index(name)]
 
     @property
+    def terms(self) -> tuple[Term, ...]:
+        """Every term of the row's conditions, of what lifts it and of its codes."""
+        conditions = (*self.facets, self.unless, *(rule.condition for rule in self.codes))
+        return tuple(term for condition in conditions for term in condition.terms)
+
+    @property
     def words(self) -> frozenset[str]:
         """Every word that the row's conditions use, `unless` and codes included."""
-        conditions = (*self.facets, self.unless, *(rule.condition for rule in self.codes))
-        return frozenset(term.word for condition in conditions for term in condition.terms)
+        return frozenset(term.word for term in self.terms)
 
     def suspended_at(self, at: datetime) -> bool:
         """Whether a suspension interval covers the instant."""

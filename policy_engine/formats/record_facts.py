@@ -17,105 +17,24 @@ from typing import Final, Protocol
 from policy_engine.domain.facts import Party
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.words import papers_on_file
+from policy_engine.domain.words import VOCABULARY, papers_on_file
 from policy_engine.domain.words.organisations import host_of
-
-_ESTABLISHMENT: Final = ("incorporated", "headquarters")
-_DEEMED: Final = ("us_status", "citizenships", "permanent_residencies", "incorporated")
-
-READS: Final[Mapping[str, tuple[str, ...]]] = {
-    # What the request says, the book says, or other rows said.
-    "action": (),
-    "in-catalogue": (),
-    "kind": (),
-    "model": (),
-    "tier": (),
-    "vendor": (),
-    "consortium": (),
-    "eccn": (),
-    "eccn-on-file": (),
-    "eccn-stated": (),
-    "published": (),
-    "weights-determined": (),
-    "requires-end-user": (),
-    "vendor-has-place-list": (),
-    "operations-reach": (),
-    "operations-below": (),
-    "operations-excluded": (),
-    "end-user-named": (),
-    "gateway": (),
-    "in-part": (),
-    "receives-abroad": (),
-    "receives-in": (),
-    "destination-known": (),
-    "place-stated": (),
-    "column-destination": (),
-    "place-conflict": (),
-    "purpose-stated": (),
-    "purpose": (),
-    "purpose-permitted": (),
-    "purpose-in-review": (),
-    "claims": (),
-    "status-read-by": (),
-    "unbarred-by": (),
-    "barred-by": (),
-    # That the party is on file, and for which organisation it acts: every record says so of each party.
-    "on-file": (),
-    "organisation": (),
-    "no-organisation": (),
-    "acts-for-vendor": (),
-    # What was asserted against the file stands in the detail of the finding.
-    "assertion-conflict": (),
-    "foreign-person": ("us_status",),
-    "us-person": ("us_status",),
-    "itar-national": ("us_status", "citizenships", "past_citizenships", "permanent_residencies"),
-    "itar-within": ("citizenships", "past_citizenships", "permanent_residencies"),
-    "deemed-covered": _DEEMED,
-    "deemed-known": _DEEMED,
-    "deemed-within": _DEEMED,
-    "deemed-in": _DEEMED,
-    "own-staff": ("employment",),
-    "employee": ("employment",),
-    "foreign-organisation": ("incorporated",),
-    "established-in": _ESTABLISHMENT,
-    "located-in": _ESTABLISHMENT,
-    "unsupported-place": _ESTABLISHMENT,
-    "sector": ("sector",),
-    "reseller": ("reseller",),
-    "member": ("memberships",),
-    "membership-never": ("memberships",),
-    "membership-ended": ("memberships",),
-    "membership-suspended": ("memberships",),
-    "pattern": ("cluster",),
-    # Of the tests of ownership: the party's own establishment is asked by `established-in`.
-    "owned": (),
-    "owned-unresolved": (),
-    "owned-minority": (),
-    "captured-under": ("incorporated",),
-    "parent-headquartered-in": ("headquarters",),
-    "headquartered-in": ("headquarters",),
-    "ultimate-parent-in": ("headquarters",),
-    "listed": ("listings",),
-    "person-listed": ("listings",),
-    "listed-reaching": ("listings",),
-    "any-listed": ("listings",),
-    "listing-potential": ("listings",),
-    "listing-outdated": ("listings",),
-    "listing-cleared": ("listings",),
-    # Asks `listed` of its list, and `established-in`.
-    "military": (),
-    "holds": ("authorisations",),
-    "organisation-holds": ("authorisations",),
-    "holds-or-host": ("authorisations",),
-    "authorisation-ended": ("authorisations",),
-    "authorisation-ended-or-host": ("authorisations",),
-    "authorisation-full": ("authorisations",),
-    "statement": ("statements",),
-}
-"""For every word of the vocabulary, the facts on file that it reads of the party that it is asked of."""
+from policy_engine.domain.words.word import Fact, FactRead
 
 Asked = list[tuple[str, str]]
 """Words with their parameters, of those whose parameter names the rows that are read."""
+
+
+_READ: Final[Mapping[Fact, Mapping[str, FactRead]]] = {
+    fact: {word.name: read for word in VOCABULARY.values() for read in word.reads.facts if read.fact is fact}
+    for fact in Fact
+}
+
+
+def _asked_of(fact: Fact, asked: Asked) -> list[tuple[FactRead, str]]:
+    """How the words that were asked read the fact, each with its parameter."""
+    words = _READ[fact]
+    return [(words[word], parameter) for word, parameter in asked if word in words]
 
 
 class _Dated(Protocol):
@@ -174,7 +93,7 @@ def _memberships(party: Party, asked: Asked) -> object:
     rows = party.question.roster.memberships.get(party.organisation_id or "")
     if not rows:
         return []
-    consortia = {parameter for word, parameter in asked if "memberships" in READS[word]}
+    consortia = {parameter for _, parameter in _asked_of(Fact.MEMBERSHIPS, asked)}
     return [
         {"consortium": row.consortium, "status": row.status}
         for row in memberships_in_force(rows, party.question.at)
@@ -186,12 +105,13 @@ def _listings(party: Party, asked: Asked) -> object:
     """In force, on the lists that were asked about, with the version of the list's entry."""
     listings = party.question.roster.listings
     names = dict.fromkeys(party.listed_names)
-    if any(word == "any-listed" for word, _ in asked):
+    questions = _asked_of(Fact.LISTINGS, asked)
+    if any(read.host_too for read, _ in questions):
         names |= dict.fromkeys(one.id for one in (party.acting, host_of(party)) if one is not None)
     rows = [row for name in names for row in listings.get(name, ())]
     if not rows:
         return []
-    lists = {code for word, parameter in asked if "listings" in READS[word] for code in parameter.split(",")}
+    lists = {code for _, parameter in questions for code in parameter.split(",")}
     return [
         {"party": row.party, "list": row.list, "status": row.status, "entry_version": row.entry_version}
         for row in rows
@@ -201,11 +121,8 @@ def _listings(party: Party, asked: Asked) -> object:
 
 def _statements(party: Party, asked: Asked) -> object:
     rows = party.question.roster.statements.get(party.organisation_id or "", ())
-    kinds = {parameter for word, parameter in asked if word == "statement"}
+    kinds = {parameter for _, parameter in _asked_of(Fact.STATEMENTS, asked)}
     return sorted({row.kind for row in rows if row.kind in kinds and row.valid.holds(party.question.at)})
-
-
-_HOST_TOO: Final = frozenset({"holds-or-host", "authorisation-ended-or-host", "authorisation-full"})
 
 
 def _authorisations(party: Party, asked: Asked) -> object:
@@ -217,11 +134,10 @@ def _authorisations(party: Party, asked: Asked) -> object:
     if not any(holder in authorisations for holder in holders):
         return []
     found: dict[str, str] = {}
-    for word, parameter in asked:
-        if "authorisations" in READS[word]:
-            papers = papers_on_file(party, parameter, host_too=word in _HOST_TOO, whoever=word == "organisation-holds")
-            for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
-                found |= {row.id: state for row in rows}
+    for read, parameter in _asked_of(Fact.AUTHORISATIONS, asked):
+        papers = papers_on_file(party, parameter, host_too=read.host_too, whoever=read.whoever)
+        for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
+            found |= {row.id: state for row in rows}
     return [{"id": name, "state": state} for name, state in sorted(found.items())]
 
 
@@ -236,36 +152,38 @@ def _cluster(party: Party, _: Asked) -> object:
 
 Value = Callable[[Party, Asked], object]
 
-_OF_A_PERSON: Final[Mapping[str, Value]] = {
-    "us_status": _us_status,
-    "citizenships": _citizenships,
-    "past_citizenships": _past_citizenships,
-    "permanent_residencies": _residencies,
-    "employment": _employment,
+_OF_A_PERSON: Final[Mapping[Fact, Value]] = {
+    Fact.US_STATUS: _us_status,
+    Fact.CITIZENSHIPS: _citizenships,
+    Fact.PAST_CITIZENSHIPS: _past_citizenships,
+    Fact.PERMANENT_RESIDENCIES: _residencies,
+    Fact.EMPLOYMENT: _employment,
 }
-_OF_AN_ORGANISATION: Final[Mapping[str, Value]] = {
-    "incorporated": _incorporated,
-    "headquarters": _headquarters,
-    "sector": _sector,
-    "reseller": _reseller,
-    "memberships": _memberships,
-    "statements": _statements,
-    "authorisations": _authorisations,
+_OF_AN_ORGANISATION: Final[Mapping[Fact, Value]] = {
+    Fact.INCORPORATED: _incorporated,
+    Fact.HEADQUARTERS: _headquarters,
+    Fact.SECTOR: _sector,
+    Fact.RESELLER: _reseller,
+    Fact.MEMBERSHIPS: _memberships,
+    Fact.STATEMENTS: _statements,
+    Fact.AUTHORISATIONS: _authorisations,
 }
-_OF_EITHER: Final[Mapping[str, Value]] = {
-    "listings": _listings,
-    "cluster": _cluster,
+_OF_EITHER: Final[Mapping[Fact, Value]] = {
+    Fact.LISTINGS: _listings,
+    Fact.CLUSTER: _cluster,
 }
-FACTS: Final = (*_OF_A_PERSON, *_OF_AN_ORGANISATION, *_OF_EITHER)
-"""Every fact that a record can have by value."""
 
 # A set of facts is a number with a bit for each: this runs for every word of every decision.
-_BIT: Final = {fact: 1 << index for index, fact in enumerate(FACTS)}
-_BITS: Final = {word: sum(_BIT[fact] for fact in facts) for word, facts in READS.items()}
-_BY_PARAMETER: Final = sum(_BIT[fact] for fact in ("memberships", "listings", "statements", "authorisations"))
-_PERSON: Final = tuple((_BIT[fact], fact, value) for fact, value in _OF_A_PERSON.items())
-_ORGANISATION: Final = tuple((_BIT[fact], fact, value) for fact, value in _OF_AN_ORGANISATION.items())
-_EITHER: Final = tuple((_BIT[fact], fact, value) for fact, value in _OF_EITHER.items())
+_BIT: Final = {fact: 1 << index for index, fact in enumerate(Fact)}
+_BITS: Final = {
+    word.name: sum({_BIT[read.fact] for read in word.reads.facts}) for word in VOCABULARY.values() if word.reads.facts
+}
+_BY_PARAMETER: Final = sum(
+    _BIT[fact] for fact in (Fact.MEMBERSHIPS, Fact.LISTINGS, Fact.STATEMENTS, Fact.AUTHORISATIONS)
+)
+_PERSON: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_A_PERSON.items())
+_ORGANISATION: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_AN_ORGANISATION.items())
+_EITHER: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_EITHER.items())
 
 
 def known_facts(party: Party) -> dict[str, object]:

@@ -47,7 +47,6 @@ _NEIGHBOURS: Final = 50
 """Of more names than that those are compared which stand so near to the misspelt one in the alphabet."""
 MOST_TERMS: Final = 500
 _NUMBER_OF_ECCN: Final = re.compile(r"([0-9])(?:[.,]0+)?[eE]\+?([0-9]{1,3})")
-_WITHOUT_PARAMETER_TOO: Final = frozenset({"claims"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,18 +152,9 @@ def _in_order(known: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(known))
 
 
-_SPELT: Final = frozenset(
-    {
-        "action",
-        "authorisation-ended",
-        "authorisation-ended-or-host",
-        "authorisation-full",
-        "holds",
-        "holds-or-host",
-        "organisation-holds",
-    }
-)
-"""Words whose parameters are of closed lists that have the word licence."""
+def _has_two_spellings(name: str) -> bool:
+    word = VOCABULARY.get(name)
+    return word is not None and word.parameter is not None and word.parameter.either_spelling
 
 
 def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) -> Term | None:
@@ -176,7 +166,7 @@ def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) ->
     name, parameter = matched["name"], matched["parameter"]
     if facet == "action" and parameter is None:
         name = one_spelling(name)
-    if parameter is not None and name in _SPELT:
+    if parameter is not None and _has_two_spellings(name):
         parameter = one_spelling(parameter)
     only_known, negated = matched["known"] is not None, matched["negated"] is not None
     if facet == "action" and parameter is None and name in _ACTIONS:
@@ -197,22 +187,22 @@ def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) ->
 
 def _misused(name: str, parameter: str | None, facet: str | None) -> tuple[str, str] | None:
     """Why the vocabulary does not allow the word here, and what to do about it."""
-    kind = VOCABULARY.get(name)
-    if kind is None:
+    word = VOCABULARY.get(name)
+    if word is None:
         if like_number(name):
             return f"{quoted(name)} is a number", "write words; a spreadsheet may have changed it: make the column text"
         return f"there is no word {quoted(name)}", hint(name, _words_for(facet))
-    if facet in FACETS and facet not in kind.facets:
-        return f"the word `{name}` does not stand in this column", f"its column is `{'` or `'.join(kind.facets)}`"
-    if kind.parameter and parameter is None and name not in _WITHOUT_PARAMETER_TOO:
-        return f"the word `{name}` needs a parameter", f"write `{name}:` and then {kind.parameter}"
-    if parameter is not None and not kind.parameter:
+    if facet in FACETS and facet not in word.columns:
+        return f"the word `{name}` does not belong in this column", f"its column is `{'` or `'.join(word.columns)}`"
+    if word.parameter is not None and parameter is None and not word.parameter.optional:
+        return f"the word `{name}` needs a parameter", f"write `{name}:` and then {word.parameter.text}"
+    if parameter is not None and word.parameter is None:
         return f"the word `{name}` takes no parameter", f"write `{name}` alone"
     return None
 
 
 def _words_for(facet: str | None) -> list[str]:
-    words = [name for name, kind in VOCABULARY.items() if facet not in FACETS or facet in kind.facets]
+    words = [word.name for word in VOCABULARY.values() if facet not in FACETS or facet in word.columns]
     return [*words, *_ACTIONS] if facet == "action" else words
 
 

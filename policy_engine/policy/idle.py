@@ -17,11 +17,11 @@ from policy_engine.domain.logic import Tri
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import Book, Condition, Effect, Row
-from policy_engine.domain.words import STATIC_FACETS, VOCABULARY, answer_condition
+from policy_engine.domain.words import GATES, STATIC_FACETS, VOCABULARY, answer_condition
+from policy_engine.domain.words.word import Absent
 
 _AT: Final = parse_instant("2026-01-01T00:00:00Z")
 _NO_MODEL: Final = ""
-_GATES: Final = frozenset({"in-catalogue", "on-file"})
 
 
 def never_matching(book: Book) -> tuple[Row, ...]:
@@ -31,7 +31,7 @@ def never_matching(book: Book) -> tuple[Row, ...]:
 
     def reaches(row: Row) -> bool:
         asked = tuple(row.facet(facet) for facet in STATIC_FACETS)
-        gated = not row.words.isdisjoint(_GATES)
+        gated = not row.words.isdisjoint(GATES)
         if asked not in held:
             held[asked] = any(_may_hold(asked, party) for party in parties if party.question.entry is not None)
         return held[asked] or (gated and any(_may_hold(asked, one) for one in parties if one.question.entry is None))
@@ -60,11 +60,15 @@ def _contradicts_itself(row: Row) -> bool:
         for facet in row.facets
         if len(facet.alternatives) == 1
         for term in facet.alternatives[0]
-        if VOCABULARY[term.word].reads != "open"
+        if VOCABULARY[term.word].reads.absent is not Absent.OPEN
     }
     for facet in row.facets:
         ways = [
-            {(term.word, term.parameter, term.negated) for term in way if VOCABULARY[term.word].reads != "open"}
+            {
+                (term.word, term.parameter, term.negated)
+                for term in way
+                if VOCABULARY[term.word].reads.absent is not Absent.OPEN
+            }
             for way in facet.alternatives
         ]
         if ways and all(_both(way | certain) for way in ways):

@@ -33,7 +33,7 @@ from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row, Term
 from policy_engine.domain.sentences import Told, cited, told_of
 from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
-from policy_engine.domain.words import STATIC_FACETS, answer_condition, answer_term
+from policy_engine.domain.words import GATES, STATIC_FACETS, answer_condition, answer_term
 from policy_engine.policy.layers import layers_of
 
 MODEL_TEMPLATE: Final = """
@@ -54,7 +54,6 @@ DEFAULT_MATCHER: Final = " && ".join(
 )
 
 _TERM: Final = re.compile(r"(tri|unlifted)\(\s*p\.(\w+)\s*,\s*r\.(\w+)\s*,\s*p\.eft\s*\)")
-_GATES: Final = frozenset({"in-catalogue", "on-file"})
 
 
 class MatcherError(ValueError):
@@ -280,7 +279,7 @@ class Judge:
         reached: list[_Candidate] = []
         changes = []
         for row in self.book.rows:
-            if question.entry is None and row.words.isdisjoint(_GATES):
+            if question.entry is None and row.words.isdisjoint(GATES):
                 continue
             static = logic.all_of(
                 answer_condition(row.facet(facet), probe) for facet in self._facets if facet in STATIC_FACETS
@@ -373,7 +372,7 @@ def _state(row: Row, at: datetime) -> State:
 
 def _applies(row: Row, party: Party) -> bool:
     """Whether the row is asked for the party: for somebody who is not on file nothing can be judged but that."""
-    return party.on_file or not row.words.isdisjoint(_GATES)
+    return party.on_file or not row.words.isdisjoint(GATES)
 
 
 def _match(candidate: _Candidate, party: Party) -> Answer:

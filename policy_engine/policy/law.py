@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from policy_engine.domain.rules import ROW_WORD, Book, Condition, Effect, Enforcement, Row, Term
-from policy_engine.policy.names import RULED
+from policy_engine.domain.rules import ROW_WORD, Book, Effect, Enforcement, Row
+from policy_engine.domain.words import VOCABULARY
+from policy_engine.domain.words.parameters import Named
+from policy_engine.domain.words.word import HOUSE, Clause, ItemPart, Looks
+from policy_engine.policy.names import RULED, names_in
 
 NOT_ENCODED: Final = "not-encoded.md"
 HANDBOOK: Final = "README.md"
@@ -33,81 +36,6 @@ TITLES: Final[Mapping[str, str]] = MappingProxyType(
 
 _TABLE_HEAD: Final = ("| table | what it is | source | compared |", "|---|---|---|---|")
 _QUESTIONS: Final = "## Open questions"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineReading:
-    """What the engine itself takes from the law, in the code of words: which words, what, from where, and whether it
-    was compared with that."""
-
-    words: tuple[str, ...]
-    what: str
-    source: str
-    checked: bool
-
-
-ENGINE_READINGS: Final = (
-    EngineReading(
-        words=("foreign-person", "us-person"),
-        what="a US person is a citizen, a national, a lawful permanent resident, or one admitted or granted as 8 USC"
-        " 1324b(a)(3) says; everybody else is a foreign person",
-        source="15 CFR 772.1; 22 CFR 120.62, 120.63; 8 USC 1324b(a)(3)",
-        checked=False,
-    ),
-    EngineReading(
-        words=("deemed-covered", "deemed-known", "deemed-in", "deemed-within"),
-        what="a release is deemed to go to the most recent country of citizenship or permanent residency; one to an"
-        " organisation to where it is incorporated",
-        source="15 CFR 734.13(b), 734.14(b)",
-        checked=True,
-    ),
-    EngineReading(
-        words=("itar-national", "itar-within"),
-        what="every citizenship ever held counts, and every permanent residency held now",
-        source="22 CFR 120.50(b)",
-        checked=True,
-    ),
-    EngineReading(
-        words=("foreign-organisation", "receives-abroad"),
-        what="the territories of the United States are part of it",
-        source="15 CFR 772.1; 22 CFR 120.60",
-        checked=True,
-    ),
-    EngineReading(
-        words=("owned", "owned-unresolved", "owned-minority", "captured-under"),
-        what="shares of listed owners add up, and go down through every company that is captured; ownership and not"
-        " control",
-        source="31 CFR 587.406; OFAC FAQ 398 to 401; 90 FR 47201",
-        checked=True,
-    ),
-    EngineReading(
-        words=("holds", "holds-or-host", "organisation-holds"),
-        what="an authorisation covers the persons, nationals and purposes that it names, and a licence the employees of"
-        " its holder",
-        source="15 CFR 750.7(a)",
-        checked=True,
-    ),
-    EngineReading(
-        words=("operations-reach", "operations-below", "operations-excluded"),
-        what="of several generators the one with the most training operations counts; a derivative of published weights"
-        " that adds little is left out",
-        source="ECCN 4E091, technical notes",
-        checked=True,
-    ),
-    EngineReading(
-        words=("military",),
-        what="a listed military end user, or a stated military end use, by items and countries",
-        source="15 CFR 744.21",
-        checked=False,
-    ),
-    EngineReading(
-        words=("parent-headquartered-in", "ultimate-parent-in"),
-        what="the ultimate parent is found upwards through whoever holds more than half",
-        source="15 CFR 740.27, 772.1",
-        checked=False,
-    ),
-)
-"""The readings of law that stand in no file of a book."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,72 +91,52 @@ def entries(book: Book) -> tuple[str, ...]:
 # --- which tables a row reads -----------------------------------------------------------------------------------------
 
 
-def terms_of(row: Row) -> tuple[Term, ...]:
-    """Every term of the row's conditions, of what lifts it and of its codes."""
-    conditions: tuple[Condition, ...] = (*row.facets, row.unless, *(code.condition for code in row.codes))
-    return tuple(term for condition in conditions for term in condition.terms)
+_TABLES: Final[Mapping[Named, str]] = MappingProxyType(
+    {
+        Named.OWNERSHIP: "ownership",
+        Named.OPERATIONS: "operations",
+        Named.MILITARY: "military",
+        Named.PATTERN: "patterns",
+        Named.PARTS: "parts",
+    }
+)
+"""The tables of the parameters of law whose entries a parameter names."""
 
 
 def groups_read(book: Book, row: Row) -> frozenset[str]:
     """The country groups that the row reads, itself or through a table of the parameters."""
-    tables, found = book.tables, set[str]()
-    for term in terms_of(row):
-        found.update(_tokens(term.parameter))
-        for entry in _entries_of(book, term):
-            kind, _, name = entry.partition("/")
-            if kind == "ownership":
-                rule = tables.ownership[name]
-                found.update(one for one in (rule.headquartered_in, rule.headquartered_outside) if one is not None)
-            elif kind == "columns":
-                found.update(tables.columns[name].covers)
-            elif kind == "military":
-                found.update(tables.military[name].any_item_countries)
-                found.update(tables.military[name].supplement_countries)
-        if term.word in _BY_VENDOR:
-            found.update(name for name in tables.places.groups if name.startswith("VENDOR:"))
+    tables, found = book.tables, set(names_in(row.terms, Named.PLACE))
+    for entry in entries_read(book, row):
+        kind, _, name = entry.partition("/")
+        if kind == "ownership":
+            rule = tables.ownership[name]
+            found.update(one for one in (rule.headquartered_in, rule.headquartered_outside) if one is not None)
+        elif kind == "columns":
+            found.update(tables.columns[name].covers)
+        elif kind == "military":
+            found.update(tables.military[name].any_item_countries)
+            found.update(tables.military[name].supplement_countries)
+    if ItemPart.VENDOR_PLACES in _parts_of_item(row):
+        found.update(name for name in tables.places.groups if name.startswith("VENDOR:"))
     return frozenset(found & tables.places.groups.keys())
 
 
-_BY_VENDOR: Final = frozenset({"unsupported-place", "vendor-has-place-list"})
-_BY_COLUMNS: Final = frozenset({"deemed-covered", "column-destination", "eccn-on-file"})
-_TABLE_OF: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "owned": "ownership",
-        "owned-unresolved": "ownership",
-        "owned-minority": "ownership",
-        "operations-reach": "operations",
-        "operations-below": "operations",
-        "operations-excluded": "operations",
-        "military": "military",
-        "pattern": "patterns",
-        "in-part": "parts",
-        "unsupported-place": "parts",
-    }
-)
-
-
-def _tokens(parameter: str) -> frozenset[str]:
-    return frozenset(one for one in parameter.split(",") if ":" in one)
-
-
-def _entries_of(book: Book, term: Term) -> tuple[str, ...]:
-    """The entries of the parameters that a term reads."""
-    if term.word == "captured-under":
-        return (f"ownership/{term.parameter.partition('=')[2]}",)
-    if term.word == "listed-reaching":
-        return tuple(f"requirements/{one.text}" for one in book.tables.requirements.values())
-    if term.word in _BY_COLUMNS:
-        return (
-            *(f"columns/{name}" for name in book.tables.columns),
-            *(f"eccn/{name}" for name in book.tables.eccn_columns),
-        )
-    table = _TABLE_OF.get(term.word)
-    return () if table is None else (f"{table}/{term.parameter.partition(',')[0]}",)
+def _parts_of_item(row: Row) -> frozenset[ItemPart]:
+    """What of the item the words of the row look at; what a word sees through other rows stands beside those."""
+    reads = (VOCABULARY[word].reads for word in row.words - {ROW_WORD})
+    return frozenset(one.item for one in reads if one.looks is Looks.AT_FACTS)
 
 
 def entries_read(book: Book, row: Row) -> frozenset[str]:
     """The entries of the parameters that the row reads, as `table/entry`."""
-    return frozenset(entry for term in terms_of(row) for entry in _entries_of(book, term))
+    tables, parts = book.tables, _parts_of_item(row)
+    found = {f"{table}/{name}" for named, table in _TABLES.items() for name in names_in(row.terms, named)}
+    if ItemPart.REQUIREMENTS in parts:
+        found.update(f"requirements/{one.text}" for one in tables.requirements.values())
+    if ItemPart.COLUMNS in parts:
+        found.update(f"columns/{name}" for name in tables.columns)
+        found.update(f"eccn/{name}" for name in tables.eccn_columns)
+    return frozenset(found)
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -381,11 +289,15 @@ def _shared_tables(book: Book) -> list[str]:
 
 
 def _readings() -> list[str]:
+    """What stands in no file of a book: the clauses of the words, in the order of the vocabulary."""
     lines = ["## What the engine itself takes from the law", "", "| words | what | source | compared |"]
     lines.append("|---|---|---|---|")
+    by_clause: dict[Clause, list[str]] = {}
+    for word in VOCABULARY.values():
+        if word.clause != HOUSE:
+            by_clause.setdefault(word.clause, []).append(f"`{word.name}`")
     lines += [
-        _line(", ".join(f"`{word}`" for word in one.words), one.what, one.source, _yes(one.checked))
-        for one in ENGINE_READINGS
+        _line(", ".join(words), clause.what, clause.source, _yes(clause.checked)) for clause, words in by_clause.items()
     ]
     return lines
 

@@ -9,12 +9,9 @@ there is no such order, and no book is read that has them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from policy_engine.domain.rules import Effect, Row, Term
-
-READS_BARS: Final = frozenset({"barred-by", "unbarred-by"})
-"""The words that ask which regimes bar; their parameter is regimes, parted by commas."""
+from policy_engine.domain.words import READS_BARS
 
 
 class CircleError(ValueError):
@@ -28,8 +25,7 @@ def regimes_asked(terms: Iterable[Term]) -> frozenset[str]:
 
 def asked_by(row: Row) -> frozenset[str]:
     """The regimes of which a row asks whether they bar."""
-    conditions = (*row.facets, row.unless, *(rule.condition for rule in row.codes))
-    return regimes_asked(term for condition in conditions for term in condition.terms)
+    return regimes_asked(row.terms)
 
 
 def asking_regimes(rows: Iterable[Row]) -> dict[str, frozenset[str]]:

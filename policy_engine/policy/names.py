@@ -7,7 +7,7 @@ file that would say is itself at fault, its names are `None` and nothing is repo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -17,7 +17,9 @@ from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.places import Places
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import AuthorisationKind, Sector, StatementKind
-from policy_engine.domain.rules import REGIMES, Book, Tables, Term
+from policy_engine.domain.rules import REGIMES, ROW_WORD, Book, Tables, Term
+from policy_engine.domain.words import VOCABULARY
+from policy_engine.domain.words.parameters import ANY_REGIME, Named, One, Pair, Several, Shape
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.documents import as_written
 from policy_engine.formats.faults import quoted
@@ -37,7 +39,6 @@ PURPOSE: Final = re.compile(r"[a-z][a-z0-9_]*")
 UNNAMEABLE: Final = frozenset(" |&!;,'\"`")
 """Characters that a condition could not repeat in the parameter of a word, or that mean something there."""
 _ID: Final = re.compile(r"[^\s|&!;,'\"`]+")
-_ANY: Final = "any"
 _EXCEPTION: Final = re.compile(r"[A-Z][A-Z0-9]*")
 
 
@@ -158,16 +159,55 @@ def known_in(what: str, known: Collection[str]) -> Callable[[str], Problem | Non
 
 
 def parameter_problem(term: Term, names: Names) -> Problem | None:
-    """What is wrong with the parameter of a word, `row` included; `None` when it names something."""
-    if not term.parameter:
+    """What is wrong with the parameter of a word, or with the id of a row; `None` when all that it names is there."""
+    if term.word == ROW_WORD:
+        return name_problem(Named.RULE, term.parameter, names)
+    parameter = VOCABULARY[term.word].parameter
+    if parameter is None or not term.parameter:
         return None
-    check = _CHECKS.get(term.word)
-    if check is None:
-        return Problem(message=f"nobody knows what `{term.word}` may name", remedy="take the word out")
-    return check(term.parameter, names)
+    return _shape_problem(parameter.shape, term.parameter, names)
 
 
-Check = Callable[[str, Names], Problem | None]
+def _shape_problem(shape: Shape, text: str, names: Names) -> Problem | None:
+    match shape:
+        case One(named):
+            return name_problem(named, text, names)
+        case Several(named):
+            parts = text.split(",")
+            if "" in parts:
+                message = f"in the list {quoted(text)} a name is missing"
+                return Problem(message=message, remedy="put one comma between names")
+            return next((problem for part in parts if (problem := name_problem(named, part, names)) is not None), None)
+        case Pair():
+            first, sign, second = text.partition(shape.sign)
+            if not sign:
+                message = f"{quoted(text)} is not {shape.form}"
+                return Problem(message=message, remedy=f"write one such as `{shape.example}`")
+            return _shape_problem(shape.first, first, names) or _shape_problem(shape.second, second, names)
+
+
+def name_problem(named: Named, text: str, names: Names) -> Problem | None:
+    """What is wrong with a name of this kind."""
+    match named:
+        case Named.PLACE:
+            return place_problem(text, names.groups)
+        case Named.LIST:
+            return list_problem(text, names.lists)
+        case _ if named in _SHAPES:
+            pattern, example = _SHAPES[named]
+            return _misshapen(named.value, text, pattern, example)
+        case _ if named in _CLOSED:
+            return _named(named.value, text, _CLOSED[named])
+        case _:
+            return _named(named.value, text, _OF_BOOK[named](names))
+
+
+def _misshapen(what: str, text: str, pattern: re.Pattern[str], example: str) -> Problem | None:
+    if pattern.fullmatch(text):
+        return None
+    near = next((one for one in (text.upper(), text.lower()) if pattern.fullmatch(one)), None)
+    remedy = f"write one such as `{example}`" if near is None else f"did you mean {quoted(near)}?"
+    return Problem(message=f"{quoted(text)} is not {'an' if what[0] in 'aeiou' else 'a'} {what}", remedy=remedy)
 
 
 def _named(what: str, name: str, known: Known) -> Problem | None:
@@ -176,126 +216,50 @@ def _named(what: str, name: str, known: Known) -> Problem | None:
     return Problem(message=f"there is no {what} {quoted(name)}", remedy=hint(name, known))
 
 
-def _of(what: str, known: Collection[str]) -> Check:
-    return lambda parameter, _: _named(what, parameter, known)
-
-
-def _in_names(what: str, pick: Callable[[Names], Known]) -> Check:
-    return lambda parameter, names: _named(what, parameter, pick(names))
-
-
-def _shaped(what: str, pattern: re.Pattern[str], example: str) -> Check:
-    def check(parameter: str, _: Names) -> Problem | None:
-        if pattern.fullmatch(parameter):
-            return None
-        near = next((one for one in (parameter.upper(), parameter.lower()) if pattern.fullmatch(one)), None)
-        remedy = f"write one such as `{example}`" if near is None else f"did you mean {quoted(near)}?"
-        return Problem(message=f"{quoted(parameter)} is no {what}", remedy=remedy)
-
-    return check
-
-
-def _each(check: Check) -> Check:
-    def check_all(parameter: str, names: Names) -> Problem | None:
-        parts = parameter.split(",")
-        if "" in parts:
-            return Problem(
-                message=f"the list {quoted(parameter)} has an empty place", remedy="put one comma between names"
-            )
-        return next((problem for part in parts if (problem := check(part, names)) is not None), None)
-
-    return check_all
-
-
-def _place(parameter: str, names: Names) -> Problem | None:
-    return place_problem(parameter, names.groups)
-
-
-def _paper(parameter: str, names: Names) -> Problem | None:
-    regime, slash, kinds = parameter.partition("/")
-    if not slash:
-        return Problem(message=f"{quoted(parameter)} is no kind of paper", remedy="write one such as `us-ear/licence`")
-    return _named("regime", regime, (*RULED, _ANY)) or _KINDS(kinds, names)
-
-
-def _rule_and_test(parameter: str, names: Names) -> Problem | None:
-    rule, equals, test = parameter.partition("=")
-    if not equals:
-        remedy = "write a rule, `=` and an ownership test, such as `BIS-AFFILIATES=bis-affiliates`"
-        return Problem(message=f"{quoted(parameter)} names no rule and test", remedy=remedy)
-    return _RULE(rule, names) or _OWNERSHIP(test, names)
-
-
 def _values(kinds: type[StrEnum]) -> tuple[str, ...]:
     return tuple(kind.value for kind in kinds)
 
 
-_RULE: Final = _in_names("rule", lambda names: names.rules)
-_OWNERSHIP: Final = _in_names("ownership test", lambda names: names.ownership)
-_OPERATIONS: Final = _in_names("operations test", lambda names: names.operations)
-_CONSORTIUM: Final = _in_names("consortium in the catalogue", lambda names: names.consortia)
-_PARTS: Final = _in_names("parts test", lambda names: names.parts)
-_LISTS: Final = _each(lambda parameter, names: list_problem(parameter, names.lists))
-_KINDS: Final = _each(_of("kind of paper", _values(AuthorisationKind)))
-
-_CHECKS: Final[Mapping[str, Check]] = {
-    "row": _RULE,
-    "action": _of("action", _values(Action)),
-    "kind": _of("kind of item", _values(ItemKind)),
-    "model": _in_names("catalogue entry", lambda names: names.models),
-    "tier": _of("tier", _values(Tier)),
-    "vendor": _in_names("vendor in the catalogue", lambda names: names.vendors),
-    "consortium": _CONSORTIUM,
-    "eccn": _in_names("item or table with the ECCN", lambda names: names.eccn),
-    "operations-reach": _OPERATIONS,
-    "operations-below": _OPERATIONS,
-    "operations-excluded": _OPERATIONS,
-    "itar-national": _each(_place),
-    "itar-within": _each(_place),
-    "established-in": _each(_place),
-    "deemed-within": _each(_place),
-    "deemed-in": _each(_place),
-    "headquartered-in": _each(_place),
-    "ultimate-parent-in": _each(_place),
-    "sector": _of("sector", _values(Sector)),
-    "organisation": _shaped("organisation id", _ID, "alder-bank"),
-    "gateway": _shaped("gateway id", _ID, "main"),
-    "member": _CONSORTIUM,
-    "membership-never": _CONSORTIUM,
-    "membership-ended": _CONSORTIUM,
-    "membership-suspended": _CONSORTIUM,
-    "pattern": _in_names("pattern test", lambda names: names.patterns),
-    "located-in": _each(_place),
-    "unsupported-place": _PARTS,
-    "in-part": _PARTS,
-    "receives-in": _each(_place),
-    "place-conflict": _each(_RULE),
-    "owned": _OWNERSHIP,
-    "owned-unresolved": _OWNERSHIP,
-    "owned-minority": _OWNERSHIP,
-    "captured-under": _rule_and_test,
-    "parent-headquartered-in": _each(_place),
-    "listed": _LISTS,
-    "listed-reaching": _LISTS,
-    "any-listed": _LISTS,
-    "person-listed": _LISTS,
-    "listing-potential": _LISTS,
-    "listing-outdated": _LISTS,
-    "listing-cleared": _LISTS,
-    "military": _in_names("military test", lambda names: names.military),
-    "purpose": _shaped("purpose", PURPOSE, "military_end_use"),
-    "holds": _paper,
-    "organisation-holds": _paper,
-    "holds-or-host": _paper,
-    "authorisation-ended": _paper,
-    "authorisation-ended-or-host": _paper,
-    "authorisation-full": _paper,
-    "statement": _of("kind of statement", _values(StatementKind)),
-    "claims": _shaped("licence exception", _EXCEPTION, "STA"),
-    "status-read-by": _each(_RULE),
-    "unbarred-by": _each(_of("regime", RULED)),
-    "barred-by": _each(_of("regime", RULED)),
+_SHAPES: Final[Mapping[Named, tuple[re.Pattern[str], str]]] = {
+    Named.ORGANISATION: (_ID, "alder-bank"),
+    Named.GATEWAY: (_ID, "main"),
+    Named.PURPOSE: (PURPOSE, "military_end_use"),
+    Named.EXCEPTION: (_EXCEPTION, "STA"),
 }
+"""Names that no file of a book declares: only their shape can be checked."""
+
+_CLOSED: Final[Mapping[Named, tuple[str, ...]]] = {
+    Named.ACTION: _values(Action),
+    Named.ITEM_KIND: _values(ItemKind),
+    Named.TIER: _values(Tier),
+    Named.SECTOR: _values(Sector),
+    Named.STATEMENT: _values(StatementKind),
+    Named.PAPER_KIND: _values(AuthorisationKind),
+    Named.PAPER_REGIME: (*RULED, ANY_REGIME),
+    Named.REGIME: RULED,
+}
+"""Names of closed lists."""
+
+_OF_BOOK: Final[Mapping[Named, Callable[[Names], Known]]] = {
+    Named.MODEL: lambda names: names.models,
+    Named.VENDOR: lambda names: names.vendors,
+    Named.CONSORTIUM: lambda names: names.consortia,
+    Named.ECCN: lambda names: names.eccn,
+    Named.OPERATIONS: lambda names: names.operations,
+    Named.PATTERN: lambda names: names.patterns,
+    Named.PARTS: lambda names: names.parts,
+    Named.RULE: lambda names: names.rules,
+    Named.OWNERSHIP: lambda names: names.ownership,
+    Named.MILITARY: lambda names: names.military,
+}
+"""Names that a book declares."""
+
+
+def names_in(terms: Iterable[Term], *kinds: Named) -> frozenset[str]:
+    """The names of these kinds in the parameters of some terms."""
+    return frozenset(
+        name for term in terms if term.word != ROW_WORD for name in VOCABULARY[term.word].named(term.parameter, *kinds)
+    )
 
 
 def names_read(book: Book) -> BookNames:
@@ -304,23 +268,15 @@ def names_read(book: Book) -> BookNames:
     A word that takes papers of `any` regime takes those of each that the book has rows of.
     """
     tables = book.tables
-    lists = _lists_of_tables(tables)
-    regimes: set[str] = set()
-    for row in book.rows:
-        for condition in (*row.facets, row.unless, *(code.condition for code in row.codes)):
-            for term in condition.terms:
-                check = _CHECKS.get(term.word)
-                if check is _LISTS:
-                    lists.update(term.parameter.split(","))
-                elif check is _paper:
-                    regimes.add(term.parameter.partition("/")[0])
-    if _ANY in regimes:
-        regimes = regimes - {_ANY} | {row.regime for row in book.rows}
+    terms = [term for row in book.rows for term in row.terms]
+    regimes = names_in(terms, Named.PAPER_REGIME)
+    if ANY_REGIME in regimes:
+        regimes = regimes - {ANY_REGIME} | {row.regime for row in book.rows}
     entries = tables.catalogue.entries
     aliases = {(name, entry.id) for entry in entries.values() for _, names in entry.aliases for name in names}
     return BookNames(
-        lists=frozenset(lists),
-        regimes=frozenset(regimes),
+        lists=names_in(terms, Named.LIST) | _lists_of_tables(tables),
+        regimes=regimes,
         items=frozenset(entries),
         aliases=tuple(sorted(aliases)),
     )
@@ -336,7 +292,3 @@ def _lists_of_tables(tables: Tables) -> set[str]:
     for rule in tables.ownership.values():
         lists.update(rule.listed, rule.supplement_lists)
     return lists
-
-
-CHECKED: Final = frozenset(_CHECKS)
-"""The words whose parameters can be checked; a word that is not among them cannot be used with one."""

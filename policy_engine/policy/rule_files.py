@@ -34,7 +34,8 @@ from policy_engine.domain.rules import (
     Row,
     Term,
 )
-from policy_engine.domain.words import VOCABULARY
+from policy_engine.domain.words import READS_BARS, VOCABULARY
+from policy_engine.domain.words.word import Absent
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import (
     Parsed,
@@ -45,7 +46,7 @@ from policy_engine.policy.cells import (
     parse_suspensions,
 )
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
-from policy_engine.policy.layers import READS_BARS, asking_regimes, reached_from
+from policy_engine.policy.layers import asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
 from policy_engine.policy.sheets import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
 
@@ -448,7 +449,7 @@ def _asks_nothing(facet: Condition) -> bool:
     return not facet.alternatives or any(
         (word, parameter, not negated) in alone
         for word, parameter, negated in alone
-        if VOCABULARY[word].reads != "open"
+        if VOCABULARY[word].reads.absent is not Absent.OPEN
     )
 
 

@@ -51,6 +51,7 @@ from policy_engine.domain.roster import (
 from policy_engine.domain.rules import REGIMES, Book, Effect, Obligation, PublicCode, Settings, Tables
 from policy_engine.domain.verdict import Finding, State, Verdict, combine
 from policy_engine.domain.words import VOCABULARY, ask
+from policy_engine.domain.words.word import Fact
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
@@ -58,7 +59,7 @@ from policy_engine.formats.record import (
     encode_record_without_facts,
     encode_shortened_record,
 )
-from policy_engine.formats.record_facts import FACTS, READS, known_facts
+from policy_engine.formats.record_facts import known_facts
 from policy_engine.formats.record_reader import (
     RecordedCluster,
     RecordedDecision,
@@ -346,7 +347,7 @@ def test_a_record_that_was_written_once_is_read_with_all_that_it_says() -> None:
 
 def test_a_party_is_read_with_the_facts_that_were_looked_at_by_value() -> None:
     party, end_user, _ = read_golden("v1").parties
-    assert party.looked_at == set(FACTS)
+    assert party.looked_at == set(Fact)
     assert party.words["foreign-person"] == "yes"
     assert (party.us_status, party.citizenships, party.past_citizenships) == (("none",), ("CA", "CN"), ("IR",))
     assert party.permanent_residencies is None
@@ -440,9 +441,8 @@ def test_what_is_no_record_at_all_is_a_fault_and_nothing_else(body: bytes) -> No
 # --- which facts a record has -----------------------------------------------------------------------------------------
 
 
-def test_for_every_word_of_the_vocabulary_it_is_said_which_facts_it_reads() -> None:
-    assert set(READS) == set(VOCABULARY)
-    assert {fact for facts in READS.values() for fact in facts} == set(FACTS)
+def test_every_fact_that_a_record_can_have_is_read_by_a_word() -> None:
+    assert {read.fact for word in VOCABULARY.values() for read in word.reads.facts} == set(Fact)
 
 
 def test_a_fact_that_no_word_read_is_not_recorded() -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.rules import REASON_MEANINGS
+from policy_engine.domain.sentences import NOT_CHECKED
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.record import encode_answer
 from policy_engine.policy.cases import Case
@@ -53,11 +54,12 @@ def golden_answer(case: Case) -> str:
 
 def words_table() -> str:
     """The vocabulary as a table of Markdown, by column."""
-    lines = ["| word | columns | reads | meaning | example |", "|---|---|---|---|---|"]
-    for word in sorted(VOCABULARY.values(), key=lambda one: (one.facets, one.name)):
+    lines = ["| word | columns | reads | meaning | example | clause |", "|---|---|---|---|---|---|"]
+    for word in sorted(VOCABULARY.values(), key=lambda one: (one.columns, one.name)):
         name = f"{word.name}:…" if word.parameter else word.name
-        meaning = f"{word.meaning} The parameter: {word.parameter}." if word.parameter else word.meaning
-        cells = (f"`{name}`", ", ".join(word.facets), word.reads, meaning, f"`{word.example}`")
+        meaning = f"{word.meaning} The parameter: {word.parameter.text}." if word.parameter else word.meaning
+        clause = word.clause.source if word.clause.checked else f"{word.clause.source}{NOT_CHECKED}"
+        cells = (f"`{name}`", ", ".join(word.columns), word.reads.absent, meaning, f"`{word.example}`", clause)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 

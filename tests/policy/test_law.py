@@ -16,7 +16,8 @@ from policy_engine.cli.main import app
 from policy_engine.domain.rules import Effect
 from policy_engine.domain.sentences import NOT_CHECKED, cited
 from policy_engine.domain.words import VOCABULARY
-from policy_engine.policy.law import ENGINE_READINGS, HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
+from policy_engine.domain.words.word import HOUSE
+from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
 from policy_engine.policy.names import RULED
 from tests.concluding import decided
 from tests.conftest import CASES, POLICIES, ROOT, judge_of, shipped
@@ -56,11 +57,17 @@ def test_every_table_of_law_says_where_it_comes_from_and_whether_it_was_compared
     assert len(entries(BOOK)) == len(sources)
 
 
-def test_what_the_engine_itself_takes_from_the_law_is_told_of_words_that_there_are() -> None:
-    named = [word for one in ENGINE_READINGS for word in one.words]
-    assert set(named) <= VOCABULARY.keys()
-    assert len(named) == len(set(named))
-    assert all(one.source for one in ENGINE_READINGS)
+def test_the_clause_of_every_word_that_encodes_law_is_on_the_page_once() -> None:
+    _, _, told = page_of().partition("## What the engine itself takes from the law")
+    table = [
+        line.strip("| ").split(" | ") for line in told.partition("\n## ")[0].splitlines() if line.startswith("| `")
+    ]
+    found = {word.strip("`"): cells[1:] for cells in table for word in cells[0].split(", ")}
+    assert sum(len(cells[0].split(", ")) for cells in table) == len(found)
+    encoding = [word for word in VOCABULARY.values() if word.clause != HOUSE]
+    assert found == {
+        word.name: [word.clause.what, word.clause.source, "yes" if word.clause.checked else "no"] for word in encoding
+    }
 
 
 def test_the_page_has_every_rule_every_group_and_every_regime_with_what_it_leaves_out() -> None:

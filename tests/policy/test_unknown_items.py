@@ -151,7 +151,7 @@ def test_every_word_of_the_shipped_book_has_an_answer_for_a_model_that_nobody_kn
         AT,
     )
     answers = {term: ask(question.parties[0], *term) for term in terms_of(SHIPPED)}
-    of_the_item = {word for word, kind in VOCABULARY.items() if kind.facets == ("item",)} - {"in-catalogue"}
+    of_the_item = {word for word, kind in VOCABULARY.items() if kind.columns == ("item",)} - {"in-catalogue"}
     asked = {term: answer for term, answer in answers.items() if term[0] in of_the_item}
     assert len(asked) > 10
     assert set(asked.values()) == {unknown("model")}

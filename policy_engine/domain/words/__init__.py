@@ -1,22 +1,34 @@
 """The vocabulary: every word that a rule's conditions may use, what it means, and how it is answered for a party.
 
-Words are the only way in which a rule looks at a fact. Each is defined here once, with the facet (column) it may stand
-in, whether the facts that it reads are open (absent is unknown) or closed (absent is none), a sentence of meaning and
-an example; `policies/README.md` is written from this table. Answers are kept for a party, so that a word costs once.
+Words are the only way in which a rule looks at a fact. Each is one value (`word.Word`) beside its code, in the file of
+its family, and the table of words in `policies/README.md` is written from these. Answers are kept for a party, so that
+a word costs once.
 """
 
-from policy_engine.domain.words.memory import WordKind
 from policy_engine.domain.words.papers import Papers, has_place, papers_on_file
-from policy_engine.domain.words.vocabulary import STATIC_FACETS, VOCABULARY, answer_condition, answer_term, ask
+from policy_engine.domain.words.vocabulary import (
+    GATES,
+    READS_BARS,
+    STATIC_FACETS,
+    VOCABULARY,
+    answer_condition,
+    answer_term,
+    ask,
+    words_looking,
+)
+from policy_engine.domain.words.word import Word
 
 __all__ = [
+    "GATES",
+    "READS_BARS",
     "STATIC_FACETS",
     "VOCABULARY",
     "Papers",
-    "WordKind",
+    "Word",
     "answer_condition",
     "answer_term",
     "ask",
     "has_place",
     "papers_on_file",
+    "words_looking",
 ]

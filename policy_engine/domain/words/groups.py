@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.facts import Party
+from policy_engine.domain.rules import Book
 from policy_engine.domain.words.items import item_of
+from policy_engine.domain.words.word import Clause
+
+TERRITORIES: Final = Clause(
+    what="the territories of the United States are part of it", source="15 CFR 772.1; 22 CFR 120.60", checked=True
+)
 
 
 def places_in(party: Party, countries: Iterable[str], parameter: str) -> tuple[str, ...]:
@@ -36,3 +44,13 @@ def column_covers(party: Party, country: str) -> bool:
         elif column.covers and places_in(party, (country,), ",".join(column.covers)):
             return True
     return False
+
+
+def column_tokens(book: Book, entry: Entry | None) -> frozenset[str]:
+    """The codes and groups in the control columns of an item's ECCN."""
+    named: set[str] = set()
+    names = book.tables.eccn_columns.get(entry.eccn or "", ()) if entry is not None else ()
+    for column in (book.tables.columns[name] for name in names):
+        named.update(column.everywhere_except or ())
+        named.update(column.covers)
+    return frozenset(named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from policy_engine.domain import logic
@@ -14,11 +15,14 @@ from policy_engine.domain.roster import (
     Listing,
     ListingStatus,
 )
-from policy_engine.domain.rules import spelt
+from policy_engine.domain.rules import Book, spelt
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import Dimensions, DimensionsRead, by_book, by_parameter
 from policy_engine.domain.words.items import classified_as, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import no_place, received_in, receives_in
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, FactRead, ItemPart, Looks, Reads, Word, own
 
 
 def listings(party: Party, names: Iterable[str], lists: str) -> list[Listing]:
@@ -146,3 +150,133 @@ def military_country(party: Party, parameter: str) -> Answer:
     if received_in(party) is None and no_place(party):
         return NO
     return recall(party, "receives-in", parameter, receives_in)
+
+
+def _told_of(status: str) -> DimensionsRead:
+    """Listings of this status, of the organisation and of the person, on each of the lists."""
+    told = frozenset({f"organisation {status}", f"person {status}"})
+    return by_parameter(lambda lists: {dimensions.LISTING + name: told for name in lists.split(",")})
+
+
+def _military(test: str, book: Book) -> Dimensions:
+    asked = book.tables.military[test]
+    any_item = frozenset(asked.any_item_countries)
+    received = any_item | frozenset(asked.supplement_countries)
+    return {
+        dimensions.INCORPORATED: any_item,
+        dimensions.HEADQUARTERS: any_item,
+        dimensions.PLACE: received,
+        dimensions.ADDRESS: dimensions.NOTHING,
+        dimensions.DESTINATION: received,
+        dimensions.LISTING + asked.list: frozenset({"organisation confirmed", "person confirmed"}),
+        dimensions.PURPOSE: frozenset({asked.purpose}),
+    }
+
+
+_LISTING: Final = ("listing",)
+_CONFIRMED: Final = Reads(
+    absent=Absent.CLOSED,
+    looks=Looks.AT_FACTS,
+    facts=own(Fact.LISTINGS),
+    item=ItemPart.NOTHING,
+    dimensions=_told_of("confirmed"),
+    obtainable=None,
+)
+
+WORDS: Final = (
+    Word(
+        name="listed",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=_CONFIRMED,
+        answer=listed,
+        meaning="The party has a confirmed listing in force on one of these lists.",
+        example="listed:EL",
+        clause=HOUSE,
+    ),
+    Word(
+        name="person-listed",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=_CONFIRMED,
+        answer=person_listed,
+        meaning="The natural person, and not only the organisation, has a confirmed listing in force on one of these"
+        " lists.",
+        example="!person-listed:UVL",
+        clause=HOUSE,
+    ),
+    Word(
+        name="listed-reaching",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=replace(_CONFIRMED, item=ItemPart.REQUIREMENTS),
+        answer=listed_reaching,
+        meaning="As `listed`, by an entry whose licence requirement reaches the item: one that nobody filed, or that is"
+        " not among the `requirements` of parameters.yaml, reaches every item.",
+        example="listed-reaching:EL",
+        clause=Clause(
+            what="an entry of the Entity List says which items need a licence; where its requirement is not known it is"
+            " every item",
+            source="15 CFR 744.11; Supp. 4 to Part 744",
+            checked=False,
+        ),
+    ),
+    Word(
+        name="any-listed",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=replace(_CONFIRMED, facts=(FactRead(fact=Fact.LISTINGS, host_too=True, whoever=False),)),
+        answer=any_listed,
+        meaning="The party, the organisation acting or the host has a confirmed listing in force on one of these"
+        " lists.",
+        example="!any-listed:EL,UVL",
+        clause=HOUSE,
+    ),
+    Word(
+        name="listing-potential",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=replace(_CONFIRMED, dimensions=_told_of("potential")),
+        answer=listing_potential,
+        meaning="A potential match on one of these lists waits for a person.",
+        example="listing-potential:EL,SDN",
+        clause=HOUSE,
+    ),
+    Word(
+        name="listing-outdated",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=replace(_CONFIRMED, dimensions=_told_of("outdated")),
+        answer=listing_outdated,
+        meaning="A match was cleared against another version of the entry.",
+        example="listing-outdated:EL,SDN",
+        clause=HOUSE,
+    ),
+    Word(
+        name="listing-cleared",
+        columns=_LISTING,
+        parameter=parameters.LISTS,
+        reads=replace(_CONFIRMED, dimensions=_told_of("cleared")),
+        answer=listing_cleared,
+        meaning="A match was cleared against the version of the entry on file.",
+        example="listing-cleared:EL,SDN",
+        clause=HOUSE,
+    ),
+    Word(
+        name="military",
+        columns=_LISTING,
+        parameter=parameters.MILITARY_TEST,
+        # A record has what its own questions read: `listed` of the test's list, and `established-in`.
+        reads=replace(_CONFIRMED, facts=(), item=ItemPart.SUPPLEMENT, dimensions=by_book(_military)),
+        answer=military,
+        meaning="A military end user on the list, or a stated military end use, with the items and countries that the"
+        " test reaches.",
+        example="military:744.21",
+        clause=Clause(
+            what="a listed military end user, or a stated military end use, by items and countries",
+            source="15 CFR 744.21",
+            checked=False,
+        ),
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

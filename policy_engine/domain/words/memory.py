@@ -1,35 +1,14 @@
-"""A word as such, and how an answer already given to a party is remembered."""
+"""How an answer already given to a party is remembered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import Answer, unknown
-
-Evaluate = Callable[[Party, str], Answer]
+from policy_engine.domain.words.word import Evaluate
 
 
 class ItemUnknown(LookupError):
     """A word needs the item, and the model that was asked for is in no catalogue."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordKind:
-    """A word: `parameter` says what follows the colon ("" for nothing), `reads` whether its facts are open or closed.
-
-    `derived` words look at what other rows said, and are answered after those.
-    """
-
-    name: str
-    facets: tuple[str, ...]
-    reads: str
-    meaning: str
-    example: str
-    evaluate: Evaluate
-    parameter: str = ""
-    derived: bool = False
 
 
 def recall(party: Party, word: str, parameter: str, evaluate: Evaluate) -> Answer:

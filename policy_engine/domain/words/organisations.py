@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Final
 
 from policy_engine.domain import logic
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.facts import UNFILED, Edition, Party, Role
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, earliest, format_instant, later
@@ -15,8 +18,12 @@ from policy_engine.domain.roster import (
     MembershipStatus,
     Organisation,
 )
-from policy_engine.domain.words.groups import places_in
+from policy_engine.domain.rules import Book
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions, always, by_parameter, countries
+from policy_engine.domain.words.groups import TERRITORIES, places_in
 from policy_engine.domain.words.items import item_of
+from policy_engine.domain.words.word import HOUSE, Absent, Fact, ItemPart, Looks, Reads, Word, own
 
 
 def on_file(party: Party, _: str) -> Answer:
@@ -184,3 +191,233 @@ def pattern(party: Party, parameter: str) -> Answer:
         ("as_of", format_instant(last.as_of)),
         *((name.partition(".")[2], str(value)) for name, value, _ in measures),
     )
+
+
+_PARTY: Final = ("party",)
+_UNFILED: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=NO_REQUESTER,
+    obtainable=None,
+)
+_FILED: Final = replace(_UNFILED, absent=Absent.CLOSED)
+_STATED: Final = replace(_UNFILED, absent=Absent.REQUEST)
+_EMPLOYMENT: Final = replace(_FILED, facts=own(Fact.EMPLOYMENT), dimensions=always({dimensions.REQUESTER: None}))
+_MEMBERSHIPS: Final = replace(
+    _FILED,
+    facts=own(Fact.MEMBERSHIPS),
+    dimensions=by_parameter(lambda consortium: {dimensions.MEMBERSHIP + consortium: None}),
+)
+
+
+def _vendors(_parameter: str, _book: Book, entry: Entry | None) -> Dimensions:
+    return {dimensions.IDENTITY: frozenset() if entry is None else frozenset({entry.vendor or ""})}
+
+
+WORDS: Final = (
+    Word(
+        name="on-file",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(
+            _FILED,
+            looks=Looks.AT_EXISTENCE,
+            dimensions=always({dimensions.REQUESTER: frozenset({dimensions.STRANGER})}),
+        ),
+        answer=on_file,
+        meaning="The subject, or the end user, is on file under its type.",
+        example="!on-file",
+        clause=HOUSE,
+    ),
+    Word(
+        name="foreign-organisation",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(
+            _UNFILED, facts=own(Fact.INCORPORATED), dimensions=always({dimensions.INCORPORATED: dimensions.US})
+        ),
+        answer=foreign_organisation,
+        meaning="The organisation acting, or the host, is not incorporated in the US or one of its territories.",
+        example="foreign-person | foreign-organisation",
+        clause=TERRITORIES,
+    ),
+    Word(
+        name="established-in",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=replace(
+            _UNFILED,
+            facts=own(Fact.INCORPORATED, Fact.HEADQUARTERS),
+            dimensions=countries(dimensions.INCORPORATED, dimensions.HEADQUARTERS),
+        ),
+        answer=established_in,
+        meaning="The organisation is incorporated or headquartered in one of these.",
+        example="established-in:CN",
+        clause=HOUSE,
+    ),
+    Word(
+        name="no-organisation",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_UNFILED, dimensions=always({dimensions.REQUESTER: frozenset({dimensions.INDIVIDUAL})})),
+        answer=no_organisation,
+        meaning="A natural person who acts for no organisation.",
+        example="sector:other | no-organisation",
+        clause=HOUSE,
+    ),
+    Word(
+        name="organisation",
+        columns=_PARTY,
+        parameter=parameters.ORGANISATION,
+        reads=replace(
+            _UNFILED,
+            dimensions=by_parameter(
+                lambda name: {
+                    dimensions.REQUESTER: frozenset({dimensions.UNFILED}),
+                    dimensions.IDENTITY: frozenset({name}),
+                }
+            ),
+        ),
+        answer=is_organisation,
+        meaning="The organisation judged is this one; for whom somebody acts who acts for nobody on file is unknown.",
+        example="organisation:alder-bank",
+        clause=HOUSE,
+    ),
+    Word(
+        name="gateway",
+        columns=_PARTY,
+        parameter=parameters.GATEWAY,
+        reads=replace(_STATED, dimensions=by_parameter(lambda name: {dimensions.GATEWAY: frozenset({name})})),
+        answer=by_gateway,
+        meaning="The request came through this gateway.",
+        example="gateway:main",
+        clause=HOUSE,
+    ),
+    Word(
+        name="sector",
+        columns=_PARTY,
+        parameter=parameters.SECTOR,
+        reads=replace(_UNFILED, facts=own(Fact.SECTOR), dimensions=always({dimensions.SECTOR: None})),
+        answer=sector,
+        meaning="The organisation is of this sector.",
+        example="sector:government",
+        clause=HOUSE,
+    ),
+    Word(
+        name="reseller",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_UNFILED, facts=own(Fact.RESELLER), dimensions=always({dimensions.RESELLER: None})),
+        answer=reseller,
+        meaning="The organisation resells access.",
+        example="reseller & !end-user-named",
+        clause=HOUSE,
+    ),
+    Word(
+        name="end-user-named",
+        columns=_PARTY,
+        parameter=None,
+        reads=_STATED,
+        answer=end_user_named,
+        meaning="The request names who is behind the party; of an end user it cannot, so that an end user who resells"
+        " has named nobody.",
+        example="!end-user-named",
+        clause=HOUSE,
+    ),
+    Word(
+        name="acts-for-vendor",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_FILED, item=ItemPart.VENDOR, dimensions=_vendors),
+        answer=acts_for_vendor,
+        meaning="The organisation acting is the vendor of the model.",
+        example="acts-for-vendor & employee",
+        clause=HOUSE,
+    ),
+    Word(
+        name="own-staff",
+        columns=_PARTY,
+        parameter=None,
+        reads=_EMPLOYMENT,
+        answer=own_staff,
+        meaning="The organisation itself, its account or service that stands for nobody, or a natural person who is its"
+        " employee; a contractor is not.",
+        example="holds:us-order/exemption & own-staff",
+        clause=HOUSE,
+    ),
+    Word(
+        name="employee",
+        columns=_PARTY,
+        parameter=None,
+        reads=_EMPLOYMENT,
+        answer=employee,
+        meaning="The natural person is an employee, not a contractor, of the organisation acting.",
+        example="acts-for-vendor & employee",
+        clause=HOUSE,
+    ),
+    Word(
+        name="assertion-conflict",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_FILED, dimensions=always({dimensions.ASSERTION: None})),
+        answer=assertion_conflict,
+        meaning="The request asserts what the file contradicts.",
+        example="assertion-conflict",
+        clause=HOUSE,
+    ),
+    Word(
+        name="member",
+        columns=_PARTY,
+        parameter=parameters.CONSORTIUM,
+        reads=replace(_MEMBERSHIPS, obtainable=Fact.MEMBERSHIPS),
+        answer=member,
+        meaning="The organisation acting has an active membership of the consortium in force, and no row in force says"
+        " otherwise.",
+        example="member:glasswing",
+        clause=HOUSE,
+    ),
+    Word(
+        name="membership-never",
+        columns=_PARTY,
+        parameter=parameters.CONSORTIUM,
+        reads=_MEMBERSHIPS,
+        answer=membership_never,
+        meaning="The organisation acting has no membership row, or only rows that begin later.",
+        example="membership-never:glasswing",
+        clause=HOUSE,
+    ),
+    Word(
+        name="membership-ended",
+        columns=_PARTY,
+        parameter=parameters.CONSORTIUM,
+        reads=_MEMBERSHIPS,
+        answer=membership_ended,
+        meaning="No membership row is in force, and one has ended.",
+        example="membership-ended:glasswing",
+        clause=HOUSE,
+    ),
+    Word(
+        name="membership-suspended",
+        columns=_PARTY,
+        parameter=parameters.CONSORTIUM,
+        reads=_MEMBERSHIPS,
+        answer=membership_suspended,
+        meaning="A membership row in force is suspended, whatever another one says.",
+        example="membership-suspended:glasswing",
+        clause=HOUSE,
+    ),
+    Word(
+        name="pattern",
+        columns=_PARTY,
+        parameter=parameters.PATTERN_TEST,
+        reads=replace(_FILED, facts=own(Fact.CLUSTER), dimensions=always({dimensions.CLUSTER: None})),
+        answer=pattern,
+        meaning="The account's cluster reaches every bound of the pattern at its last reading; a reading that is too"
+        " old is unknown.",
+        example="pattern:distillation",
+        clause=HOUSE,
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

@@ -21,14 +21,17 @@ from policy_engine.domain.roster import (
     Organisation,
     Roster,
 )
-from policy_engine.domain.rules import OwnershipRule
+from policy_engine.domain.rules import Book, OwnershipRule
 from policy_engine.domain.tangles import Solution
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import Dimensions, by_book, by_parameter, countries, tokens
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.items import classified_as
 from policy_engine.domain.words.lists import unsettled
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import in_the_us
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
 
 
 @dataclass(slots=True)
@@ -418,3 +421,137 @@ def parent_headquartered_in(party: Party, parameter: str) -> Answer:
         return unknown("organisation.headquarters")
     inside = all(country is not None and places_in(party, (country,), parameter) for country in countries)
     return yes(("ultimate_parent", top.id)) if inside else NO
+
+
+def _ownership(test: str, book: Book) -> Dimensions:
+    rule = book.tables.ownership[test]
+    group = tokens(rule.headquartered_in, rule.headquartered_outside)
+    owners: Dimensions = {
+        dimensions.SHARE: None,
+        dimensions.OWNER_HOME: group,
+        dimensions.OWNER_LIST: frozenset((*rule.listed, *rule.supplement_lists)),
+    }
+    if not rule.own_establishment:
+        return owners
+    return {**owners, dimensions.INCORPORATED: group, dimensions.HEADQUARTERS: group}
+
+
+def _captured(parameter: str, book: Book) -> Dimensions:
+    return {**_ownership(parameter.partition("=")[2], book), dimensions.INCORPORATED: dimensions.US}
+
+
+def _parent(parameter: str) -> Dimensions:
+    named = tokens(parameter)
+    return {
+        dimensions.HEADQUARTERS: named,
+        dimensions.SHARE: None,
+        dimensions.OWNER_HOME: named,
+        dimensions.OWNER_LIST: dimensions.NOTHING,
+    }
+
+
+# The owners stand in the detail of a finding, and the party's own establishment is asked by `established-in`.
+_SHARES: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.SUPPLEMENT,
+    dimensions=by_book(_ownership),
+    obtainable=None,
+)
+_HOME: Final = replace(
+    _SHARES, facts=own(Fact.HEADQUARTERS), item=ItemPart.NOTHING, dimensions=countries(dimensions.HEADQUARTERS)
+)
+_PARENT: Final = replace(_HOME, dimensions=by_parameter(_parent))
+_FIFTY_PERCENT: Final = Clause(
+    what="shares of listed owners add up, and go down through every company that is captured; ownership and not"
+    " control",
+    source="31 CFR 587.406; OFAC FAQ 398 to 401; 90 FR 47201",
+    checked=True,
+)
+_ULTIMATE_PARENT: Final = Clause(
+    what="the ultimate parent is found upwards through whoever holds more than half",
+    source="15 CFR 740.27, 772.1",
+    checked=False,
+)
+_OWNERSHIP: Final = ("ownership",)
+_PARTY: Final = ("party",)
+
+WORDS: Final = (
+    Word(
+        name="owned",
+        columns=_OWNERSHIP,
+        parameter=parameters.OWNERSHIP_TEST,
+        reads=_SHARES,
+        answer=owned,
+        meaning="The organisation is captured under the ownership test on what is known.",
+        example="owned:ofac-50",
+        clause=_FIFTY_PERCENT,
+    ),
+    Word(
+        name="owned-unresolved",
+        columns=_OWNERSHIP,
+        parameter=parameters.OWNERSHIP_TEST,
+        reads=_SHARES,
+        answer=owned_unresolved,
+        meaning="It is not captured on what is known, and would be if what nobody knows were at its worst; a match on"
+        " an owner that waits for a person is such an unknown.",
+        example="owned-unresolved:ofac-50",
+        clause=_FIFTY_PERCENT,
+    ),
+    Word(
+        name="owned-minority",
+        columns=_OWNERSHIP,
+        parameter=parameters.OWNERSHIP_TEST,
+        reads=_SHARES,
+        answer=owned_minority,
+        meaning="Owners that count hold a share that does not capture.",
+        example="owned-minority:ofac-50",
+        clause=_FIFTY_PERCENT,
+    ),
+    Word(
+        name="captured-under",
+        columns=_OWNERSHIP,
+        parameter=parameters.RULE_AND_TEST,
+        reads=replace(
+            _SHARES, looks=Looks.AT_ROWS_ENFORCED, facts=own(Fact.INCORPORATED), dimensions=by_book(_captured)
+        ),
+        answer=captured_under,
+        meaning="The organisation acting or the host is captured by the test while the rule is enforced and in force.",
+        example="!captured-under:BIS-AFFILIATES=bis-affiliates",
+        clause=_FIFTY_PERCENT,
+    ),
+    Word(
+        name="parent-headquartered-in",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=_PARENT,
+        answer=parent_headquartered_in,
+        meaning="The receiving organisation (the host, else the one acting) and its ultimate parent are headquartered"
+        " in one of these.",
+        example="parent-headquartered-in:EAR:US,EAR:AIA-Supp5-740(a)",
+        clause=_ULTIMATE_PARENT,
+    ),
+    Word(
+        name="headquartered-in",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=_HOME,
+        answer=headquartered_in,
+        meaning="The organisation judged is headquartered in one of these.",
+        example="headquartered-in:EAR:MACAU_OR_D5",
+        clause=HOUSE,
+    ),
+    Word(
+        name="ultimate-parent-in",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=_PARENT,
+        answer=ultimate_parent_in,
+        meaning="The ultimate parent of the organisation judged, itself where it has none, is headquartered in one of"
+        " these.",
+        example="ultimate-parent-in:EAR:MACAU_OR_D5",
+        clause=_ULTIMATE_PARENT,
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Final
 
 from policy_engine.domain.facts import Edition, Party, Role
 from policy_engine.domain.in_force import paper_in_force
@@ -12,10 +13,13 @@ from policy_engine.domain.logic import NO, Answer, known, yes
 from policy_engine.domain.persons import deemed_countries, itar_countries
 from policy_engine.domain.roster import Authorisation, EmploymentKind, Person
 from policy_engine.domain.verdict import Draw
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import Dimensions, always, by_parameter
 from policy_engine.domain.words.items import item_of
 from policy_engine.domain.words.organisations import host_of
 from policy_engine.domain.words.persons import note_countries
 from policy_engine.domain.words.places import received_in
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, FactRead, ItemPart, Looks, Reads, Word, own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,30 +158,6 @@ def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
     return yes(*detail)
 
 
-def holds(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=False).usable)
-
-
-def organisation_holds(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=False, whoever=True).usable)
-
-
-def holds_or_host(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=True).usable)
-
-
-def ended(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=False).ended)
-
-
-def ended_or_host(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=True).ended)
-
-
-def full_or_host(party: Party, parameter: str) -> Answer:
-    return paper_answer(papers_on_file(party, parameter, host_too=True).full)
-
-
 def statement(party: Party, parameter: str) -> Answer:
     if party.organisation is None:
         return NO
@@ -189,3 +169,152 @@ def statement(party: Party, parameter: str) -> Answer:
 def claims(party: Party, parameter: str) -> Answer:
     claimed = party.question.request.exception
     return known(claimed is not None and parameter in ("", claimed))
+
+
+_COLUMNS: Final = ("authorisation", "party")
+_SCOPE: Final = Clause(
+    what="an authorisation covers the persons, nationals and purposes that it names, and a licence the employees of its"
+    " holder",
+    source="15 CFR 750.7(a)",
+    checked=True,
+)
+_CLAIM: Final = Reads(
+    absent=Absent.REQUEST,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=always({dimensions.CLAIM: None}),
+    obtainable=None,
+)
+
+
+def _paper_dimensions(paper: str) -> Dimensions:
+    """A licence is for employees (15 CFR 750.7(a)(3)), and a place of a cap is for a natural person."""
+    return {
+        dimensions.PAPER + paper: None,
+        dimensions.REQUESTER: frozenset({dimensions.CONTRACTOR, dimensions.ACCOUNT}),
+    }
+
+
+def _about_papers(
+    name: str,
+    which: Callable[[Papers], tuple[Authorisation, ...]],
+    *,
+    host_too: bool,
+    whoever: bool,
+    obtainable: bool,
+    meaning: str,
+    example: str,
+) -> Word:
+    """A word about authorisations: of whom, for whom, and whether those that are usable, have ended or are full."""
+
+    def answer(party: Party, parameter: str) -> Answer:
+        return paper_answer(which(papers_on_file(party, parameter, host_too=host_too, whoever=whoever)))
+
+    return Word(
+        name=name,
+        columns=_COLUMNS,
+        parameter=parameters.PAPERS,
+        reads=Reads(
+            absent=Absent.CLOSED,
+            looks=Looks.AT_FACTS,
+            facts=(FactRead(fact=Fact.AUTHORISATIONS, host_too=host_too, whoever=whoever),),
+            item=ItemPart.NOTHING,
+            dimensions=by_parameter(_paper_dimensions),
+            obtainable=Fact.AUTHORISATIONS if obtainable else None,
+        ),
+        answer=answer,
+        meaning=meaning,
+        example=example,
+        clause=_SCOPE,
+    )
+
+
+WORDS: Final = (
+    _about_papers(
+        "holds",
+        lambda papers: papers.usable,
+        host_too=False,
+        whoever=False,
+        obtainable=True,
+        meaning="The organisation acting holds an authorisation in force, with a place left for the natural person,"
+        " that names the model, the action and, if it lists countries, where the item goes, and is known to be for the"
+        " purpose and the person: a licence, for employees, unless it says otherwise; a cap on named users has no place"
+        " for a subject that names nobody.",
+        example="holds:us-order/licence",
+    ),
+    _about_papers(
+        "organisation-holds",
+        lambda papers: papers.usable,
+        host_too=False,
+        whoever=True,
+        obtainable=False,
+        meaning="The organisation acting holds such an authorisation, for whichever persons it is.",
+        example="organisation-holds:us-itar/licence",
+    ),
+    _about_papers(
+        "holds-or-host",
+        lambda papers: papers.usable,
+        host_too=True,
+        whoever=False,
+        obtainable=True,
+        meaning="The organisation acting or the host holds such an authorisation.",
+        example="holds-or-host:us-ear/licence",
+    ),
+    _about_papers(
+        "authorisation-ended",
+        lambda papers: papers.ended,
+        host_too=False,
+        whoever=False,
+        obtainable=False,
+        meaning="Such an authorisation of the organisation acting existed and has ended.",
+        example="authorisation-ended:us-order/licence",
+    ),
+    _about_papers(
+        "authorisation-ended-or-host",
+        lambda papers: papers.ended,
+        host_too=True,
+        whoever=False,
+        obtainable=False,
+        meaning="Such an authorisation of the organisation acting or the host existed and has ended.",
+        example="authorisation-ended-or-host:us-ear/licence",
+    ),
+    _about_papers(
+        "authorisation-full",
+        lambda papers: papers.full,
+        host_too=True,
+        whoever=False,
+        obtainable=False,
+        meaning="Such an authorisation is in force and has no place left for the natural person, or nobody is named"
+        " whom a place could be counted for.",
+        example="authorisation-full:us-ear/licence",
+    ),
+    Word(
+        name="statement",
+        columns=_COLUMNS,
+        parameter=parameters.STATEMENT,
+        reads=Reads(
+            absent=Absent.CLOSED,
+            looks=Looks.AT_FACTS,
+            facts=own(Fact.STATEMENTS),
+            item=ItemPart.NOTHING,
+            dimensions=by_parameter(lambda kind: {dimensions.STATEMENT + kind: None}),
+            obtainable=Fact.STATEMENTS,
+        ),
+        answer=statement,
+        meaning="A statement of this kind is in force for the organisation.",
+        example="statement:uvl",
+        clause=HOUSE,
+    ),
+    Word(
+        name="claims",
+        columns=_COLUMNS,
+        parameter=parameters.EXCEPTION,
+        reads=_CLAIM,
+        answer=claims,
+        meaning="The request claims this exception, or any when none is named.",
+        example="claims:STA",
+        clause=HOUSE,
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from policy_engine.domain import logic
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
@@ -16,10 +18,14 @@ from policy_engine.domain.roster import (
     Person,
     UsStatusKind,
 )
-from policy_engine.domain.words.groups import column_covers, places_in
+from policy_engine.domain.rules import Book
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import Dimensions, always, by_parameter, tokens
+from policy_engine.domain.words.groups import column_covers, column_tokens, places_in
 from policy_engine.domain.words.items import eccn_on_file
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import foreign_organisation
+from policy_engine.domain.words.word import Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
 
 
 def status(party: Party) -> UsStatusKind | None:
@@ -186,3 +192,154 @@ def deemed_within(party: Party, parameter: str) -> Answer:
             inside = places_in(party, deemed.countries, parameter)
             answers.append(deemed.whether(inside, every=True) or YES)
     return logic.all_of(answers)
+
+
+_STANDING: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=own(Fact.US_STATUS),
+    item=ItemPart.NOTHING,
+    dimensions=always({dimensions.REQUESTER: frozenset({dimensions.ACCOUNT}), dimensions.US_STATUS: None}),
+    obtainable=None,
+)
+_ITAR_FACTS: Final = (Fact.CITIZENSHIPS, Fact.PAST_CITIZENSHIPS, Fact.PERMANENT_RESIDENCIES)
+
+
+def _deemed(countries: frozenset[str], incorporated: frozenset[str]) -> Dimensions:
+    return {
+        dimensions.REQUESTER: frozenset({dimensions.ACCOUNT}),
+        dimensions.US_STATUS: None,
+        dimensions.CITIZENSHIP: countries,
+        dimensions.INCORPORATED: incorporated | dimensions.US,
+    }
+
+
+def _deemed_by_columns(_: str, book: Book, entry: Entry | None) -> Dimensions:
+    covered = column_tokens(book, entry)
+    return _deemed(covered, covered)
+
+
+def _itar_dimensions(parameter: str) -> Dimensions:
+    return {
+        dimensions.REQUESTER: frozenset({dimensions.ACCOUNT}),
+        dimensions.CITIZENSHIP: tokens(parameter),
+        dimensions.EARLIER: tokens(parameter),
+    }
+
+
+_DEEMED_READS: Final = replace(
+    _STANDING, facts=own(Fact.US_STATUS, Fact.CITIZENSHIPS, Fact.PERMANENT_RESIDENCIES, Fact.INCORPORATED)
+)
+_DEEMED_IN: Final = replace(
+    _DEEMED_READS, dimensions=by_parameter(lambda parameter: _deemed(tokens(parameter), tokens(parameter)))
+)
+_US_PERSON: Final = Clause(
+    what="a US person is a citizen, a national, a lawful permanent resident, or one admitted or granted as 8 USC"
+    " 1324b(a)(3) says; everybody else is a foreign person",
+    source="15 CFR 772.1; 22 CFR 120.62, 120.63; 8 USC 1324b(a)(3)",
+    checked=False,
+)
+_DEEMED_EXPORT: Final = Clause(
+    what="a release is deemed to go to the most recent country of citizenship or permanent residency; one to an"
+    " organisation to where it is incorporated",
+    source="15 CFR 734.13(b), 734.14(b)",
+    checked=True,
+)
+_EVERY_COUNTRY: Final = Clause(
+    what="every citizenship ever held counts, and every permanent residency held now",
+    source="22 CFR 120.50(b)",
+    checked=True,
+)
+_PARTY: Final = ("party",)
+
+WORDS: Final = (
+    Word(
+        name="foreign-person",
+        columns=_PARTY,
+        parameter=None,
+        reads=_STANDING,
+        answer=foreign_person,
+        meaning="The natural person is a foreign person by US status; an account or service that stands for nobody is"
+        " unknown; an organisation as such has no natural person.",
+        example="foreign-person",
+        clause=_US_PERSON,
+    ),
+    Word(
+        name="us-person",
+        columns=_PARTY,
+        parameter=None,
+        reads=_STANDING,
+        answer=us_person,
+        meaning="The natural person is a US person by US status.",
+        example="us-person",
+        clause=_US_PERSON,
+    ),
+    Word(
+        name="itar-national",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=replace(
+            _STANDING,
+            facts=own(Fact.US_STATUS, *_ITAR_FACTS),
+            dimensions=by_parameter(lambda parameter: {dimensions.US_STATUS: None, **_itar_dimensions(parameter)}),
+        ),
+        answer=itar_national,
+        meaning="A foreign natural person who ever was a citizen, or now is a permanent resident, of one of these.",
+        example="itar-national:ITAR:126.1(d)(1)",
+        clause=_EVERY_COUNTRY,
+    ),
+    Word(
+        name="itar-within",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=replace(_STANDING, facts=own(*_ITAR_FACTS), dimensions=by_parameter(_itar_dimensions)),
+        answer=itar_within,
+        meaning="A natural person of whom every country is one of these: every citizenship ever held, and every"
+        " permanent residency held now.",
+        example="itar-within:ITAR:126.18(d)(2)",
+        clause=_EVERY_COUNTRY,
+    ),
+    Word(
+        name="deemed-covered",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns),
+        answer=deemed_covered,
+        meaning="A release is deemed to go to a country that a column of the item's ECCN covers: for the natural person"
+        " the most recent country of citizenship or permanent residency, unknown beside one without a beginning, for"
+        " the organisation its incorporation.",
+        example="deemed-covered",
+        clause=_DEEMED_EXPORT,
+    ),
+    Word(
+        name="deemed-known",
+        columns=_PARTY,
+        parameter=None,
+        reads=replace(_DEEMED_READS, dimensions=always(_deemed(dimensions.NOTHING, dimensions.NOTHING))),
+        answer=deemed_known,
+        meaning="The party is a foreign person, and the country that a release is deemed to go to is known.",
+        example="deemed-known",
+        clause=_DEEMED_EXPORT,
+    ),
+    Word(
+        name="deemed-in",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=_DEEMED_IN,
+        answer=deemed_in,
+        meaning="A release to the party is deemed to go to one of these.",
+        example="!deemed-in:EAR:E:1,EAR:E:2",
+        clause=_DEEMED_EXPORT,
+    ),
+    Word(
+        name="deemed-within",
+        columns=_PARTY,
+        parameter=parameters.PLACES,
+        reads=_DEEMED_IN,
+        answer=deemed_within,
+        meaning="Every country that a release to the party is deemed to go to is one of these.",
+        example="deemed-within:EAR:US,EAR:A:5",
+        clause=_DEEMED_EXPORT,
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import replace
+from typing import Final
 
 from policy_engine.domain import logic
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import is_country
 from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.places import PartDoubt, PartsTest, Site, barred_part, part_of_postcode
 from policy_engine.domain.request import Destination, Place
-from policy_engine.domain.words.groups import column_covers, places_in
+from policy_engine.domain.rules import Book
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import Dimensions, always, by_book, countries
+from policy_engine.domain.words.groups import TERRITORIES, column_covers, column_tokens, places_in
 from policy_engine.domain.words.items import eccn_on_file, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import establishments
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
 
 
 def stated_places(party: Party) -> tuple[tuple[str, str], ...]:
@@ -198,3 +204,167 @@ def column_destination(party: Party, _: str) -> Answer:
         return unknown("model.eccn")
     read = party.question.tables.places.read_as(country, "EAR", party.question.at)
     return yes(("country", country)) if column_covers(party, read) else NO
+
+
+_STATED: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=countries(dimensions.PLACE, dimensions.DESTINATION),
+    obtainable=None,
+)
+_ALL_PLACES: Final = replace(_STATED, facts=own(Fact.INCORPORATED, Fact.HEADQUARTERS))
+
+
+def vendor_tokens(book: Book, entry: Entry | None) -> frozenset[str]:
+    """The place lists of an item's vendor."""
+    vendor = entry.vendor if entry is not None else None
+    names = (f"VENDOR:{vendor}:supported", f"VENDOR:{vendor}:unsupported")
+    return frozenset(name for name in names if name in book.tables.places.groups)
+
+
+def unsupported_tokens(test: str, book: Book, entry: Entry | None) -> frozenset[str]:
+    """What `unsupported-place` asks of a country that is stated: the vendor's lists, and whether it has parts."""
+    return vendor_tokens(book, entry) | {book.tables.parts[test].country}
+
+
+def _unsupported(test: str, book: Book, entry: Entry | None) -> Dimensions:
+    stated = unsupported_tokens(test, book, entry)
+    return (
+        {dimensions.PART: None}
+        | dict.fromkeys((dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), stated)
+        | dict.fromkeys((dimensions.INCORPORATED, dimensions.HEADQUARTERS), vendor_tokens(book, entry))
+    )
+
+
+def _parts(parameter: str, book: Book) -> Dimensions:
+    country = frozenset({book.tables.parts[parameter.partition(",")[0]].country})
+    return {dimensions.PART: None} | dict.fromkeys(
+        (dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), country
+    )
+
+
+def _columns(_: str, book: Book, entry: Entry | None) -> Dimensions:
+    return dict.fromkeys((dimensions.PLACE, dimensions.DESTINATION), column_tokens(book, entry) | dimensions.US)
+
+
+_PLACE: Final = ("place",)
+_OF_PARTY_TOO: Final = ("place", "party")
+
+WORDS: Final = (
+    Word(
+        name="located-in",
+        columns=_PLACE,
+        parameter=parameters.PLACES,
+        reads=replace(
+            _ALL_PLACES,
+            dimensions=countries(
+                dimensions.PLACE,
+                dimensions.ADDRESS,
+                dimensions.DESTINATION,
+                dimensions.INCORPORATED,
+                dimensions.HEADQUARTERS,
+            ),
+        ),
+        answer=located_in,
+        meaning="A stated place, the place of the address, the destination, the country of a stated part, or the"
+        " incorporation or headquarters of the organisation judged is one of these; no place, no establishment on file"
+        " and a code of no country are unknown.",
+        example="located-in:CU,IR,KP",
+        clause=HOUSE,
+    ),
+    Word(
+        name="unsupported-place",
+        columns=_PLACE,
+        parameter=parameters.PARTS_TEST,
+        reads=replace(_ALL_PLACES, item=ItemPart.VENDOR_PLACES, dimensions=_unsupported),
+        answer=unsupported_place,
+        meaning="One of those places is not on the place list of the model's vendor, or is in an excluded part.",
+        example="unsupported-place:UA",
+        clause=HOUSE,
+    ),
+    Word(
+        name="in-part",
+        columns=_PLACE,
+        parameter=parameters.PARTS_TEST,
+        reads=replace(_STATED, dimensions=by_book(_parts)),
+        answer=in_part,
+        meaning="The place of the request, or the destination, is in a barred part of a country, by subdivision or by"
+        " postcode, each held against the lists for itself; the country without either is unknown, and so is a"
+        " subdivision that names nothing or evidence that disagrees.",
+        example="in-part:UA",
+        clause=HOUSE,
+    ),
+    Word(
+        name="receives-abroad",
+        columns=_OF_PARTY_TOO,
+        parameter=None,
+        reads=replace(
+            _STATED, dimensions=always({dimensions.PLACE: dimensions.US, dimensions.DESTINATION: dimensions.US})
+        ),
+        answer=receives_abroad,
+        meaning="The item goes to a country other than the US and its territories: the destination, else the stated"
+        " place.",
+        example="receives-abroad",
+        clause=TERRITORIES,
+    ),
+    Word(
+        name="receives-in",
+        columns=_OF_PARTY_TOO,
+        parameter=parameters.PLACES,
+        reads=_STATED,
+        answer=receives_in,
+        meaning="The item goes to one of these: the destination, else the stated place.",
+        example="receives-in:EAR:US,EAR:A:5",
+        clause=HOUSE,
+    ),
+    Word(
+        name="destination-known",
+        columns=_PLACE,
+        parameter=None,
+        reads=replace(
+            _STATED,
+            dimensions=always({dimensions.PLACE: dimensions.NOTHING, dimensions.DESTINATION: dimensions.NOTHING}),
+        ),
+        answer=destination_known,
+        meaning="It is known where the item goes: the destination, else the stated place.",
+        example="destination-known",
+        clause=HOUSE,
+    ),
+    Word(
+        name="place-stated",
+        columns=_OF_PARTY_TOO,
+        parameter=None,
+        reads=replace(
+            _STATED,
+            absent=Absent.REQUEST,
+            dimensions=always(
+                {
+                    dimensions.PLACE: dimensions.NOTHING,
+                    dimensions.ADDRESS: dimensions.NOTHING,
+                    dimensions.DESTINATION: dimensions.NOTHING,
+                }
+            ),
+        ),
+        answer=place_stated,
+        meaning="Some place is stated: country, address or destination.",
+        example="place-stated & receives-in:BY",
+        clause=HOUSE,
+    ),
+    Word(
+        name="column-destination",
+        columns=_PLACE,
+        parameter=None,
+        reads=replace(_STATED, item=ItemPart.COLUMNS, dimensions=_columns),
+        answer=column_destination,
+        meaning="The item goes abroad to a country that a column of its ECCN covers.",
+        example="column-destination",
+        clause=Clause(
+            what="an item needs a licence to go where a column of its ECCN covers the country",
+            source="15 CFR 734.13(a)(1), 738.4; Supp. 1 to Part 738",
+            checked=True,
+        ),
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

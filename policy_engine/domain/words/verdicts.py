@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
+from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import is_country
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import NO, Answer, Tri, known, yes
-from policy_engine.domain.rules import Term
+from policy_engine.domain.rules import Book, Term
+from policy_engine.domain.words import dimensions, parameters
+from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions, tokens
 from policy_engine.domain.words.groups import places_in
-from policy_engine.domain.words.places import place_in_excluded_part, vendor_supports
+from policy_engine.domain.words.places import place_in_excluded_part, unsupported_tokens, vendor_supports
+from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, Word
 
 
 def status_read(party: Party, parameter: str) -> Answer:
@@ -58,3 +65,72 @@ def bars_country(party: Party, term: Term, country: str) -> bool:
         test = party.question.tables.parts[term.parameter]
         return country == test.country and place_in_excluded_part(party, term.parameter).value is not Tri.NO
     return False
+
+
+_ROWS: Final = Reads(
+    absent=Absent.REQUEST,
+    looks=Looks.AT_ROWS_REACHED,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=NO_REQUESTER,
+    obtainable=None,
+)
+
+
+def _compared(parameter: str, book: Book, entry: Entry | None) -> Dimensions:
+    """The countries that the place conditions of the rules named tell apart, as `bars_country` reads them."""
+    rules = parameter.split(",")
+    read: set[str] = set()
+    for term in (term for row in book.rows if row.id in rules for term in row.facet("place").terms):
+        if term.word == "located-in":
+            read |= tokens(term.parameter)
+        elif term.word == "unsupported-place":
+            read |= unsupported_tokens(term.parameter, book, entry)
+    compared = frozenset(read)
+    return {dimensions.PLACE: compared, dimensions.PART: None, dimensions.ADDRESS: compared}
+
+
+WORDS: Final = (
+    Word(
+        name="place-conflict",
+        columns=("place",),
+        parameter=parameters.RULES,
+        reads=replace(_ROWS, item=ItemPart.VENDOR_PLACES, dimensions=_compared),
+        answer=place_conflict,
+        meaning="Stated country and address are known and differ, and one of these rules, being in force and reaching"
+        " the item, bars the one and not the other.",
+        example="place-conflict:VENDOR-REGION,OFAC-EMBARGO",
+        clause=HOUSE,
+    ),
+    Word(
+        name="status-read-by",
+        columns=("party",),
+        parameter=parameters.RULES,
+        reads=_ROWS,
+        answer=status_read,
+        meaning="One of these rules is in force and reaches the action and the item.",
+        example="us-person & status-read-by:ITAR-RELEASE",
+        clause=HOUSE,
+    ),
+    Word(
+        name="unbarred-by",
+        columns=("party",),
+        parameter=parameters.REGIMES,
+        reads=replace(_ROWS, looks=Looks.AT_BARS_MATCHED),
+        answer=unbarred,
+        meaning="No enforced bar of these regimes matched, lifted ones included.",
+        example="unbarred-by:us-ear,us-order",
+        clause=HOUSE,
+    ),
+    Word(
+        name="barred-by",
+        columns=("party",),
+        parameter=parameters.REGIMES,
+        reads=replace(_ROWS, looks=Looks.AT_BARS_STANDING),
+        answer=barred,
+        meaning="An enforced bar of these regimes stands unlifted against this party.",
+        example="barred-by:us-ear,vendor",
+        clause=HOUSE,
+    ),
+)
+"""The words of this family, each with all that anybody asks about it."""

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Final
 
 from policy_engine.domain import logic
-from policy_engine.domain.catalogue import Catalogue, Entry
+from policy_engine.domain.catalogue import Catalogue
 from policy_engine.domain.facts import Question, derive
 from policy_engine.domain.instants import ALWAYS
 from policy_engine.domain.logic import Answer, Tri
@@ -42,11 +42,12 @@ from policy_engine.domain.rules import (
     Term,
 )
 from policy_engine.domain.verdict import State
-from policy_engine.domain.words import ask
-from policy_engine.policy.analysis import axes
+from policy_engine.domain.words import GATES, READS_BARS, VOCABULARY, ask, dimensions, words_looking
+from policy_engine.domain.words.parameters import Named
+from policy_engine.domain.words.word import Looks
 from policy_engine.policy.analysis.axes import Profile
 from policy_engine.policy.analysis.diagram import Diagram, Diagrams
-from policy_engine.policy.analysis.readings import item_read, reading_of, reads_nobody, split
+from policy_engine.policy.analysis.readings import dimensions_read, item_read, places_read, reads_nobody, split
 from policy_engine.policy.analysis.space import DECIDED_BY, Domain, edges, place_edges
 from policy_engine.policy.analysis.world import (
     REQUEST_AXES,
@@ -59,15 +60,13 @@ from policy_engine.policy.analysis.world import (
     rows_of,
 )
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.layers import READS_BARS
+from policy_engine.policy.layers import regimes_asked
 
 NO_SUCH_MODEL: Final = "no-such-model"
 """Stands for every model that is in no catalogue."""
 
-_GATES: Final = frozenset({"in-catalogue", "on-file"})
-_BARRED: Final = "barred-by"
-_UNBARRED: Final = "unbarred-by"
-_FROM_ROWS: Final = frozenset({"status-read-by", "place-conflict", "captured-under"})
+_STANDING: Final = words_looking(Looks.AT_BARS_STANDING)
+_FROM_ROWS: Final = words_looking(Looks.AT_ROWS_ENFORCED, Looks.AT_ROWS_REACHED)
 """Words that look at which rows are in force, and not at what these say of anybody."""
 
 
@@ -245,7 +244,7 @@ class Atlas:
         for book in books:
             self.add(book)
         self.possible: Final = self._possible()
-        self._stranger: Final = self._among(axes.REQUESTER, frozenset({axes.STRANGER}))
+        self._stranger: Final = self._among(dimensions.REQUESTER, frozenset({dimensions.STRANGER}))
 
     def add(self, book: Book) -> int:
         """Take in a book whose words are all among those of the books that the world was declared for; its number."""
@@ -278,14 +277,14 @@ class Atlas:
         """The profiles whose values all fit: each axis with those before it that decide what fits."""
         whole = self.diagrams.end(True)
         for axis in self.domain.axes:
-            deciding = DECIDED_BY.get(axis.name, (axes.REQUESTER,))
+            deciding = DECIDED_BY.get(axis.name, (dimensions.REQUESTER,))
             whole = self.diagrams.both(whole, self._fitting(axis.name, deciding))
         return whole
 
     def _fitting(self, name: str, deciding: Sequence[str]) -> Diagram:
         chosen: dict[str, str] = dict(self._ordinary)
 
-        if name == axes.REQUESTER:
+        if name == dimensions.REQUESTER:
             return self.diagrams.end(True)
 
         def build(names: Sequence[str]) -> Diagram:
@@ -394,11 +393,6 @@ class Atlas:
                 }
         return found
 
-    @property
-    def scopes(self) -> int:
-        """How many scopes that are not the same have been met."""
-        return len(self._scopes)
-
     def _question(self, book: Book, asked: Asked, profile: Profile) -> Question:
         caller = caller_through(gateway_of(profile))
         return derive(request_of(profile, asked), self._roster(asked, profile), book, caller, asked.at)
@@ -463,18 +457,14 @@ class Atlas:
     def _spelt_out(self, setting: Setting, word: str, parameter: str) -> Hashable:
         entry = setting.asked.entry
         state = self._states[setting.book]
-        told = reading_of(word, split(word, parameter, self.domain.names.papers)[0], state.book, entry)
+        told = dimensions_read(word, split(word, parameter, self.domain.names.papers)[0], state.book, entry)
         if not told:
             return "word", word, parameter, self._answer(setting, self._ordinary, word, parameter)
         item = item_read(word, parameter, state.book, entry)
-        beside: Hashable = ()
-        if word == "captured-under":
-            beside = parameter.partition("=")[0] in setting.enforced
-        elif word == "place-conflict":
-            named = parameter.split(",")
-            beside = tuple(state.numbers[row.id] for row in setting.reached if row.id in named)
-        places = _places_read(state.book, word, parameter, entry, told, setting.asked.at)
-        return "word", word, parameter, state.tables, places, item, beside
+        rules = VOCABULARY[word].named(parameter, Named.RULE)
+        rows = tuple(state.numbers[row.id] for row in setting.reached if row.id in rules)
+        places = places_read(word, parameter, told, state.book, entry, setting.asked.at)
+        return "word", word, parameter, state.tables, places, item, rows, setting.enforced.intersection(rules)
 
     def word(self, sheet: _Sheet, word: str, parameter: str) -> Diagram:
         """The answer of a word to every profile, as a `Tri`."""
@@ -495,7 +485,7 @@ class Atlas:
 
     def _asked_of_engine(self, setting: Setting, word: str, parameter: str) -> Diagram:
         book = self._states[setting.book].book
-        told = reading_of(word, parameter, book, setting.asked.entry)
+        told = dimensions_read(word, parameter, book, setting.asked.entry)
         read = sorted(self.domain.order[name] for name in told)
         folded = [self.domain.folded(position, told[self.domain.axes[position].name]) for position in read]
         answers: dict[tuple[int, ...], Diagram] = {}
@@ -586,7 +576,7 @@ class Atlas:
         for condition in one.asked:
             if regimes is not None or all(term.word not in READS_BARS for term in condition.terms):
                 held = self._all(held, self._condition(sheet, condition, regimes))
-        if one.row.words.isdisjoint(_GATES):
+        if one.row.words.isdisjoint(GATES):
             held = self.diagrams.combine(_unless_stranger, held, self._stranger)
         if key is not None:
             self._matches[key] = held
@@ -626,7 +616,7 @@ class Atlas:
 
             return answer
 
-        table = regimes.standing if term.word == _BARRED else regimes.matched
+        table = regimes.standing if term.word in _STANDING else regimes.matched
         return self.diagrams.combine(self._operation((term.word, term.parameter), make), table)
 
     def _relief(self, sheet: _Sheet, alternative: Sequence[Term], regimes: _Regimes | None) -> Diagram:
@@ -658,20 +648,17 @@ class Atlas:
 
     def _regimes(self, row: Row, tables: Iterable[RowTable], region: Diagram) -> _Regimes:
         """The regimes of the bars below that a row asks about, in the region where it does."""
-        asked: dict[str, set[str]] = {word: set() for word in READS_BARS}
-        conditions = (*row.facets, row.unless, *(rule.condition for rule in row.codes))
-        for term in (term for condition in conditions for term in condition.terms):
-            if term.word in READS_BARS:
-                asked[term.word].update(term.parameter.split(","))
+        asked_matched = regimes_asked(term for term in row.terms if term.word not in _STANDING)
+        asked_standing = regimes_asked(term for term in row.terms if term.word in _STANDING)
         matched = standing = self.diagrams.end(frozenset())
         for table in tables:
             regime = table.row.regime
             if table.row.effect is Effect.DENY and table.state is State.DECIDING:
                 add = self._operation(("regime", regime), lambda regime=regime: _adding(regime))  # type: ignore[misc]
-                if regime in asked[_UNBARRED]:
+                if regime in asked_matched:
                     counts = self.diagrams.within(region, self.diagrams.combine(_or_none, table.counts), None)
                     matched = self.diagrams.overlay(add, counts, matched)
-                if regime in asked[_BARRED]:
+                if regime in asked_standing:
                     standing = self.diagrams.overlay(add, self.diagrams.within(region, table.says, None), standing)
         return _Regimes(matched=matched, standing=standing)
 
@@ -800,49 +787,6 @@ def _rank(table: RowTable) -> tuple[int, int, str]:
 def _manner(row: Row) -> tuple[object, ...]:
     """How a row decides where it does."""
     return row.regime, row.effect, row.hold
-
-
-_BY_GROUPS: Final = frozenset({"unsupported-place", "place-conflict"})
-"""Words that look into the vendor's groups of places, also for parts of countries."""
-
-
-_BY_EAR: Final = frozenset(
-    """
-    captured-under column-destination deemed-covered deemed-in deemed-known deemed-within foreign-organisation
-    receives-abroad
-    """.split()
-)
-"""Words that take a country as the EAR reads it."""
-
-
-def _places_read(
-    book: Book, word: str, parameter: str, entry: Entry | None, told: Mapping[str, frozenset[str] | None], at: datetime
-) -> Hashable:
-    """What the country groups that a word asks about hold at the instant, and what is read as what."""
-    places = book.tables.places
-    named = {token for tokens in told.values() for token in tokens or () if ":" in token}
-    named.update(parameter.split(",")[1:] if word == "in-part" else ())
-    if word in _BY_GROUPS and entry is not None:
-        named.update(name for name in places.groups if name.startswith(f"VENDOR:{entry.vendor}:"))
-    if not named and not any(axis in axes.COUNTRY_AXES for axis in told):
-        return ()
-    members = tuple(
-        (
-            name,
-            name in places.groups,
-            frozenset(
-                (member.country, member.subdivision)
-                for member in (places.groups[name].members if name in places.groups else ())
-                if member.valid.holds(at)
-            ),
-        )
-        for name in sorted(named)
-    )
-    laws = {token.partition(":")[0] for token in (*named, parameter)} | ({"EAR"} if word in _BY_EAR else set())
-    read = frozenset(
-        (rule.law, rule.country, rule.read_as) for rule in places.treat_as if rule.law in laws and rule.valid.holds(at)
-    )
-    return members, read
 
 
 def _terms(row: Row, asked: Sequence[Condition]) -> _Terms:

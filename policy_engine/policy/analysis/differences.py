@@ -19,8 +19,8 @@ from typing import Final
 
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis import axes
 from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas, Outcome, Scope, Touched, edges_of
+from policy_engine.policy.analysis.axes import COUNTRY_AXES
 from policy_engine.policy.analysis.diagram import Cube, Diagram
 from policy_engine.policy.analysis.telling import countries_of, cube_in_words
 from policy_engine.policy.analysis.witness import Witness, confirmed, witness_of
@@ -408,7 +408,7 @@ def clause_of(atlas: Atlas, cube: Cube) -> Clause:
     for position, indexes in cube:
         axis = domain.axes[position]
         chosen = [axis.values[index] for index in sorted(indexes)]
-        if axis.name in axes.COUNTRY_AXES:
+        if axis.name in COUNTRY_AXES:
             chosen = [*countries_of(domain, chosen), *(value for value in chosen if value not in domain.class_of)]
         values.append((axis.name, tuple(chosen)))
     return Clause(text=cube_in_words(domain, cube), values=tuple(values))

@@ -31,52 +31,10 @@ from policy_engine.domain.instants import Validity
 from policy_engine.domain.places import Places
 from policy_engine.domain.roster import Sector
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis.axes import (
-    ACCOUNT,
-    ADDRESS,
-    ASSERTION,
-    CITIZENSHIP,
-    CLAIM,
-    CLUSTER,
-    CONTRACTOR,
-    COUNTRY_AXES,
-    DESTINATION,
-    EARLIER,
-    EMPLOYEE,
-    GATEWAY,
-    HEADQUARTERS,
-    IDENTITY,
-    INCORPORATED,
-    INDIVIDUAL,
-    LISTING,
-    MEMBERSHIP,
-    NONE,
-    NOT_APPLICABLE,
-    ORGANISATION,
-    ORGANISED,
-    OTHER,
-    OWNER_HOME,
-    OWNER_LIST,
-    PAPER,
-    PART,
-    PEOPLE,
-    PLACE,
-    PURPOSE,
-    REQUESTER,
-    RESELLER,
-    SECTOR,
-    SHARE,
-    STATEMENT,
-    STRANGER,
-    UNFILED,
-    UNKNOWN,
-    US_STATUS,
-    Axis,
-    Profile,
-)
-from policy_engine.policy.analysis.readings import PAPER_WORDS, reading_of, split, terms_of
-
-_US: Final = frozenset({"US"})
+from policy_engine.domain.words import GATES, VOCABULARY, dimensions
+from policy_engine.domain.words.parameters import ANY_REGIME, Named
+from policy_engine.policy.analysis.axes import COUNTRY_AXES, ORGANISED, PEOPLE, Axis, Profile
+from policy_engine.policy.analysis.readings import asks_of_papers, dimensions_read, split, terms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,26 +70,29 @@ class _Named:
     """The names that the rules of some books use, while they are collected."""
 
     def __init__(self) -> None:
-        self.tokens: Final[set[str]] = set(_US)
-        self.by_prefix: Final[dict[str, set[str]]] = {LISTING: set(), MEMBERSHIP: set(), STATEMENT: set()}
+        self.tokens: Final[set[str]] = set(dimensions.US)
+        self.by_prefix: Final[dict[str, set[str]]] = {
+            dimensions.LISTING: set(),
+            dimensions.MEMBERSHIP: set(),
+            dimensions.STATEMENT: set(),
+        }
+        self.by_kind: Final[dict[Named, set[str]]] = {kind: set() for kind in Named}
         self.papers: Final[set[str]] = set()
         self.kinds_of_any: Final[set[str]] = set()
         self.purposes: Final[set[str]] = set()
         self.parts: Final[set[str]] = set()
-        self.by_word: Final[dict[str, set[str]]] = {"claims": set(), "gateway": set(), "organisation": set()}
 
     def take_word(self, word: str, parameter: str) -> None:
         """What the word names itself."""
-        if word in PAPER_WORDS:
-            regime, _, kinds = parameter.partition("/")
-            if regime == "any":
-                self.kinds_of_any.update(kinds.split(","))
+        asked = VOCABULARY[word]
+        for kind, name in asked.names(parameter):
+            self.by_kind[kind].add(name)
+        for regime in asked.named(parameter, Named.PAPER_REGIME):
+            kinds = asked.named(parameter, Named.PAPER_KIND)
+            if regime == ANY_REGIME:
+                self.kinds_of_any.update(kinds)
             else:
-                self.papers.update(f"{regime}/{kind}" for kind in kinds.split(","))
-        elif word in self.by_word and parameter:
-            self.by_word[word].add(parameter)
-        elif word == "purpose":
-            self.purposes.add(parameter)
+                self.papers.update(f"{regime}/{kind}" for kind in kinds)
 
     def take_axis(self, axis: str, told: frozenset[str] | None, book: Book, entry: Entry | None) -> None:
         """What a word tells apart on an axis."""
@@ -140,25 +101,25 @@ class _Named:
             self.tokens.update(told or ())
         elif f"{prefix}:" in self.by_prefix:
             self.by_prefix[f"{prefix}:"].add(name)
-        elif axis == OWNER_LIST:
-            self.by_prefix[LISTING].update(told or ())
-        elif axis == PART:
+        elif axis == dimensions.OWNER_LIST:
+            self.by_prefix[dimensions.LISTING].update(told or ())
+        elif axis == dimensions.PART:
             self.parts.update(_parts_named(book))
-        elif axis == PURPOSE and entry is not None:
+        elif axis == dimensions.PURPOSE and entry is not None:
             self.purposes.update((*entry.purposes, *entry.purposes_needing_review))
-            self.purposes.update((told or frozenset()) - {NONE})
+            self.purposes.update((told or frozenset()) - {dimensions.NONE})
 
     def take_book(self, book: Book) -> None:
         """Everything that the rules of a book name."""
         entries = tuple(book.tables.catalogue.entries.values())
         for word, parameter in terms_of(book):
             self.take_word(word, parameter)
-            items: tuple[Entry | None, ...] = (None,) if word in ("on-file", "in-catalogue") else entries
-            singles = (parameter,) if word in PAPER_WORDS else split(word, parameter, ())
+            items: tuple[Entry | None, ...] = (None,) if word in GATES else entries
+            singles = (parameter,) if asks_of_papers(word) else split(word, parameter, ())
             for single, entry in product(singles, items):
-                for axis, told in reading_of(word, single, book, entry).items():
+                for axis, told in dimensions_read(word, single, book, entry).items():
                     self.take_axis(axis, told, book, entry)
-        self.by_word["organisation"].update(entry.vendor for entry in entries if entry.vendor is not None)
+        self.by_kind[Named.ORGANISATION].update(entry.vendor for entry in entries if entry.vendor is not None)
 
 
 def vocabularies(books: Sequence[Book]) -> Vocabularies:
@@ -171,16 +132,16 @@ def vocabularies(books: Sequence[Book]) -> Vocabularies:
             named.papers.add(f"operator/{kind}")
     return Vocabularies(
         tokens=frozenset(named.tokens | {part.partition("-")[0] for part in named.parts}),
-        lists=tuple(sorted(named.by_prefix[LISTING])),
-        consortia=tuple(sorted(named.by_prefix[MEMBERSHIP])),
-        statements=tuple(sorted(named.by_prefix[STATEMENT])),
+        lists=tuple(sorted(named.by_prefix[dimensions.LISTING])),
+        consortia=tuple(sorted(named.by_prefix[dimensions.MEMBERSHIP])),
+        statements=tuple(sorted(named.by_prefix[dimensions.STATEMENT])),
         papers=tuple(sorted(named.papers)),
-        purposes=tuple(sorted(named.purposes)),
-        exceptions=tuple(sorted(named.by_word["claims"])),
+        purposes=tuple(sorted(named.purposes | named.by_kind[Named.PURPOSE])),
+        exceptions=tuple(sorted(named.by_kind[Named.EXCEPTION])),
         shares=_shares({rule.test.threshold for book in books for rule in book.tables.ownership.values()}),
         parts=tuple(sorted(named.parts)),
-        organisations=tuple(sorted(named.by_word["organisation"])),
-        gateways=tuple(sorted(named.by_word["gateway"])),
+        organisations=tuple(sorted(named.by_kind[Named.ORGANISATION])),
+        gateways=tuple(sorted(named.by_kind[Named.GATEWAY])),
         readings=_readings(books),
     )
 
@@ -354,31 +315,48 @@ class Domain:
             for kind in ("confirmed", "potential", "outdated", "cleared")
         )
         return (
-            _axis(REQUESTER, EMPLOYEE, CONTRACTOR, INDIVIDUAL, UNFILED, ORGANISATION, ACCOUNT, STRANGER),
-            _axis(IDENTITY, OTHER, *names.organisations, NOT_APPLICABLE),
-            _axis(US_STATUS, "us", "foreign", UNKNOWN, NOT_APPLICABLE),
-            _axis(CITIZENSHIP, *countries, UNKNOWN, NOT_APPLICABLE),
-            _axis(EARLIER, NONE, *countries, NOT_APPLICABLE),
-            _axis(INCORPORATED, *countries, UNKNOWN, NOT_APPLICABLE),
-            _axis(HEADQUARTERS, *countries, UNKNOWN, NOT_APPLICABLE),
-            _axis(PLACE, *countries, UNKNOWN),
-            _axis(PART, NONE, *names.parts),
-            _axis(ADDRESS, UNKNOWN, *countries),
-            _axis(DESTINATION, UNKNOWN, *countries),
-            _axis(SHARE, NONE, *names.shares, UNKNOWN, NOT_APPLICABLE),
-            _axis(OWNER_HOME, *countries, UNKNOWN, NOT_APPLICABLE),
-            _axis(OWNER_LIST, NONE, *names.lists, NOT_APPLICABLE),
-            *(_axis(LISTING + name, NONE, *listings) for name in names.lists),
-            *(_axis(MEMBERSHIP + name, NONE, "active", "ended", "suspended") for name in names.consortia),
-            *(_axis(STATEMENT + name, NONE, "on file") for name in names.statements),
-            *(_axis(PAPER + name, NONE, "held", "ended", "full") for name in names.papers),
-            _axis(PURPOSE, NONE, *names.purposes, OTHER),
-            _axis(CLAIM, NONE, *names.exceptions, OTHER),
-            _axis(SECTOR, *(kind.value for kind in reversed(Sector)), UNKNOWN, NOT_APPLICABLE),
-            _axis(RESELLER, "no", "yes", UNKNOWN, NOT_APPLICABLE),
-            _axis(CLUSTER, NONE, *names.readings),
-            _axis(ASSERTION, "consistent", "conflicting"),
-            _axis(GATEWAY, NONE, *names.gateways),
+            _axis(
+                dimensions.REQUESTER,
+                dimensions.EMPLOYEE,
+                dimensions.CONTRACTOR,
+                dimensions.INDIVIDUAL,
+                dimensions.UNFILED,
+                dimensions.ORGANISATION,
+                dimensions.ACCOUNT,
+                dimensions.STRANGER,
+            ),
+            _axis(dimensions.IDENTITY, dimensions.OTHER, *names.organisations, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.US_STATUS, "us", "foreign", dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.CITIZENSHIP, *countries, dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.EARLIER, dimensions.NONE, *countries, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.INCORPORATED, *countries, dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.HEADQUARTERS, *countries, dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.PLACE, *countries, dimensions.UNKNOWN),
+            _axis(dimensions.PART, dimensions.NONE, *names.parts),
+            _axis(dimensions.ADDRESS, dimensions.UNKNOWN, *countries),
+            _axis(dimensions.DESTINATION, dimensions.UNKNOWN, *countries),
+            _axis(dimensions.SHARE, dimensions.NONE, *names.shares, dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.OWNER_HOME, *countries, dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.OWNER_LIST, dimensions.NONE, *names.lists, dimensions.NOT_APPLICABLE),
+            *(_axis(dimensions.LISTING + name, dimensions.NONE, *listings) for name in names.lists),
+            *(
+                _axis(dimensions.MEMBERSHIP + name, dimensions.NONE, "active", "ended", "suspended")
+                for name in names.consortia
+            ),
+            *(_axis(dimensions.STATEMENT + name, dimensions.NONE, "on file") for name in names.statements),
+            *(_axis(dimensions.PAPER + name, dimensions.NONE, "held", "ended", "full") for name in names.papers),
+            _axis(dimensions.PURPOSE, dimensions.NONE, *names.purposes, dimensions.OTHER),
+            _axis(dimensions.CLAIM, dimensions.NONE, *names.exceptions, dimensions.OTHER),
+            _axis(
+                dimensions.SECTOR,
+                *(kind.value for kind in reversed(Sector)),
+                dimensions.UNKNOWN,
+                dimensions.NOT_APPLICABLE,
+            ),
+            _axis(dimensions.RESELLER, "no", "yes", dimensions.UNKNOWN, dimensions.NOT_APPLICABLE),
+            _axis(dimensions.CLUSTER, dimensions.NONE, *names.readings),
+            _axis(dimensions.ASSERTION, "consistent", "conflicting"),
+            _axis(dimensions.GATEWAY, dimensions.NONE, *names.gateways),
         )
 
     def folded(self, axis: int, told: frozenset[str] | None) -> tuple[tuple[int, ...], ...]:
@@ -391,7 +369,7 @@ class Domain:
             key: object
             if name in COUNTRY_AXES and value in self.class_of:
                 key = tuple(self._signature(value, token) for token in sorted(told))
-            elif name in COUNTRY_AXES or value in told or value == NOT_APPLICABLE:
+            elif name in COUNTRY_AXES or value in told or value == dimensions.NOT_APPLICABLE:
                 key = value
             else:
                 key = ()
@@ -410,8 +388,8 @@ class Domain:
         chains = self._chains_named.get(named)
         if chains is None:
             chains = self._chains_named[named] = [one for one in self._chains if not choices.keys().isdisjoint(one)]
-        for requester in choices.get(REQUESTER) or self.axes[self.order[REQUESTER]].values:
-            chosen = {REQUESTER: requester}
+        for requester in choices.get(dimensions.REQUESTER) or self.axes[self.order[dimensions.REQUESTER]].values:
+            chosen = {dimensions.REQUESTER: requester}
             for chain in chains:
                 solved = self._solve(chain, choices, requester)
                 if solved is None:
@@ -427,7 +405,7 @@ class Domain:
         """The first possible values of a chain, which no other chain has a say in; remembered by what may be chosen."""
         key = (chain, requester, *(tuple(choices[name]) if name in choices else None for name in chain))
         if key not in self._solved:
-            chosen = {REQUESTER: requester}
+            chosen = {dimensions.REQUESTER: requester}
             self._solved[key] = chosen if self._choose(chain, choices, chosen) else None
         return self._solved[key]
 
@@ -435,7 +413,7 @@ class Domain:
     def _chains(self) -> tuple[tuple[str, ...], ...]:
         """The axes by what they decide of each other once the requester is chosen."""
         chained = {name for chain in _CHAINS for name in chain}
-        single = (axis.name for axis in self.axes if axis.name not in chained and axis.name != REQUESTER)
+        single = (axis.name for axis in self.axes if axis.name not in chained and axis.name != dimensions.REQUESTER)
         return (*_CHAINS, *((name,) for name in single))
 
     def _choose(self, chain: Sequence[str], choices: Mapping[str, Sequence[str]], chosen: dict[str, str]) -> bool:
@@ -472,18 +450,28 @@ class Domain:
 
 
 DECIDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
-    REQUESTER: (),
-    CITIZENSHIP: (REQUESTER, US_STATUS),
-    EARLIER: (REQUESTER, US_STATUS, CITIZENSHIP),
-    PART: (PLACE,),
-    OWNER_HOME: (REQUESTER, SHARE),
-    OWNER_LIST: (REQUESTER, SHARE),
+    dimensions.REQUESTER: (),
+    dimensions.CITIZENSHIP: (dimensions.REQUESTER, dimensions.US_STATUS),
+    dimensions.EARLIER: (dimensions.REQUESTER, dimensions.US_STATUS, dimensions.CITIZENSHIP),
+    dimensions.PART: (dimensions.PLACE,),
+    dimensions.OWNER_HOME: (dimensions.REQUESTER, dimensions.SHARE),
+    dimensions.OWNER_LIST: (dimensions.REQUESTER, dimensions.SHARE),
 }
 """The axes that decide what fits on an axis, with those that decide them, where it is not the requester alone."""
 
-_CHAINS: Final = ((US_STATUS, CITIZENSHIP, EARLIER), (PLACE, PART), (SHARE, OWNER_HOME, OWNER_LIST))
+_CHAINS: Final = (
+    (dimensions.US_STATUS, dimensions.CITIZENSHIP, dimensions.EARLIER),
+    (dimensions.PLACE, dimensions.PART),
+    (dimensions.SHARE, dimensions.OWNER_HOME, dimensions.OWNER_LIST),
+)
 
-_DECIDING: Final = (REQUESTER, US_STATUS, CITIZENSHIP, PLACE, SHARE)
+_DECIDING: Final = (
+    dimensions.REQUESTER,
+    dimensions.US_STATUS,
+    dimensions.CITIZENSHIP,
+    dimensions.PLACE,
+    dimensions.SHARE,
+)
 
 
 def _axis(name: str, *values: str) -> Axis:
@@ -491,62 +479,78 @@ def _axis(name: str, *values: str) -> Axis:
 
 
 def _of_organisation(value: str, chosen: Profile) -> bool:
-    return (value == NOT_APPLICABLE) == (chosen[REQUESTER] not in ORGANISED)
+    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in ORGANISED)
 
 
 def _of_record(value: str, chosen: Profile) -> bool:
     """Of an organisation of which nothing is filed, everything is unknown."""
-    return value == UNKNOWN if chosen[REQUESTER] == UNFILED else _of_organisation(value, chosen)
+    return (
+        value == dimensions.UNKNOWN
+        if chosen[dimensions.REQUESTER] == dimensions.UNFILED
+        else _of_organisation(value, chosen)
+    )
 
 
 def _us_status(value: str, chosen: Profile) -> bool:
-    return (value == NOT_APPLICABLE) == (chosen[REQUESTER] not in PEOPLE)
+    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in PEOPLE)
 
 
 def _citizenship(value: str, chosen: Profile) -> bool:
-    foreign_american = value == "US" and chosen[US_STATUS] == "foreign"
-    return (value == NOT_APPLICABLE) == (chosen[REQUESTER] not in PEOPLE) and not foreign_american
+    foreign_american = value == "US" and chosen[dimensions.US_STATUS] == "foreign"
+    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in PEOPLE) and not foreign_american
 
 
 def _earlier(value: str, chosen: Profile) -> bool:
-    return (value == NOT_APPLICABLE) == (chosen[CITIZENSHIP] in (UNKNOWN, NOT_APPLICABLE))
+    return (value == dimensions.NOT_APPLICABLE) == (
+        chosen[dimensions.CITIZENSHIP] in (dimensions.UNKNOWN, dimensions.NOT_APPLICABLE)
+    )
 
 
 def _of_owner(value: str, chosen: Profile) -> bool:
-    return (value == NOT_APPLICABLE) == (chosen[SHARE] in (NONE, NOT_APPLICABLE))
+    return (value == dimensions.NOT_APPLICABLE) == (
+        chosen[dimensions.SHARE] in (dimensions.NONE, dimensions.NOT_APPLICABLE)
+    )
 
 
 def _part(value: str, chosen: Profile) -> bool:
-    return value == NONE or value.partition("-")[0] == chosen[PLACE]
+    return value == dimensions.NONE or value.partition("-")[0] == chosen[dimensions.PLACE]
 
 
 def _listing(value: str, chosen: Profile) -> bool:
-    return value == NONE or chosen[REQUESTER] in (ORGANISED if value.startswith("organisation ") else PEOPLE)
+    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in (
+        ORGANISED if value.startswith("organisation ") else PEOPLE
+    )
 
 
 def _held(value: str, chosen: Profile) -> bool:
-    return value == NONE or chosen[REQUESTER] in ORGANISED
+    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in ORGANISED
 
 
 def _clustered(value: str, chosen: Profile) -> bool:
-    return value == NONE or chosen[REQUESTER] in (EMPLOYEE, CONTRACTOR, ACCOUNT)
+    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in (
+        dimensions.EMPLOYEE,
+        dimensions.CONTRACTOR,
+        dimensions.ACCOUNT,
+    )
 
 
 def _asserted(value: str, chosen: Profile) -> bool:
-    return value == "consistent" or chosen[REQUESTER] != STRANGER
+    return value == "consistent" or chosen[dimensions.REQUESTER] != dimensions.STRANGER
 
 
 _FITTING: Final[Mapping[str, Callable[[str, Profile], bool]]] = {
-    **dict.fromkeys((IDENTITY, SHARE), _of_organisation),
-    **dict.fromkeys((INCORPORATED, HEADQUARTERS, SECTOR, RESELLER), _of_record),
-    US_STATUS: _us_status,
-    CITIZENSHIP: _citizenship,
-    EARLIER: _earlier,
-    **dict.fromkeys((OWNER_HOME, OWNER_LIST), _of_owner),
-    PART: _part,
-    LISTING: _listing,
-    **dict.fromkeys((MEMBERSHIP, STATEMENT, PAPER), _held),
-    CLUSTER: _clustered,
-    ASSERTION: _asserted,
+    **dict.fromkeys((dimensions.IDENTITY, dimensions.SHARE), _of_organisation),
+    **dict.fromkeys(
+        (dimensions.INCORPORATED, dimensions.HEADQUARTERS, dimensions.SECTOR, dimensions.RESELLER), _of_record
+    ),
+    dimensions.US_STATUS: _us_status,
+    dimensions.CITIZENSHIP: _citizenship,
+    dimensions.EARLIER: _earlier,
+    **dict.fromkeys((dimensions.OWNER_HOME, dimensions.OWNER_LIST), _of_owner),
+    dimensions.PART: _part,
+    dimensions.LISTING: _listing,
+    **dict.fromkeys((dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.PAPER), _held),
+    dimensions.CLUSTER: _clustered,
+    dimensions.ASSERTION: _asserted,
 }
 """What fits beside the axes before, by axis or by the prefix of a family of axes."""

@@ -20,7 +20,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
 from policy_engine.domain.verdict import State
-from policy_engine.policy.analysis import axes
+from policy_engine.domain.words import dimensions
 from policy_engine.policy.analysis.atlas import DECISIONS, Atlas, Outcome, Scope
 from policy_engine.policy.analysis.differences import (
     Clause,
@@ -39,15 +39,15 @@ HOME: Final = "US"
 """Where everything lies that a perspective does not move."""
 
 PERSPECTIVES: Final[Mapping[str, tuple[str, ...]]] = {
-    "citizen": (axes.CITIZENSHIP,),
-    "organisation": (axes.INCORPORATED, axes.HEADQUARTERS),
-    "place": (axes.PLACE,),
-    "everything": (axes.CITIZENSHIP, axes.INCORPORATED, axes.HEADQUARTERS, axes.PLACE),
+    "citizen": (dimensions.CITIZENSHIP,),
+    "organisation": (dimensions.INCORPORATED, dimensions.HEADQUARTERS),
+    "place": (dimensions.PLACE,),
+    "everything": (dimensions.CITIZENSHIP, dimensions.INCORPORATED, dimensions.HEADQUARTERS, dimensions.PLACE),
 }
 """What is of the country; the rest is American."""
 
-STATUSES: Final = ("us", "foreign", axes.UNKNOWN)
-MEMBERSHIPS: Final = (axes.NONE, "active", "ended", "suspended")
+STATUSES: Final = ("us", "foreign", dimensions.UNKNOWN)
+MEMBERSHIPS: Final = (dimensions.NONE, "active", "ended", "suspended")
 NO_CONSORTIUM: Final = "no consortium"
 NO_TIER: Final = "no tier"
 
@@ -224,17 +224,17 @@ class _Desk:
 
     def _item(self, model: str) -> _Item:
         entry = self._book.tables.catalogue.find(model, None)
-        axis = f"{axes.MEMBERSHIP}{entry.consortium}" if entry is not None else ""
+        axis = f"{dimensions.MEMBERSHIP}{entry.consortium}" if entry is not None else ""
         return _Item(
             tier=entry.tier.value if entry is not None and entry.tier is not None else NO_TIER,
             membership=axis if axis in self._atlas.domain.order else None,
-            purpose=entry.purposes[0] if entry is not None and entry.purposes else axes.NONE,
+            purpose=entry.purposes[0] if entry is not None and entry.purposes else dimensions.NONE,
         )
 
     def _table(self, scope: Scope, item: _Item) -> _Table:
         """By perspective and country, the answer for each status and membership that is possible."""
         atlas, domain = self._atlas, self._atlas.domain
-        fixed = {axes.REQUESTER, axes.US_STATUS, *PERSPECTIVES["everything"]} | ({item.membership} - {None})
+        fixed = {dimensions.REQUESTER, dimensions.US_STATUS, *PERSPECTIVES["everything"]} | ({item.membership} - {None})
         kept = frozenset(domain.order[name] for name in fixed if name is not None)
         left = atlas.diagrams.parts(atlas.decisions(scope))
         shadows = {one: atlas.diagrams.shadow(left[one], kept) for one in DECISIONS if one in left}
@@ -243,7 +243,7 @@ class _Desk:
         for perspective, moved in PERSPECTIVES.items():
             for country in domain.class_of:
                 held = cells.setdefault((perspective, country), [])
-                for status in STATUSES if axes.CITIZENSHIP in moved else STATUSES[:1]:
+                for status in STATUSES if dimensions.CITIZENSHIP in moved else STATUSES[:1]:
                     for membership in memberships:
                         profile = self._profile(item, moved, country, status, membership)
                         if profile is None:
@@ -262,11 +262,15 @@ class _Desk:
     ) -> dict[str, str] | None:
         domain = self._atlas.domain
         chosen = dict.fromkeys(PERSPECTIVES["everything"], domain.representative(HOME)) | dict.fromkeys(moved, country)
-        chosen |= {axes.REQUESTER: axes.EMPLOYEE, axes.US_STATUS: status, axes.PURPOSE: item.purpose}
+        chosen |= {
+            dimensions.REQUESTER: dimensions.EMPLOYEE,
+            dimensions.US_STATUS: status,
+            dimensions.PURPOSE: item.purpose,
+        }
         if item.membership is not None:
             chosen[item.membership] = membership
-        if item.purpose not in domain.index[domain.order[axes.PURPOSE]]:
-            chosen[axes.PURPOSE] = axes.OTHER
+        if item.purpose not in domain.index[domain.order[dimensions.PURPOSE]]:
+            chosen[dimensions.PURPOSE] = dimensions.OTHER
         return domain.complete({name: [value] for name, value in chosen.items()})
 
     def _told_together(self, item: _Item, table: _Table, places: Sequence[tuple[str, Action]]) -> Iterator[Access]:

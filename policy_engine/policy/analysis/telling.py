@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from policy_engine.policy.analysis import axes
+from policy_engine.domain.words import dimensions
+from policy_engine.policy.analysis.axes import COUNTRY_AXES
 from policy_engine.policy.analysis.diagram import Cube
 from policy_engine.policy.analysis.space import Domain
 
@@ -14,51 +15,51 @@ NAMED: Final = 4
 """So many countries are named; of more, the number is told."""
 
 _COUNTRY_PHRASES: Final[Mapping[str, str]] = {
-    axes.CITIZENSHIP: "citizens of {}",
-    axes.EARLIER: "once citizens of {}",
-    axes.INCORPORATED: "organisation incorporated in {}",
-    axes.HEADQUARTERS: "organisation headquartered in {}",
-    axes.PLACE: "place stated in {}",
-    axes.ADDRESS: "network address in {}",
-    axes.DESTINATION: "going to {}",
-    axes.OWNER_HOME: "owner headquartered in {}",
+    dimensions.CITIZENSHIP: "citizens of {}",
+    dimensions.EARLIER: "once citizens of {}",
+    dimensions.INCORPORATED: "organisation incorporated in {}",
+    dimensions.HEADQUARTERS: "organisation headquartered in {}",
+    dimensions.PLACE: "place stated in {}",
+    dimensions.ADDRESS: "network address in {}",
+    dimensions.DESTINATION: "going to {}",
+    dimensions.OWNER_HOME: "owner headquartered in {}",
 }
 
 _PHRASES: Final[Mapping[tuple[str, str], str]] = {
-    (axes.REQUESTER, axes.EMPLOYEE): "employees",
-    (axes.REQUESTER, axes.CONTRACTOR): "contractors",
-    (axes.REQUESTER, axes.INDIVIDUAL): "people who act for no organisation",
-    (axes.REQUESTER, axes.UNFILED): "people whose employment was never filed",
-    (axes.REQUESTER, axes.ORGANISATION): "organisations as such",
-    (axes.REQUESTER, axes.ACCOUNT): "accounts that stand for nobody on file",
-    (axes.REQUESTER, axes.STRANGER): "requesters who are not on file",
-    (axes.IDENTITY, axes.OTHER): "acting for an organisation that no rule names",
-    (axes.GATEWAY, axes.NONE): "through no gateway that a rule names",
-    (axes.US_STATUS, "us"): "US persons",
-    (axes.US_STATUS, "foreign"): "foreign persons",
-    (axes.US_STATUS, axes.UNKNOWN): "US status unknown",
-    (axes.US_STATUS, axes.NOT_APPLICABLE): "no natural person on file",
-    (axes.CITIZENSHIP, axes.UNKNOWN): "citizenship unknown",
-    (axes.CITIZENSHIP, axes.NOT_APPLICABLE): "no natural person on file",
-    (axes.EARLIER, axes.NONE): "no earlier citizenship",
-    (axes.PLACE, axes.UNKNOWN): "place not stated",
-    (axes.PART, axes.NONE): "part of the country not stated",
-    (axes.ADDRESS, axes.UNKNOWN): "network address not placed",
-    (axes.DESTINATION, axes.UNKNOWN): "no destination stated",
-    (axes.SHARE, axes.NONE): "no owner on file",
-    (axes.SHARE, axes.UNKNOWN): "an owner with an unknown share",
-    (axes.OWNER_HOME, axes.UNKNOWN): "owner's headquarters unknown",
-    (axes.OWNER_LIST, axes.NONE): "owner on no list",
-    (axes.PURPOSE, axes.NONE): "purpose not stated",
-    (axes.PURPOSE, axes.OTHER): "a purpose that no model names",
-    (axes.CLAIM, axes.NONE): "no exception claimed",
-    (axes.CLAIM, axes.OTHER): "another exception claimed",
-    (axes.RESELLER, "yes"): "reseller",
-    (axes.RESELLER, "no"): "no reseller",
-    (axes.RESELLER, axes.UNKNOWN): "unknown whether a reseller",
-    (axes.CLUSTER, axes.NONE): "no suspicious cluster of accounts",
-    (axes.ASSERTION, "consistent"): "nothing asserted against the file",
-    (axes.ASSERTION, "conflicting"): "asserting what the file contradicts",
+    (dimensions.REQUESTER, dimensions.EMPLOYEE): "employees",
+    (dimensions.REQUESTER, dimensions.CONTRACTOR): "contractors",
+    (dimensions.REQUESTER, dimensions.INDIVIDUAL): "people who act for no organisation",
+    (dimensions.REQUESTER, dimensions.UNFILED): "people whose employment was never filed",
+    (dimensions.REQUESTER, dimensions.ORGANISATION): "organisations as such",
+    (dimensions.REQUESTER, dimensions.ACCOUNT): "accounts that stand for nobody on file",
+    (dimensions.REQUESTER, dimensions.STRANGER): "requesters who are not on file",
+    (dimensions.IDENTITY, dimensions.OTHER): "acting for an organisation that no rule names",
+    (dimensions.GATEWAY, dimensions.NONE): "through no gateway that a rule names",
+    (dimensions.US_STATUS, "us"): "US persons",
+    (dimensions.US_STATUS, "foreign"): "foreign persons",
+    (dimensions.US_STATUS, dimensions.UNKNOWN): "US status unknown",
+    (dimensions.US_STATUS, dimensions.NOT_APPLICABLE): "no natural person on file",
+    (dimensions.CITIZENSHIP, dimensions.UNKNOWN): "citizenship unknown",
+    (dimensions.CITIZENSHIP, dimensions.NOT_APPLICABLE): "no natural person on file",
+    (dimensions.EARLIER, dimensions.NONE): "no earlier citizenship",
+    (dimensions.PLACE, dimensions.UNKNOWN): "place not stated",
+    (dimensions.PART, dimensions.NONE): "part of the country not stated",
+    (dimensions.ADDRESS, dimensions.UNKNOWN): "network address not placed",
+    (dimensions.DESTINATION, dimensions.UNKNOWN): "no destination stated",
+    (dimensions.SHARE, dimensions.NONE): "no owner on file",
+    (dimensions.SHARE, dimensions.UNKNOWN): "an owner with an unknown share",
+    (dimensions.OWNER_HOME, dimensions.UNKNOWN): "owner's headquarters unknown",
+    (dimensions.OWNER_LIST, dimensions.NONE): "owner on no list",
+    (dimensions.PURPOSE, dimensions.NONE): "purpose not stated",
+    (dimensions.PURPOSE, dimensions.OTHER): "a purpose that no model names",
+    (dimensions.CLAIM, dimensions.NONE): "no exception claimed",
+    (dimensions.CLAIM, dimensions.OTHER): "another exception claimed",
+    (dimensions.RESELLER, "yes"): "reseller",
+    (dimensions.RESELLER, "no"): "no reseller",
+    (dimensions.RESELLER, dimensions.UNKNOWN): "unknown whether a reseller",
+    (dimensions.CLUSTER, dimensions.NONE): "no suspicious cluster of accounts",
+    (dimensions.ASSERTION, "consistent"): "nothing asserted against the file",
+    (dimensions.ASSERTION, "conflicting"): "asserting what the file contradicts",
 }
 
 
@@ -80,11 +81,11 @@ def cube_in_words(domain: Domain, cube: Cube) -> str:
 def axis_in_words(domain: Domain, name: str, values: Iterable[str]) -> str:
     """The values that an axis may have; where it may have nearly all, those that it may not have."""
     given = list(values)
-    if name in axes.COUNTRY_AXES:
+    if name in COUNTRY_AXES:
         return _countries_in_words(domain, name, given)
     every = domain.axes[domain.order[name]].values
-    left = [value for value in every if value not in set(given) and value != axes.NOT_APPLICABLE]
-    if (name, *left) == (axes.REQUESTER, axes.STRANGER):
+    left = [value for value in every if value not in set(given) and value != dimensions.NOT_APPLICABLE]
+    if (name, *left) == (dimensions.REQUESTER, dimensions.STRANGER):
         return "everybody on file"
     if len(given) > 2 and 0 < len(left) <= 2:
         return f"not ({' or '.join(_value_in_words(domain, name, value) for value in left)})"
@@ -100,7 +101,7 @@ def _countries_in_words(domain: Domain, name: str, given: Sequence[str]) -> str:
 
 def _joined(domain: Domain, name: str, values: Sequence[str]) -> str:
     """The values in words, those that say that there is nothing of the kind last."""
-    ordered = sorted(values, key=lambda value: value == axes.NOT_APPLICABLE)
+    ordered = sorted(values, key=lambda value: value == dimensions.NOT_APPLICABLE)
     return " or ".join(dict.fromkeys(_value_in_words(domain, name, value) for value in ordered))
 
 
@@ -121,9 +122,11 @@ def _value_in_words(domain: Domain, name: str, value: str) -> str:
     known = _PHRASES.get((name, value))
     if known is not None:
         return known
-    if value == axes.NOT_APPLICABLE:
-        return "no owner on file" if name in (axes.OWNER_HOME, axes.OWNER_LIST) else "no organisation on file"
-    if name == axes.SHARE:
+    if value == dimensions.NOT_APPLICABLE:
+        return (
+            "no owner on file" if name in (dimensions.OWNER_HOME, dimensions.OWNER_LIST) else "no organisation on file"
+        )
+    if name == dimensions.SHARE:
         return f"an owner with {_share(domain, value)}"
     kind, _, parameter = name.partition(":")
     template = _TEMPLATES.get((kind, value)) or _TEMPLATES.get((kind, ""), f"{name.replace('_', ' ')} {{value}}")
@@ -133,24 +136,24 @@ def _value_in_words(domain: Domain, name: str, value: str) -> str:
 
 
 _TEMPLATES: Final[Mapping[tuple[str, str], str]] = {
-    ("listing", axes.NONE): "not on {of}",
+    ("listing", dimensions.NONE): "not on {of}",
     ("listing", ""): "{value} on {of}",
-    ("membership", axes.NONE): "no membership of {of}",
+    ("membership", dimensions.NONE): "no membership of {of}",
     ("membership", ""): "{value} membership of {of}",
-    ("statement", axes.NONE): "no {of} statement",
+    ("statement", dimensions.NONE): "no {of} statement",
     ("statement", ""): "{of} statement on file",
-    ("paper", axes.NONE): "no {of}",
+    ("paper", dimensions.NONE): "no {of}",
     ("paper", "held"): "{of} held",
     ("paper", "ended"): "{of} ended",
     ("paper", "full"): "{of} with no place left",
-    (axes.OWNER_LIST, ""): "owner on {value}",
-    (axes.PART, ""): "in {value}",
-    (axes.IDENTITY, ""): "acting for {value}",
-    (axes.GATEWAY, ""): "through the gateway {value}",
-    (axes.CLUSTER, ""): "account in a cluster of {value}",
-    (axes.PURPOSE, ""): "purpose {value}",
-    (axes.CLAIM, ""): "claiming {value}",
-    (axes.SECTOR, ""): "sector {value}",
+    (dimensions.OWNER_LIST, ""): "owner on {value}",
+    (dimensions.PART, ""): "in {value}",
+    (dimensions.IDENTITY, ""): "acting for {value}",
+    (dimensions.GATEWAY, ""): "through the gateway {value}",
+    (dimensions.CLUSTER, ""): "account in a cluster of {value}",
+    (dimensions.PURPOSE, ""): "purpose {value}",
+    (dimensions.CLAIM, ""): "claiming {value}",
+    (dimensions.SECTOR, ""): "sector {value}",
 }
 """By kind of axis and value, "" for every other value."""
 

@@ -36,8 +36,8 @@ from policy_engine.domain.roster import (
     UsStatus,
     UsStatusKind,
 )
-from policy_engine.policy.analysis import axes
-from policy_engine.policy.analysis.axes import Profile
+from policy_engine.domain.words import dimensions
+from policy_engine.policy.analysis.axes import ORGANISED, PEOPLE, Profile
 from policy_engine.policy.analysis.space import Reading
 
 PERSON_ID: Final = "person-1"
@@ -82,7 +82,7 @@ def caller_through(gateway: str | None) -> Caller:
 
 
 def _country(value: str) -> str | None:
-    return None if value in (axes.UNKNOWN, axes.NOT_APPLICABLE) else value
+    return None if value in (dimensions.UNKNOWN, dimensions.NOT_APPLICABLE) else value
 
 
 def facts_of(profile: Profile, asked: Asked) -> Facts:
@@ -91,42 +91,51 @@ def facts_of(profile: Profile, asked: Asked) -> Facts:
 
 
 REQUEST_AXES: Final = frozenset(
-    {axes.PLACE, axes.PART, axes.ADDRESS, axes.DESTINATION, axes.PURPOSE, axes.CLAIM, axes.ASSERTION, axes.GATEWAY}
+    {
+        dimensions.PLACE,
+        dimensions.PART,
+        dimensions.ADDRESS,
+        dimensions.DESTINATION,
+        dimensions.PURPOSE,
+        dimensions.CLAIM,
+        dimensions.ASSERTION,
+        dimensions.GATEWAY,
+    }
 )
 """Axes that are stated with the request; the roster is the same whatever they are."""
 
 
 def gateway_of(profile: Profile) -> str | None:
     """The gateway that the request comes through, if a rule names it."""
-    gateway = profile[axes.GATEWAY]
-    return None if gateway == axes.NONE else gateway
+    gateway = profile[dimensions.GATEWAY]
+    return None if gateway == dimensions.NONE else gateway
 
 
 def _organisation_id(profile: Profile) -> str:
-    identity = profile[axes.IDENTITY]
-    return ORGANISATION_ID if identity in (axes.OTHER, axes.NOT_APPLICABLE) else identity
+    identity = profile[dimensions.IDENTITY]
+    return ORGANISATION_ID if identity in (dimensions.OTHER, dimensions.NOT_APPLICABLE) else identity
 
 
 def rows_of(profile: Profile, asked: Asked) -> RosterRows:
     """What is on file."""
-    requester = profile[axes.REQUESTER]
+    requester = profile[dimensions.REQUESTER]
     organisation = _organisation_id(profile)
     past = Validity(end=asked.at)
-    organised = requester in axes.ORGANISED
+    organised = requester in ORGANISED
     organisations = [_organisation(organisation, profile)] if organised else []
     stakes: tuple[Stake, ...] = ()
     named = _named(profile)
-    listings = _listings(named[axes.LISTING], organisation)
-    if profile[axes.SHARE] not in (axes.NONE, axes.NOT_APPLICABLE):
-        share = profile[axes.SHARE]
-        percent = None if share == axes.UNKNOWN else Decimal(share)
+    listings = _listings(named[dimensions.LISTING], organisation)
+    if profile[dimensions.SHARE] not in (dimensions.NONE, dimensions.NOT_APPLICABLE):
+        share = profile[dimensions.SHARE]
+        percent = None if share == dimensions.UNKNOWN else Decimal(share)
         stakes = (Stake(owner=OWNER_ID, owned=organisation, percent=percent),)
-        home = _country(profile[axes.OWNER_HOME])
+        home = _country(profile[dimensions.OWNER_HOME])
         organisations.append(Organisation(id=OWNER_ID, incorporated=home, headquarters=home))
-        if profile[axes.OWNER_LIST] != axes.NONE:
-            listings.append(_listing(OWNER_ID, profile[axes.OWNER_LIST], "confirmed"))
-    people = requester in axes.PEOPLE
-    clustered = profile[axes.CLUSTER] != axes.NONE
+        if profile[dimensions.OWNER_LIST] != dimensions.NONE:
+            listings.append(_listing(OWNER_ID, profile[dimensions.OWNER_LIST], "confirmed"))
+    people = requester in PEOPLE
+    clustered = profile[dimensions.CLUSTER] != dimensions.NONE
     return RosterRows(
         organisations=tuple(organisations),
         people=(_person(profile),) if people else (),
@@ -134,9 +143,9 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
         us_statuses=_us_statuses(profile),
         citizenships=_citizenships(profile, asked.at),
         accounts=_accounts(requester, organisation, clustered=clustered)
-        if clustered or requester == axes.ACCOUNT
+        if clustered or requester == dimensions.ACCOUNT
         else (),
-        consortia=tuple(Consortium(id=name) for name in named[axes.MEMBERSHIP]),
+        consortia=tuple(Consortium(id=name) for name in named[dimensions.MEMBERSHIP]),
         memberships=tuple(
             Membership(
                 organisation=organisation,
@@ -144,7 +153,7 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
                 status=MembershipStatus.SUSPENDED if value == "suspended" else MembershipStatus.ACTIVE,
                 valid=past if value == "ended" else Validity(),
             )
-            for name, value in named[axes.MEMBERSHIP].items()
+            for name, value in named[dimensions.MEMBERSHIP].items()
         ),
         stakes=stakes,
         authorisations=tuple(
@@ -158,11 +167,11 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
                 named_users=0 if value == "full" else None,
                 valid=past if value == "ended" else Validity(),
             )
-            for name, value in named[axes.PAPER].items()
+            for name, value in named[dimensions.PAPER].items()
         ),
         listings=tuple(listings),
         statements=tuple(
-            Statement(organisation=organisation, kind=StatementKind(name)) for name in named[axes.STATEMENT]
+            Statement(organisation=organisation, kind=StatementKind(name)) for name in named[dimensions.STATEMENT]
         ),
         clusters=(_reading(profile, asked),) if clustered else (),
     )
@@ -171,46 +180,46 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
 def _named(profile: Profile) -> Mapping[str, Mapping[str, str]]:
     """What is on file of what a rule names, by the prefix of the axes and then by name."""
     found: dict[str, dict[str, str]] = {
-        prefix: {} for prefix in (axes.LISTING, axes.MEMBERSHIP, axes.STATEMENT, axes.PAPER)
+        prefix: {} for prefix in (dimensions.LISTING, dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.PAPER)
     }
     for name, value in profile.items():
-        if value != axes.NONE and ":" in name:
+        if value != dimensions.NONE and ":" in name:
             prefix, _, parameter = name.partition(":")
             found[f"{prefix}:"][parameter] = value
     return found
 
 
 def _organisation(name: str, profile: Profile) -> Organisation:
-    sector = profile[axes.SECTOR]
+    sector = profile[dimensions.SECTOR]
     return Organisation(
         id=name,
-        incorporated=_country(profile[axes.INCORPORATED]),
-        headquarters=_country(profile[axes.HEADQUARTERS]),
-        sector=None if sector == axes.UNKNOWN else Sector(sector),
-        reseller={"yes": True, "no": False}.get(profile[axes.RESELLER]),
+        incorporated=_country(profile[dimensions.INCORPORATED]),
+        headquarters=_country(profile[dimensions.HEADQUARTERS]),
+        sector=None if sector == dimensions.UNKNOWN else Sector(sector),
+        reseller={"yes": True, "no": False}.get(profile[dimensions.RESELLER]),
     )
 
 
 def _person(profile: Profile) -> PersonEntry:
     return PersonEntry(
         id=PERSON_ID,
-        employments_filed=profile[axes.REQUESTER] != axes.UNFILED,
-        us_status_filed=profile[axes.US_STATUS] != axes.UNKNOWN,
-        citizenships_filed=profile[axes.CITIZENSHIP] != axes.UNKNOWN,
+        employments_filed=profile[dimensions.REQUESTER] != dimensions.UNFILED,
+        us_status_filed=profile[dimensions.US_STATUS] != dimensions.UNKNOWN,
+        citizenships_filed=profile[dimensions.CITIZENSHIP] != dimensions.UNKNOWN,
         permanent_residencies_filed=True,
     )
 
 
 def _employments(requester: str, organisation: str) -> tuple[Employment, ...]:
-    kinds = {axes.EMPLOYEE: EmploymentKind.EMPLOYEE, axes.CONTRACTOR: EmploymentKind.CONTRACTOR}
+    kinds = {dimensions.EMPLOYEE: EmploymentKind.EMPLOYEE, dimensions.CONTRACTOR: EmploymentKind.CONTRACTOR}
     kind = kinds.get(requester)
     return () if kind is None else (Employment(person=PERSON_ID, organisation=organisation, kind=kind),)
 
 
 def _us_statuses(profile: Profile) -> tuple[UsStatus, ...]:
-    match profile[axes.US_STATUS]:
+    match profile[dimensions.US_STATUS]:
         case "us":
-            citizen = profile[axes.CITIZENSHIP] == "US"
+            citizen = profile[dimensions.CITIZENSHIP] == "US"
             kind = UsStatusKind.CITIZEN if citizen else UsStatusKind.LAWFUL_PERMANENT_RESIDENT
         case "foreign":
             kind = UsStatusKind.NONE
@@ -223,18 +232,18 @@ _HELD_FROM: Final = datetime.fromisoformat("1990-01-01T00:00:00+00:00")
 
 
 def _citizenships(profile: Profile, at: datetime) -> tuple[Citizenship, ...]:
-    held = _country(profile[axes.CITIZENSHIP])
+    held = _country(profile[dimensions.CITIZENSHIP])
     if held is None:
         return ()
     change = min(_HELD_FROM, at)
     rows = [Citizenship(person=PERSON_ID, country=held, valid=Validity(start=change))]
-    if profile[axes.EARLIER] not in (axes.NONE, axes.NOT_APPLICABLE):
-        rows.append(Citizenship(person=PERSON_ID, country=profile[axes.EARLIER], valid=Validity(end=change)))
+    if profile[dimensions.EARLIER] not in (dimensions.NONE, dimensions.NOT_APPLICABLE):
+        rows.append(Citizenship(person=PERSON_ID, country=profile[dimensions.EARLIER], valid=Validity(end=change)))
     return tuple(rows)
 
 
 def _accounts(requester: str, organisation: str, *, clustered: bool) -> tuple[Account, ...]:
-    person = None if requester == axes.ACCOUNT else PERSON_ID
+    person = None if requester == dimensions.ACCOUNT else PERSON_ID
     cluster = CLUSTER_ID if clustered else None
     account = Account(
         id=ACCOUNT_ID, kind=AccountKind.ACCOUNT, organisation=organisation, person=person, cluster=cluster
@@ -265,7 +274,7 @@ def _listing(party: str, name: str, status: str) -> Listing:
 
 
 def _reading(profile: Profile, asked: Asked) -> ClusterReading:
-    reading = asked.readings[profile[axes.CLUSTER]]
+    reading = asked.readings[profile[dimensions.CLUSTER]]
     return ClusterReading(
         id=CLUSTER_ID,
         shared=tuple(f"trait-{number}" for number in range(reading.shared)),
@@ -277,26 +286,26 @@ def _reading(profile: Profile, asked: Asked) -> ClusterReading:
 
 def request_of(profile: Profile, asked: Asked) -> Request:
     """What is asked, and what is stated with it."""
-    requester = profile[axes.REQUESTER]
-    if profile[axes.CLUSTER] != axes.NONE or requester == axes.ACCOUNT:
+    requester = profile[dimensions.REQUESTER]
+    if profile[dimensions.CLUSTER] != dimensions.NONE or requester == dimensions.ACCOUNT:
         subject = Subject(type=SubjectType.ACCOUNT, id=ACCOUNT_ID)
-    elif requester == axes.ORGANISATION:
+    elif requester == dimensions.ORGANISATION:
         subject = Subject(type=SubjectType.ORGANISATION, id=_organisation_id(profile))
     else:
         subject = Subject(type=SubjectType.PERSON, id=PERSON_ID)
-    part = profile[axes.PART]
-    purpose, claim = profile[axes.PURPOSE], profile[axes.CLAIM]
+    part = profile[dimensions.PART]
+    purpose, claim = profile[dimensions.PURPOSE], profile[dimensions.CLAIM]
     return Request(
         subject=subject,
         model=asked.model,
         action=asked.action,
-        acting_for=ELSEWHERE_ID if profile[axes.ASSERTION] == "conflicting" else None,
-        purpose=None if purpose == axes.NONE else purpose,
+        acting_for=ELSEWHERE_ID if profile[dimensions.ASSERTION] == "conflicting" else None,
+        purpose=None if purpose == dimensions.NONE else purpose,
         place=Place(
-            country=_country(profile[axes.PLACE]),
-            subdivision=None if part == axes.NONE else part,
-            ip_country=_country(profile[axes.ADDRESS]),
+            country=_country(profile[dimensions.PLACE]),
+            subdivision=None if part == dimensions.NONE else part,
+            ip_country=_country(profile[dimensions.ADDRESS]),
         ),
-        destination=Destination(country=_country(profile[axes.DESTINATION])),
-        exception=None if claim == axes.NONE else claim,
+        destination=Destination(country=_country(profile[dimensions.DESTINATION])),
+        exception=None if claim == dimensions.NONE else claim,
     )

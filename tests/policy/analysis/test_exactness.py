@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 from policy_engine.decision.case_runner import run_case
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
-from policy_engine.domain.words import VOCABULARY
-from policy_engine.policy.analysis import readings
 from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas
 from policy_engine.policy.analysis.differences import Comparison, compare, ordinary_member
 from policy_engine.policy.cases import read_cases
@@ -178,10 +176,6 @@ def test_a_book_sorted_otherwise_differs_in_nothing() -> None:
     drawn = rows(Random(1))
     old, new = read(drawn, drawn[::-1])
     assert compare(old, new).differences == ()
-
-
-def test_what_every_word_of_the_vocabulary_reads_is_known() -> None:
-    assert set(VOCABULARY) == readings.WORDS
 
 
 def test_a_witness_is_a_worked_example_that_each_book_answers_as_is_said(tmp_path: Path) -> None:
