@@ -7,6 +7,7 @@ the one with the latest beginning, and of two that begin at once the one recorde
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -223,7 +224,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
     freezes: dict[str, FreezeState] = {}
     releases: dict[str, AskedRelease] = {}
     closed: dict[str, ClosedReview] = {}
-    closings: dict[str, int] = {}
+    closings: Counter[str] = Counter()
     members: dict[str, MembersChange] = {}
     holds: dict[str, HoldState] = {}
     retired: dict[int, RetiredYear] = {}
@@ -231,7 +232,7 @@ def desk_after(changes: Iterable[Change]) -> Desk:
         event = change.event
         match event:
             case BookFounded() | BookWatched():
-                reached = change.at if reached is None else max(change.at, reached)
+                reached = _latest(change.at, reached)
                 entered.append(
                     InForce(
                         fingerprint=event.fingerprint,
@@ -246,8 +247,8 @@ def desk_after(changes: Iterable[Change]) -> Desk:
             case BookApproved():
                 _approve(change, event, proposals)
                 start = event.in_force
-                if start <= (change.at if reached is None else max(change.at, reached)):
-                    start = reached = start if reached is None else max(start, reached)
+                if start <= _latest(change.at, reached):
+                    start = reached = _latest(start, reached)
                 entered.append(
                     InForce(
                         fingerprint=event.fingerprint,
@@ -258,40 +259,65 @@ def desk_after(changes: Iterable[Change]) -> Desk:
                         actor=change.actor,
                     )
                 )
-            case FreezeDeclared():
-                freezes[event.freeze.id] = FreezeState(freeze=event.freeze, declared_by=change.actor)
-            case FreezeLiftAsked():
-                freezes[event.freeze] = replace(
-                    freezes[event.freeze], lift_asked_by=change.actor, lift_reason=event.reason
-                )
-            case FreezeLifted():
-                freezes[event.freeze] = replace(freezes[event.freeze], lifted_by=change.actor, lifted_at=change.at)
-            case ReviewReleaseAsked():
-                releases[event.case] = AskedRelease(content=event, actor=change.actor, at=change.at)
-            case ReviewClosed():
-                releases.pop(event.case, None)
-                closed[event.case] = ClosedReview(content=event, actor=change.actor, at=change.at)
-                digest = event.key.digest
-                closings[digest] = closings.get(digest, 0) + 1
+            case FreezeDeclared() | FreezeLiftAsked() | FreezeLifted():
+                _freeze(change, event, freezes)
+            case ReviewReleaseAsked() | ReviewClosed():
+                _review(change, event, releases, closed, closings)
             case MembersProposed() | MembersApproved() | MembersWithdrawn():
                 _change_members(change, event, members)
             case HoldPlaced() | HoldReleased() | YearRetired():
                 _keep(change, event, holds, retired)
-    withdrawn = {name for name, proposal in proposals.items() if proposal.withdrawn_by is not None}
-    # Sorting keeps the order of recording among books that begin at the same instant, so the later one comes last.
-    books = sorted((book for book in entered if book.proposal not in withdrawn), key=lambda one: one.start)
     return Desk(
-        books=tuple(books),
+        books=_books(entered, proposals),
         proposals=proposals,
         freezes=freezes,
         releases=releases,
         closed=closed,
-        closings=closings,
+        closings=dict(closings),
         members=members,
         holds=holds,
         retired=retired,
         reached=reached,
     )
+
+
+def _books(entered: Iterable[InForce], proposals: Mapping[str, Proposal]) -> tuple[InForce, ...]:
+    """The books that were not withdrawn, in the order in which they begin."""
+    withdrawn = {name for name, proposal in proposals.items() if proposal.withdrawn_by is not None}
+    # Sorting keeps the order of recording among books that begin at the same instant, so the later one comes last.
+    return tuple(sorted((book for book in entered if book.proposal not in withdrawn), key=lambda one: one.start))
+
+
+def _latest(at: datetime, reached: datetime | None) -> datetime:
+    return at if reached is None else max(at, reached)
+
+
+def _freeze(
+    change: Change, event: FreezeDeclared | FreezeLiftAsked | FreezeLifted, freezes: dict[str, FreezeState]
+) -> None:
+    match event:
+        case FreezeDeclared():
+            freezes[event.freeze.id] = FreezeState(freeze=event.freeze, declared_by=change.actor)
+        case FreezeLiftAsked():
+            freezes[event.freeze] = replace(freezes[event.freeze], lift_asked_by=change.actor, lift_reason=event.reason)
+        case FreezeLifted():
+            freezes[event.freeze] = replace(freezes[event.freeze], lifted_by=change.actor, lifted_at=change.at)
+
+
+def _review(
+    change: Change,
+    event: ReviewReleaseAsked | ReviewClosed,
+    releases: dict[str, AskedRelease],
+    closed: dict[str, ClosedReview],
+    closings: Counter[str],
+) -> None:
+    match event:
+        case ReviewReleaseAsked():
+            releases[event.case] = AskedRelease(content=event, actor=change.actor, at=change.at)
+        case ReviewClosed():
+            releases.pop(event.case, None)
+            closed[event.case] = ClosedReview(content=event, actor=change.actor, at=change.at)
+            closings[event.key.digest] += 1
 
 
 def _keep(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _RFC3339: Final = re.compile(
@@ -84,11 +84,6 @@ def parse_instant(text: str) -> datetime:
 def later(at: datetime, by: timedelta) -> datetime:
     """The instant after so much time, and the last one where there would be none."""
     return at + by if by <= LAST - at else LAST
-
-
-def instant_of_date(day: date) -> datetime:
-    """The first instant of a day, UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def format_instant(instant: datetime) -> str:

@@ -26,7 +26,7 @@ same answer on every machine.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
@@ -132,12 +132,17 @@ def owners_first(starts: Iterable[int], owners_of: Callable[[int], Iterator[int]
                     below = path[-1][0]
                     low[below] = min(low[below], low[company])
                 if low[company] == order[company]:
-                    group: list[int] = []
-                    while not group or group[-1] != company:
-                        group.append(open_companies.pop())
-                        done[group[-1]] = 1
-                    groups.append(group)
+                    groups.append(_closed(open_companies, company, done))
     return groups
+
+
+def _closed(open_companies: list[int], last: int, done: bytearray) -> list[int]:
+    """The companies down to the last one off the stack, which are done then."""
+    group: list[int] = []
+    while not group or group[-1] != last:
+        group.append(open_companies.pop())
+        done[group[-1]] = 1
+    return group
 
 
 def largest_tangles(links: Iterable[tuple[str, str]], *, at_least: int) -> list[tuple[str, int]]:
@@ -195,34 +200,43 @@ def _fed(companies: Sequence[Company]) -> tuple[list[int], dict[int, _Gift]]:
 
     A gift that leads outside cannot close a circle that feeds on itself alone.
     """
-    users: list[list[int]] = [[] for _ in companies]
-    takers: list[list[tuple[int, int]]] = [[] for _ in companies]
-    queue: list[int] = []
-    gifts: dict[int, _Gift] = {}
-    for place, company in enumerate(companies):
-        for owner, units in company.links:
-            if units:
-                users[owner].append(place)
-        if company.rest:
-            for owner, units in company.open_links:
-                takers[owner].append((place, min(units, company.rest)))
-            gift = next(((value, units) for value, units in company.open_fixed if value[0] and units), None)
-            if gift is not None:
-                gifts[place] = (None, gift[0], min(gift[1], company.rest))
-        if place in gifts or company.fixed[0]:
-            queue.append(place)
+    feeds = _feeds(companies)
+    gifts = _gifts_from_outside(companies)
+    queue = [place for place, company in enumerate(companies) if place in gifts or company.fixed[0]]
     fed = set(queue)
     for owner in queue:
-        for place in users[owner]:
+        for place, gift in feeds[owner]:
             if place not in fed:
                 fed.add(place)
                 queue.append(place)
-        for place, units in takers[owner]:
-            if place not in fed and units:
-                fed.add(place)
-                gifts[place] = (owner, NONE, units)
-                queue.append(place)
+                if gift is not None:
+                    gifts[place] = gift
     return sorted(fed), gifts
+
+
+def _feeds(companies: Sequence[Company]) -> list[list[tuple[int, _Gift | None]]]:
+    """For each company those that it feeds: by shares, and after these by gifts of what may go to it."""
+    feeds: list[list[tuple[int, _Gift | None]]] = [[] for _ in companies]
+    for place, company in enumerate(companies):
+        for owner, units in company.links:
+            if units:
+                feeds[owner].append((place, None))
+    for place, company in enumerate(companies):
+        for owner, units in company.open_links:
+            if units and company.rest:
+                feeds[owner].append((place, (owner, NONE, min(units, company.rest))))
+    return feeds
+
+
+def _gifts_from_outside(companies: Sequence[Company]) -> dict[int, _Gift]:
+    """For each company whose rest may go to an owner outside that has a value, the first such gift."""
+    gifts: dict[int, _Gift] = {}
+    for place, company in enumerate(companies):
+        if company.rest:
+            gift = next(((value, units) for value, units in company.open_fixed if value[0] and units), None)
+            if gift is not None:
+                gifts[place] = (None, gift[0], min(gift[1], company.rest))
+    return gifts
 
 
 # --- exactly ----------------------------------------------------------------------------------------------------------
@@ -365,16 +379,22 @@ class _Row:
         self.reduce()
 
 
+def _users_of(rows: Mapping[int, _Row]) -> dict[int, set[int]]:
+    """For each company those whose rows have a link to it."""
+    users: dict[int, set[int]] = {place: set() for place in rows}
+    for place, row in rows.items():
+        for owner in row.links:
+            users[owner].add(place)
+    return users
+
+
 def _eliminate(rows: dict[int, _Row], meter: _Meter) -> dict[int, Ratio]:
     """The one solution of the rows, where none is negative; consumes them.
 
     By substitution, the company with the fewest links first (Markowitz). Nothing is ever subtracted but a company's own
     weight, which stays below `of` while something above 0 feeds every company.
     """
-    users: dict[int, set[int]] = {place: set() for place in rows}
-    for place, row in rows.items():
-        for owner in row.links:
-            users[owner].add(place)
+    users = _users_of(rows)
 
     def links(place: int) -> int:
         return (len(users[place]) + 1) * (len(rows[place].links) + 1)
@@ -407,6 +427,11 @@ def _eliminate(rows: dict[int, _Row], meter: _Meter) -> dict[int, Ratio]:
                 users[owner].add(user)
         for changed in {*row.links, *users[place]}:
             heapq.heappush(queue, (links(changed), changed))
+    return _substituted_back(rows, order, meter)
+
+
+def _substituted_back(rows: Mapping[int, _Row], order: Sequence[int], meter: _Meter) -> dict[int, Ratio]:
+    """The values of rows of which each has links to later ones of the order alone."""
     values: dict[int, Ratio] = {}
     for place in reversed(order):
         row = rows[place]

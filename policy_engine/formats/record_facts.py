@@ -181,9 +181,17 @@ _BITS: Final = {
 _BY_PARAMETER: Final = sum(
     _BIT[fact] for fact in (Fact.MEMBERSHIPS, Fact.LISTINGS, Fact.STATEMENTS, Fact.AUTHORISATIONS)
 )
-_PERSON: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_A_PERSON.items())
-_ORGANISATION: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_AN_ORGANISATION.items())
-_EITHER: Final = tuple((_BIT[fact], fact.value, value) for fact, value in _OF_EITHER.items())
+_ASKED: Final = {
+    (person, organisation): tuple(
+        (_BIT[fact], fact.value, value)
+        for group, there in ((_OF_A_PERSON, person), (_OF_AN_ORGANISATION, organisation), (_OF_EITHER, True))
+        if there
+        for fact, value in group.items()
+    )
+    for person in (False, True)
+    for organisation in (False, True)
+}
+"""By whether the party has a natural person and an organisation: the facts that it can have."""
 
 
 def known_facts(party: Party) -> dict[str, object]:
@@ -200,16 +208,5 @@ def known_facts(party: Party) -> dict[str, object]:
             bits |= reads
             if reads & _BY_PARAMETER:
                 asked.append(key)
-    known: dict[str, object] = {}
-    if party.person is not None or party.person_unknown:
-        for bit, fact, value in _PERSON:
-            if bits & bit:
-                known[fact] = value(party, asked)
-    if party.organisation is not None:
-        for bit, fact, value in _ORGANISATION:
-            if bits & bit:
-                known[fact] = value(party, asked)
-    for bit, fact, value in _EITHER:
-        if bits & bit:
-            known[fact] = value(party, asked)
-    return known
+    facts = _ASKED[party.person is not None or party.person_unknown, party.organisation is not None]
+    return {fact: value(party, asked) for bit, fact, value in facts if bits & bit}

@@ -184,7 +184,7 @@ def _case(node: Node, source: str, faults: list[Fault]) -> Case | None:
         return None
     for key, _ in node.entries:
         if key.text not in _KEYS:
-            faults.append(_fault(source, key, f"`{key.text}` is no key of a case", f"known are {', '.join(_KEYS)}"))
+            faults.append(_fault(source, key, f"unknown key `{key.text}`", f"write one of {', '.join(_KEYS)}"))
     at = _instant(node, "at", source, faults, required=True)
     known_at = _instant(node, "known_at", source, faults)
     members_node = node.get("members")
@@ -202,7 +202,7 @@ def _case(node: Node, source: str, faults: list[Fault]) -> Case | None:
     assertable = frozenset(_texts(settings.get("assertable")))
     unknown = sorted(assertable - ASSERTABLE)
     if unknown:
-        faults.append(_fault(source, node, f"`{unknown[0]}` is no assertable property"))
+        faults.append(_fault(source, node, f"`{unknown[0]}` is not an assertable property"))
     identifier = node.get("id")
     if identifier is None:
         faults.append(_fault(source, node, "a case needs an `id`"))
@@ -288,7 +288,9 @@ def _expectation(node: Node | None, source: str, faults: list[Fault]) -> Expecta
         return None
     for key, _ in node.entries:
         if key.text not in _EXPECTED:
-            faults.append(_fault(source, key, f"`{key.text}` cannot be expected", f"known are {', '.join(_EXPECTED)}"))
+            faults.append(
+                _fault(source, key, f"unknown key `{key.text}` in `expect`", f"write one of {', '.join(_EXPECTED)}")
+            )
     values = _plain_mapping(node, source, faults)
     if values.get("decision") not in ("allow", "deny"):
         faults.append(_fault(source, node, "`expect.decision` must be `allow` or `deny`"))

@@ -63,7 +63,7 @@ def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
     for offset, piece in _pieces(text, mistakes):
         matched = _CODE.fullmatch(piece)
         if matched is None:
-            message = f"{quoted(piece)} is no reason code" if piece else "a reason code is missing"
+            message = f"{quoted(piece)} is not a reason code" if piece else "a reason code is missing"
             remedy = "write `CODE`, `CODE if condition`, `CODE if unknown condition` or `CODE with OTHER if condition`"
             mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
             continue
@@ -94,7 +94,7 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
     for offset, piece in _pieces(text, mistakes):
         matched = _OBLIGATION.fullmatch(piece)
         if matched is None:
-            message = f"{quoted(piece)} is no obligation" if piece else "an obligation is missing"
+            message = f"{quoted(piece)} is not an obligation" if piece else "an obligation is missing"
             remedy = "write `id = sentence` or `id for CODE, CODE = sentence`, and no `;` in the sentence"
             mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
             continue
@@ -158,7 +158,7 @@ def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:
     for offset, piece in _pieces(text, mistakes):
         begin, slash, end = (part.strip() for part in piece.partition("/"))
         if not slash or not (begin or end):
-            message = f"{quoted(piece)} is no interval" if piece else "an interval is missing"
+            message = f"{quoted(piece)} is not an interval" if piece else "an interval is missing"
             mistakes.append(Mistake(offset=offset, message=message, remedy="write `begin/end`"))
             continue
         interval = parse_interval(begin, end)
@@ -183,7 +183,7 @@ def _instant(text: str, mistakes: list[Mistake]) -> datetime | None:
     try:
         return parse_instant(text) if text else None
     except InstantError:
-        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is no instant", remedy=instant_remedy(text)))
+        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is not an instant", remedy=instant_remedy(text)))
         return None
 
 

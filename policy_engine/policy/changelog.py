@@ -191,13 +191,13 @@ def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findin
     if not RULE_ID.fullmatch(cells["rule"]):
         meant = cells["rule"].upper()
         remedy = f"did you mean {quoted(meant)}?" if RULE_ID.fullmatch(meant) else "write the id of one rule"
-        wrong.append(("rule", f"{quoted(cells['rule'])} is no id of a rule", remedy))
+        wrong.append(("rule", f"{quoted(cells['rule'])} is not the id of a rule", remedy))
     day = _day(cells["date"])
     if day is None:
         wrong.append(
             (
                 "date",
-                f"{quoted(cells['date'])} is no date",
+                f"{quoted(cells['date'])} is not a date",
                 instant_remedy(cells["date"], "write the day as 2026-06-12"),
             )
         )

@@ -126,13 +126,13 @@ def hint(name: str, known: Collection[str]) -> str:
         return f"a spreadsheet takes `{meant}` for a number: make its column text and {rest}"
     if len(known) > _MOST_COMPARED:
         near = near_miss(name, _neighbours(name, known)) if isinstance(known, frozenset) else None
-        none = f"it is none of {len(known):,} names; look for it in the files"
+        none = f"it is not one of {len(known):,} known names; look for it in the files"
         return none if near is None else f"did you mean {quoted(near)}?"
     names = _in_order(known) if isinstance(known, frozenset) else tuple(sorted(known))
     near = near_miss(name, names)
     if near is not None:
         return f"did you mean {quoted(near)}?"
-    return f"known are {', '.join(names[:_MOST_NAMED])}{' and others' if len(names) > _MOST_NAMED else ''}"
+    return f"known names: {', '.join(names[:_MOST_NAMED])}{' and others' if len(names) > _MOST_NAMED else ''}"
 
 
 def spoilt_eccn(text: str) -> str | None:

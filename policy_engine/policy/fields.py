@@ -99,7 +99,7 @@ class Values:
             value = read(item)
             if value is None:
                 if is_null(item):
-                    self.add(item, f"{what} has an empty place", "write a value or take the place out")
+                    self.add(item, f"{what} has an empty entry", "write a value, or take the entry out")
             elif value in found:
                 self.add(item, f"{what} names {quoted(str(value))} twice", "name it once")
             else:
@@ -180,7 +180,7 @@ class Values:
         if node is None or number is None:
             return None
         if number != number.to_integral_value() or number < 1:
-            self.add(node, f"{number} is no whole number from 1", "write a whole number")
+            self.add(node, f"{number} is not a whole number from 1", "write a whole number")
             return None
         return int(number)
 
@@ -191,7 +191,7 @@ class Values:
             return None
         value = Decimal(text) if _DECIMAL.fullmatch(text) else None
         if value is None or value > most:
-            self.add(node, f"{quoted(text)} is no decimal from 0 to {most}", 'write one such as "0.5"')
+            self.add(node, f"{quoted(text)} is not a decimal from 0 to {most}", 'write one such as "0.5"')
             return None
         return value
 

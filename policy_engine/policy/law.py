@@ -310,7 +310,7 @@ def gaps_of(text: str) -> dict[str, tuple[str, ...]]:
         if line.startswith("## "):
             name = line.removeprefix("## ").strip()
             if name not in (*RULED, OTHER_LAWS):
-                raise ValueError(f"{NOT_ENCODED}:{number}: `{name}` is no regime: write one of {', '.join(RULED)}")
+                raise ValueError(f"{NOT_ENCODED}:{number}: `{name}` is not a regime: write one of {', '.join(RULED)}")
             current = found.setdefault(name, [])
         elif line.startswith("- ") and current is not None:
             current.append(line.removeprefix("- ").strip())

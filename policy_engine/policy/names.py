@@ -114,7 +114,9 @@ def purpose_problem(text: str) -> Problem | None:
     """What is wrong with a purpose."""
     if PURPOSE.fullmatch(text):
         return None
-    return Problem(message=f"{quoted(text)} is no purpose", remedy="write lower-case letters, digits and underscores")
+    return Problem(
+        message=f"{quoted(text)} is not a purpose", remedy="write lower-case letters, digits and underscores"
+    )
 
 
 def eccn_problem(text: str) -> Problem | None:
@@ -127,14 +129,14 @@ def eccn_problem(text: str) -> Problem | None:
         remedy = f"if a spreadsheet took `{meant}` for a number, make its column text; {remedy}"
     elif near is not None:
         remedy = f"did you mean `{near[1]}{near[2].upper()}{near[3]}{near[4].lower()}`? {remedy}"
-    return Problem(message=f"{quoted(text)} is no ECCN", remedy=remedy)
+    return Problem(message=f"{quoted(text)} is not an ECCN", remedy=remedy)
 
 
 def list_code_problem(text: str) -> Problem | None:
     """What is wrong with the spelling of a list's code."""
     if LIST_CODE.fullmatch(text):
         return None
-    return Problem(message=f"{quoted(text)} is no list code", remedy="write a code in capital letters such as EL")
+    return Problem(message=f"{quoted(text)} is not a list code", remedy="write a code in capital letters such as EL")
 
 
 def list_problem(text: str, declared: Known) -> Problem | None:

@@ -360,7 +360,7 @@ def _sorted_out(files: Mapping[str, bytes], faults: list[Fault]) -> dict[str, by
         if name == f"{FOLDER}{stem}{SUFFIX}" and "/" not in stem:
             rule_files[name] = data
         elif name not in (*SINGLE_FILES, CHANGELOG) and not _for_people(name, is_file=True):
-            message = f"{quoted(name)} is no file of a rule book"
+            message = f"{quoted(name)} is not a file of a rule book"
             remedy = one_of(name, (*SINGLE_FILES, CHANGELOG, f"{FOLDER}<regime>{SUFFIX}"))
             Findings(source=name, faults=faults).add(1, 1, message, remedy)
     for name in SINGLE_FILES:
@@ -436,7 +436,7 @@ def _enforced(
         if ids is not None and rule not in ids:
             operator.add(1, 1, f"there is no rule {quoted(rule)}", hint(rule, ids))
         if enforcement not in kinds:
-            message = f"{quoted(enforcement)} is no enforcement of {quoted(rule)}"
+            message = f"{quoted(enforcement)} is not an enforcement of {quoted(rule)}"
             operator.add(1, 1, message, one_of(enforcement, tuple(kinds)))
         else:
             changes[rule] = kinds[enforcement]

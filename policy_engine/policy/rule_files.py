@@ -171,7 +171,7 @@ def _open(name: str, data: bytes, faults: list[Fault], room: int) -> _RuleFile |
     findings = Findings(source=name, faults=faults)
     regime = name.removeprefix(FOLDER).removesuffix(SUFFIX)
     if regime not in RULED:
-        findings.add(1, 1, f"{quoted(regime)} is no regime", f"name the file after one: {one_of(regime, RULED)}")
+        findings.add(1, 1, f"{quoted(regime)} is not a regime", f"name the file after one: {one_of(regime, RULED)}")
     sheet = read_sheet(data, findings, most_rows=room)
     if sheet is None:
         return None
@@ -370,7 +370,7 @@ class _RuleFile:
             message = f"{quoted(rule_id)} is a number or a date to a spreadsheet, which spells it anew"
             self.add(record, "id", message, "write an id that has a word in it")
         elif not RULE_ID.fullmatch(rule_id):
-            message = f"{quoted(rule_id)} is no id" if rule_id else "the cell is empty"
+            message = f"{quoted(rule_id)} is not an id" if rule_id else "the cell is empty"
             remedy = "write capital letters, digits, dots and hyphens"
             meant = "-".join(rule_id.upper().replace("_", " ").split())
             near = RULE_ID.fullmatch(meant)

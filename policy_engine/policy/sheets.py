@@ -122,7 +122,7 @@ def decoded(data: bytes, findings: Findings) -> str | None:
         return None
     first = text[: text.find("\n")]
     if "\t" in first and "," not in first and ";" not in first:
-        findings.add(1, first.index("\t") + 1, "cells are parted by tabs", "part them with commas or semicolons")
+        findings.add(1, first.index("\t") + 1, "cells are separated by tabs", "separate them with commas or semicolons")
         return None
     _refuse_unseen(text, findings)
     return text
@@ -269,7 +269,7 @@ class _Scanner:
             )
             return None
         if first.startswith("sep="):
-            self._findings.add(self._line, 1, f"{quoted(first)} is no header line", "take the line out")
+            self._findings.add(self._line, 1, f"{quoted(first)} is not a header line", "take the line out")
             return None
         self.separator = ";" if semicolons else ","
         record = self.next()

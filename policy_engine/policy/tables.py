@@ -151,7 +151,8 @@ def _group_problem(text: str) -> Problem | None:
     if law and colon and name and UNNAMEABLE.isdisjoint(text):
         return None
     return Problem(
-        message=f"{quoted(text)} is no name of a group", remedy="write the law, a colon and a name, such as EAR:D:5"
+        message=f"{quoted(text)} is not the name of a group",
+        remedy="write the law, a colon and a name, such as EAR:D:5",
     )
 
 
@@ -175,7 +176,7 @@ def _check_part(part: str, country: str, node: Node, values: Values) -> None:
     near = near_miss(part, tuple(parts))
     example = f"did you mean {quoted(near)}? " if near is not None else ""
     remedy = f"{example}write an ISO 3166-2 code such as {parts[0]}" if parts else "ISO 3166-2 has no parts of it"
-    values.add(node, f"{quoted(part)} is no part of {country}", remedy)
+    values.add(node, f"{quoted(part)} is not a part of {country}", remedy)
 
 
 # --- parameters of law ------------------------------------------------------------------------------------------------
@@ -274,7 +275,7 @@ class _ParametersReader:
         found: dict[str, tuple[str, ...]] = {}
         for key, item in self.values.entries(node, "`programmes`"):
             if key.text not in listed:
-                message = f"{quoted(key.text)} is no list whose parties count"
+                message = f"{quoted(key.text)} is not a list that the test counts"
                 self.values.add(key, message, one_of(key.text, tuple(listed)))
             names = self.values.each(item, f"the programmes of {quoted(key.text)}", self._programme)
             if not names:
@@ -304,7 +305,7 @@ class _ParametersReader:
 
     def _group_problem(self, text: str) -> Problem | None:
         if ":" not in text:
-            return Problem(message=f"{quoted(text)} is no country group", remedy="write one such as EAR:D:5")
+            return Problem(message=f"{quoted(text)} is not a country group", remedy="write one such as EAR:D:5")
         return place_problem(text, self.groups)
 
     def _places(self, node: Node | None, what: str) -> tuple[str, ...]:
@@ -494,7 +495,7 @@ class _ParametersReader:
         for key, node in values.entries(fields.required("prefixes"), "`prefixes`"):
             part = values.checked(node, known_in("part", parts))
             if not (key.text.isascii() and key.text.isdigit() and len(key.text) <= digits):
-                message = f"{quoted(key.text)} is no beginning of {digits} digits"
+                message = f"{quoted(key.text)} is not the beginning of a number of {digits} digits"
                 values.add(key, message, 'write digits in quotation marks: "95"')
             prefixes[key.text], keys[key.text] = part or "", key
         for shorter, longer in pairwise(sorted(prefixes)):
@@ -513,7 +514,7 @@ def _programme_problem(text: str) -> Problem | None:
     if _PROGRAMME.fullmatch(text):
         return None
     return Problem(
-        message=f"{quoted(text)} is no programme", remedy="write it as the list does, such as RUSSIA-EO14024"
+        message=f"{quoted(text)} is not a programme", remedy="write it as the list does, such as RUSSIA-EO14024"
     )
 
 

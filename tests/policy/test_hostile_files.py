@@ -107,7 +107,7 @@ def test_a_carriage_return_inside_a_cell_is_a_fault() -> None:
 
 def test_cells_parted_by_tabs_are_one_fault() -> None:
     text = told(book(rules=SMALL.replace(b",", b"\t")))
-    assert text == f"{RULES}:1:3: cells are parted by tabs; part them with commas or semicolons"
+    assert text == f"{RULES}:1:3: cells are separated by tabs; separate them with commas or semicolons"
 
 
 def test_rows_with_semicolons_under_a_header_with_commas_are_faults() -> None:
@@ -194,32 +194,32 @@ def test_a_row_whose_first_cell_failed_in_a_spreadsheet_is_no_comment() -> None:
         (
             "from",
             "45123",
-            "in `from`: `45123` is no instant; a spreadsheet wrote the date as a number: make its column text and write"
-            " 2023-07-16",
+            "in `from`: `45123` is not an instant; a spreadsheet wrote the date as a number: make its column text and"
+            " write 2023-07-16",
         ),
         (
             "to",
             "1.2E+05",
-            "in `to`: `1.2E+05` is no instant; a spreadsheet wrote the date as a number: make its column text and write"
-            " 2026-06-12T21:21:00Z or a bare date 2026-06-12",
+            "in `to`: `1.2E+05` is not an instant; a spreadsheet wrote the date as a number: make its column text and"
+            " write 2026-06-12T21:21:00Z or a bare date 2026-06-12",
         ),
         (
             "to",
             "01/02/2026",
-            "in `to`: `01/02/2026` is no instant; if it is 2026-02-01 or 2026-01-02, write that;"
+            "in `to`: `01/02/2026` is not an instant; if it is 2026-02-01 or 2026-01-02, write that;"
             " write 2026-06-12T21:21:00Z or a bare date 2026-06-12",
         ),
         (
             "to",
             "31/12/2026 00:00",
-            "in `to`: `31/12/2026 00:00` is no instant; if it is 2026-12-31T00:00:00Z, write that if that is UTC,"
+            "in `to`: `31/12/2026 00:00` is not an instant; if it is 2026-12-31T00:00:00Z, write that if that is UTC,"
             " else the same with its own zone; write 2026-06-12T21:21:00Z or a bare date 2026-06-12",
         ),
         (
             "suspended",
             "45123/",
-            "in `suspended`: `45123` is no instant; a spreadsheet wrote the date as a number: make its column text and"
-            " write 2023-07-16",
+            "in `suspended`: `45123` is not an instant; a spreadsheet wrote the date as a number: make its column text"
+            " and write 2023-07-16",
         ),
         (
             "item",
@@ -274,7 +274,7 @@ def test_a_cell_that_a_spreadsheet_turned_into_a_number_or_a_date_is_read_back(
         ),
         (
             book(catalogue=CATALOGUE.replace('"4E001.a"}', '"4,00E+91"}')),
-            "`4,00E+91` is no ECCN; if a spreadsheet took `4E091` for a number, make its column text;"
+            "`4,00E+91` is not an ECCN; if a spreadsheet took `4E091` for a number, make its column text;"
             ' write one such as "4E001.a" or "EAR99"',
         ),
         (

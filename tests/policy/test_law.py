@@ -129,7 +129,7 @@ def test_the_command_prints_the_page_and_holds_a_written_one_to_it(tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "text", "code", "message"),
     [
-        (NOT_ENCODED, "## us-eat\n\n- a\n", 1, "`us-eat` is no regime"),
+        (NOT_ENCODED, "## us-eat\n\n- a\n", 1, "`us-eat` is not a regime"),
         (NOT_ENCODED, "## us-ear\n\nsomething\n", 1, "write every gap in one line"),
         (NOT_ENCODED, "## us-ear\n\n- something\n", 1, "`us-order` has no entry"),
         (HANDBOOK, "# The rule book\n", 1, "there is no table under `## Open questions`"),

@@ -185,7 +185,7 @@ def test_the_settings_file_overrides_a_row_and_the_operator_overrides_both() -> 
 def test_what_the_operator_sets_has_to_name_a_rule_and_an_enforcement() -> None:
     faults = faults_of(book(), enforcement={"REGIONS": "advisory", "ACCESS": "off"})
     assert [(fault.source, fault.message) for fault in faults] == [
-        ("operator settings", "`off` is no enforcement of `ACCESS`"),
+        ("operator settings", "`off` is not an enforcement of `ACCESS`"),
         ("operator settings", "there is no rule `REGIONS`"),
     ]
 
@@ -199,13 +199,13 @@ def test_a_book_without_one_of_its_files_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["rules/us-ofac.CSV", "rules/more/us-ofac.csv", "us-ofac.csv", "catalogue.yml"])
 def test_a_file_that_would_be_passed_over_is_refused(name: str) -> None:
     fault = fault_of(book() | {name: sheet({**BAR, "id": "X", "regime": "us-ofac"})})
-    assert (name, f"`{name}` is no file of a rule book") == (fault.source, fault.message)
+    assert (name, f"`{name}` is not a file of a rule book") == (fault.source, fault.message)
 
 
 @pytest.mark.parametrize("regime", ["engine", "us-ofac.bak", "ofac"])
 def test_a_rule_file_is_named_after_a_regime(regime: str) -> None:
     fault = fault_of(book() | {f"rules/{regime}.csv": sheet({**BAR, "id": "X", "regime": regime})})
-    assert (f"rules/{regime}.csv", f"`{regime}` is no regime") == (fault.source, fault.message)
+    assert (f"rules/{regime}.csv", f"`{regime}` is not a regime") == (fault.source, fault.message)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:

@@ -108,7 +108,7 @@ def test_a_place_inside_a_quoted_cell_is_that_in_the_file() -> None:
         ("x,y\n1,2,3\n", [(2, 1, "the row has 3 cells and the header 2")]),
         ("x,y\n1;2\n", [(2, 1, "the row has 1 cells and the header 2")]),
         ("x,y;z\n1,2,3\n", [(1, 1, "the header line has both commas and semicolons outside quotation marks")]),
-        ("sep=;\nx;y\n1;2\n", [(1, 1, "`sep=;` is no header line")]),
+        ("sep=;\nx;y\n1;2\n", [(1, 1, "`sep=;` is not a header line")]),
         ('x,y\n1,"2\n3,4\n', [(2, 3, "the quotation mark is never closed")]),
         ('x,y\n1,a"b"\n3,4\n', [(2, 3, "a quotation mark stands in a cell that is not quoted")]),
         (

@@ -42,7 +42,7 @@ def test_a_casbin_row_type_before_a_row_is_refused(row_type: str) -> None:
 
 def test_a_casbin_row_type_in_place_of_an_id_is_refused() -> None:
     fault = fault_of(book(rules=sheet(GRANT, {**BAR, "id": "p2"})))
-    assert (fault.source, fault.line, fault.message) == (RULES, 3, "in `id`: `p2` is no id")
+    assert (fault.source, fault.line, fault.message) == (RULES, 3, "in `id`: `p2` is not an id")
 
 
 def test_a_byte_order_mark_changes_nothing() -> None:

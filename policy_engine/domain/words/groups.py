@@ -17,7 +17,7 @@ TERRITORIES: Final = Clause(
 
 
 def places_in(party: Party, countries: Iterable[str], parameter: str) -> tuple[str, ...]:
-    """Those of the countries that are named in the parameter: codes or groups, parted by commas."""
+    """Those of the countries that are named in the parameter: codes or groups, separated by commas."""
     found = []
     question = party.question
     for country in countries:

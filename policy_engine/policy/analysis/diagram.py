@@ -8,7 +8,8 @@ hashable values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Final, TypeVar
 
@@ -148,6 +149,18 @@ class Diagrams:
 
         return paired((one, other))
 
+    def _in_turn(
+        self,
+        name: Hashable,
+        known: Callable[[Diagram, Diagram], Diagram | None],
+        first: Diagram,
+        others: Iterable[Diagram],
+    ) -> Diagram:
+        """What comes of pairing the first table with each of the others in turn."""
+        for other in others:
+            first = self._paired(name, known, first, other)
+        return first
+
     def join(
         self, operation: Callable[..., Hashable], neutral: Hashable, absorbing: Hashable, *diagrams: Diagram
     ) -> Diagram:
@@ -166,10 +179,7 @@ class Diagrams:
                 return self.end(operation(values[one], values[other]))
             return None
 
-        whole = nothing
-        for diagram in diagrams:
-            whole = self._paired(operation, known, whole, diagram)
-        return whole
+        return self._in_turn(operation, known, nothing, diagrams)
 
     def overlay(self, operation: Callable[..., Hashable], over: Diagram, base: Diagram) -> Diagram:
         """The base where the table over it has `None`, and elsewhere the operation on the values of both."""
@@ -197,75 +207,50 @@ class Diagrams:
 
     def within(self, region: Diagram, table: Diagram, absent: Hashable) -> Diagram:
         """The table where the region, a table of truth values, is true, and the absent value elsewhere."""
-        yes, no, nothing = self._yes, self._no, self.end(absent)
-
-        def known(one: Diagram, other: Diagram) -> Diagram | None:
-            if one == yes or other == nothing:
-                return other
-            return nothing if one == no else None
-
-        return self._paired(("within", nothing), known, region, table)
+        return self._cut("within", self._yes, region, table, self.end(absent))
 
     def beyond(self, region: Diagram, table: Diagram, present: Hashable) -> Diagram:
         """The table where the region, a table of truth values, is false, and the present value where it is true."""
-        yes, no, everything = self._yes, self._no, self.end(present)
+        return self._cut("beyond", self._no, region, table, self.end(present))
+
+    def _cut(self, name: str, kept: Diagram, region: Diagram, table: Diagram, elsewhere: Diagram) -> Diagram:
+        """The table where the region, a table of truth values, has the value kept, and a constant where it has not."""
 
         def known(one: Diagram, other: Diagram) -> Diagram | None:
-            if one == no or other == everything:
+            if one == kept or other == elsewhere:
                 return other
-            return everything if one == yes else None
+            return elsewhere if one in (self._yes, self._no) else None
 
-        return self._paired(("beyond", everything), known, region, table)
+        return self._paired((name, elsewhere), known, region, table)
 
     def differing(self, one: Diagram, other: Diagram) -> Diagram:
         """Where two tables have different values, as a table of truth values."""
-        yes, no, values = self._yes, self._no, self._values
-
-        def known(one: Diagram, other: Diagram) -> Diagram | None:
-            if one == other:
-                return no
-            return yes if one in values and other in values else None
-
-        return self._paired("differing", known, one, other)
+        return self._compared("differing", self._no, lambda _one, _other: True, one, other)
 
     def contrast(self, one: Diagram, other: Diagram) -> Diagram:
         """The pair of both tables' values where they differ, and `None` where they do not."""
-        nothing, values = self._nothing, self._values
+        return self._compared("contrast", self._nothing, lambda *pair: pair, one, other)
+
+    def _compared(
+        self, name: str, alike: Diagram, unlike: Callable[..., Hashable], one: Diagram, other: Diagram
+    ) -> Diagram:
+        """What is told of the values of two tables where they differ, and what is where they are alike."""
+        values = self._values
 
         def known(one: Diagram, other: Diagram) -> Diagram | None:
             if one == other:
-                return nothing
-            return self.end((values[one], values[other])) if one in values and other in values else None
+                return alike
+            return self.end(unlike(values[one], values[other])) if one in values and other in values else None
 
-        return self._paired("contrast", known, one, other)
+        return self._paired(name, known, one, other)
 
     def both(self, *diagrams: Diagram) -> Diagram:
         """Where every one of these tables of truth values is true."""
-        yes, no = self._yes, self._no
-
-        def known(one: Diagram, other: Diagram) -> Diagram | None:
-            if one == yes or other in (one, no):
-                return other
-            return one if other == yes or one == no else None
-
-        whole = yes
-        for diagram in diagrams:
-            whole = self._paired("both", known, whole, diagram)
-        return whole
+        return self.join(operator.and_, True, False, *diagrams)
 
     def either(self, *diagrams: Diagram) -> Diagram:
         """Where at least one of these tables of truth values is true."""
-        yes, no = self._yes, self._no
-
-        def known(one: Diagram, other: Diagram) -> Diagram | None:
-            if one == no or other in (one, yes):
-                return other
-            return one if other == no or one == yes else None
-
-        whole = no
-        for diagram in diagrams:
-            whole = self._paired("either", known, whole, diagram)
-        return whole
+        return self.join(operator.or_, False, True, *diagrams)
 
     def less(self, diagram: Diagram, *others: Diagram) -> Diagram:
         """Where one table of truth values is true and none of the others is."""
@@ -274,13 +259,9 @@ class Diagrams:
         def known(one: Diagram, other: Diagram) -> Diagram | None:
             if no in (one, other):
                 return one
-            if other in (one, yes):
-                return no
-            return None
+            return no if other in (one, yes) else None
 
-        for other in others:
-            diagram = self._paired("less", known, diagram, other)
-        return diagram
+        return self._in_turn("less", known, diagram, others)
 
     def meet(self, one: Diagram, other: Diagram) -> bool:
         """Whether two tables of truth values are true of somebody together, found without making the table of whom."""
