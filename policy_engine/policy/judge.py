@@ -509,7 +509,7 @@ def is_asked(row: Row, party: Party) -> bool:
     in no catalogue."""
     if party.role is Role.HOST and not row.judges_host:
         return False
-    return (party.on_file and party.question.entry is not None) or not row.words.isdisjoint(_GATES)
+    return (party.on_file and party.question.entry is not None) or not row.words.isdisjoint(GATES)
 
 
 def deciding_rows(book: Book, at: datetime) -> tuple[Row, ...]:

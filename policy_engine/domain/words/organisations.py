@@ -261,7 +261,10 @@ WORDS: Final = (
         name="no-organisation",
         columns=_PARTY,
         parameter=None,
-        reads=replace(_UNFILED, dimensions=always({dimensions.REQUESTER: frozenset({dimensions.INDIVIDUAL})})),
+        reads=replace(
+            _UNFILED,
+            dimensions=always({dimensions.REQUESTER: frozenset({dimensions.INDIVIDUAL, dimensions.STRANGER})}),
+        ),
         answer=no_organisation,
         meaning="A natural person who acts for no organisation.",
         example="sector:other | no-organisation",
