@@ -171,7 +171,7 @@ def test_columns_stand_in_any_order() -> None:
         ),
         (BAR, "authorisation", "holds:ear/licence", "there is no regime of authorisations `ear`", ""),
         (BAR, "authorisation", "statement:mofcom", "there is no kind of statement `mofcom`", "`mofcom_order`"),
-        (BAR, "authorisation", "claims:sta", "`sta` is no licence exception", "`STA`"),
+        (BAR, "authorisation", "claims:sta", "`sta` is not a licence exception", "`STA`"),
         (BAR, "unless", "PAPRES", "there is no rule `PAPRES`", "did you mean `PAPERS`?"),
         (BAR, "unless", "ACCESS", "`ACCESS` is a `permit`", "effect `note`"),
         (BAR, "unless", "REGION", "`REGION` is a `deny`", "effect `note`"),
