@@ -194,8 +194,7 @@ def _section(book: Book, regime: str, gaps: Sequence[str]) -> list[str]:
             "",
             "Tables that these rules read:",
             "",
-            "| table | what it is | source | compared |",
-            "|---|---|---|---|",
+            *_TABLE_HEAD,
         ]
         lines += [_group_line(book, name) for name in read]
         lines += [_entry_line(book, name) for name in tables]
@@ -281,8 +280,7 @@ def _shared_tables(book: Book) -> list[str]:
             "",
             "## Groups that no rule reads",
             "",
-            "| table | what it is | source | compared |",
-            "|---|---|---|---|",
+            *_TABLE_HEAD,
         ]
         lines += [_group_line(book, name) for name in idle]
     return lines

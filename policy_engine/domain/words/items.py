@@ -241,8 +241,8 @@ WORDS: Final = (
         parameter=None,
         reads=replace(_ENTRY, item=ItemPart.COLUMNS),
         answer=eccn_on_file,
-        meaning="The item's ECCN is stated and its control columns are in parameters.yaml; an item without is barred as"
-        " LICENCE_REQUIRED.",
+        meaning="The item's ECCN is stated and its control columns are in parameters.yaml; an item without one is"
+        " barred as LICENCE_REQUIRED.",
         example="!eccn-on-file",
         clause=HOUSE,
     ),

@@ -211,8 +211,8 @@ WORDS: Final = (
         parameter=parameters.LISTS,
         reads=replace(_CONFIRMED, item=ItemPart.REQUIREMENTS),
         answer=listed_reaching,
-        meaning="As `listed`, by an entry whose licence requirement reaches the item: one that nobody filed, or that is"
-        " not among the `requirements` of parameters.yaml, reaches every item.",
+        meaning="As `listed`, by an entry whose licence requirement reaches the item; a requirement that is not on"
+        " file, or not among the `requirements` of parameters.yaml, reaches every item.",
         example="listed-reaching:EL",
         clause=Clause(
             what="an entry of the Entity List says which items need a licence; where its requirement is not known it is"
@@ -238,7 +238,7 @@ WORDS: Final = (
         parameter=parameters.LISTS,
         reads=replace(_CONFIRMED, dimensions=_told_of("potential")),
         answer=listing_potential,
-        meaning="A potential match on one of these lists waits for a person.",
+        meaning="A potential match on one of these lists has not been settled by a person.",
         example="listing-potential:EL,SDN",
         clause=HOUSE,
     ),

@@ -14,7 +14,7 @@ class ItemUnknown(LookupError):
 def recall(party: Party, word: str, parameter: str, evaluate: Evaluate) -> Answer:
     """What the word says about the party; each question is answered once, and all that were asked are recorded.
 
-    A word that needs an item which nobody knows is unknown: a bar stands on it, and nothing is granted or lifted by it.
+    A word that needs the item is unknown where there is none: a bar stands on that, and it grants and lifts nothing.
     """
     key = (word, parameter)
     answer = party.memo.get(key)

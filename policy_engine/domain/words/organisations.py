@@ -89,7 +89,7 @@ def reseller(party: Party, _: str) -> Answer:
 
 
 def end_user_named(party: Party, _: str) -> Answer:
-    """Whether the request says who is behind the party; of an end user nobody can say that, so it is not said."""
+    """Whether the request names an end user behind the party; an end user cannot name another one."""
     if party.role is Role.END_USER and party.question.edition >= Edition.DOUBTS:
         return NO
     return unknown("end_user") if party.question.request.end_user is None else YES
@@ -284,7 +284,7 @@ WORDS: Final = (
             ),
         ),
         answer=is_organisation,
-        meaning="The organisation judged is this one; for whom somebody acts who acts for nobody on file is unknown.",
+        meaning="The organisation judged is this one; unknown for a person whose employment was never filed.",
         example="organisation:alder-bank",
         clause=HOUSE,
     ),
@@ -324,8 +324,8 @@ WORDS: Final = (
         parameter=None,
         reads=_STATED,
         answer=end_user_named,
-        meaning="The request names who is behind the party; of an end user it cannot, so that an end user who resells"
-        " has named nobody.",
+        meaning="The request names an end user behind the party; an end user cannot name another, so for one who"
+        " resells the answer is no.",
         example="!end-user-named",
         clause=HOUSE,
     ),
@@ -345,8 +345,8 @@ WORDS: Final = (
         parameter=None,
         reads=_EMPLOYMENT,
         answer=own_staff,
-        meaning="The organisation itself, its account or service that stands for nobody, or a natural person who is its"
-        " employee; a contractor is not.",
+        meaning="The organisation itself, an account or service of it with no person on file, or an employee; a"
+        " contractor is not.",
         example="holds:us-order/exemption & own-staff",
         clause=HOUSE,
     ),

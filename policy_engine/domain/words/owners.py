@@ -494,8 +494,8 @@ WORDS: Final = (
         parameter=parameters.OWNERSHIP_TEST,
         reads=_SHARES,
         answer=owned_unresolved,
-        meaning="It is not captured on what is known, and would be if what nobody knows were at its worst; a match on"
-        " an owner that waits for a person is such an unknown.",
+        meaning="The organisation is not captured on what is known, and would be if every unknown were at its worst; a"
+        " possible match of an owner with a list that no person has settled is such an unknown.",
         example="owned-unresolved:ofac-50",
         clause=_FIFTY_PERCENT,
     ),

@@ -36,7 +36,7 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool, whoever: boo
 
     With `whoever` also those that are not for the natural person.
 
-    Raises `ItemUnknown` when one would have to name a model that nobody knows.
+    Raises `ItemUnknown` where an authorisation would have to name a model that is in no catalogue.
     """
     question = party.question
     regime, _, kinds = parameter.partition("/")
@@ -119,8 +119,8 @@ def _who_acts(party: Party) -> list[Party]:
 def has_place(party: Party, row: Authorisation) -> bool:
     """Whether the named user of the party has drawn on the cap already, or fewer different persons than the cap have.
 
-    A place that is free is noted in the question. Where nobody is named there is nobody whom a place
-    could be counted for, so a cap on named users leaves none.
+    A place that is free is noted in the question. A party without a natural person has no place under a cap on named
+    users, since places are counted by person.
     """
     if row.named_users is None:
         return True
@@ -239,8 +239,8 @@ WORDS: Final = (
         obtainable=True,
         meaning="The organisation acting holds an authorisation in force, with a place left for the natural person,"
         " that names the model, the action and, if it lists countries, where the item goes, and is known to be for the"
-        " purpose and the person: a licence, for employees, unless it says otherwise; a cap on named users has no place"
-        " for a subject that names nobody.",
+        " purpose and the person. A licence is for employees unless it says otherwise; a cap on named users has no"
+        " place for a subject without a natural person.",
         example="holds:us-order/licence",
     ),
     _about_papers(
@@ -249,7 +249,7 @@ WORDS: Final = (
         host_too=False,
         whoever=True,
         obtainable=False,
-        meaning="The organisation acting holds such an authorisation, for whichever persons it is.",
+        meaning="The organisation acting holds such an authorisation, whichever persons it is for.",
         example="organisation-holds:us-itar/licence",
     ),
     _about_papers(
@@ -285,8 +285,8 @@ WORDS: Final = (
         host_too=True,
         whoever=False,
         obtainable=False,
-        meaning="Such an authorisation is in force and has no place left for the natural person, or nobody is named"
-        " whom a place could be counted for.",
+        meaning="Such an authorisation is in force and its cap has no place left for the natural person, or the"
+        " subject has no natural person whose place could be counted.",
         example="authorisation-full:us-ear/licence",
     ),
     Word(

@@ -259,8 +259,8 @@ WORDS: Final = (
         parameter=None,
         reads=_STANDING,
         answer=foreign_person,
-        meaning="The natural person is a foreign person by US status; an account or service that stands for nobody is"
-        " unknown; an organisation as such has no natural person.",
+        meaning="The natural person is a foreign person by US status; unknown for an account or service with no person"
+        " on file; no for an organisation as such.",
         example="foreign-person",
         clause=_US_PERSON,
     ),
@@ -305,9 +305,9 @@ WORDS: Final = (
         parameter=None,
         reads=replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns),
         answer=deemed_covered,
-        meaning="A release is deemed to go to a country that a column of the item's ECCN covers: for the natural person"
-        " the most recent country of citizenship or permanent residency, unknown beside one without a beginning, for"
-        " the organisation its incorporation.",
+        meaning="A release is deemed to go to a country that a column of the item's ECCN covers: for the natural"
+        " person the most recent country of citizenship or permanent residency, unknown where one of several has no"
+        " start date; for the organisation the country of its incorporation.",
         example="deemed-covered",
         clause=_DEEMED_EXPORT,
     ),

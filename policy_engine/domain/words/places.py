@@ -269,8 +269,8 @@ WORDS: Final = (
         ),
         answer=located_in,
         meaning="A stated place, the place of the address, the destination, the country of a stated part, or the"
-        " incorporation or headquarters of the organisation judged is one of these; no place, no establishment on file"
-        " and a code of no country are unknown.",
+        " incorporation or headquarters of the organisation judged is one of these; unknown where no place is stated,"
+        " no establishment is on file, or a code is not that of a country.",
         example="located-in:CU,IR,KP",
         clause=HOUSE,
     ),
@@ -290,9 +290,9 @@ WORDS: Final = (
         parameter=parameters.PARTS_TEST,
         reads=replace(_STATED, dimensions=by_book(_parts)),
         answer=in_part,
-        meaning="The place of the request, or the destination, is in a barred part of a country, by subdivision or by"
-        " postcode, each held against the lists for itself; the country without either is unknown, and so is a"
-        " subdivision that names nothing or evidence that disagrees.",
+        meaning="The place of the request, or the destination, is in a barred part of a country. Subdivision and"
+        " postcode are checked one by one; unknown where the country is stated without either, where a subdivision"
+        " code does not exist, or where the two disagree.",
         example="in-part:UA",
         clause=HOUSE,
     ),

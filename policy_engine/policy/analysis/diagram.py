@@ -69,13 +69,6 @@ class Diagrams:
             self._children.append(row)
         return found
 
-    def value(self, diagram: Diagram) -> Hashable:
-        """What a constant table has. Raises `KeyError` for one that is not constant."""
-        return self._values[diagram]
-
-    def is_constant(self, diagram: Diagram) -> bool:
-        return self._variables[diagram] == self._end
-
     def at(self, diagram: Diagram, assignment: Assignment) -> Hashable:
         """What the table has for one profile."""
         while self._variables[diagram] != self._end:

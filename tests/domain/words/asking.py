@@ -28,11 +28,13 @@ def small_book() -> Book:
     return read_book(books.book())
 
 
-def asked(word: str, members: Mapping[str, object], *, gateway: str | None = None, **request: object) -> Answer:
-    """What the word, with its parameter after a colon, answers of the subject `ann` or of what the request says."""
+def asked(word: str, members: Mapping[str, object], **request: object) -> Answer:
+    """What the word, with its parameter after a colon, answers of the subject `ann` or of what the request says; with
+    `gateway`, through that one."""
+    gateway = request.pop("gateway", None)
     document = {"subject": {"type": "person", "id": "ann"}, "model": "alpha-1", "action": "infer"} | request
     roster = Roster.as_known(read_members(json.dumps(members).encode(), "members"))
-    caller = Caller(id="test", gateway=gateway)
+    caller = Caller(id="test", gateway=None if gateway is None else str(gateway))
     question = derive(request_of(document), roster, small_book(), caller, AT)
     name, _, parameter = word.partition(":")
     return ask(question.parties[0], name, parameter)

@@ -20,8 +20,7 @@ from policy_engine.policy.analysis.axes import Profile
 from policy_engine.policy.analysis.readings import split
 from policy_engine.policy.analysis.space import Domain
 from policy_engine.policy.conditions import parse_condition
-from policy_engine.policy.reader import read_book
-from tests.conftest import FILES
+from tests.conftest import shipped
 from tests.policy.analysis.worlds import any_profile
 
 AT: Final = parse_instant("2026-06-13T15:00:00Z")
@@ -34,7 +33,7 @@ OF_FACTS: Final = [
 
 @pytest.fixture(scope="module")
 def book() -> Book:
-    return read_book(FILES)
+    return shipped()
 
 
 @pytest.fixture(scope="module")
