@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.api import auditor, compliance, errors, gateway, health, log, members, proposal_report
+from policy_engine.api import auditor, compliance, errors, gateway, health, index, log, members, proposal_report
 from policy_engine.api.direct import Direct
 from policy_engine.api.errors import error_response
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -35,6 +35,9 @@ class RequestHead:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # It is answered as GET is; the server leaves the body out.
+            scope = {**scope, "method": "GET"}
         given = None
         hosts = keys = 0
         for name, value in scope["headers"]:
@@ -82,26 +85,31 @@ def create_app(parts: Parts) -> ASGIApp:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    posts = gateway.posts(parts.gate, parts.ring, parts.pools)
-    app.router.routes[:0] = [
-        *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
-        *health.routes(parts.gate, parts.members, parts.log, parts.watcher, parts.keeper, parts.pools),
-        *auditor.routes(parts.log, parts.ring, parts.inspector, parts.pools, history=parts.history, looks=parts.looks),
-        *log.routes(
-            None if parts.keeper is None else parts.keeper.sealing,
-            parts.entries,
-            parts.ring,
-            desk=parts.desk,
-            past=parts.past,
-            log=parts.log,
-            pools=parts.pools,
-        ),
-        *compliance.routes(parts.desk, parts.publisher, parts.reviews, parts.ring, parts.pools, check=parts.check),
-        *proposal_report.routes(parts.publisher, parts.ring, parts.pools),
-        *members.routes(parts.member_changes, parts.ring, parts.pools),
-    ]
+    app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
+    app.state.parts = parts
+    app.state.readiness = health.Readiness(parts)
+    # Replays take what they need of old books; one at a time is in memory.
+    app.state.one_replay = threading.Lock()
+    app.state.reference = index.Reference(app)
     errors.install(app)
-    return RequestHead(Direct(app, posts))
+    return RequestHead(Direct(app, gateway.AT_THE_DOOR))
+
+
+_ROUTERS: Final = (
+    gateway.router,
+    index.router,
+    health.router,
+    auditor.router,
+    log.replays,
+    log.router,
+    compliance.policy,
+    proposal_report.router,
+    compliance.freezes,
+    compliance.reviews,
+    compliance.simulation,
+    members.router,
+)
+"""In the order in which their paths are tried."""
 
 
 def from_environment() -> ASGIApp:

@@ -4,40 +4,71 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_engine.api import desk_document as documents
 from policy_engine.api.body import read_body
 from policy_engine.api.errors import BookNotAccepted, NotFound
-from policy_engine.api.security import entered
-from policy_engine.domain.changes import Actor
+from policy_engine.api.reference import Example, Media, Parameter, audience, described
+from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.ports import Key
+from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.policy.library import BookLost
 from policy_engine.policy.names import names_read
-from policy_engine.service.assess import Checked, changes_of_cases, unsaid
+from policy_engine.service.assess import changes_of_cases, unsaid
 from policy_engine.service.desk import Desk
-from policy_engine.service.desk_faults import NotAccepted
-from policy_engine.service.disclosure import NAMES
-from policy_engine.service.freezing import declare_freeze, lift_freeze, without_repeats
-from policy_engine.service.keyring import KeyRing
-from policy_engine.service.pools import Pools
+from policy_engine.service.desk_faults import (
+    AssessmentEnded,
+    CasesNotAcknowledged,
+    DeskConflict,
+    KeyNotInForce,
+    NotAccepted,
+    NothingThere,
+    PersonNeeded,
+    SecondPersonNeeded,
+)
+from policy_engine.service.freezing import declare_freeze as start_freeze
+from policy_engine.service.freezing import lift_freeze as end_freeze
+from policy_engine.service.freezing import without_repeats
+from policy_engine.service.gate import NotFresh
 from policy_engine.service.publish import Publisher
-from policy_engine.service.reviewing import Reviews
 from policy_engine.service.simulate import NO_ROWS, Supposed, judge_supposed, simulate
+from policy_engine.shapes.administration import (
+    ApprovalBody,
+    BookBody,
+    BookFilesDocument,
+    CheckedDocument,
+    CloseBody,
+    FreezeBody,
+    FreezeDocument,
+    FreezesDocument,
+    LiftBody,
+    PolicyDocument,
+    ProposalBody,
+    ProposalDocument,
+    ProposalsDocument,
+    ReviewDocument,
+    ReviewFileDocument,
+    ReviewsDocument,
+    SimulationBody,
+    WithdrawalBody,
+)
+from policy_engine.shapes.answer import AnswerDocument
+from policy_engine.shapes.document import Document
+from policy_engine.wiring import Parts
 
 LOOKBACK: Final = timedelta(days=30)
 """How far back recorded decisions are judged again for a proposal that does not say."""
@@ -53,122 +84,168 @@ LONGEST_PAGE: Final = 1_000
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
-Handler = Callable[[Request, Key], Awaitable[Response]]
-Check = Callable[[Mapping[str, bytes]], Checked]
+policy = audience("policy")
+freezes = audience("freezes")
+reviews = audience("reviews")
+simulation = audience("simulation")
+
+ACTED: Final = (PersonNeeded, KeyNotInForce, NothingThere, DeskConflict, NotAccepted, LogUnavailable)
+"""What may go wrong where a person does something that is recorded."""
+
+BY_ANOTHER: Final = (*ACTED, SecondPersonNeeded)
+"""The same, where it needs another person than before."""
+
+Fingerprint = Annotated[str, PathParameter(description="The fingerprint of a book: `sha256:` and 64 digits.")]
+ProposalId = Annotated[str, PathParameter(description="The id of a proposal.")]
+FreezeId = Annotated[str, PathParameter(description="The id of a freeze.")]
+CaseId = Annotated[str, PathParameter(description="The id of a case.")]
 
 
-def routes(
-    desk: Desk, publisher: Publisher, reviews: Reviews, ring: KeyRing, pools: Pools, *, check: Check
-) -> list[Route]:
-    """The compliance officer's routes."""
-    return [
-        *_policy_routes(desk, publisher, ring, pools, check),
-        *_freeze_routes(desk, ring, pools),
-        *_review_routes(reviews, ring, pools),
-        *_simulation_routes(desk, publisher, ring, pools),
-    ]
+@policy.get("/policy", **described({HTTPStatus.OK: PolicyDocument}))
+async def show_policy(parts: PartsOf, key: Annotated[Key, needs("policy:read")]) -> Response:
+    """Which book is in force, which are to come and were before, what is proposed, and what is frozen."""
+    state = await parts.pools.reads.run(_state, parts.desk)
+    return json_response(documents.policy_document(state, parts.desk.clock(), names=sees_names(key)))
 
 
-def _policy_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools, check_book: Check) -> list[Route]:
-    async def show(_: Request, key: Key) -> Response:
-        state = await pools.reads.run(_state, desk)
-        return json_response(documents.desk_document(state, desk.clock(), names=_sees_names(key)))
-
-    async def book(request: Request, _: Key) -> Response:
-        fingerprint = request.path_params["fingerprint"]
-        state = await pools.reads.run(_state, desk)
-        archive = state.archive_of(fingerprint)
-        if archive is None:
-            raise NotFound("no book with this fingerprint was ever archived")
-        files = await pools.reads.run(publisher.library.files, archive)
-        return json_response(
-            {"fingerprint": fingerprint, "files": {name: data.decode() for name, data in files.items()}}
-        )
-
-    async def proposals(_: Request, key: Key) -> Response:
-        state = await pools.reads.run(_state, desk)
-        return json_response({"proposals": documents.proposals_document(state, desk.clock(), names=_sees_names(key))})
-
-    async def proposal(request: Request, key: Key) -> Response:
-        state = await pools.reads.run(_state, desk)
-        held = state.proposals.get(request.path_params["proposal"])
-        if held is None:
-            raise NotFound("no proposal has this id")
-        return json_response(documents.proposal_document(held, desk.clock(), names=_sees_names(key)))
-
-    async def report(request: Request, key: Key) -> Response:
-        content = await pools.reads.run(
-            publisher.report,
-            _actor(key),
-            request.path_params["proposal"],
-            request.path_params["report"],
-            names=_sees_names(key),
-        )
-        return Response(content, media_type="application/json")
-
-    async def check(request: Request, _: Key) -> Response:
-        data = await read_body(request, BOOK_LIMIT)
-
-        def checked() -> dict[str, object]:
-            body = documents.read_book_body(data, documents.BookBody)
-            return _check(desk, publisher, check_book, documents.bytes_of(body.files))
-
-        return json_response(await pools.assessments.run(checked))
-
-    async def propose(request: Request, key: Key) -> Response:
-        data = await read_body(request, BOOK_LIMIT)
-
-        def proposed() -> dict[str, object]:
-            body = documents.read_book_body(data, documents.ProposalBody)
-            return _propose(desk, publisher, key, body)
-
-        told = await pools.assessments.run(proposed)
-        return json_response(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told['id']}"})
-
-    async def approve(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.ApprovalBody)
-        note = documents.text_of("note", body.note)
-        cases = None if body.cases is None else documents.text_of("cases", body.cases)
-        approved = await pools.desk.run(
-            publisher.approve, _actor(key), request.path_params["proposal"], note=note, cases=cases
-        )
-        return json_response(documents.proposal_document(approved, desk.clock(), names=_sees_names(key)))
-
-    async def withdraw(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.WithdrawalBody)
-        reason = documents.text_of("reason", body.reason)
-        taken = await pools.desk.run(publisher.withdraw, _actor(key), request.path_params["proposal"], reason=reason)
-        return json_response(documents.proposal_document(taken, desk.clock(), names=_sees_names(key)))
-
-    return [
-        _route("GET", "/policy", ring, pools, "policy:read", show),
-        _route("GET", "/policy/books/{fingerprint}", ring, pools, "policy:read", book),
-        _route("POST", "/policy/check", ring, pools, "policy:read", check),
-        *methods_of(
-            "/policy/proposals", ring, pools, {"GET": ("policy:read", proposals), "POST": ("policy:propose", propose)}
-        ),
-        _route("GET", "/policy/proposals/{proposal}", ring, pools, "policy:read", proposal),
-        _route("GET", "/policy/proposals/{proposal}/reports/{report}", ring, pools, "policy:read", report),
-        _route("POST", "/policy/proposals/{proposal}/approve", ring, pools, "policy:approve", approve),
-        _route("POST", "/policy/proposals/{proposal}/withdraw", ring, pools, "policy:propose", withdraw),
-    ]
+@policy.get(
+    "/policy/books/{fingerprint}",
+    dependencies=[needs("policy:read")],
+    **described({HTTPStatus.OK: BookFilesDocument}, problems=(NotFound, BookLost)),
+)
+async def show_book(parts: PartsOf, fingerprint: Fingerprint) -> Response:
+    """An archived book, as it was accepted."""
+    state = await parts.pools.reads.run(_state, parts.desk)
+    archive = state.archive_of(fingerprint)
+    if archive is None:
+        raise NotFound("no book with this fingerprint was ever archived")
+    files = await parts.pools.reads.run(parts.publisher.library.files, archive)
+    texts = {name: data.decode() for name, data in files.items()}
+    return json_response(BookFilesDocument(fingerprint=fingerprint, files=texts))
 
 
-def _check(desk: Desk, publisher: Publisher, check: Check, files: dict[str, bytes]) -> dict[str, object]:
-    checked = check(files)
-    state = _state(desk)
-    base = state.book_at(state.moment(desk.clock()))
+@policy.post(
+    "/policy/check",
+    dependencies=[needs("policy:read")],
+    **described({HTTPStatus.OK: CheckedDocument}, body=BookBody, problems=(BookLost, AssessmentEnded)),
+)
+async def check_book(request: Request, parts: PartsOf) -> Response:
+    """Check a book: every fault with its place and remedy, and what becomes of the worked examples. Nothing is kept."""
+    data = await read_body(request, BOOK_LIMIT)
+
+    def checked() -> CheckedDocument:
+        body = documents.read_book_body(data, BookBody)
+        return _check(parts, documents.bytes_of(body.files))
+
+    return json_response(await parts.pools.assessments.run(checked))
+
+
+@policy.get("/policy/proposals", **described({HTTPStatus.OK: ProposalsDocument}))
+async def list_proposals(parts: PartsOf, key: Annotated[Key, needs("policy:read")]) -> Response:
+    """Every proposal, the newest first."""
+    state = await parts.pools.reads.run(_state, parts.desk)
+    return json_response(documents.proposals_document(state, parts.desk.clock(), names=sees_names(key)))
+
+
+@policy.post(
+    "/policy/proposals",
+    **described(
+        {HTTPStatus.CREATED: ProposalDocument},
+        body=ProposalBody,
+        problems=(*ACTED, BookNotAccepted, BookLost, AssessmentEnded),
+    ),
+)
+async def propose_book(request: Request, parts: PartsOf, key: Annotated[Key, needs("policy:propose")]) -> Response:
+    """Propose a book: it is checked, tried on its worked examples and compared with the one in force. Another person
+    approves it; nothing is in force before."""
+    data = await read_body(request, BOOK_LIMIT)
+
+    def proposed() -> ProposalDocument:
+        return _propose(parts, key, documents.read_book_body(data, ProposalBody))
+
+    told = await parts.pools.assessments.run(proposed)
+    return json_response(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told.id}"})
+
+
+@policy.get("/policy/proposals/{proposal}", **described({HTTPStatus.OK: ProposalDocument}, problems=(NotFound,)))
+async def show_proposal(parts: PartsOf, proposal: ProposalId, key: Annotated[Key, needs("policy:read")]) -> Response:
+    """A proposal, with the summaries of its reports."""
+    state = await parts.pools.reads.run(_state, parts.desk)
+    held = state.proposals.get(proposal)
+    if held is None:
+        raise NotFound("no proposal has this id")
+    return json_response(documents.proposal_document(held, parts.desk.clock(), names=sees_names(key)))
+
+
+@policy.get(
+    "/policy/proposals/{proposal}/reports/{report}",
+    **described(
+        {HTTPStatus.OK: Media(kinds=("application/json",), meaning="The report as it was kept with the proposal.")},
+        problems=(NothingThere, LogUnavailable),
+    ),
+)
+async def show_kept_report(
+    parts: PartsOf,
+    proposal: ProposalId,
+    report: Annotated[str, PathParameter(description="The name of the report, as the proposal lists it.")],
+    key: Annotated[Key, needs("policy:read")],
+) -> Response:
+    """A report that was kept with a proposal. With `members:read` it names people, and the look is on record first."""
+    content = await parts.pools.reads.run(
+        parts.publisher.report, actor_of(key), proposal, report, names=sees_names(key)
+    )
+    return Response(content, media_type="application/json")
+
+
+@policy.post(
+    "/policy/proposals/{proposal}/approve",
+    **described(
+        {HTTPStatus.OK: ProposalDocument},
+        body=ApprovalBody,
+        problems=(*BY_ANOTHER, CasesNotAcknowledged, BookLost),
+    ),
+)
+async def approve_proposal(
+    request: Request, parts: PartsOf, proposal: ProposalId, key: Annotated[Key, needs("policy:approve")]
+) -> Response:
+    """Approve another person's proposal: its book is in force from its instant on, or at once."""
+    body = documents.read(await read_body(request, DESK_LIMIT), ApprovalBody)
+    note = documents.text_of("note", body.note)
+    cases = None if body.cases is None else documents.text_of("cases", body.cases)
+    approved = await parts.pools.desk.run(parts.publisher.approve, actor_of(key), proposal, note=note, cases=cases)
+    return json_response(documents.proposal_document(approved, parts.desk.clock(), names=sees_names(key)))
+
+
+@policy.post(
+    "/policy/proposals/{proposal}/withdraw",
+    **described({HTTPStatus.OK: ProposalDocument}, body=WithdrawalBody, problems=ACTED),
+)
+async def withdraw_proposal(
+    request: Request, parts: PartsOf, proposal: ProposalId, key: Annotated[Key, needs("policy:propose")]
+) -> Response:
+    """Take back a proposal that waits for its approval."""
+    body = documents.read(await read_body(request, DESK_LIMIT), WithdrawalBody)
+    reason = documents.text_of("reason", body.reason)
+    taken = await parts.pools.desk.run(parts.publisher.withdraw, actor_of(key), proposal, reason=reason)
+    return json_response(documents.proposal_document(taken, parts.desk.clock(), names=sees_names(key)))
+
+
+def _check(parts: Parts, files: dict[str, bytes]) -> CheckedDocument:
+    checked = parts.check(files)
+    state = _state(parts.desk)
+    base = state.book_at(state.moment(parts.desk.clock()))
     changed: tuple[Fault, ...] = ()
     cases = None
     if checked.book is not None and base is not None:
-        old, before = publisher.library.book(base.fingerprint, base.archive), publisher.library.files(base.archive)
+        library = parts.publisher.library
+        old, before = library.book(base.fingerprint, base.archive), library.files(base.archive)
         changed = unsaid(old, before, checked.book, files)
         cases = changes_of_cases(before, checked.results)
     return documents.checked_document(checked, changed, cases)
 
 
-def _propose(desk: Desk, publisher: Publisher, key: Key, body: documents.ProposalBody) -> dict[str, object]:
-    actor = _actor(key)
+def _propose(parts: Parts, key: Key, body: ProposalBody) -> ProposalDocument:
+    actor, desk, publisher = actor_of(key), parts.desk, parts.publisher
     if (body.files is None) == (body.rollback_to is None):
         raise MalformedRequest(FieldFault(field="files", message="or `rollback_to`: one of them says which book"))
     note = documents.text_of("note", body.note)
@@ -185,101 +262,186 @@ def _propose(desk: Desk, publisher: Publisher, key: Key, body: documents.Proposa
             proposal = publisher.propose(actor, files, note=note, since=since, effective=effective, withdraws=withdraws)
     except NotAccepted as error:
         raise BookNotAccepted(str(error), error.faults) from error
-    return documents.proposal_document(proposal, desk.clock(), names=_sees_names(key))
+    return documents.proposal_document(proposal, desk.clock(), names=sees_names(key))
 
 
-def _freeze_routes(desk: Desk, ring: KeyRing, pools: Pools) -> list[Route]:
-    async def show(_: Request, __: Key) -> Response:
-        state = await pools.reads.run(_state, desk)
-        return json_response({"freezes": documents.freezes_document(state, desk.clock())})
-
-    async def declare(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.FreezeBody)
-        scope = without_repeats(body.scope())
-        authority = documents.text_of("authority", body.authority)
-        reason = documents.text_of("reason", body.reason)
-        until = documents.instant_of("until", body.until)
-        state = await pools.freezes.run(
-            declare_freeze, desk, _actor(key), scope, authority=authority, reason=reason, until=until
-        )
-        location = {"Location": f"/freezes/{state.freeze.id}"}
-        return json_response(documents.freeze_document(state, desk.clock()), HTTPStatus.CREATED, location)
-
-    async def lift(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.LiftBody)
-        reason = documents.text_of("reason", body.reason or request.query_params.get("reason"))
-        state = await pools.freezes.run(lift_freeze, desk, _actor(key), request.path_params["freeze"], reason=reason)
-        status = HTTPStatus.OK if state.lifted_at is not None else HTTPStatus.ACCEPTED
-        return json_response(documents.freeze_document(state, desk.clock()), status)
-
-    return [
-        *methods_of("/freezes", ring, pools, {"GET": ("policy:read", show), "POST": ("freeze", declare)}),
-        _route("DELETE", "/freezes/{freeze}", ring, pools, "freeze", lift),
-    ]
+@freezes.get("/freezes", dependencies=[needs("policy:read")], **described({HTTPStatus.OK: FreezesDocument}))
+async def list_freezes(parts: PartsOf) -> Response:
+    """Every freeze, the newest first."""
+    state = await parts.pools.reads.run(_state, parts.desk)
+    return json_response(documents.freezes_document(state, parts.desk.clock()))
 
 
-def _review_routes(reviews: Reviews, ring: KeyRing, pools: Pools) -> list[Route]:
-    async def show_all(request: Request, _: Key) -> Response:
-        wanted = request.query_params.get("status", "open")
-        if wanted not in ("open", "all"):
-            raise MalformedRequest(FieldFault(field="status", message="is `open` or `all`"))
-        limit = _limit(request)
-        after = _after(request)
-        found = [review for review in await pools.reads.run(reviews.all) if wanted == "all" or review.is_open]
-        places = [(format_instant(review.opened.opened_at), review.opened.id) for review in found]
-        rest = [review for review, place in zip(found, places, strict=True) if after is None or place > after]
-        page = rest[:limit]
-        following = None
-        if len(rest) > limit:
-            last = page[-1].opened
-            following = _cursor(format_instant(last.opened_at), last.id)
-        return json_response(
-            {"reviews": [documents.review_document(review) for review in page], "next_cursor": following}
-        )
-
-    async def show(request: Request, _: Key) -> Response:
-        file = await pools.reads.run(reviews.show, _case(request))
-        return json_response(documents.review_file_document(file))
-
-    async def close(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.CloseBody)
-        rationale = documents.text_of("rationale", body.rationale)
-        case, actor = _case(request), _actor(key)
-        if body.rows is not None and (body.outcome == "refuse" or body.members is not None):
-            raise MalformedRequest(FieldFault(field="rows", message="come only with the confirmation of a release"))
-        if body.outcome == "refuse":
-            if body.members is not None:
-                raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
-            review = await pools.desk.run(reviews.refuse, actor, case, rationale=rationale)
-            return json_response(documents.review_document(review))
-        if body.members is None:
-            confirmed = documents.text_of("rows", body.rows) if body.rows is not None else None
-            review = await pools.desk.run(reviews.confirm_release, actor, case, rows=confirmed, rationale=rationale)
-            return json_response(documents.review_document(review))
-        review = await pools.desk.run(
-            reviews.ask_release, actor, case, rationale=rationale, document=documents.rows_of(body.members)
-        )
-        return json_response(documents.review_document(review), HTTPStatus.ACCEPTED)
-
-    return [
-        _route("GET", "/reviews", ring, pools, "reviews", show_all),
-        _route("GET", "/reviews/{case}", ring, pools, "reviews", show),
-        _route("POST", "/reviews/{case}/close", ring, pools, "reviews", close),
-    ]
+@freezes.post(
+    "/freezes",
+    **described(
+        {HTTPStatus.CREATED: FreezeDocument},
+        body=FreezeBody,
+        problems=ACTED,
+        examples=(
+            Example(
+                name="a model in a country",
+                meaning="Names of two kinds freeze what is both.",
+                body={
+                    "models": ["opus-4.6"],
+                    "countries": ["KP"],
+                    "authority": "chief compliance officer",
+                    "reason": "order of 20 November",
+                },
+                status=HTTPStatus.CREATED,
+            ),
+        ),
+    ),
+)
+async def declare_freeze(request: Request, parts: PartsOf, key: Annotated[Key, needs("freeze")]) -> Response:
+    """Stop something at once: when this has returned, nothing under it is allowed any more, anywhere."""
+    body = documents.read(await read_body(request, DESK_LIMIT), FreezeBody)
+    scope = without_repeats(documents.scope_of(body))
+    authority = documents.text_of("authority", body.authority)
+    reason = documents.text_of("reason", body.reason)
+    until = documents.instant_of("until", body.until)
+    state = await parts.pools.freezes.run(
+        start_freeze, parts.desk, actor_of(key), scope, authority=authority, reason=reason, until=until
+    )
+    location = {"Location": f"/freezes/{state.freeze.id}"}
+    return json_response(documents.freeze_document(state, parts.desk.clock()), HTTPStatus.CREATED, location)
 
 
-def _simulation_routes(desk: Desk, publisher: Publisher, ring: KeyRing, pools: Pools) -> list[Route]:
-    async def run(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.SimulationBody)
-        # The right to simulate shows explanations: nothing else is there to be seen.
-        caller = Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain=True)
-        answer = await pools.simulations.run(_simulated, desk, publisher, caller, body)
-        return Response(answer, media_type="application/json")
+@freezes.delete(
+    "/freezes/{freeze}",
+    **described(
+        {HTTPStatus.OK: FreezeDocument, HTTPStatus.ACCEPTED: FreezeDocument},
+        body=LiftBody,
+        parameters=(Parameter(name="reason", meaning="Why; for clients that send no body with a DELETE."),),
+        problems=BY_ANOTHER,
+    ),
+)
+async def lift_freeze(
+    request: Request, parts: PartsOf, freeze: FreezeId, key: Annotated[Key, needs("freeze")]
+) -> Response:
+    """Ask that a freeze is lifted (202), or lift it when another person asked before (200)."""
+    body = documents.read(await read_body(request, DESK_LIMIT), LiftBody)
+    reason = documents.text_of("reason", body.reason or request.query_params.get("reason"))
+    state = await parts.pools.freezes.run(end_freeze, parts.desk, actor_of(key), freeze, reason=reason)
+    status = HTTPStatus.OK if state.lifted_at is not None else HTTPStatus.ACCEPTED
+    return json_response(documents.freeze_document(state, parts.desk.clock()), status)
 
-    return [_route("POST", "/simulate", ring, pools, "simulate", run)]
+
+@reviews.get(
+    "/reviews",
+    dependencies=[needs("reviews")],
+    **described(
+        {HTTPStatus.OK: ReviewsDocument},
+        parameters=(
+            Parameter(
+                name="status",
+                meaning="Those that wait for somebody, or all of them.",
+                schema={"type": "string", "enum": ["open", "all"], "default": "open"},
+            ),
+            Parameter(
+                name="limit",
+                meaning="How many a page has at most.",
+                schema={"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE},
+            ),
+            Parameter(name="cursor", meaning="`next_cursor` of the page before."),
+        ),
+    ),
+)
+async def list_reviews(request: Request, parts: PartsOf) -> Response:
+    """The cases that wait for somebody, the oldest first."""
+    wanted = request.query_params.get("status", "open")
+    if wanted not in ("open", "all"):
+        raise MalformedRequest(FieldFault(field="status", message="is `open` or `all`"))
+    limit = _limit(request)
+    after = _after(request)
+    found = [review for review in await parts.pools.reads.run(parts.reviews.all) if wanted == "all" or review.is_open]
+    places = [(format_instant(review.opened.opened_at), review.opened.id) for review in found]
+    rest = [review for review, place in zip(found, places, strict=True) if after is None or place > after]
+    page = rest[:limit]
+    following = None
+    if len(rest) > limit:
+        last = page[-1].opened
+        following = _cursor(format_instant(last.opened_at), last.id)
+    return json_response(ReviewsDocument(reviews=tuple(map(documents.review_document, page)), next_cursor=following))
 
 
-def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: documents.SimulationBody) -> bytes:
+@reviews.get(
+    "/reviews/{case}",
+    dependencies=[needs("reviews")],
+    **described({HTTPStatus.OK: ReviewFileDocument}, problems=(NotFound, NothingThere, DeskConflict, LogUnavailable)),
+)
+async def show_review(parts: PartsOf, case: CaseId) -> Response:
+    """A case with the held decision, what lifts the rule, and rows that would clear a listing."""
+    file = await parts.pools.reads.run(parts.reviews.show, _case(case))
+    return json_response(documents.review_file_document(file))
+
+
+@reviews.post(
+    "/reviews/{case}/close",
+    **described(
+        {HTTPStatus.OK: ReviewDocument, HTTPStatus.ACCEPTED: ReviewDocument},
+        body=CloseBody,
+        problems=(*BY_ANOTHER, NotFound),
+    ),
+)
+async def close_review(
+    request: Request, parts: PartsOf, case: CaseId, key: Annotated[Key, needs("reviews")]
+) -> Response:
+    """Refuse a case, ask for its release with the rows that it needs (202), or confirm what another person asked."""
+    body = documents.read(await read_body(request, DESK_LIMIT), CloseBody)
+    rationale = documents.text_of("rationale", body.rationale)
+    held, actor, pool = _case(case), actor_of(key), parts.pools.desk
+    if body.rows is not None and (body.outcome == "refuse" or body.members is not None):
+        raise MalformedRequest(FieldFault(field="rows", message="come only with the confirmation of a release"))
+    if body.outcome == "refuse":
+        if body.members is not None:
+            raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
+        review = await pool.run(parts.reviews.refuse, actor, held, rationale=rationale)
+        return json_response(documents.review_document(review))
+    if body.members is None:
+        confirmed = documents.text_of("rows", body.rows) if body.rows is not None else None
+        review = await pool.run(parts.reviews.confirm_release, actor, held, rows=confirmed, rationale=rationale)
+        return json_response(documents.review_document(review))
+    review = await pool.run(
+        parts.reviews.ask_release, actor, held, rationale=rationale, document=documents.rows_of(body.members)
+    )
+    return json_response(documents.review_document(review), HTTPStatus.ACCEPTED)
+
+
+@simulation.post(
+    "/simulate",
+    **described(
+        {HTTPStatus.OK: AnswerDocument},
+        body=SimulationBody,
+        problems=(NotAccepted, NothingThere, DeskConflict, NotFresh, BookLost),
+        examples=(
+            Example(
+                name="at an instant",
+                meaning="What would have been answered in June, with what was known then.",
+                body={
+                    "request": {
+                        "subject": {"type": "person", "id": "ken"},
+                        "model": "opus-4.6",
+                        "action": "infer",
+                        "place": {"country": "JP"},
+                    },
+                    "at": "2026-06-13T15:00:00Z",
+                },
+            ),
+        ),
+    ),
+)
+async def simulate_decision(request: Request, parts: PartsOf, key: Annotated[Key, needs("simulate")]) -> Response:
+    """What would be answered, at an instant, with what was known at another, under another book, with other members.
+    Nothing is recorded."""
+    body = documents.read(await read_body(request, DESK_LIMIT), SimulationBody)
+    # The right to simulate shows explanations: nothing else is there to be seen.
+    caller = Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain=True)
+    answer = await parts.pools.simulations.run(_simulated, parts.desk, parts.publisher, caller, body)
+    return Response(answer, media_type="application/json")
+
+
+def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: SimulationBody) -> bytes:
     at = documents.instant_of("at", body.at) or desk.clock()
     members = NO_ROWS
     if body.members is not None:
@@ -314,16 +476,7 @@ def _state(desk: Desk) -> DeskState:
     return desk.view.refresh().desk
 
 
-def _actor(key: Key) -> Actor:
-    return Actor(key=key.id, person=key.person)
-
-
-def _sees_names(key: Key) -> bool:
-    return NAMES in key.rights
-
-
-def _case(request: Request) -> str:
-    case: str = request.path_params["case"]
+def _case(case: str) -> str:
     # Whatever is no id of a case is none on file; some of it, such as a NUL, no database takes as a text.
     if not (case.isascii() and case.isprintable()):
         raise NotFound("no case has this id")
@@ -352,22 +505,8 @@ def _after(request: Request) -> tuple[str, str] | None:
     return opened_at, case
 
 
-def _route(method: str, path: str, ring: KeyRing, pools: Pools, right: str, handler: Handler) -> Route:
-    return methods_of(path, ring, pools, {method: (right, handler)})[0]
-
-
-def methods_of(path: str, ring: KeyRing, pools: Pools, handlers: dict[str, tuple[str, Handler]]) -> list[Route]:
-    """One route for a path, so that another method is 405 with every one that it takes."""
-
-    async def endpoint(request: Request) -> Response:
-        right, handler = handlers["GET" if request.method == "HEAD" else request.method]
-        return await handler(request, await entered(request, ring, pools, right))
-
-    return [Route(path, endpoint, methods=list(handlers))]
-
-
-def json_response(value: object, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
-    """A document as the answer."""
+def json_response(told: Document, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:
+    """A document as the answer, its members sorted by name."""
     return Response(
-        _encoder.encode(value), status_code=int(status), media_type="application/json", headers=headers or {}
+        _encoder.encode(told), status_code=int(status), media_type="application/json", headers=headers or {}
     )

@@ -6,10 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
+from msgspec import to_builtins
+from msgspec.structs import replace
 
+from policy_engine.api.errors import fault_document
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal, Withdrawal
 from policy_engine.domain.freezes import FreezeScope
@@ -24,105 +27,43 @@ from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import Checked
 from policy_engine.service.disclosure import summary_shown
 from policy_engine.service.reviewing import Review, ReviewFile
+from policy_engine.shapes.administration import (
+    CheckedCasesDocument,
+    CheckedDocument,
+    FreezeBody,
+    FreezeDocument,
+    FreezesDocument,
+    InForceDocument,
+    PolicyDocument,
+    ProposalDocument,
+    ProposalsDocument,
+    ReportDocument,
+    ReviewDocument,
+    ReviewFileDocument,
+)
+from policy_engine.shapes.document import (
+    MAX_TEXT,
+    ActorDocument,
+    Body,
+    RowDocument,
+    RowsDocument,
+    WithdrawalDocument,
+)
+from policy_engine.shapes.record import as_recorded
 
-MAX_TEXT: Final = 4_000
-"""Characters of a note, a reason or a rationale."""
-
-
-class BookBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The files of a book's folder, worked examples included, by their names relative to it."""
-
-    files: dict[str, str]
-
-
-class ProposalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A book to propose: its files, or the fingerprint of an archived one."""
-
-    files: dict[str, str] | None = None
-    rollback_to: str | None = None
-    note: str
-    effective: str | None = None
-    since: str | None = None
-    withdraws: tuple[str, ...] = ()
-
-
-class ApprovalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """An approval may say something; `cases` is the digest of the report about the worked examples, where some go or
-    change."""
-
-    note: str | None = None
-    cases: str | None = None
-
-
-class WithdrawalBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Why what waits for another person is taken back."""
-
-    reason: str | None = None
-
-
-class FreezeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What to freeze, by whose authority, why and until when; `all` freezes everything."""
-
-    models: tuple[str, ...] | None = None
-    countries: tuple[str, ...] | None = None
-    organisations: tuple[str, ...] | None = None
-    gateways: tuple[str, ...] | None = None
-    all: bool = False
-    authority: str
-    reason: str
-    until: str | None = None
-
-    def scope(self) -> FreezeScope:
-        return FreezeScope(
-            models=_names("models", self.models),
-            countries=_names("countries", self.countries),
-            organisations=_names("organisations", self.organisations),
-            gateways=_names("gateways", self.gateways),
-            everything=self.all,
-        )
-
-
-class LiftBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Why a freeze is to be lifted; the second person may leave it out."""
-
-    reason: str | None = None
-
-
-class CloseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How a case is to end. A release with `members` asks for it; without, it confirms what another person asked, by
-    the digest of the `rows` that were shown."""
-
-    outcome: Literal["refuse", "release"]
-    rationale: str | None = None
-    members: dict[str, object] | None = None
-    rows: str | None = None
-
-
-class SimulationBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A request, and what is supposed beside what stands. Without `at` it is now; without `known_at` what was known at
-    the instant counts."""
-
-    request: dict[str, object]
-    at: str | None = None
-    known_at: str | None = None
-    book: str | None = None
-    members: dict[str, object] | None = None
-    freezes: bool = True
-
-
-Body = TypeVar("Body", bound=msgspec.Struct)
+Shape = TypeVar("Shape", bound=Body)
 _PLACE: Final = re.compile(r"(?P<message>.*?) - at `\$\.?(?P<field>.*)`", re.DOTALL)
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _LONE: Final = re.compile("[\ud800-\udfff]")
 _NAMED: Final = re.compile(r"Object (?P<message>.*?) `(?P<field>.*)`", re.DOTALL)
 
 
-def read(body: bytes, shape: type[Body]) -> Body:
+def read(body: bytes, shape: type[Shape]) -> Shape:
     """The body as a small document; an empty body is an empty object. Raises `MalformedRequest` naming the field."""
     return _shaped(parse_object(body or b"{}"), shape, body)
 
 
-def read_book_body(body: bytes, shape: type[Body]) -> Body:
+def read_book_body(body: bytes, shape: type[Shape]) -> Shape:
     """The body as a document with a book's files in it: as `read`, in little more room than the body itself takes.
 
     Nothing in the shapes is deep, so depth needs no limit but the parser's own.
@@ -153,7 +94,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-def _shaped(document: object, shape: type[Body], body: bytes) -> Body:
+def _shaped(document: object, shape: type[Shape], body: bytes) -> Shape:
     if _HALF.search(body) is not None:
         try:
             _refuse_halves(document, "")
@@ -231,7 +172,8 @@ def rows_of(members: Mapping[str, object]) -> bytes:
     return json.dumps(members, ensure_ascii=True, indent=1).encode("ascii")
 
 
-def _names(field: str, values: Iterable[str] | None) -> tuple[str, ...]:
+def names_of(field: str, values: Iterable[str] | None) -> tuple[str, ...]:
+    """Names that are none of them empty or unreadable. Raises `MalformedRequest`."""
     names = tuple(values or ())
     for place, name in enumerate(names):
         fault = text_fault(name) if name.strip() else "must not be empty"
@@ -240,106 +182,99 @@ def _names(field: str, values: Iterable[str] | None) -> tuple[str, ...]:
     return names
 
 
-def fault_document(fault: Fault) -> dict[str, object]:
-    """A fault of a file with its place."""
-    return {
-        "file": fault.source,
-        "line": fault.line,
-        "column": fault.column,
-        "cell": fault.cell,
-        "message": fault.message,
-        "remedy": fault.remedy,
-    }
+def scope_of(body: FreezeBody) -> FreezeScope:
+    """What a freeze is to stop. Raises `MalformedRequest`."""
+    return FreezeScope(
+        models=names_of("models", body.models),
+        countries=names_of("countries", body.countries),
+        organisations=names_of("organisations", body.organisations),
+        gateways=names_of("gateways", body.gateways),
+        everything=body.all,
+    )
 
 
-def checked_document(
-    checked: Checked, unsaid: tuple[Fault, ...], cases: CaseChanges | None = None
-) -> dict[str, object]:
+def checked_document(checked: Checked, unsaid: tuple[Fault, ...], cases: CaseChanges | None = None) -> CheckedDocument:
     """What a check found, with the faults of the step from the book in force."""
     faults = (*checked.faults, *unsaid)
-    return {
-        "ok": not faults and not checked.failed,
-        "fingerprint": None if checked.book is None else checked.book.fingerprint,
-        "faults": [fault_document(fault) for fault in faults],
-        "cases": {
-            "passed": len(checked.results) - len(checked.failed),
-            "failed": list(checked.failed),
-            **(
-                {}
-                if cases is None
-                else {"removed": list(cases.removed), "changed": list(cases.changed), "added": list(cases.added)}
-            ),
-        },
-    }
+    told = CheckedCasesDocument(passed=len(checked.results) - len(checked.failed), failed=tuple(checked.failed))
+    if cases is not None:
+        told = replace(told, removed=tuple(cases.removed), changed=tuple(cases.changed), added=tuple(cases.added))
+    return CheckedDocument(
+        ok=not faults and not checked.failed,
+        fingerprint=None if checked.book is None else checked.book.fingerprint,
+        faults=tuple(map(fault_document, faults)),
+        cases=told,
+    )
 
 
-def desk_document(desk: Desk, at: datetime, *, names: bool) -> dict[str, object]:
+def policy_document(desk: Desk, at: datetime, *, names: bool) -> PolicyDocument:
     """Everything that stands at the desk; `names` as for a proposal."""
     at = desk.moment(at)
     current = desk.book_at(at)
-    scheduled = [book for book in desk.books if book.start > at]
     before = [book for book in desk.books if book.start <= at and book is not current]
-    return {
-        "in_force": None if current is None else book_document(current, desk),
-        "scheduled": [book_document(book, desk) for book in scheduled],
-        "history": [book_document(book, desk) for book in reversed(before)],
-        "proposals": proposals_document(desk, at, names=names),
-        "freezes": freezes_document(desk, at),
-    }
+    return PolicyDocument(
+        in_force=None if current is None else _in_force(current, desk),
+        scheduled=tuple(_in_force(book, desk) for book in desk.books if book.start > at),
+        history=tuple(_in_force(book, desk) for book in reversed(before)),
+        proposals=proposals_document(desk, at, names=names).proposals,
+        freezes=freezes_document(desk, at).freezes,
+    )
 
 
-def book_document(book: InForce, desk: Desk) -> dict[str, object]:
-    """A book, since when it is in force, and by whom."""
+def _in_force(book: InForce, desk: Desk) -> InForceDocument:
     proposal = None if book.proposal is None else desk.proposals[book.proposal]
-    return {
-        "fingerprint": book.fingerprint,
-        "since": format_instant(book.start),
-        "via": book.via,
-        "proposal": book.proposal,
-        "proposed_by": None if proposal is None else _actor(proposal.author),
-        "approved_by": None if proposal is None else _actor(book.actor),
-        "recorded_by": _actor(book.actor),
-    }
+    return InForceDocument(
+        fingerprint=book.fingerprint,
+        since=format_instant(book.start),
+        via=book.via,
+        proposal=book.proposal,
+        proposed_by=None if proposal is None else actor_document(proposal.author),
+        approved_by=None if proposal is None else actor_document(book.actor),
+        recorded_by=actor_document(book.actor),
+    )
 
 
-def proposals_document(desk: Desk, at: datetime, *, names: bool) -> list[dict[str, object]]:
+def proposals_document(desk: Desk, at: datetime, *, names: bool) -> ProposalsDocument:
     """Every proposal, the newest first."""
-    return [proposal_document(proposal, at, names=names) for proposal in reversed(list(desk.proposals.values()))]
+    newest_first = reversed(list(desk.proposals.values()))
+    return ProposalsDocument(proposals=tuple(proposal_document(one, at, names=names) for one in newest_first))
 
 
-def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> dict[str, object]:
+def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> ProposalDocument:
     """A proposal with where it is and the summaries of its reports; `names` says whether the reader may see exactly
     whom it touches."""
     content = proposal.content
-    return {
-        "id": proposal.id,
-        "status": _status(proposal, at),
-        "fingerprint": content.fingerprint,
-        "base": content.base,
-        "rollback": content.rollback,
-        "note": content.note,
-        "effective": _instant(content.effective),
-        "withdraws": list(content.withdraws),
-        "proposed_by": _actor(proposal.author),
-        "proposed_at": format_instant(proposal.proposed_at),
-        "approved_by": _actor(proposal.approver),
-        "approved_at": _instant(proposal.approved_at),
-        "in_force": _instant(proposal.in_force),
-        "cases": proposal.cases,
-        "withdrawn_by": proposal.withdrawn_by,
-        "withdrawn": withdrawal_document(proposal.withdrawal),
-        "reports": [
-            {"name": report.name, "summary": summary_shown(report, names=names), "digest": report.digest}
-            for report in content.reports
-        ],
-    }
+    return ProposalDocument(
+        id=proposal.id,
+        status=_status(proposal, at),
+        fingerprint=content.fingerprint,
+        base=content.base,
+        rollback=content.rollback,
+        note=content.note,
+        effective=instant_document(content.effective),
+        withdraws=tuple(content.withdraws),
+        proposed_by=actor_document(proposal.author),
+        proposed_at=format_instant(proposal.proposed_at),
+        approved_by=maybe_actor(proposal.approver),
+        approved_at=instant_document(proposal.approved_at),
+        in_force=instant_document(proposal.in_force),
+        cases=proposal.cases,
+        withdrawn_by=proposal.withdrawn_by,
+        withdrawn=withdrawal_document(proposal.withdrawal),
+        reports=tuple(
+            ReportDocument(name=one.name, summary=summary_shown(one, names=names), digest=one.digest)
+            for one in content.reports
+        ),
+    )
 
 
-def withdrawal_document(withdrawal: Withdrawal | None) -> dict[str, object] | None:
+def withdrawal_document(withdrawal: Withdrawal | None) -> WithdrawalDocument | None:
     """Who took back what waited, when and why."""
     if withdrawal is None:
         return None
-    return {"by": _actor(withdrawal.actor), "at": format_instant(withdrawal.at), "reason": withdrawal.reason}
+    return WithdrawalDocument(
+        by=actor_document(withdrawal.actor), at=format_instant(withdrawal.at), reason=withdrawal.reason
+    )
 
 
 def _status(proposal: Proposal, at: datetime) -> str:
@@ -350,32 +285,33 @@ def _status(proposal: Proposal, at: datetime) -> str:
     return "scheduled" if at < proposal.in_force else "put_in_force"
 
 
-def freezes_document(desk: Desk, at: datetime) -> list[dict[str, object]]:
+def freezes_document(desk: Desk, at: datetime) -> FreezesDocument:
     """Every freeze, the newest first."""
-    return [freeze_document(state, at) for state in reversed(list(desk.freezes.values()))]
+    newest_first = reversed(list(desk.freezes.values()))
+    return FreezesDocument(freezes=tuple(freeze_document(state, at) for state in newest_first))
 
 
-def freeze_document(state: FreezeState, at: datetime) -> dict[str, object]:
+def freeze_document(state: FreezeState, at: datetime) -> FreezeDocument:
     """A freeze: its scope, and where it is."""
     freeze = state.freeze
-    return {
-        "id": freeze.id,
-        "status": _freeze_status(state, at),
-        "models": list(freeze.scope.models),
-        "countries": list(freeze.scope.countries),
-        "organisations": list(freeze.scope.organisations),
-        "gateways": list(freeze.scope.gateways),
-        "all": freeze.scope.everything,
-        "authority": freeze.authority,
-        "reason": freeze.reason,
-        "from": format_instant(freeze.start),
-        "until": _instant(freeze.until),
-        "declared_by": _actor(state.declared_by),
-        "lift_asked_by": _actor(state.lift_asked_by),
-        "lift_reason": state.lift_reason,
-        "lifted_by": _actor(state.lifted_by),
-        "lifted_at": _instant(state.lifted_at),
-    }
+    return FreezeDocument(
+        id=freeze.id,
+        status=_freeze_status(state, at),
+        models=tuple(freeze.scope.models),
+        countries=tuple(freeze.scope.countries),
+        organisations=tuple(freeze.scope.organisations),
+        gateways=tuple(freeze.scope.gateways),
+        all=freeze.scope.everything,
+        authority=freeze.authority,
+        reason=freeze.reason,
+        start=format_instant(freeze.start),
+        until=instant_document(freeze.until),
+        declared_by=actor_document(state.declared_by),
+        lift_asked_by=maybe_actor(state.lift_asked_by),
+        lift_reason=state.lift_reason,
+        lifted_by=maybe_actor(state.lifted_by),
+        lifted_at=instant_document(state.lifted_at),
+    )
 
 
 def _freeze_status(state: FreezeState, at: datetime) -> str:
@@ -386,58 +322,62 @@ def _freeze_status(state: FreezeState, at: datetime) -> str:
     return "lift_asked" if state.lift_asked_by is not None else "frozen"
 
 
-def review_document(review: Review) -> dict[str, object]:
+def review_document(review: Review) -> ReviewDocument:
     """A case: what it is about, and where it is."""
     key, asked, closed = review.opened.key, review.asked, review.closed
-    return {
-        "id": review.opened.id,
-        "status": review.status.value,
-        "subject": key.subject,
-        "model": key.model,
-        "action": key.action,
-        "purpose": key.purpose or None,
-        "rule": key.rule,
-        "decision_id": review.opened.decision,
-        "opened_at": format_instant(review.opened.opened_at),
-        "due_at": format_instant(review.due_at),
-        "asked_by": _actor(asked.actor) if asked is not None else None,
-        "asked_at": format_instant(asked.at) if asked is not None else None,
-        "closed_by": _actor(closed.actor) if closed is not None else None,
-        "closed_at": format_instant(closed.at) if closed is not None else None,
-        "rationale": _rationale(review),
-        "membership_revision": closed.content.revision if closed is not None else None,
-        "rows": None if review.rows is None else rows_document(review.rows.digest, review.rows.rows),
-    }
+    ended = closed or asked
+    return ReviewDocument(
+        id=review.opened.id,
+        status=review.status.value,
+        subject=key.subject,
+        model=key.model,
+        action=key.action,
+        purpose=key.purpose or None,
+        rule=key.rule,
+        decision_id=review.opened.decision,
+        opened_at=format_instant(review.opened.opened_at),
+        due_at=format_instant(review.due_at),
+        asked_by=None if asked is None else actor_document(asked.actor),
+        asked_at=None if asked is None else format_instant(asked.at),
+        closed_by=None if closed is None else actor_document(closed.actor),
+        closed_at=None if closed is None else format_instant(closed.at),
+        rationale=None if ended is None else ended.content.rationale,
+        membership_revision=None if closed is None else closed.content.revision,
+        rows=None if review.rows is None else rows_document(review.rows.digest, review.rows.rows),
+    )
 
 
-def rows_document(digest: str, rows: RosterRows) -> dict[str, object]:
+def rows_document(digest: str, rows: RosterRows) -> RowsDocument:
     """Rows of the members as they are, or will be, recorded: each in words and by its fields, and the digest of all."""
-    told = [
-        {"kind": kind, "text": row_text(row), "row": msgspec.to_builtins(row)}
+    told = tuple(
+        RowDocument(kind=kind, text=row_text(row), row=to_builtins(row))
         for kind in ROW_TYPES
         for row in getattr(rows, kind)
-    ]
-    return {"digest": digest, "count": len(told), "rows": told}
+    )
+    return RowsDocument(digest=digest, count=len(told), rows=told)
 
 
-def _rationale(review: Review) -> str | None:
-    ended = review.closed or review.asked
-    return None if ended is None else ended.content.rationale
-
-
-def review_file_document(file: ReviewFile) -> dict[str, object]:
+def review_file_document(file: ReviewFile) -> ReviewFileDocument:
     """A case with the held decision as it was recorded, what lifts the rule, and rows that would clear a listing."""
-    return {
-        **review_document(file.review),
-        "lifts": file.lifts,
-        "clearance": file.clearance or None,
-        "decision": msgspec.Raw(file.record),
-    }
+    case = review_document(file.review)
+    return ReviewFileDocument(
+        **{name: getattr(case, name) for name in case.__struct_fields__},
+        lifts=file.lifts,
+        clearance=file.clearance or None,
+        decision=as_recorded(file.record),
+    )
 
 
-def _actor(actor: Actor | None) -> dict[str, object] | None:
-    return None if actor is None else {"key": actor.key, "person": actor.person}
+def actor_document(actor: Actor) -> ActorDocument:
+    """A key, and the person behind it."""
+    return ActorDocument(key=actor.key, person=actor.person)
 
 
-def _instant(at: datetime | None) -> str | None:
+def maybe_actor(actor: Actor | None) -> ActorDocument | None:
+    """As `actor_document`; nothing for nobody."""
+    return None if actor is None else actor_document(actor)
+
+
+def instant_document(at: datetime | None) -> str | None:
+    """An instant as it is told; nothing for none."""
     return None if at is None else format_instant(at)

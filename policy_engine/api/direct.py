@@ -31,6 +31,8 @@ class Direct:
         if endpoint is None:
             await self._app(scope, receive, send)
             return
+        # As the framework does, so that the endpoint finds the parts.
+        scope["app"] = self._app
         try:
             response = await endpoint(Request(scope, receive))
         except ClientDisconnect:

@@ -13,9 +13,14 @@ from typing import Final
 import msgspec
 import structlog
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from msgspec import UNSET
+from msgspec.structs import replace
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogDamaged, LogUnavailable, MembersUnavailable
@@ -38,6 +43,9 @@ from policy_engine.service.keyring import Forbidden, Unauthenticated
 from policy_engine.service.pools import Busy
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import EntryAltered
+from policy_engine.shapes.problem import FaultDocument, ProblemDocument
+
+MEDIA_TYPE: Final = "application/problem+json"
 
 
 class NotFound(Exception):
@@ -57,161 +65,170 @@ class BodyTooLarge(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Problem:
+class Problem:
+    """A kind of problem. `tells`: the error's text was written for the caller; of others it may name what is not the
+    caller's."""
+
     status: HTTPStatus
     name: str
     title: str
+    tells: bool = False
     headers: Mapping[str, str] | None = None
+
+    @property
+    def type(self) -> str:
+        return f"/problems/{self.name}"
 
 
 _RETRY: Final = {"Retry-After": "1"}
-_TABLE: Final[dict[type[Exception], _Problem]] = {
-    MalformedRequest: _Problem(status=HTTPStatus.BAD_REQUEST, name="malformed", title="The request is malformed"),
-    Unauthenticated: _Problem(
-        status=HTTPStatus.UNAUTHORIZED,
-        name="unauthenticated",
-        title="A valid key is needed",
-        headers={"WWW-Authenticate": "Bearer"},
+_KEY_NEEDED: Final = Problem(
+    status=HTTPStatus.UNAUTHORIZED,
+    name="unauthenticated",
+    title="A valid key is needed",
+    headers={"WWW-Authenticate": "Bearer"},
+)
+_TABLE: Final[Mapping[type[Exception], Problem]] = {
+    MalformedRequest: Problem(
+        status=HTTPStatus.BAD_REQUEST, name="malformed", title="The request is malformed", tells=True
     ),
-    Forbidden: _Problem(status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not carry this right"),
-    NotFound: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
+    Unauthenticated: _KEY_NEEDED,
+    Forbidden: Problem(
+        status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not carry this right", tells=True
+    ),
+    NotFound: Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here", tells=True),
     # Not 410: that there was a record under the id is more than anybody knows by now.
-    RecordRetired: _Problem(
-        status=HTTPStatus.NOT_FOUND, name="retired", title="Records of this year are no longer kept"
+    RecordRetired: Problem(
+        status=HTTPStatus.NOT_FOUND, name="retired", title="Records of this year are no longer kept", tells=True
     ),
-    RequestIdConflict: _Problem(
-        status=HTTPStatus.CONFLICT, name="request-id-conflict", title="The request id was used for another request"
+    RequestIdConflict: Problem(
+        status=HTTPStatus.CONFLICT,
+        name="request-id-conflict",
+        title="The request id was used for another request",
+        tells=True,
     ),
-    KeyNotInForce: _Problem(
-        status=HTTPStatus.UNAUTHORIZED,
-        name="unauthenticated",
-        title="A valid key is needed",
-        headers={"WWW-Authenticate": "Bearer"},
+    KeyNotInForce: _KEY_NEEDED,
+    PersonNeeded: Problem(
+        status=HTTPStatus.FORBIDDEN,
+        name="person-needed",
+        title="This needs a key that is bound to a person",
+        tells=True,
     ),
-    PersonNeeded: _Problem(
-        status=HTTPStatus.FORBIDDEN, name="person-needed", title="This needs a key that is bound to a person"
+    SecondPersonNeeded: Problem(
+        status=HTTPStatus.FORBIDDEN, name="second-person-needed", title="This needs another person", tells=True
     ),
-    SecondPersonNeeded: _Problem(
-        status=HTTPStatus.FORBIDDEN, name="second-person-needed", title="This needs another person"
+    NothingThere: Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here", tells=True),
+    DeskConflict: Problem(
+        status=HTTPStatus.CONFLICT, name="conflict", title="This does not fit what stands", tells=True
     ),
-    NothingThere: _Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here"),
-    DeskConflict: _Problem(status=HTTPStatus.CONFLICT, name="conflict", title="This does not fit what stands"),
-    CasesNotAcknowledged: _Problem(
+    CasesNotAcknowledged: Problem(
         status=HTTPStatus.CONFLICT,
         name="cases-not-acknowledged",
         title="The book drops or changes worked examples, and nobody has acknowledged it",
+        tells=True,
     ),
-    NotAccepted: _Problem(status=HTTPStatus.BAD_REQUEST, name="not-accepted", title="This is not accepted"),
-    BookNotAccepted: _Problem(
-        status=HTTPStatus.BAD_REQUEST, name="book-not-accepted", title="The book is not accepted"
+    NotAccepted: Problem(status=HTTPStatus.BAD_REQUEST, name="not-accepted", title="This is not accepted", tells=True),
+    BookNotAccepted: Problem(
+        status=HTTPStatus.BAD_REQUEST, name="book-not-accepted", title="The book is not accepted", tells=True
     ),
-    BookLost: _Problem(
+    BookLost: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="book-lost",
         title="An archived book cannot be read",
+        tells=True,
         headers=_RETRY,
     ),
-    BodyTooLarge: _Problem(
-        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large"
+    BodyTooLarge: Problem(
+        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large", tells=True
     ),
-    AssessmentEnded: _Problem(
+    AssessmentEnded: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="assessment-ended",
         title="The book was not looked at to the end",
+        tells=True,
         headers=_RETRY,
     ),
-    Busy: _Problem(
+    Busy: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="busy",
         title="As much of this is asked for as there is room for; nothing is allowed",
+        tells=True,
         headers=_RETRY,
     ),
-    LogUnavailable: _Problem(
+    LogUnavailable: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="log-unavailable",
         title="No record could be made, so nothing is allowed",
         headers=_RETRY,
     ),
     # Not "nothing is allowed": decisions go on, and are sealed once the log is whole again.
-    LogFault: _Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE, name="log-damaged", title="What is kept of the sealed log is damaged"
+    LogFault: Problem(
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        name="log-damaged",
+        title="What is kept of the sealed log is damaged",
+        tells=True,
     ),
-    EntryAltered: _Problem(
+    EntryAltered: Problem(
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         name="entry-altered",
         title="The record in the database is not the one that was sealed",
+        tells=True,
     ),
-    LogDamaged: _Problem(
-        status=HTTPStatus.INTERNAL_SERVER_ERROR, name="entry-missing", title="An entry of the log is missing"
+    LogDamaged: Problem(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        name="entry-missing",
+        title="An entry of the log is missing",
+        tells=True,
     ),
-    MembersUnavailable: _Problem(
+    MembersUnavailable: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="members-unavailable",
         title="The membership database cannot be read, so nothing is allowed",
         headers=_RETRY,
     ),
-    NotFresh: _Problem(
+    NotFresh: Problem(
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         name="not-fresh",
         title="The membership revision asked for is not here yet",
+        tells=True,
         headers=_RETRY,
     ),
 }
-_SAYS_MORE: Final = (
-    MalformedRequest,
-    AssessmentEnded,
-    Busy,
-    LogDamaged,
-    RequestIdConflict,
-    NotFresh,
-    Forbidden,
-    NotFound,
-    RecordRetired,
-    BodyTooLarge,
-    PersonNeeded,
-    SecondPersonNeeded,
-    NothingThere,
-    DeskConflict,
-    CasesNotAcknowledged,
-    NotAccepted,
-    BookNotAccepted,
-    BookLost,
-    LogFault,
-    EntryAltered,
+
+INTERNAL: Final = Problem(
+    status=HTTPStatus.INTERNAL_SERVER_ERROR, name="internal", title="The service failed; nothing is allowed"
 )
-"""Errors whose text was written for the caller; of the others the text may name things that are not the caller's."""
+NOT_READY: Final = Problem(
+    status=HTTPStatus.SERVICE_UNAVAILABLE, name="not-ready", title="The service cannot decide", headers=_RETRY
+)
+_GONE: Final = Problem(status=HTTPStatus.BAD_REQUEST, name="disconnected", title="The client hung up")
 
 _log: Final = structlog.get_logger("policy_engine.api")
 
 
-def problem_response(
-    status: int,
-    name: str,
-    title: str,
-    *,
-    detail: str | None = None,
-    headers: Mapping[str, str] | None = None,
-    **more: object,
-) -> Response:
-    """An `application/problem+json` answer."""
-    document: dict[str, object] = {"type": f"/problems/{name}", "title": title, "status": int(status), **more}
-    if detail is not None:
-        document["detail"] = detail
+def problem_of(kind: type[Exception]) -> Problem:
+    """What is said of an error of the table."""
+    return _TABLE[kind]
+
+
+def problem_response(problem: Problem, detail: str | None = None, **more: object) -> Response:
+    """An `application/problem+json` answer; `more` are members of `ProblemDocument`."""
+    document = ProblemDocument(type=problem.type, title=problem.title, status=int(problem.status))
+    document = replace(document, detail=UNSET if detail is None else detail, **more)
     return Response(
         msgspec.json.encode(document),
-        status_code=int(status),
-        media_type="application/problem+json",
-        headers=dict(headers or {}),
+        status_code=int(problem.status),
+        media_type=MEDIA_TYPE,
+        headers=dict(problem.headers or {}),
     )
 
 
 def error_response(error: Exception) -> Response:
     """The answer to an error of the table. Raises `KeyError` for one that is not in it."""
     problem = _TABLE[type(error)]
-    detail = str(error) or None if isinstance(error, _SAYS_MORE) else None
+    detail = str(error) or None if problem.tells else None
     more: dict[str, object] = {}
     if isinstance(error, MalformedRequest):
-        more["errors"] = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+        more["errors"] = tuple(FaultDocument(field=fault.field, message=fault.message) for fault in error.faults)
     elif isinstance(error, RecordRetired):
         retired = error.retired
         more |= {
@@ -222,18 +239,20 @@ def error_response(error: Exception) -> Response:
     elif isinstance(error, CasesNotAcknowledged):
         more |= {"cases": error.report, "removed": error.removed, "changed": error.changed}
     elif isinstance(error, NotAccepted | BookNotAccepted):
-        more["errors"] = [
-            {
-                "file": fault.source,
-                "line": fault.line,
-                "column": fault.column,
-                "cell": fault.cell,
-                "message": fault.message,
-                "remedy": fault.remedy,
-            }
-            for fault in error.faults
-        ]
-    return problem_response(problem.status, problem.name, problem.title, detail=detail, headers=problem.headers, **more)
+        more["errors"] = tuple(map(fault_document, error.faults))
+    return problem_response(problem, detail, **more)
+
+
+def fault_document(fault: Fault) -> FaultDocument:
+    """A fault of a file with its place."""
+    return FaultDocument(
+        file=fault.source,
+        line=fault.line,
+        column=fault.column,
+        cell=fault.cell,
+        message=fault.message,
+        remedy=fault.remedy,
+    )
 
 
 def is_foreseen(error: Exception) -> bool:
@@ -245,29 +264,42 @@ def unforeseen_response(error: Exception) -> Response:
     """The answer to an error that the table does not have. Its class alone is logged: its text may carry facts about a
     person."""
     _log.error("unforeseen error", error=type(error).__name__)
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "The service failed; nothing is allowed")
+    return problem_response(INTERNAL)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the table, the framework's own 404 and 405, and whatever else went wrong."""
+    """Answer every error of the table, the framework's own, and whatever else went wrong."""
 
     async def known(_: Request, error: Exception) -> Response:
         return error_response(error)
 
-    async def framework(_: Request, error: Exception) -> Response:
+    async def framework(request: Request, error: Exception) -> Response:
         status = HTTPStatus(error.status_code) if isinstance(error, HTTPException) else HTTPStatus.BAD_REQUEST
         headers = error.headers if isinstance(error, HTTPException) else None
-        return problem_response(status, status.phrase.lower().replace(" ", "-"), status.phrase, headers=headers)
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            # The framework names the methods of one of the routes that a path has.
+            headers = {"Allow": ", ".join(sorted(_methods(app, request.scope)))}
+        name = status.phrase.lower().replace(" ", "-")
+        return problem_response(Problem(status=status, name=name, title=status.phrase, headers=headers))
 
     async def unforeseen(_: Request, error: Exception) -> Response:
         return unforeseen_response(error)
 
     async def gone(_: Request, __: Exception) -> Response:
         # The server sends it to nobody; without an answer it would report a fault of ours.
-        return problem_response(HTTPStatus.BAD_REQUEST, "disconnected", "The client hung up")
+        return problem_response(_GONE)
 
     app.add_exception_handler(ClientDisconnect, gone)
     for kind in _TABLE:
         app.add_exception_handler(kind, known)
     app.add_exception_handler(HTTPException, framework)
+    app.add_exception_handler(RequestValidationError, framework)
     app.add_exception_handler(Exception, unforeseen)
+
+
+def _methods(app: FastAPI, scope: Scope) -> set[str]:
+    found: set[str] = set()
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found | {"HEAD"} if "GET" in found else found

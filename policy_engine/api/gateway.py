@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
-from policy_engine.api.direct import Endpoint
+from policy_engine.api.reference import Example, audience, described
 from policy_engine.api.security import admitted
+from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import BatchItem, Submitted
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record import short_answer
@@ -20,37 +22,83 @@ from policy_engine.formats.request_document import (
     parse_object,
     submitted_of,
 )
-from policy_engine.service.gate import BatchReply, Gate, Semantic
-from policy_engine.service.keyring import KeyRing
-from policy_engine.service.pools import Pools
+from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict, Semantic
+from policy_engine.shapes.answer import ANSWERS, BatchDocument
+from policy_engine.shapes.request import MAX_BATCH, BatchBody, RequestBody
+from policy_engine.wiring import Parts
 
-MAX_BATCH: Final = 1_000
 AT_ONCE: Final = 16 * 1024
 """Bytes of a body that is read before others are served; almost every request has fewer."""
 
+router = audience("gateway")
 
-def posts(gate: Gate, ring: KeyRing, pools: Pools) -> dict[str, Endpoint]:
-    """The gateway's routes, by their paths."""
+_RIGHT: Final = "decide"
+_PROBLEMS: Final = (NotFresh, RequestIdConflict, LogUnavailable)
+_KEN: Final = {"subject": {"type": "person", "id": "ken"}, "model": "opus-4.6", "action": "infer"}
 
-    async def decide(request: Request) -> Response:
-        bearer = await admitted(request, ring, pools, "decide")
-        body = await read_body(request, DECIDE_LIMIT)
-        brief = len(body) <= AT_ONCE
-        submitted = _submitted(body) if brief else await pools.decisions.run(_submitted, body)
-        reply = await gate.decide(submitted, bearer, pools.decisions, determines=True, at_once=brief)
-        told = reply.answer
-        if not reply.caller.explain:
-            told = _short(told, submitted)
-        return Response(told, media_type="application/json")
 
-    async def batch(request: Request) -> Response:
-        bearer = await admitted(request, ring, pools, "decide")
-        items, semantic = await pools.batches.run(_batch_of, await read_body(request, BATCH_LIMIT))
-        reply = await gate.decide_batch(items, semantic, bearer, pools.batches)
-        told = await pools.batches.run_in_turn(_batch_document, reply, items)
-        return Response(told, media_type="application/json")
+@router.post(
+    "/decide",
+    **described(
+        {HTTPStatus.OK: ANSWERS},
+        body=RequestBody,
+        problems=_PROBLEMS,
+        right=_RIGHT,
+        examples=(
+            Example(
+                name="an employee of a controlled company",
+                meaning="An answer that denies is an answer: 200.",
+                body={**_KEN, "place": {"country": "JP"}},
+            ),
+            Example(name="nobody says from where", meaning="What is not known is a deny that says so.", body=_KEN),
+        ),
+    ),
+)
+async def decide(request: Request) -> Response:
+    """Decide one request. The answer is short, or with findings for keys that carry `decisions:explain`; its record is
+    on disk before it leaves."""
+    parts: Parts = request.app.state.parts
+    bearer = await admitted(request, parts.ring, parts.pools, _RIGHT)
+    body = await read_body(request, DECIDE_LIMIT)
+    brief = len(body) <= AT_ONCE
+    submitted = _submitted(body) if brief else await parts.pools.decisions.run(_submitted, body)
+    reply = await parts.gate.decide(submitted, bearer, parts.pools.decisions, determines=True, at_once=brief)
+    told = reply.answer
+    if not reply.caller.explain:
+        told = _short(told, submitted)
+    return Response(told, media_type="application/json")
 
-    return {"/decide": decide, "/decide/batch": batch}
+
+@router.post(
+    "/decide/batch",
+    **described(
+        {HTTPStatus.OK: BatchDocument},
+        body=BatchBody,
+        problems=_PROBLEMS,
+        right=_RIGHT,
+        examples=(
+            Example(
+                name="two models",
+                meaning="Answered in order, by one rule book at one instant.",
+                body={"requests": [_KEN, {**_KEN, "model": "gpt-5.4"}], "semantic": "execute_all"},
+            ),
+        ),
+    ),
+)
+async def decide_batch(request: Request) -> Response:
+    """Decide up to 1,000 requests in order, under one instant and one rule book, recorded together. A member that is
+    no request is a denied item with its fault."""
+    parts: Parts = request.app.state.parts
+    pool = parts.pools.batches
+    bearer = await admitted(request, parts.ring, parts.pools, _RIGHT)
+    items, semantic = await pool.run(_batch_of, await read_body(request, BATCH_LIMIT))
+    reply = await parts.gate.decide_batch(items, semantic, bearer, pool)
+    told = await pool.run_in_turn(_batch_document, reply, items)
+    return Response(told, media_type="application/json")
+
+
+AT_THE_DOOR: Final = {"/decide": decide, "/decide/batch": decide_batch}
+"""What is answered before the framework is asked."""
 
 
 def _submitted(body: bytes) -> Submitted:
@@ -74,7 +122,7 @@ def _batch_of(body: bytes) -> tuple[list[BatchItem], Semantic]:
     faults = [
         FieldFault(field=shown(name), message="is not known here")
         for name in document
-        if name not in ("requests", "semantic")
+        if name not in BatchBody.__struct_fields__
     ]
     requests = document.get("requests")
     if not isinstance(requests, list):

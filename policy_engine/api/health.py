@@ -6,77 +6,80 @@ import asyncio
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 import structlog
+from msgspec import UNSET
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
-from policy_engine.api.errors import problem_response
-from policy_engine.domain.ports import DecisionLog, LogUnavailable, Members, MembersUnavailable
-from policy_engine.service.gate import Gate
-from policy_engine.service.pools import Pools
-from policy_engine.service.sealing import Keeper
-from policy_engine.service.watch import Watcher
+from policy_engine.api.errors import NOT_READY, problem_response
+from policy_engine.api.reference import audience, described
+from policy_engine.api.security import PartsOf
+from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.shapes.health import AliveDocument, ReadyDocument
+from policy_engine.wiring import Parts
 
 _log: Final = structlog.get_logger("policy_engine.health")
 
+router = audience("operations")
 
-def routes(
-    gate: Gate, members: Members, log: DecisionLog, watcher: Watcher | None, keeper: Keeper | None, pools: Pools
-) -> list[Route]:
-    """`/livez` says that the process serves; `/readyz` that it can decide: book, database and log."""
 
-    async def livez(_: Request) -> Response:
-        return JSONResponse({"status": "alive"})
+class Readiness:
+    """Whether the service can decide. However many ask at once, it is looked at once."""
 
-    async def looked() -> list[str]:
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._looking: asyncio.Task[list[str]] | None = None
+        self._told: list[str] = []
+
+    async def missing(self) -> list[str]:
+        """What keeps it from deciding; a change of that is logged."""
+        looking = self._looking
+        if looking is None or looking.done() or looking.get_loop() is not asyncio.get_running_loop():
+            looking = self._looking = asyncio.create_task(self._look())
+        missing = await asyncio.shield(looking)
+        if missing != self._told:
+            self._told = missing
+            if missing:
+                _log.error("not ready", missing=missing)
+            else:
+                _log.warning("ready again")
+        return missing
+
+    async def _look(self) -> list[str]:
+        parts = self._parts
         missing = []
-        if not log.alive:
+        if not parts.log.alive:
             missing.append("the log takes no records")
         try:
-            await pools.health.run(members.control)
-            if not await pools.health.run(gate.has_book):
+            await parts.pools.health.run(parts.members.control)
+            if not await parts.pools.health.run(parts.gate.has_book):
                 missing.append("no rule book is in force, or it cannot be read")
-            await pools.health.run(log.check)
+            await parts.pools.health.run(parts.log.check)
         except MembersUnavailable:
             missing.append("the database does not answer")
         except LogUnavailable:
             missing.append("the log cannot be written")
         return missing
 
-    looking: asyncio.Task[list[str]] | None = None
-    told: list[str] = []
 
-    def tell(missing: list[str]) -> None:
-        nonlocal told
-        if missing != told:
-            told = missing
-            if missing:
-                _log.error("not ready", missing=missing)
-            else:
-                _log.warning("ready again")
+@router.get("/livez", **described({HTTPStatus.OK: AliveDocument}, keyed=False))
+async def livez() -> Response:
+    """Whether the process serves."""
+    return Response(msgspec.json.encode(AliveDocument(status="alive")), media_type="application/json")
 
-    async def readyz(_: Request) -> Response:
-        # It needs no key, so however many ask at once cost one look, and nobody's own question is too many.
-        nonlocal looking
-        if looking is None or looking.done() or looking.get_loop() is not asyncio.get_running_loop():
-            looking = asyncio.create_task(looked())
-        missing = await asyncio.shield(looking)
-        tell(missing)
-        if missing:
-            return problem_response(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "not-ready",
-                "The service cannot decide",
-                detail="; ".join(missing),
-                headers={"Retry-After": "1"},
-            )
-        # Decisions go on under the last good book and into the database; whoever watches the service sees the alarm.
-        alarms = []
-        if watcher is not None and watcher.alarm is not None:
-            alarms.append(watcher.alarm.text)
-        if keeper is not None and keeper.alarm is not None:
-            alarms.append(keeper.alarm)
-        return JSONResponse({"status": "ready", "alarms": alarms} if alarms else {"status": "ready"})
 
-    return [Route("/livez", livez, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]
+@router.get("/readyz", **described({HTTPStatus.OK: ReadyDocument}, problems=(NOT_READY,), keyed=False))
+async def readyz(request: Request, parts: PartsOf) -> Response:
+    """Whether the service can decide: there are a book, the database and the log."""
+    # It needs no key, so that nobody's own question may be too many.
+    readiness: Readiness = request.app.state.readiness
+    missing = await readiness.missing()
+    if missing:
+        return problem_response(NOT_READY, "; ".join(missing))
+    # Decisions go on under the last good book and into the database; whoever watches the service sees the alarm.
+    alarms = [] if parts.watcher is None or parts.watcher.alarm is None else [parts.watcher.alarm.text]
+    if parts.keeper is not None and parts.keeper.alarm is not None:
+        alarms.append(parts.keeper.alarm)
+    told = ReadyDocument(status="ready", alarms=tuple(alarms) or UNSET)
+    return Response(msgspec.json.encode(told), media_type="application/json")

@@ -4,121 +4,175 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Any, Final
 
-import msgspec
+from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_engine.api import desk_document as documents
 from policy_engine.api.body import read_body
-from policy_engine.api.compliance import BOOK_LIMIT, DESK_LIMIT, json_response, methods_of
-from policy_engine.domain.changes import Actor
+from policy_engine.api.compliance import ACTED, BOOK_LIMIT, BY_ANOTHER, DESK_LIMIT, json_response
+from policy_engine.api.reference import Example, Parameter, audience, described
+from policy_engine.api.security import PartsOf, actor_of, needs
 from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.ports import Key
+from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
-from policy_engine.service.keyring import KeyRing
+from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.member_changes import SOURCE, ChangeFile, Document, Edits, MemberChanges, Preview, Sent
-from policy_engine.service.member_edits import Edit, EditAction
+from policy_engine.service.member_edits import Edit
 from policy_engine.service.member_preview import Effect, Effects
-from policy_engine.service.pools import Pools
+from policy_engine.shapes.administration import WithdrawalBody
+from policy_engine.shapes.members import (
+    ChangeApprovalBody,
+    ChangeBody,
+    ChangeFileDocument,
+    ChangesDocument,
+    EditBody,
+    EffectDocument,
+    EffectsDocument,
+    ListedChangeDocument,
+    OnFileDocument,
+    WideningDocument,
+)
+
+Fields = dict[str, Any]
+"""Members of a document that has more of them."""
 
 TOLD: Final = 200
 """So many who gain, and so many who lose, are told by name; how many there are is told always."""
 
 
-class EditBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One edit: what is done with which row, at what instant, and the members of a correction as they are written."""
+router = audience("members")
 
-    action: EditAction
-    kind: str
-    name: tuple[str, ...]
-    at: str | None = None
-    begins: str | None = None
-    changes: tuple[tuple[str, str], ...] = ()
+ChangeId = Annotated[str, PathParameter(description="The id of a change of members.")]
 
 
-class ChangeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A membership document, as JSON in `members` or as the text of a file in `document` with its name in `source`, or
-    `edits` of single rows; why it is to be recorded; and whether it is only to be looked at."""
-
-    edits: tuple[EditBody, ...] | None = None
-    members: dict[str, object] | None = None
-    document: str | None = None
-    source: str | None = None
-    reason: str | None = None
-    dry_run: bool = False
+@router.get("/members/changes", dependencies=[needs("members:read")], **described({HTTPStatus.OK: ChangesDocument}))
+async def list_changes(parts: PartsOf) -> Response:
+    """Every change of members that went through the service, the newest first."""
+    found = await parts.pools.reads.run(parts.member_changes.all)
+    return json_response(ChangesDocument(changes=tuple(ListedChangeDocument(**_change(one)) for one in found)))
 
 
-class ApproveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The digest of what was shown, and what there is to say about it."""
-
-    shown: str | None = None
-    note: str | None = None
-
-
-def routes(changes: MemberChanges, ring: KeyRing, pools: Pools) -> list[Route]:
-    """The routes of changes of members."""
-
-    async def propose(request: Request, key: Key) -> Response:
-        data = await read_body(request, BOOK_LIMIT)
-        status, told = await pools.simulations.run(_proposed, changes, key, data)
-        headers = {"Location": f"/members/changes/{told['id']}"} if told.get("id") else None
-        return json_response(told, status, headers)
-
-    async def show_all(_: Request, __: Key) -> Response:
-        found = await pools.reads.run(changes.all)
-        return json_response({"changes": [_change(one) for one in found]})
-
-    async def show(request: Request, _: Key) -> Response:
-        file = await pools.simulations.run(changes.show, request.path_params["change"])
-        return json_response(_file(file))
-
-    async def approve(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), ApproveBody)
-        note = documents.text_of("note", body.note)
-        shown = None if body.shown is None else documents.text_of("shown", body.shown)
-        file = await pools.simulations.run(
-            changes.approve, _actor(key), request.path_params["change"], shown=shown, note=note
-        )
-        return json_response(_file(file))
-
-    async def withdraw(request: Request, key: Key) -> Response:
-        body = documents.read(await read_body(request, DESK_LIMIT), documents.WithdrawalBody)
-        reason = documents.text_of("reason", body.reason)
-        file = await pools.desk.run(changes.withdraw, _actor(key), request.path_params["change"], reason=reason)
-        return json_response(_file(file))
-
-    async def about(request: Request, _: Key) -> Response:
-        kind, name = request.path_params["kind"], request.path_params["name"]
-        at = documents.instant_of("at", request.query_params.get("at"))
-        known_at = documents.instant_of("known_at", request.query_params.get("known_at"))
-        text, revision = await pools.reads.run(changes.about, kind, name, at=at, known_at=known_at)
-        told = {
-            "kind": kind,
-            "id": name,
-            "at": None if at is None else format_instant(at),
-            "known_at": None if known_at is None else format_instant(known_at),
-            "membership_revision": revision,
-            "members": _jsonable(plain(read_document(text.encode(), "members"))),
-        }
-        return json_response(told)
-
-    return [
-        *methods_of(
-            "/members/changes", ring, pools, {"GET": ("members:read", show_all), "POST": ("members:write", propose)}
+@router.post(
+    "/members/changes",
+    **described(
+        {
+            HTTPStatus.OK: ChangeFileDocument,
+            HTTPStatus.CREATED: ChangeFileDocument,
+            HTTPStatus.ACCEPTED: ChangeFileDocument,
+        },
+        body=ChangeBody,
+        problems=ACTED,
+        examples=(
+            Example(
+                name="look at a new organisation",
+                meaning="What would come of it; nothing is recorded.",
+                body={
+                    "members": {
+                        "organisations": [
+                            {"id": "new-lab", "name": "New Lab Ltd.", "kind": "company", "headquarters": "GB"}
+                        ]
+                    },
+                    "dry_run": True,
+                },
+            ),
         ),
-        *methods_of("/members/changes/{change}", ring, pools, {"GET": ("members:read", show)}),
-        *methods_of("/members/changes/{change}/approve", ring, pools, {"POST": ("members:approve", approve)}),
-        *methods_of("/members/changes/{change}/withdraw", ring, pools, {"POST": ("members:write", withdraw)}),
-        *methods_of("/members/{kind}/{name}", ring, pools, {"GET": ("members:read", about)}),
-    ]
+    ),
+)
+async def propose_change(request: Request, parts: PartsOf, key: Annotated[Key, needs("members:write")]) -> Response:
+    """Change members. What can only narrow is on file at once (201); everything else waits for another person (202);
+    a `dry_run`, or what is on file already, records nothing (200)."""
+    data = await read_body(request, BOOK_LIMIT)
+    status, told = await parts.pools.simulations.run(_proposed, parts.member_changes, key, data)
+    headers = {"Location": f"/members/changes/{told.id}"} if told.id else None
+    return json_response(told, status, headers)
+
+
+@router.get(
+    "/members/changes/{change}",
+    dependencies=[needs("members:read")],
+    **described({HTTPStatus.OK: ChangeFileDocument}, problems=(NothingThere, DeskConflict, LogUnavailable)),
+)
+async def show_change(parts: PartsOf, change: ChangeId) -> Response:
+    """A change with its rows; while it waits, with who gains or loses which model by it."""
+    return json_response(_file(await parts.pools.simulations.run(parts.member_changes.show, change)))
+
+
+@router.post(
+    "/members/changes/{change}/approve",
+    **described({HTTPStatus.OK: ChangeFileDocument}, body=ChangeApprovalBody, problems=BY_ANOTHER),
+)
+async def approve_change(
+    request: Request, parts: PartsOf, change: ChangeId, key: Annotated[Key, needs("members:approve")]
+) -> Response:
+    """Approve another person's change, by the digest of what was shown: its rows are on file at once."""
+    body = documents.read(await read_body(request, DESK_LIMIT), ChangeApprovalBody)
+    note = documents.text_of("note", body.note)
+    shown = None if body.shown is None else documents.text_of("shown", body.shown)
+    changes = parts.member_changes
+    file = await parts.pools.simulations.run(changes.approve, actor_of(key), change, shown=shown, note=note)
+    return json_response(_file(file))
+
+
+@router.post(
+    "/members/changes/{change}/withdraw",
+    **described({HTTPStatus.OK: ChangeFileDocument}, body=WithdrawalBody, problems=ACTED),
+)
+async def withdraw_change(
+    request: Request, parts: PartsOf, change: ChangeId, key: Annotated[Key, needs("members:write")]
+) -> Response:
+    """Take back a change that waits for another person."""
+    body = documents.read(await read_body(request, DESK_LIMIT), WithdrawalBody)
+    reason = documents.text_of("reason", body.reason)
+    file = await parts.pools.desk.run(parts.member_changes.withdraw, actor_of(key), change, reason=reason)
+    return json_response(_file(file))
+
+
+@router.get(
+    "/members/{kind}/{name}",
+    dependencies=[needs("members:read")],
+    **described(
+        {HTTPStatus.OK: OnFileDocument},
+        parameters=(
+            Parameter(name="at", meaning="What was true at this instant; everything that was ever true where absent."),
+            Parameter(name="known_at", meaning="What was recorded by this instant; now where absent."),
+        ),
+        problems=(NothingThere,),
+    ),
+)
+async def show_member(
+    request: Request,
+    parts: PartsOf,
+    kind: Annotated[
+        str, PathParameter(description="A section of the membership document.", examples=["people", "organisations"])
+    ],
+    name: Annotated[str, PathParameter(description="Whom or what the rows are about.", examples=["carol"])],
+) -> Response:
+    """What is on file about somebody, as a membership document."""
+    at = documents.instant_of("at", request.query_params.get("at"))
+    known_at = documents.instant_of("known_at", request.query_params.get("known_at"))
+    text, revision = await parts.pools.reads.run(parts.member_changes.about, kind, name, at=at, known_at=known_at)
+    told = OnFileDocument(
+        kind=kind,
+        id=name,
+        at=documents.instant_document(at),
+        known_at=documents.instant_document(known_at),
+        membership_revision=revision,
+        members=_members(text),
+    )
+    return json_response(told)
+
+
+def _members(text: str) -> dict[str, object]:
+    told = _jsonable(plain(read_document(text.encode(), "members")))
+    return told if isinstance(told, dict) else {}
 
 
 def _jsonable(value: object) -> object:
@@ -129,17 +183,17 @@ def _jsonable(value: object) -> object:
     return value if isinstance(value, str | int | bool | None) else str(value)
 
 
-def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, dict[str, object]]:
+def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, ChangeFileDocument]:
     body = documents.read_book_body(data, ChangeBody)
     sent = _sent(body)
     reason = documents.text_of("reason", body.reason)
     if body.dry_run:
         preview = changes.preview(sent, feed=key.feed)
-        return HTTPStatus.OK, {"id": None, "status": "preview", **_preview(preview)}
-    name, preview = changes.propose(_actor(key), sent, reason=reason, feed=key.feed)
+        return HTTPStatus.OK, ChangeFileDocument(id=None, status="preview", **_preview(preview))
+    name, preview = changes.propose(actor_of(key), sent, reason=reason, feed=key.feed)
     if name is None:
-        return HTTPStatus.OK, {"id": None, "status": "nothing_new", **_preview(preview)}
-    told = {**_change(changes.desk.view.current().desk.members[name]), **_preview(preview)}
+        return HTTPStatus.OK, ChangeFileDocument(id=None, status="nothing_new", **_preview(preview))
+    told = ChangeFileDocument(**_change(changes.desk.view.current().desk.members[name]), **_preview(preview))
     return (HTTPStatus.ACCEPTED if preview.at_once is None else HTTPStatus.CREATED), told
 
 
@@ -174,7 +228,7 @@ def _edit(field: str, body: EditBody) -> Edit:
     )
 
 
-def _change(change: MembersChange) -> dict[str, object]:
+def _change(change: MembersChange) -> Fields:
     content = change.content
     return {
         "id": content.change,
@@ -182,12 +236,10 @@ def _change(change: MembersChange) -> dict[str, object]:
         "at_once": content.at_once,
         "reason": content.reason,
         "added": content.added,
-        "proposed_by": {"key": change.proposer.key, "person": change.proposer.person},
+        "proposed_by": documents.actor_document(change.proposer),
         "proposed_at": format_instant(change.proposed_at),
-        "approved_by": (
-            None if change.approver is None else {"key": change.approver.key, "person": change.approver.person}
-        ),
-        "approved_at": None if change.approved_at is None else format_instant(change.approved_at),
+        "approved_by": documents.maybe_actor(change.approver),
+        "approved_at": documents.instant_document(change.approved_at),
         "withdrawn": documents.withdrawal_document(change.withdrawal),
     }
 
@@ -198,49 +250,47 @@ def _status(change: MembersChange) -> str:
     return "waits" if change.in_force is None else "in_force"
 
 
-def _file(file: ChangeFile) -> dict[str, object]:
+def _file(file: ChangeFile) -> ChangeFileDocument:
     told = _change(file.change)
     if file.preview is not None:
-        return {**told, **_preview(file.preview)}
+        return ChangeFileDocument(**told, **_preview(file.preview))
     rows = documents.rows_document(digest_of(encode_rows(file.rows)), file.rows)
-    return {**told, "status": told["status"] if file.stale is None else "stale", "stale": file.stale, "rows": rows}
+    if file.stale is not None:
+        told["status"] = "stale"
+    return ChangeFileDocument(**told, stale=file.stale, rows=rows)
 
 
-def _preview(preview: Preview) -> dict[str, object]:
+def _preview(preview: Preview) -> Fields:
     return {
         "needs_second_person": preview.at_once is None and preview.count > 0,
-        "widens": [{"row": row_text(one.row), "why": one.why} for one in preview.widens],
+        "widens": tuple(WideningDocument(row=row_text(one.row), why=one.why) for one in preview.widens),
         "rows": documents.rows_document(digest_of(encode_rows(preview.rows)), preview.rows),
-        "state_after": list(preview.state),
+        "state_after": tuple(preview.state),
         "effects": _effects(preview.effects),
         "shown": preview.shown,
     }
 
 
-def _effects(effects: Effects) -> dict[str, object]:
-    return {
-        "touched": effects.touched,
-        "judged": effects.judged,
-        "left_out": effects.left_out,
-        "at": [format_instant(at) for at in effects.instants],
-        "gains": len(effects.gained),
-        "losses": len(effects.lost),
-        "gained": [_effect(one) for one in effects.gained[:TOLD]],
-        "lost": [_effect(one) for one in effects.lost[:TOLD]],
-    }
+def _effects(effects: Effects) -> EffectsDocument:
+    return EffectsDocument(
+        touched=effects.touched,
+        judged=effects.judged,
+        left_out=effects.left_out,
+        at=tuple(map(format_instant, effects.instants)),
+        gains=len(effects.gained),
+        losses=len(effects.lost),
+        gained=tuple(map(_effect, effects.gained[:TOLD])),
+        lost=tuple(map(_effect, effects.lost[:TOLD])),
+    )
 
 
-def _effect(one: Effect) -> dict[str, object]:
-    return {
-        "subject": one.subject,
-        "organisation": one.organisation,
-        "model": one.model,
-        "from": format_instant(one.at),
-        "rule": one.rule,
-        "code": one.code,
-        "assumed": list(one.assumed),
-    }
-
-
-def _actor(key: Key) -> Actor:
-    return Actor(key=key.id, person=key.person)
+def _effect(one: Effect) -> EffectDocument:
+    return EffectDocument(
+        subject=one.subject,
+        organisation=one.organisation,
+        model=one.model,
+        since=format_instant(one.at),
+        rule=one.rule,
+        code=one.code,
+        assumed=tuple(one.assumed),
+    )

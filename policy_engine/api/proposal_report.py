@@ -7,22 +7,21 @@ record before the answer leaves.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from http import HTTPStatus
+from typing import Annotated, Final
 
-from starlette.requests import Request
+from fastapi import Path as PathParameter
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_engine.api.errors import NotFound
-from policy_engine.api.security import entered
-from policy_engine.domain.changes import Actor
-from policy_engine.service.disclosure import NAMES
-from policy_engine.service.keyring import KeyRing
-from policy_engine.service.pools import Pools
+from policy_engine.api.reference import Media, audience, described
+from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
+from policy_engine.domain.ports import Key, LogUnavailable
+from policy_engine.policy.library import BookLost
+from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.proposal_page import proposal_page
 from policy_engine.service.proposal_report import ProposalReport, proposal_report
 from policy_engine.service.proposal_text import proposal_text
-from policy_engine.service.publish import Publisher
 
 FORMS: Final[Mapping[str, tuple[str, Callable[[ProposalReport], bytes]]]] = {
     "json": ("application/json", ProposalReport.document),
@@ -31,7 +30,7 @@ FORMS: Final[Mapping[str, tuple[str, Callable[[ProposalReport], bytes]]]] = {
 }
 """The forms by the end of the path: media type, and how it is made."""
 
-_HEADERS: Final = {
+PAGE_HEADERS: Final = {
     # It may name people, and whatever a book or a roster says in it is to be shown and never run.
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -39,20 +38,33 @@ _HEADERS: Final = {
 }
 
 
-def routes(publisher: Publisher, ring: KeyRing, pools: Pools) -> list[Route]:
-    """The routes of the report."""
+router = audience("policy")
 
-    async def report(request: Request) -> Response:
-        key = await entered(request, ring, pools, "policy:read")
-        form = FORMS.get(request.path_params["form"])
-        if form is None:
-            raise NotFound(f"a report is given as {', '.join(f'report.{name}' for name in FORMS)}")
-        media_type, made = form
-        actor, proposal = Actor(key=key.id, person=key.person), request.path_params["proposal"]
 
-        def told() -> bytes:
-            return made(proposal_report(publisher, actor, proposal, names=NAMES in key.rights))
+@router.get(
+    "/policy/proposals/{proposal}/report.{form}",
+    **described(
+        {
+            HTTPStatus.OK: Media(
+                kinds=tuple(media_type.partition(";")[0] for media_type, _ in FORMS.values()),
+                meaning="What an approver reads, as data, as text or as a page.",
+            )
+        },
+        problems=(NotFound, NothingThere, DeskConflict, LogUnavailable, BookLost),
+    ),
+)
+async def show_report(
+    parts: PartsOf,
+    proposal: Annotated[str, PathParameter(description="The id of a proposal.")],
+    form: Annotated[str, PathParameter(description=f"One of {', '.join(FORMS)}.", examples=list(FORMS))],
+    key: Annotated[Key, needs("policy:read")],
+) -> Response:
+    """What an approver reads about a proposal. With `members:read` it names people, and the look is on record first."""
+    if form not in FORMS:
+        raise NotFound(f"a report is given as {', '.join(f'report.{name}' for name in FORMS)}")
+    media_type, made = FORMS[form]
 
-        return Response(await pools.archive.run(told), media_type=media_type, headers=_HEADERS)
+    def told() -> bytes:
+        return made(proposal_report(parts.publisher, actor_of(key), proposal, names=sees_names(key)))
 
-    return [Route("/policy/proposals/{proposal}/report.{form}", report, methods=["GET"])]
+    return Response(await parts.pools.archive.run(told), media_type=media_type, headers=PAGE_HEADERS)

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
+from policy_engine.api.reference import SCHEME, parameters_of
+from policy_engine.domain.changes import Actor
 from policy_engine.domain.ports import Key
+from policy_engine.formats.faults import one_of
+from policy_engine.formats.identifiers import shown
+from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.disclosure import NAMES
 from policy_engine.service.keyring import Bearer, KeyRing
 from policy_engine.service.pools import Pools
+from policy_engine.wiring import Parts
 
 
 def bearer_of(request: Request, right: str) -> Bearer:
@@ -36,3 +47,57 @@ async def entered(request: Request, ring: KeyRing, pools: Pools, right: str) -> 
     """
     bearer = await admitted(request, ring, pools, right)
     return bearer.key(await pools.entrance.run(ring.refresh))
+
+
+async def parts_of(request: Request) -> Parts:
+    """The parts that the application is built over."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+PartsOf = Annotated[Parts, Depends(parts_of)]
+
+# It puts the way to present a key into the reference; the key itself is read above.
+_SCHEME: Final = HTTPBearer(
+    scheme_name=SCHEME, auto_error=False, description="A key that `policy-engine keys create` made: `pe_...`."
+)
+
+
+async def _entered_key(
+    request: Request, parts: PartsOf, rights: SecurityScopes, _: Annotated[object, Depends(_SCHEME)]
+) -> Key:
+    (right,) = rights.scopes
+    key = await entered(request, parts.ring, parts.pools, right)
+    _require_query(request)
+    return key
+
+
+def _require_query(request: Request) -> None:
+    """Raises `MalformedRequest` for parameters that the route does not have, or that are given twice: what is asked for
+    by a misspelt name would look as if it had been answered."""
+    known = parameters_of(request.scope["route"])
+    given = [name for name, _ in request.query_params.multi_items()]
+    faults = []
+    for name in dict.fromkeys(given):
+        if name not in known:
+            remedy = one_of(name, known) if known else "there are none"
+            faults.append(FieldFault(field=shown(name), message=f"is no parameter of this route: {remedy}"))
+        elif given.count(name) > 1:
+            faults.append(FieldFault(field=shown(name), message="is given twice"))
+    if faults:
+        raise MalformedRequest(*faults)
+
+
+def needs(right: str) -> Any:
+    """The key that a route needs, as its dependency: one that is in force and carries the right."""
+    return Security(_entered_key, scopes=[right])
+
+
+def actor_of(key: Key) -> Actor:
+    """Who acts with a key."""
+    return Actor(key=key.id, person=key.person)
+
+
+def sees_names(key: Key) -> bool:
+    """Whether the key may see whom something touches."""
+    return NAMES in key.rights

@@ -22,6 +22,7 @@ from policy_engine.formats.request_document import parse_object, submitted_of
 from policy_engine.service.gate import Gate
 from policy_engine.service.roster import first_recorded
 from policy_engine.service.simulate import Supposed, simulate
+from policy_engine.shapes.answer import AnswerDocument
 from policy_engine.wiring import build, system_clock
 
 
@@ -96,48 +97,9 @@ def decide_now(gate: Gate, document: Mapping[str, object], caller: Caller) -> by
 _STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
 
 
-class _Reason(msgspec.Struct):
-    code: str
-    message: str
-
-
-class _Finding(msgspec.Struct):
-    rule: str
-    state: str
-    codes: list[str]
-    detail: dict[str, str | list[str]]
-
-
-class _Obligation(msgspec.Struct):
-    id: str
-    message: str
-
-
-class _Remedy(msgspec.Struct):
-    change: str
-    message: str
-
-
-class _Answer(msgspec.Struct):
-    """What is told of an answer; the rest of it is for programs."""
-
-    decision: str
-    allowed: bool
-    hold: bool
-    reason: _Reason
-    findings: list[_Finding]
-    missing: list[str]
-    remedies: list[_Remedy]
-    alternatives: list[str]
-    obligations: list[_Obligation]
-    decision_id: str
-    decided_at: str
-    policy_version: str
-
-
 def tell(answer: bytes, *, recorded: bool) -> bool:
     """Print an answer for a person: the decision, why, and every rule that had something to say; whether it allows."""
-    told = msgspec.json.decode(answer, type=_Answer)
+    told = msgspec.json.decode(answer, type=AnswerDocument)
     held = " and held for a review" if told.hold else ""
     decision = Text(f"{told.decision.upper()}{held}", style="bold green" if told.allowed else "bold red")
     out.print(decision, Text(f"  {told.reason.code}"))
@@ -165,5 +127,5 @@ def tell(answer: bytes, *, recorded: bool) -> bool:
     return told.allowed
 
 
-def _flat(value: str | list[str]) -> str:
-    return ", ".join(value) if isinstance(value, list) else value
+def _flat(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)

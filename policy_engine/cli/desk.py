@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
+from msgspec import UnsetType
 from rich.text import Text
 
 from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
@@ -25,6 +25,8 @@ from policy_engine.cli.remote import (
 )
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.archive import encode_archive
+from policy_engine.shapes.administration import BookFilesDocument, FreezeDocument, PolicyDocument, ProposalDocument
+from policy_engine.shapes.document import ActorDocument, WithdrawalDocument
 from policy_engine.wiring import desk_folder
 
 NoteOption = Annotated[str, typer.Option(help="Why, for the record.")]
@@ -37,96 +39,6 @@ SinceOption = Annotated[
 WithdrawOption = Annotated[
     list[str] | None, typer.Option("--withdraw", help="An approved proposal not yet in force that this one ends.")
 ]
-
-
-class ActorRead(msgspec.Struct):
-    """A key and the person behind it."""
-
-    key: str
-    person: str | None
-
-
-class WithdrawalRead(msgspec.Struct):
-    """Who took back what waited for another person, when and why."""
-
-    by: ActorRead
-    at: str
-    reason: str
-
-
-class _Book(msgspec.Struct):
-    fingerprint: str
-    since: str
-    via: str
-    proposal: str | None
-    proposed_by: ActorRead | None
-    approved_by: ActorRead | None
-
-
-class _Report(msgspec.Struct):
-    name: str
-    summary: str
-
-
-class _Proposal(msgspec.Struct):
-    id: str
-    status: str
-    fingerprint: str
-    base: str
-    note: str
-    effective: str | None
-    proposed_by: ActorRead
-    proposed_at: str
-    approved_by: ActorRead | None
-    approved_at: str | None
-    in_force: str | None
-    withdraws: list[str]
-    withdrawn_by: str | None
-    reports: list[_Report]
-    cases: str | None = None
-    withdrawn: WithdrawalRead | None = None
-
-
-class FreezeRead(msgspec.Struct):
-    """A freeze as the service tells it."""
-
-    id: str
-    status: str
-    models: list[str]
-    countries: list[str]
-    organisations: list[str]
-    gateways: list[str]
-    authority: str
-    reason: str
-    until: str | None
-    declared_by: ActorRead
-
-    @property
-    def scope(self) -> str:
-        named = [
-            f"{name} {' or '.join(values)}"
-            for name, values in (
-                ("model", self.models),
-                ("country", self.countries),
-                ("organisation", self.organisations),
-                ("gateway", self.gateways),
-            )
-            if values
-        ]
-        return ", ".join(named) or "everything"
-
-
-class _Desk(msgspec.Struct):
-    in_force: _Book | None
-    scheduled: list[_Book]
-    history: list[_Book]
-    proposals: list[_Proposal]
-    freezes: list[FreezeRead]
-
-
-class _Files(msgspec.Struct):
-    fingerprint: str
-    files: dict[str, str]
 
 
 def propose(
@@ -181,7 +93,7 @@ def _send(
     if as_json:
         print_json(answer.plain())
         return
-    proposal = answer.read(_Proposal)
+    proposal = answer.read(ProposalDocument)
     _tell_proposal(proposal)
     out.print(f"another person approves it: policy-engine policy approve {proposal.id}", markup=False)
 
@@ -226,7 +138,7 @@ def approve(
     if as_json:
         print_json(answer.plain())
     else:
-        _tell_proposal(answer.read(_Proposal))
+        _tell_proposal(answer.read(ProposalDocument))
 
 
 def withdraw(
@@ -245,7 +157,7 @@ def withdraw(
     if as_json:
         print_json(answer.plain())
     else:
-        _tell_proposal(answer.read(_Proposal))
+        _tell_proposal(answer.read(ProposalDocument))
 
 
 def show(
@@ -285,9 +197,9 @@ def show(
         return
     tell: Callable[[Answer], None]
     if name is None:
-        answer, tell = service.get("policy"), lambda answer: _tell_desk(answer.read(_Desk))
+        answer, tell = service.get("policy"), lambda answer: _tell_desk(answer.read(PolicyDocument))
     elif name.startswith("sha256:"):
-        answer, tell = service.get("policy", "books", name), lambda answer: _tell_files(answer.read(_Files))
+        answer, tell = service.get("policy", "books", name), lambda answer: _tell_files(answer.read(BookFilesDocument))
     else:
         answer, tell = service.get("policy", "proposals", name), lambda answer: _tell_whole(service, answer)
     if as_json:
@@ -296,7 +208,7 @@ def show(
         tell(answer)
 
 
-def _tell_desk(desk: _Desk) -> None:
+def _tell_desk(desk: PolicyDocument) -> None:
     books, styles = [], []
     held = [] if desk.in_force is None else [desk.in_force]
     for name, style, rows in (
@@ -328,7 +240,7 @@ def _tell_desk(desk: _Desk) -> None:
         show_rows(
             ("freeze", "status", "scope", "until", "authority", "reason"),
             [
-                (one.id, one.status, one.scope, when(one.until or "lifted"), one.authority, one.reason)
+                (one.id, one.status, frozen_by(one), when(one.until or "lifted"), one.authority, one.reason)
                 for one in desk.freezes
             ],
             spare=("authority",),
@@ -336,7 +248,7 @@ def _tell_desk(desk: _Desk) -> None:
         )
 
 
-def _tell_proposal(proposal: _Proposal) -> None:
+def _tell_proposal(proposal: ProposalDocument) -> None:
     out.print(Text(f"{proposal.id}  {proposal.status}", style="bold"))
     lines = [
         ("book", proposal.fingerprint),
@@ -370,27 +282,42 @@ def _tell_lost(lost: LostExamples) -> None:
 
 
 def _tell_whole(service: Service, answer: Answer) -> None:
-    proposal = answer.read(_Proposal)
+    proposal = answer.read(ProposalDocument)
     _tell_proposal(proposal)
     out.print()
     text = service.get("policy", "proposals", proposal.id, "report.txt").body.decode("utf-8")
     out.print(text, markup=False, end="")
 
 
-def _tell_files(book: _Files) -> None:
+def _tell_files(book: BookFilesDocument) -> None:
     out.print(Text(book.fingerprint, style="bold"))
     sizes = [(name, f"{len(text.encode()):,}") for name, text in sorted(book.files.items())]
     show_rows(("file", "bytes"), sizes, right=("bytes",))
 
 
-def who(actor: ActorRead | None) -> str:
+def frozen_by(freeze: FreezeDocument) -> str:
+    """What a freeze stops, in words."""
+    named = [
+        f"{name} {' or '.join(values)}"
+        for name, values in (
+            ("model", freeze.models),
+            ("country", freeze.countries),
+            ("organisation", freeze.organisations),
+            ("gateway", freeze.gateways),
+        )
+        if values
+    ]
+    return ", ".join(named) or "everything"
+
+
+def who(actor: ActorDocument | UnsetType | None) -> str:
     """The person, or the key where there is no person."""
-    return "" if actor is None else actor.person or actor.key
+    return actor.person or actor.key if actor else ""
 
 
-def told_withdrawal(withdrawal: WithdrawalRead | None) -> str:
+def told_withdrawal(withdrawal: WithdrawalDocument | UnsetType | None) -> str:
     """Who withdrew something, when and why; empty where nobody did."""
-    return "" if withdrawal is None else f"by {who(withdrawal.by)} at {when(withdrawal.at)}: {withdrawal.reason}"
+    return f"by {who(withdrawal.by)} at {when(withdrawal.at)}: {withdrawal.reason}" if withdrawal else ""
 
 
 def when(instant: str) -> str:

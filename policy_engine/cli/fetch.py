@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final
 
-import msgspec
 import typer
 
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
@@ -19,16 +18,12 @@ from policy_engine.domain.desk import desk_after
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.library import BookLost, Library
 from policy_engine.policy.reader import book_files, read_book
+from policy_engine.shapes.administration import BookFilesDocument
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
 
 _PREFIX: Final = "sha256:"
 _SERVICE: Final = ("POLICY_ENGINE_KEY", "POLICY_ENGINE_URL")
-
-
-class _Files(msgspec.Struct):
-    fingerprint: str
-    files: dict[str, str]
 
 
 def fetch(
@@ -63,7 +58,7 @@ def fetch(
 
 
 def _from_service(fingerprint: str) -> dict[str, bytes]:
-    told = open_service(role="auditor").get("policy", "books", fingerprint).read(_Files)
+    told = open_service(role="auditor").get("policy", "books", fingerprint).read(BookFilesDocument)
     return {name: text.encode("utf-8") for name, text in told.files.items()}
 
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from policy_engine.cli.desk import FreezeRead, when, who
+from policy_engine.cli.desk import frozen_by, when, who
 from policy_engine.cli.output import JsonFlag, out, print_json
 from policy_engine.cli.remote import Answer, open_service
+from policy_engine.shapes.administration import FreezeDocument
 
 
 def freeze(
@@ -61,12 +62,13 @@ def _tell(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         print_json(answer.plain())
         return
-    held = answer.read(FreezeRead)
+    held = answer.read(FreezeDocument)
+    frozen = frozen_by(held)
     until = f" until {when(held.until)}" if held.until is not None else ""
     told = {
-        "frozen": f"{held.scope} is frozen{until}, on the authority of {held.authority} ({who(held.declared_by)})",
-        "lift_asked": f"{held.scope} stays frozen until another person too runs: policy-engine unfreeze {held.id}",
-        "lifted": f"{held.scope} is frozen no more",
-        "expired": f"the freeze of {held.scope} has run out",
+        "frozen": f"{frozen} is frozen{until}, on the authority of {held.authority} ({who(held.declared_by)})",
+        "lift_asked": f"{frozen} stays frozen until another person too runs: policy-engine unfreeze {held.id}",
+        "lifted": f"{frozen} is frozen no more",
+        "expired": f"the freeze of {frozen} has run out",
     }
     out.print(Text(f"{held.id}: {told.get(held.status, held.status)}"))

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
 
+import msgspec
 import typer
 
 from policy_engine.cli import log_report as tell
@@ -515,7 +516,8 @@ def export_log(
     # The standard output has the export itself.
     told = err if str(output) == "-" else out
     if as_json:
-        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": as_of.document()}
+        stands = msgspec.to_builtins(as_of.document())
+        written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": stands}
         print_json({**written, **tell.retired_document(retired)}, where=told)
     elif told is err:
         err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)

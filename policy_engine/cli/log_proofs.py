@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import typer
+from msgspec import UNSET
 from rich.text import Text
 
 from policy_engine.cli.log_report import tell_retired
@@ -55,6 +56,7 @@ from policy_engine.service.verification import (
     verify_index,
     verify_year,
 )
+from policy_engine.shapes.log import HoldDocument, HoldsDocument, RetiredDocument
 from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Indexer
@@ -643,30 +645,6 @@ _ROLE: Final = "auditor"
 """The role whose keys have the right `log:hold`, and may read what is held."""
 
 
-class _Person(msgspec.Struct):
-    person: str | None = None
-
-
-class _Hold(msgspec.Struct):
-    id: str
-    status: str
-    scope: str
-    reason: str
-    placed_by: _Person
-    placed_at: str
-    records: int | None = None
-
-
-class _Holds(msgspec.Struct):
-    holds: list[_Hold]
-
-
-class _Retired(msgspec.Struct):
-    year: int
-    decisions: int
-    retired_at: str
-
-
 def hold(
     *,
     decision: Annotated[list[str] | None, typer.Option(help="A decision, by its id.")] = None,
@@ -721,7 +699,7 @@ def holds(*, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(answer.plain())
         return
-    for one in answer.read(_Holds).holds:
+    for one in answer.read(HoldsDocument).holds:
         out.print(Text(f"{one.id}  {one.status}  {one.scope}  {one.placed_by.person}  {one.placed_at}  {one.reason}"))
 
 
@@ -729,9 +707,9 @@ def _tell_hold(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         print_json(answer.plain())
         return
-    held = answer.read(_Hold)
+    held = answer.read(HoldDocument)
     out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
-    if held.records is not None:
+    if held.records is not UNSET:
         out.print(f"{many(held.records, 'record is', 'records are')} held now")
 
 
@@ -752,7 +730,7 @@ def retire(
         answer = open_service(role=_ROLE).post(
             "log", "retirements", body={"year": year, "reason": reason}, seconds=ASSESSMENT_SECONDS
         )
-    retired = answer.read(_Retired)
+    retired = answer.read(RetiredDocument)
     with _open() as log, progress(f"removing {year}") as shown:
         removed = remove_retired(
             log.entries,

@@ -99,18 +99,13 @@ def _show(table: Table) -> None:
 
 def page_document(page: Page) -> dict[str, object]:
     """The page as `GET /decisions` gives it."""
-    return {
-        "decisions": [json.loads(logged.body) for logged in page.decisions],
-        "next_cursor": page.next_cursor,
-        "as_of": page.as_of.document(),
-        **retired_document(page.retired),
-        **unread_document(page.unread),
-    }
+    told: dict[str, object] = msgspec.json.decode(msgspec.json.encode(page.document()))
+    return told
 
 
 def unread_document(unread: Sequence[Unread]) -> dict[str, object]:
     """The member that says what the filters could not find; none where there is nothing of the kind."""
-    return {"unread": [one.document() for one in unread]} if unread else {}
+    return {"unread": [msgspec.to_builtins(one.document()) for one in unread]} if unread else {}
 
 
 def tell_unread(unread: Sequence[Unread]) -> None:
@@ -189,7 +184,7 @@ def statistics_document(counted: Statistics) -> dict[str, object]:
             for count in counted.counts
         ],
         "total": counted.total,
-        "as_of": counted.as_of.document(),
+        "as_of": msgspec.to_builtins(counted.as_of.document()),
         **retired_document(counted.retired),
         **unread_document(counted.unread),
     }

@@ -6,71 +6,22 @@ import sys
 from collections.abc import Callable, Hashable, Sequence
 from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 from rich.text import Text
 
-from policy_engine.cli.desk import ActorRead, WithdrawalRead, told_withdrawal, when, who
+from policy_engine.cli.desk import told_withdrawal, when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service
-from policy_engine.cli.reviews import RowsRead, tell_rows
+from policy_engine.cli.reviews import tell_rows
 from policy_engine.cli.tables import show_pairs, show_rows
+from policy_engine.shapes.members import ChangeFileDocument, ChangesDocument, EffectsDocument
 
 One = TypeVar("One")
 Key = TypeVar("Key", bound=Hashable)
 
 TOLD = 20
 """So many who gain, and so many who lose, are told one by one; --json has more."""
-
-
-class _Effect(msgspec.Struct):
-    subject: str
-    organisation: str | None
-    model: str
-    since: str = msgspec.field(name="from")
-    code: str
-    assumed: list[str]
-
-
-class _Effects(msgspec.Struct):
-    touched: int
-    judged: int
-    left_out: int
-    gains: int
-    losses: int
-    gained: list[_Effect]
-    lost: list[_Effect]
-
-
-class _Widening(msgspec.Struct):
-    row: str
-    why: str
-
-
-class _Listed(msgspec.Struct):
-    id: str | None
-    status: str
-    reason: str = ""
-    added: int = 0
-    at_once: str | None = None
-    proposed_by: ActorRead | None = None
-    proposed_at: str = ""
-    approved_by: ActorRead | None = None
-    withdrawn: WithdrawalRead | None = None
-
-
-class _Change(_Listed):
-    rows: RowsRead | None = None
-    state_after: list[str] = []
-    widens: list[_Widening] = []
-    effects: _Effects | None = None
-    shown: str | None = None
-    stale: str | None = None
-
-
-class _All(msgspec.Struct):
-    changes: list[_Listed]
 
 
 def changes(
@@ -90,7 +41,7 @@ def changes(
     if as_json:
         print_json(answer.plain())
         return
-    found = answer.read(_All).changes
+    found = answer.read(ChangesDocument).changes
     if not found:
         out.print("nobody changed members through the service")
         return
@@ -98,8 +49,8 @@ def changes(
         ("change", "status", "at once", "rows", "proposed by", "at", "approved by", "reason"),
         [
             (
-                *(one.id or "", one.status, one.at_once or "", str(one.added)),
-                *(who(one.proposed_by), when(one.proposed_at), who(one.approved_by), one.reason),
+                *(one.id or "", one.status, one.at_once or "", str(one.added or 0)),
+                *(who(one.proposed_by), when(one.proposed_at or ""), who(one.approved_by), one.reason or ""),
             )
             for one in found
         ],
@@ -125,8 +76,8 @@ def approve(
     """
     service = open_service()
     if shown is None:
-        looked = service.get("members", "changes", change).read(_Change)
-        if looked.status == "waits" and looked.shown is not None:
+        looked = service.get("members", "changes", change).read(ChangeFileDocument)
+        if looked.status == "waits" and looked.shown:
             _tell(looked)
             if not (sys.stdin.isatty() and err.is_terminal):
                 raise Misused(f"approve what was shown: --shown {looked.shown}")
@@ -156,7 +107,7 @@ def tell(answer: Answer, *, as_json: bool) -> None:
     if as_json:
         print_json(answer.plain())
     else:
-        _tell(answer.read(_Change))
+        _tell(answer.read(ChangeFileDocument))
 
 
 _STATUS = {
@@ -169,38 +120,38 @@ _STATUS = {
 }
 
 
-def _tell(change: _Change) -> None:
+def _tell(change: ChangeFileDocument) -> None:
     head = f"{change.id}  " if change.id is not None else ""
     out.print(Text(f"{head}{_STATUS.get(change.status, change.status)}", style="bold"))
     lines = [
-        ("reason", change.reason),
+        ("reason", change.reason or ""),
         ("proposed by", who(change.proposed_by)),
         ("approved by", who(change.approved_by)),
         ("withdrawn", told_withdrawal(change.withdrawn)),
     ]
     show_pairs([line for line in lines if line[1]])
-    if change.stale is not None:
+    if change.stale:
         out.print(Text(change.stale, style="yellow"))
-    if change.rows is not None and change.rows.rows:
+    if change.rows.rows:
         tell_rows("rows", change.rows)
-    shown = set() if change.rows is None else {one.text for one in change.rows.rows}
-    for line in change.state_after:
+    shown = {one.text for one in change.rows.rows}
+    for line in change.state_after or ():
         # What is filed for the first time says itself what is so afterwards.
         if line not in shown:
             out.print(Text(f"afterwards: {line}"))
-    for why, rows in _by(change.widens, lambda one: one.why):
+    for why, rows in _by(change.widens or (), lambda one: one.why):
         of = rows[0].row if len(rows) == 1 else f"{len(rows)} of the rows"
         out.print(Text(f"may widen, since {why}: {of}", style="yellow"))
-    if change.effects is not None:
+    if change.effects:
         _tell_effects(change.effects)
-    if change.status == "waits" and change.shown is not None:
+    if change.status == "waits" and change.shown:
         out.print(
             f"another person approves it: policy-engine members approve {change.id} --shown {change.shown}",
             markup=False,
         )
 
 
-def _tell_effects(effects: _Effects) -> None:
+def _tell_effects(effects: EffectsDocument) -> None:
     for word, count, ones in (("gains", effects.gains, effects.gained), ("loses", effects.losses, effects.lost)):
         groups = _by(ones, lambda one: (one.subject, one.organisation, one.since, one.code, tuple(one.assumed)))
         told = 0

@@ -20,7 +20,7 @@ from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import names_read
-from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.member_edits import Edit, EditFault
 from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import (
     Change,
@@ -30,6 +30,7 @@ from policy_engine.service.roster import (
     rows_about,
     warn_of_tangles,
 )
+from policy_engine.shapes.members import EditAction
 from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)

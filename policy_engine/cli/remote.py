@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.formats.faults import Fault
+from policy_engine.shapes.problem import FaultDocument, ProblemDocument
 
 ANSWER_SECONDS: Final = 60.0
 """How long the service may take to answer."""
@@ -59,28 +60,6 @@ class Misused(Exception):
 
 class ServiceUnavailable(Exception):
     """The service cannot be reached, or cannot answer now."""
-
-
-class _Fault(msgspec.Struct):
-    """One of a problem's errors: in a file, or in a field of the request."""
-
-    message: str
-    file: str = ""
-    line: int = 0
-    column: int = 0
-    cell: str = ""
-    remedy: str = ""
-    field: str = ""
-
-
-class _Problem(msgspec.Struct):
-    title: str = "The service does not say why"
-    type: str = ""
-    detail: str = ""
-    errors: list[_Fault] = []
-    cases: str | None = None
-    removed: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,30 +157,37 @@ class Service:
 
 def _raise(answer: Answer) -> None:
     try:
-        problem = msgspec.json.decode(answer.body, type=_Problem)
+        problem = msgspec.json.decode(answer.body, type=ProblemDocument)
     except msgspec.MsgspecError:
-        problem = _Problem(title=f"The service answered {answer.status}")
+        problem = ProblemDocument(type="", title=f"The service answered {answer.status}", status=answer.status)
     lines = [problem.title]
     if problem.detail:
         lines.append(problem.detail)
-    lines += [_line(fault) for fault in problem.errors]
+    lines += [_line(fault) for fault in problem.errors or ()]
     text = "\n".join(lines)
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise ServiceUnavailable(text)
     if problem.type.endswith("/malformed"):
         raise Misused(text)
     faults = tuple(
-        Fault(source=one.file, line=one.line, column=one.column, message=one.message, remedy=one.remedy, cell=one.cell)
-        for one in problem.errors
+        Fault(
+            source=one.file,
+            line=one.line or 0,
+            column=one.column or 0,
+            message=one.message,
+            remedy=one.remedy or "",
+            cell=one.cell or "",
+        )
+        for one in problem.errors or ()
         if one.file
     )
     lost = None
-    if problem.cases is not None:
-        lost = LostExamples(digest=problem.cases, removed=problem.removed, changed=problem.changed)
+    if problem.cases:
+        lost = LostExamples(digest=problem.cases, removed=problem.removed or (), changed=problem.changed or ())
     raise Refused(text, faults, lost)
 
 
-def _line(fault: _Fault) -> str:
+def _line(fault: FaultDocument) -> str:
     cell = f" ({fault.cell})" if fault.cell else ""
     place = f"{fault.file}:{fault.line}:{fault.column}{cell}" if fault.file else fault.field or "body"
     remedy = f"; {fault.remedy}" if fault.remedy else ""

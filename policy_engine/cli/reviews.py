@@ -7,16 +7,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
+from msgspec import to_builtins
 from rich.console import Console
 from rich.text import Text
 
-from policy_engine.cli.desk import ActorRead, when, who
+from policy_engine.cli.desk import when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.documents import plain, read_document
+from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
+from policy_engine.shapes.document import RowsDocument
 
 app = typer.Typer(help="List, show and close the reviews of held requests.", no_args_is_help=True)
 
@@ -26,68 +28,6 @@ class Ending(StrEnum):
 
     REFUSE = "refuse"
     RELEASE = "release"
-
-
-class RowRead(msgspec.Struct):
-    """A row of the members in words."""
-
-    text: str
-
-
-class RowsRead(msgspec.Struct):
-    """Rows of the members, and the digest by which they are confirmed."""
-
-    digest: str
-    rows: list[RowRead]
-
-
-class _Review(msgspec.Struct):
-    id: str
-    status: str
-    subject: str
-    model: str
-    action: str
-    purpose: str | None
-    rule: str
-    decision_id: str
-    opened_at: str
-    due_at: str
-    asked_by: ActorRead | None
-    closed_by: ActorRead | None
-    rationale: str | None
-    rows: RowsRead | None
-
-
-class _Finding(msgspec.Struct):
-    rule: str
-    state: str
-    codes: list[str]
-
-
-class _Reason(msgspec.Struct):
-    code: str
-    message: str
-
-
-class _Answer(msgspec.Struct):
-    reason: _Reason
-    findings: list[_Finding]
-    missing: list[str]
-
-
-class _Decision(msgspec.Struct):
-    answer: _Answer
-
-
-class _File(_Review):
-    lifts: str
-    clearance: str | None
-    decision: _Decision
-
-
-class _Page(msgspec.Struct):
-    reviews: list[msgspec.Raw]
-    next_cursor: str | None
 
 
 @app.command("list")
@@ -102,20 +42,19 @@ def list_cases(
     """
     service = open_service()
     query = {"status": "all" if every else "open", "limit": "1000"}
-    found: list[msgspec.Raw] = []
+    cases: list[ReviewDocument] = []
     while True:
-        page = service.get("reviews", query=query).read(_Page)
-        found += page.reviews
+        page = service.get("reviews", query=query).read(ReviewsDocument)
+        cases += page.reviews
         if page.next_cursor is None:
             break
         query["cursor"] = page.next_cursor
     if as_json:
-        print_json({"reviews": [msgspec.json.decode(one) for one in found]})
+        print_json({"reviews": to_builtins(cases, order="sorted")})
         return
-    if not found:
+    if not cases:
         out.print("no case waits" if not every else "there is no case")
         return
-    cases = [msgspec.json.decode(raw, type=_Review) for raw in found]
     show_rows(
         ("case", "status", "subject", "model", "action", "purpose", "rule", "due"),
         [
@@ -140,7 +79,7 @@ def show(
     if as_json:
         print_json(answer.plain())
         return
-    file = answer.read(_File)
+    file = answer.read(ReviewFileDocument)
     _tell(file)
     held = file.decision.answer
     lines = [("held for", f"{held.reason.code}: {held.reason.message}")]
@@ -192,7 +131,7 @@ def close(
     if as_json:
         print_json(answer.plain())
         return
-    review = answer.read(_Review)
+    review = answer.read(ReviewDocument)
     _tell(review)
     if review.status == "release_asked" and review.rows is not None:
         out.print(
@@ -207,7 +146,7 @@ def _confirmed(service: Service, case: str) -> str | None:
 
     `None` where nothing waits, which the service says better. Raises `Misused` where nobody can be asked.
     """
-    review = service.get("reviews", case).read(_Review)
+    review = service.get("reviews", case).read(ReviewDocument)
     if review.status != "release_asked" or review.rows is None:
         return None
     tell_rows("these rows go on file", review.rows, to=err)
@@ -217,7 +156,7 @@ def _confirmed(service: Service, case: str) -> str | None:
     return review.rows.digest
 
 
-def tell_rows(title: str, rows: RowsRead, *, to: Console = out) -> None:
+def tell_rows(title: str, rows: RowsDocument, *, to: Console = out) -> None:
     """Rows of the members, one to a line, and their digest."""
     to.print(Text(f"{title}:", style="bold"))
     for row in rows.rows:
@@ -225,7 +164,7 @@ def tell_rows(title: str, rows: RowsRead, *, to: Console = out) -> None:
     to.print(Text(f"  rows {rows.digest}", style="dim"))
 
 
-def _tell(review: _Review) -> None:
+def _tell(review: ReviewDocument) -> None:
     out.print(Text(f"{review.id}  {review.status}", style="bold"))
     lines = [
         ("request", f"{review.subject}: {review.action} {review.model}"),

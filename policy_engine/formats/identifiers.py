@@ -11,8 +11,7 @@ import unicodedata
 from typing import Final
 
 from policy_engine.domain.countries import is_country, suggest
-
-MAX_LENGTH: Final = 200
+from policy_engine.shapes.request import MAX_IDENTIFIER
 
 
 def text_fault(text: str) -> str | None:
@@ -30,10 +29,10 @@ def text_fault(text: str) -> str | None:
 
 def identifier_fault(text: str) -> str | None:
     """What is wrong with an identifier, as the end of a sentence that begins with its name; `None` if nothing."""
-    if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_LENGTH:
+    if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_IDENTIFIER:
         return None
-    if not 0 < len(text) <= MAX_LENGTH:
-        return f"must have 1 to {MAX_LENGTH} characters"
+    if not 0 < len(text) <= MAX_IDENTIFIER:
+        return f"must have 1 to {MAX_IDENTIFIER} characters"
     return text_fault(text) or _look_alike_fault(text)
 
 

@@ -41,9 +41,11 @@ frozen: bytes that were written are read for ever, and anything else to be said 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
 
 from policy_engine import ENGINE_VERSION
 from policy_engine.domain.catalogue import Tier
@@ -56,6 +58,19 @@ from policy_engine.domain.request import Assertion, Request, Subject
 from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
+from policy_engine.shapes.answer import (
+    AnswerDocument,
+    ChangeDocument,
+    FindingDocument,
+    ModelDocument,
+    ObligationDocument,
+    ReasonDocument,
+    RefusedItemDocument,
+    RefusedReasonDocument,
+    RemedyDocument,
+    ShortAnswerDocument,
+    ShortReasonDocument,
+)
 
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 65_535
@@ -72,78 +87,97 @@ def encode_answer(decision: Decision) -> bytes:
     reason = verdict.reason
     entry = decision.entry
     return _encoder.encode(
-        {
-            "decision": "allow" if verdict.allowed else "deny",
-            "allowed": verdict.allowed,
-            "hold": verdict.hold,
-            "reason": {
-                "code": verdict.reason_code,
-                "rule": reason.rule,
-                "message": reason.message,
-                "public_code": reason.public_code,
-                "public_message": reason.public_message,
-            },
-            "findings": [_finding(finding) for finding in verdict.findings],
-            "missing": verdict.missing,
-            "remedies": [_remedy(remedy) for remedy in decision.remedies],
-            "obligations": [
-                {"id": obligation.id, "rule": obligation.rule, "message": obligation.message}
-                for obligation in verdict.obligations
-            ],
-            "alternatives": decision.alternatives,
-            "ignored_properties": decision.ignored_properties,
-            "decision_id": decision.id,
-            "decided_at": format_instant(decision.decided_at),
-            "valid_until": format_instant(decision.valid_until),
-            "policy_version": decision.policy_version,
-            "membership_revision": decision.membership_revision,
-            "model": {
-                "id": decision.request.model if entry is None else entry.id,
-                "tier": None if entry is None else entry.tier,
-            },
-        }
+        AnswerDocument(
+            decision="allow" if verdict.allowed else "deny",
+            allowed=verdict.allowed,
+            hold=verdict.hold,
+            reason=ReasonDocument(
+                code=verdict.reason_code,
+                rule=reason.rule,
+                message=reason.message,
+                public_code=reason.public_code,
+                public_message=reason.public_message,
+            ),
+            findings=tuple(map(_finding, verdict.findings)),
+            missing=verdict.missing,
+            remedies=tuple(map(_remedy, decision.remedies)),
+            obligations=tuple(
+                ObligationDocument(id=one.id, rule=one.rule, message=one.message) for one in verdict.obligations
+            ),
+            alternatives=decision.alternatives,
+            ignored_properties=decision.ignored_properties,
+            decision_id=decision.id,
+            decided_at=format_instant(decision.decided_at),
+            valid_until=format_instant(decision.valid_until),
+            policy_version=decision.policy_version,
+            membership_revision=decision.membership_revision,
+            model=ModelDocument(
+                id=decision.request.model if entry is None else entry.id,
+                tier=None if entry is None else entry.tier,
+            ),
+        )
     )
 
 
 def encode_problem_answer(name: str, detail: str) -> bytes:
     """A deny for want of a question that could be judged, as one answer among those of a batch."""
-    reason = {
-        "code": "ENGINE_FAULT",
-        "rule": FAULT_RULE,
-        "message": detail,
-        "public_code": PublicCode.INVALID_REQUEST,
-        "public_message": f"This is no request that can be decided: {detail}",
-    }
-    document: Json = dict.fromkeys(_ShortAnswer.__struct_fields__)
-    document |= {"decision": "deny", "allowed": False, "hold": False, "alternatives": (), "obligations": ()}
-    return _encoder.encode({**document, "reason": reason, "error": f"/problems/{name}"})
+    return _encoder.encode(
+        RefusedItemDocument(
+            decision="deny",
+            allowed=False,
+            hold=False,
+            alternatives=(),
+            obligations=(),
+            decision_id=None,
+            decided_at=None,
+            valid_until=None,
+            policy_version=None,
+            membership_revision=None,
+            reason=RefusedReasonDocument(
+                code="ENGINE_FAULT",
+                rule=FAULT_RULE,
+                message=detail,
+                public_code=PublicCode.INVALID_REQUEST,
+                public_message=f"This is no request that can be decided: {detail}",
+            ),
+            error=f"/problems/{name}",
+        )
+    )
 
 
-def _finding(finding: Finding) -> Json:
-    return {
-        "rule": finding.rule,
-        "regime": finding.regime,
-        "effect": finding.effect,
-        "state": finding.state,
-        "hold": finding.hold,
-        "codes": finding.codes,
-        "citation": finding.citation,
-        "message": finding.message,
-        "detail": dict(finding.detail),
-        "lifted_by": finding.lifted_by,
-        "review": finding.review,
-    }
+def _finding(finding: Finding) -> FindingDocument:
+    return FindingDocument(
+        rule=finding.rule,
+        regime=finding.regime,
+        effect=finding.effect,
+        state=finding.state,
+        hold=finding.hold,
+        codes=finding.codes,
+        citation=finding.citation,
+        message=finding.message,
+        detail=dict(finding.detail),
+        lifted_by=finding.lifted_by,
+        review=finding.review,
+    )
 
 
-def _remedy(remedy: Remedy) -> Json:
-    document: Json = {**_change(remedy.change), "message": remedy.message, "then": "allow"}
-    if remedy.also:
-        document["also"] = [_change(change) for change in remedy.also]
-    return document
+def _remedy(remedy: Remedy) -> RemedyDocument:
+    return RemedyDocument(
+        change=remedy.change.kind,
+        message=remedy.message,
+        then="allow",
+        also=tuple(map(_change, remedy.also)) or UNSET,
+        **_needs(remedy.change),
+    )
 
 
-def _change(change: Change) -> Json:
-    return {"change": change.kind, **dict(change.needs)}
+def _change(change: Change) -> ChangeDocument:
+    return ChangeDocument(change=change.kind, **_needs(change))
+
+
+def _needs(change: Change) -> dict[str, Any]:
+    """What a change needs, each a member of its document."""
+    return dict(change.needs)
 
 
 def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes) -> bytes:
@@ -271,33 +305,8 @@ def full_answer(record: bytes) -> bytes:
     return bytes(document["answer"])
 
 
-class _ShortObligation(msgspec.Struct):
-    id: msgspec.Raw
-    message: msgspec.Raw
-
-
-class _ShortReason(msgspec.Struct):
-    public_code: msgspec.Raw
-    public_message: msgspec.Raw
-
-
-class _ShortAnswer(msgspec.Struct):
-    """What is kept of a full answer; values are handed on as they stand."""
-
-    decision: msgspec.Raw
-    allowed: msgspec.Raw
-    hold: msgspec.Raw
-    alternatives: msgspec.Raw
-    obligations: list[_ShortObligation]
-    decision_id: msgspec.Raw
-    decided_at: msgspec.Raw
-    valid_until: msgspec.Raw
-    policy_version: msgspec.Raw
-    membership_revision: msgspec.Raw
-    reason: _ShortReason
-
-
-_short_decoder: Final = msgspec.json.Decoder(_ShortAnswer)
+_short_decoder: Final = msgspec.json.Decoder(ShortAnswerDocument)
+_refused_decoder: Final = msgspec.json.Decoder(RefusedItemDocument)
 
 
 class _ToldDetail(msgspec.Struct):
@@ -325,6 +334,7 @@ class _Told(msgspec.Struct):
 
     allowed: bool
     reason: _ToldReason
+    decision_id: str | None = None
     findings: list[_ToldFinding] = []
     model: _ToldModel = msgspec.field(default_factory=_ToldModel)
 
@@ -342,9 +352,9 @@ _WITHIN: Final = frozenset(
     }
 )
 _FOR_ANYBODY: Final = "DESK_ACCESS"
-_NOT_AVAILABLE: Final = _ShortReason(
-    public_code=msgspec.Raw(_encoder.encode(PublicCode.NOT_AVAILABLE_MODEL)),
-    public_message=msgspec.Raw(_encoder.encode("This model is not available to you for this use.")),
+_NOT_AVAILABLE: Final = ShortReasonDocument(
+    public_code=PublicCode.NOT_AVAILABLE_MODEL,
+    public_message="This model is not available to you for this use.",
 )
 
 
@@ -356,11 +366,16 @@ def short_answer(answer: bytes, *, asked_fallbacks: bool) -> bytes:
     one sentence, no hold, no obligation, and of alternatives only what the request itself named, as `asked_fallbacks`
     says it did. Told in full is whom a grant of the model is for, and whoever is or was a member of its consortium.
     """
+    told = _told_decoder.decode(answer)
+    if told.decision_id is None:
+        refused = _refused_decoder.decode(answer)
+        public = refused.reason
+        reason = RefusedReasonDocument(public_code=public.public_code, public_message=public.public_message)
+        return _encoder.encode(replace(refused, reason=reason, error=UNSET))
     short = _short_decoder.decode(answer)
-    if _hides_the_model(_told_decoder.decode(answer)):
-        short.reason, short.obligations, short.hold = _NOT_AVAILABLE, [], msgspec.Raw(b"false")
-        if not asked_fallbacks:
-            short.alternatives = msgspec.Raw(b"[]")
+    if _hides_the_model(told):
+        named = short.alternatives if asked_fallbacks else ()
+        short = replace(short, reason=_NOT_AVAILABLE, obligations=(), hold=False, alternatives=named)
     return _encoder.encode(short)
 
 

@@ -33,14 +33,28 @@ from policy_engine.domain.request import (
     Submitted,
 )
 from policy_engine.formats.identifiers import identifier_fault, shown, text_fault
+from policy_engine.shapes.document import Body
+from policy_engine.shapes.request import (
+    COUNTRY,
+    MAX_LIST,
+    MAX_REVISION,
+    MAX_TEXT,
+    REQUEST_ID,
+    SUBDIVISION,
+    ClaimsBody,
+    DestinationBody,
+    PlaceBody,
+    RequestBody,
+    SubjectBody,
+)
 
 MAX_DEPTH: Final = 32
 MAX_FAULTS: Final = 50
 """So many faults of one body are told."""
 MAX_HINTS: Final = 20
 """For so many names of one body that are not known, the nearest known one is looked for."""
-_COUNTRY: Final = re.compile(r"[A-Z]{2}")
-_SUBDIVISION: Final = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
+_COUNTRY: Final = re.compile(COUNTRY)
+_SUBDIVISION: Final = re.compile(SUBDIVISION)
 # Possessive, so that a long string is not kept as that many places to go back to; and a string that is never closed
 # matches to its end, so that no byte is looked at from two beginnings.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
@@ -48,8 +62,7 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENING: Final = frozenset(b"[{")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
-_MAX_REVISION: Final = 2**63 - 1
+_REQUEST_ID: Final = re.compile(REQUEST_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +180,9 @@ def request_of(document: Mapping[str, object]) -> Request:
     reader = _Reader(document)
     subject = reader.subject("subject", required=True)
     end_user = reader.subject("end_user")
-    place = reader.section("place", ("country", "subdivision", "postcode", "ip", "ip_country"))
-    destination = reader.section("destination", ("country", "subdivision", "postcode", "host"))
-    claims = reader.section("claims", ("exception",))
+    place = reader.section("place", PlaceBody)
+    destination = reader.section("destination", DestinationBody)
+    claims = reader.section("claims", ClaimsBody)
     action_name = reader.text("action", required=True)
     action = None
     if action_name is not None:
@@ -198,7 +211,7 @@ def request_of(document: Mapping[str, object]) -> Request:
         claims.text("exception"),
     )
     acting_for, purpose, fallbacks, min_revision, country, subdivision, postcode, ip, ip_country = values[:9]
-    reader.refuse_unknown(_FIELDS)
+    reader.refuse_unknown(RequestBody)
     if reader.faults or subject is None or model is None or action is None:
         raise MalformedRequest(*reader.faults)
     return Request(
@@ -217,22 +230,6 @@ def request_of(document: Mapping[str, object]) -> Request:
     )
 
 
-_FIELDS: Final = (
-    "subject",
-    "acting_for",
-    "model",
-    "action",
-    "purpose",
-    "place",
-    "end_user",
-    "destination",
-    "claims",
-    "fallbacks",
-    "min_revision",
-    "request_id",
-)
-_MAX_TEXT: Final = 1000
-_MAX_LIST: Final = 50
 _LIKE: Final = 100
 """Characters of a name by which one that is like it is looked for."""
 
@@ -253,7 +250,8 @@ class _Reader:
     def fault(self, name: str, message: str) -> None:
         self.faults.append(FieldFault(field=self._path + name, message=message))
 
-    def refuse_unknown(self, known: tuple[str, ...]) -> None:
+    def refuse_unknown(self, shape: type[Body]) -> None:
+        known = shape.__struct_encode_fields__
         for name in self._document:
             if name not in known:
                 hint = _hint(name, list(known)) if len(self.faults) < MAX_HINTS else ""
@@ -274,7 +272,7 @@ class _Reader:
         if not isinstance(value, str):
             self.fault(name, "must be a text")
             return None
-        wrong = f"is longer than {_MAX_TEXT} characters" if len(value) > _MAX_TEXT else check(value)
+        wrong = f"is longer than {MAX_TEXT} characters" if len(value) > MAX_TEXT else check(value)
         if wrong is not None:
             self.fault(name, wrong)
             return None
@@ -297,7 +295,7 @@ class _Reader:
         value = self._document.get(name)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_REVISION:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
             self.fault(name, "must be a whole number from 0")
             return None
         return value
@@ -306,8 +304,8 @@ class _Reader:
         value = self._document.get(name)
         if value is None:
             return None
-        if not isinstance(value, list) or len(value) > _MAX_LIST:
-            self.fault(name, f"must be a list of at most {_MAX_LIST} texts")
+        if not isinstance(value, list) or len(value) > MAX_LIST:
+            self.fault(name, f"must be a list of at most {MAX_LIST} texts")
             return None
         found = []
         for index, item in enumerate(value):
@@ -318,12 +316,12 @@ class _Reader:
                 found.append(str(item))
         return tuple(found)
 
-    def section(self, name: str, known: tuple[str, ...]) -> _Reader:
+    def section(self, name: str, shape: type[Body]) -> _Reader:
         value = self._document.get(name)
         if value is not None and not isinstance(value, dict):
             self.fault(name, "must be an object")
         reader = _Reader(value if isinstance(value, dict) else {}, f"{self._path}{name}.", self.faults)
-        reader.refuse_unknown(known)
+        reader.refuse_unknown(shape)
         return reader
 
     def subject(self, name: str, *, required: bool = False) -> Subject | None:
@@ -331,7 +329,7 @@ class _Reader:
             if required:
                 self.fault(name, "is required")
             return None
-        section = self.section(name, ("type", "id", "properties"))
+        section = self.section(name, SubjectBody)
         type_name = section.text("type", required=True)
         subject_id = section.identifier("id", required=True)
         properties = section.properties()
@@ -347,8 +345,8 @@ class _Reader:
         value = self._document.get("properties")
         if value is None:
             return ()
-        if not isinstance(value, dict) or len(value) > _MAX_LIST:
-            self.fault("properties", f"must be an object of at most {_MAX_LIST} properties")
+        if not isinstance(value, dict) or len(value) > MAX_LIST:
+            self.fault("properties", f"must be an object of at most {MAX_LIST} properties")
             return ()
         section = _Reader(value, f"{self._path}properties.", self.faults)
         found = []

@@ -39,6 +39,7 @@ from policy_engine.service.on_file import PARAMETER, MembersThen
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.trees import Tree, Trees, no_trees
+from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument, as_recorded
 from policy_engine.store.decision_index import (
     MOST_COUNTED,
     READ_BY_RULES,
@@ -54,53 +55,78 @@ PAGE: Final = 100
 LONGEST_PAGE: Final = 1_000
 
 
-def _fixed(words: Mapping[str, object] | tuple[str, ...] | frozenset[str]) -> Callable[[str], str | None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A filter: what it means, and what is wrong with a text for it (`None`: nothing). `choices` are all the texts that
+    there are; empty where any is."""
+
+    meaning: str
+    fault: Callable[[str], str | None]
+    choices: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> Mapping[str, object]:
+        """What may be given, as JSON Schema."""
+        return {"type": "string", "enum": list(self.choices)} if self.choices else {"type": "string", "minLength": 1}
+
+
+def _one_of(meaning: str, words: Iterable[str]) -> Parameter:
     choices = tuple(sorted(words))
 
     def fault(text: str) -> str | None:
-        if text in words:
+        if text in choices:
             return None
         near = near_miss(text, choices)
         meant = "" if near is None else f"; did you mean {quoted(near)}?"
         return f"is one of {', '.join(choices)}{meant}"
 
-    return fault
+    return Parameter(meaning=meaning, fault=fault, choices=choices)
 
 
-def _text(text: str) -> str | None:
+def _text(meaning: str) -> Parameter:
+    return Parameter(meaning=meaning, fault=_text_fault)
+
+
+def _text_fault(text: str) -> str | None:
     if not 0 < len(text) <= MAX_TEXT:
         return f"must have 1 to {MAX_TEXT} characters"
     return text_fault(text)
 
 
+def _country(meaning: str) -> Parameter:
+    return Parameter(meaning=meaning, fault=country_fault)
+
+
+def _instant(meaning: str) -> Parameter:
+    return Parameter(meaning=meaning, fault=lambda _: None)
+
+
 MAX_TEXT: Final = 300
 
-_DECISIONS: Final = ("allow", "deny")
-_FLAGS: Final = ("false", "true")
 _EDGES: Final = {"from": "start", "to": "end"}
 
-PARAMETERS: Final[Mapping[str, Callable[[str], str | None]]] = {
-    "from": lambda _: None,
-    "to": lambda _: None,
-    "decision": _fixed(_DECISIONS),
-    "hold": _fixed(_FLAGS),
-    "subject": _text,
-    "organisation": _text,
-    "place_country": country_fault,
-    "citizenship_country": country_fault,
-    "organisation_country": country_fault,
-    "model": _text,
-    "tier": _fixed(tuple(tier.value for tier in Tier)),
-    "action": _fixed(tuple(action.value for action in Action)),
-    "regime": _fixed(REGIMES),
-    "rule": _text,
-    "deciding_rule": _text,
-    "code": _fixed(REASON_CODES),
-    "gateway": _text,
-    "policy_version": _text,
-    "request_id": _text,
+PARAMETERS: Final[Mapping[str, Parameter]] = {
+    "from": _instant("Decided at this instant or later."),
+    "to": _instant("Decided before this instant."),
+    "decision": _one_of("What was answered.", ("allow", "deny")),
+    "hold": _one_of("Whether it was held for a review.", ("false", "true")),
+    "subject": _text("The requester or an end user, such as `person:alice`."),
+    "organisation": _text("An organisation that was judged or named."),
+    "place_country": _country("Where the request was said to come from."),
+    "citizenship_country": _country("A citizenship that a rule read."),
+    "organisation_country": _country("A country of an organisation that a rule read."),
+    "model": _text("The model."),
+    "tier": _one_of("The tier of the model.", (tier.value for tier in Tier)),
+    "action": _one_of("What was asked for.", (action.value for action in Action)),
+    "regime": _one_of("A regime that had something to say.", REGIMES),
+    "rule": _text("A rule that had something to say."),
+    "deciding_rule": _text("A rule that decided."),
+    "code": _one_of("A reason code.", REASON_CODES),
+    "gateway": _text("The gateway of the key."),
+    "policy_version": _text("The rule book, by its fingerprint."),
+    "request_id": _text("The id that the request was given."),
 }
-"""Every filter that may be asked for, with what is wrong with a text for it."""
+"""Every filter that may be asked for."""
 
 
 _SPELT: Final = frozenset({"action", "code"})
@@ -114,8 +140,8 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, 
     faults: list[FieldFault] = []
     values: dict[str, str | bool | datetime | None] = {"authorisation": authorisation, "caller": caller}
     for name, text in given.items():
-        test = PARAMETERS.get(name)
-        if test is None:
+        parameter = PARAMETERS.get(name)
+        if parameter is None:
             faults.append(FieldFault(field=shown(name), message="is no filter"))
             continue
         if name in _SPELT:
@@ -126,7 +152,7 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, 
             except InstantError as error:
                 faults.append(FieldFault(field=name, message=shown(str(error), 200)))
             continue
-        fault = test(text)
+        fault = parameter.fault(text)
         if fault is not None:
             faults.append(FieldFault(field=name, message=fault))
         values[name] = text == "true" if name == "hold" else text
@@ -155,13 +181,12 @@ class AsOf:
     size: int
     tree: Tree | None = None
 
-    def document(self) -> dict[str, object]:
-        """As JSON: `size`, `root` in base64 or null, and beside a root the `checkpoint` with `origin` and `size` of the
-        tree that the root is of."""
+    def document(self) -> AsOfDocument:
+        """As it is told, the root in base64."""
         if self.tree is None:
-            return {"size": self.size, "root": None}
-        of = {"origin": self.tree.origin, "size": self.tree.size}
-        return {"size": self.size, "root": self.tree.root, "checkpoint": of}
+            return AsOfDocument(size=self.size, root=None)
+        of = CheckpointNamed(origin=self.tree.origin, size=self.tree.size)
+        return AsOfDocument(size=self.size, root=self.tree.root, checkpoint=of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +202,9 @@ class Unread:
     decisions: int
     more: bool
 
-    def document(self) -> dict[str, object]:
-        """As JSON."""
-        return {"filter": self.name, "decisions": self.decisions, "more": self.more, "why": NO_RULE_READ_IT}
+    def document(self) -> UnreadDocument:
+        """As it is told."""
+        return UnreadDocument(filter=self.name, decisions=self.decisions, more=self.more, why=NO_RULE_READ_IT)
 
 
 NO_RULE_READ_IT: Final = "no rule read it, so that it is not recorded"
@@ -198,6 +223,16 @@ class Page:
     as_of: AsOf
     retired: tuple[RetiredYear, ...]
     unread: tuple[Unread, ...] = ()
+
+    def document(self) -> PageDocument:
+        """As it is told; each record as it stands in the log."""
+        return PageDocument(
+            decisions=tuple(as_recorded(logged.body) for logged in self.decisions),
+            next_cursor=self.next_cursor,
+            as_of=self.as_of.document(),
+            retired=tuple(one.content.year for one in self.retired) or msgspec.UNSET,
+            unread=tuple(one.document() for one in self.unread) or msgspec.UNSET,
+        )
 
 
 STATISTICS: Final[Mapping[str, str]] = {

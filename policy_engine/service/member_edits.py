@@ -12,7 +12,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from policy_engine.domain.instants import Validity, format_instant
@@ -31,18 +30,9 @@ from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.row_names import ROW_KINDS, RowKind, told_interval
+from policy_engine.shapes.members import EditAction
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
-
-
-class EditAction(StrEnum):
-    """What is done with a row."""
-
-    SUSPEND = "suspend"
-    RESUME = "resume"
-    END = "end"
-    CORRECT = "correct"
-    RETRACT = "retract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

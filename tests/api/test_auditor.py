@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
@@ -108,11 +109,12 @@ def office(url: str) -> Iterator[Office]:
     )
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     pools = Pools()
-    app.router.routes[:0] = auditor.routes(
-        log,
-        ring,
-        inspector,
-        pools,
+    app.router.routes[:0] = auditor.router.routes
+    app.state.parts = SimpleNamespace(
+        log=log,
+        ring=ring,
+        inspector=inspector,
+        pools=pools,
         history=MemberHistory(engine),
         looks=Looks(DeskLog(engine), clock=lambda: NOON, new_id=lambda _: secrets.token_hex(8)),
     )

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-import msgspec
 import pytest
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
-from policy_engine.api import desk_document
 from policy_engine.api.app import create_app
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.inspect import PARAMETERS
 from policy_engine.service.keyring import ROLES
+from policy_engine.shapes.document import Body
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES
 
@@ -33,7 +32,7 @@ REQUESTS: Final = 3_000
 """So many are asked of the routes, drawn by one seed."""
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-WITHOUT_A_KEY: Final = ("/livez", "/readyz")
+WITHOUT_A_KEY: Final = ("/", "/docs", "/openapi.json", "/livez", "/readyz")
 UNAVAILABLE: Final = ("/problems/not-fresh",)
 """The only 503 that a request by itself may bring about."""
 
@@ -129,12 +128,7 @@ TOKENS: Final = (
 )
 QUERIES: Final = (*PARAMETERS, "limit", "cursor", "format", "size", "known", "status", "reason", "at", "known_at", "")
 FIELDS: Final = sorted(
-    {
-        name
-        for shape in vars(desk_document).values()
-        if isinstance(shape, type) and issubclass(shape, msgspec.Struct)
-        for name in shape.__struct_fields__
-    }
+    {name for shape in Body.__subclasses__() for name in shape.__struct_encode_fields__}
     | {"decisions", "subjects", "year", "requests", "semantic", "subject", "evaluation", "changes"}
 )
 

@@ -7,14 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from starlette.applications import Starlette
 
-from policy_engine.api import health
 from policy_engine.api.app import create_app
 from policy_engine.domain.facts import Question
 from policy_engine.domain.ports import DecisionLog, Outcome
@@ -125,9 +123,7 @@ class Counted:
 
 def test_however_many_ask_at_once_whether_the_service_is_ready_it_is_looked_at_once(service: Service) -> None:
     parts, counted = service.parts, Counted(service.parts.log)
-    app = Starlette(
-        routes=health.routes(parts.gate, parts.members, cast("DecisionLog", counted), None, None, parts.pools)
-    )
+    app = create_app(replace(parts, log=cast("DecisionLog", counted), watcher=None, keeper=None))
 
     async def all_at_once() -> list[Answered]:
         return await asyncio.gather(*(ask(app, drawn("GET", "/readyz", {})) for _ in range(300)))

@@ -10,8 +10,14 @@ from tests.conftest import ROOT
 
 PAGE: Final = ROOT / "docs" / "security" / "rights.md"
 
-OPEN: Final = {("GET", "/livez"), ("GET", "/readyz")}
-"""What answers without a key."""
+OPEN: Final = {
+    ("GET", "/"): "what this is, and where its reference is",
+    ("GET", "/docs"): "the reference, the same for everybody",
+    ("GET", "/openapi.json"): "the reference, the same for everybody",
+    ("GET", "/livez"): "nothing but whether the service is there",
+    ("GET", "/readyz"): "nothing but whether it can decide",
+}
+"""What answers without a key, and what it says."""
 
 NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/decide"): "decide",
@@ -61,10 +67,7 @@ def page() -> str:
     routes = [
         "| route | right |",
         "|---|---|",
-        *(
-            f"| `{method} {path}` | none: it says nothing but whether the service is there |"
-            for method, path in sorted(OPEN)
-        ),
+        *(f"| `{method} {path}` | none: it says {told} |" for (method, path), told in sorted(OPEN.items())),
         *(f"| `{method} {path}` | `{right}` |" for (method, path), right in NEEDED.items()),
     ]
     roles = [

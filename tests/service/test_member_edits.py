@@ -11,9 +11,10 @@ from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
-from policy_engine.service.member_edits import Edit, EditAction, EditFault
+from policy_engine.service.member_edits import Edit, EditFault
 from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import Change, edit_members, export_members, import_members, rows_about
+from policy_engine.shapes.members import EditAction
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database
 from policy_engine.store.members import Members

@@ -1,0 +1,90 @@
+"""What this is and where its reference is: `/`, `/docs` and `/openapi.json`.
+
+They need no key and are the same bytes for everybody, made once: nothing of members, models on file or the rule book in
+force is in them.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine import ENGINE_VERSION
+from policy_engine.api.proposal_report import PAGE_HEADERS
+from policy_engine.api.reference import Media, audience, described, reference
+from policy_engine.render.reference_page import page, reference_page
+from policy_engine.shapes.health import IndexDocument
+
+router = audience("operations")
+
+INDEX: Final = IndexDocument(
+    name="policy engine",
+    what=(
+        "It decides who may use which AI model under export control, sanctions, vendor and consortium rules, and says"
+        " why. Gateways ask POST /decide with a key."
+    ),
+    engine=ENGINE_VERSION,
+    reference="/docs",
+    openapi="/openapi.json",
+    alive="/livez",
+    ready="/readyz",
+)
+
+_HTML: Final = "text/html; charset=utf-8"
+
+
+class Reference:
+    """The reference in its two forms, made of an application's routes."""
+
+    def __init__(self, app: FastAPI) -> None:
+        document = reference(app)
+        self.json: Final = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        self.page: Final = reference_page(document).encode()
+
+
+def _index_page() -> bytes:
+    links = ((INDEX.reference, "The reference of every route"), (INDEX.openapi, "The same for programs (OpenAPI 3.1)"))
+    ways = ((INDEX.alive, "Does it serve?"), (INDEX.ready, "Can it decide?"))
+    items = "".join(f'<li><a href="{path}">{path}</a>: {meaning}</li>' for path, meaning in (*links, *ways))
+    content = f"<h1>{INDEX.name} {INDEX.engine}</h1><p>{INDEX.what}</p><ul>{items}</ul>"
+    return page(INDEX.name, content).encode()
+
+
+@router.get(
+    "/",
+    **described({HTTPStatus.OK: IndexDocument}, keyed=False),
+)
+async def show_index(request: Request) -> Response:
+    """What this is: a page for a browser, JSON for whoever does not ask for HTML."""
+    headers = {**PAGE_HEADERS, "Vary": "Accept"}
+    if "text/html" in request.headers.get("accept", ""):
+        return Response(_index_page(), media_type=_HTML, headers=headers)
+    return Response(msgspec.json.encode(INDEX), media_type="application/json", headers=headers)
+
+
+@router.get(
+    "/docs",
+    **described({HTTPStatus.OK: Media(kinds=("text/html",), meaning="This reference as a page.")}, keyed=False),
+)
+async def show_reference(request: Request) -> Response:
+    """This reference as a page, without scripts."""
+    made: Reference = request.app.state.reference
+    return Response(made.page, media_type=_HTML, headers=PAGE_HEADERS)
+
+
+@router.get(
+    "/openapi.json",
+    **described(
+        {HTTPStatus.OK: Media(kinds=("application/json",), meaning="This reference as OpenAPI 3.1.")}, keyed=False
+    ),
+)
+async def show_openapi(request: Request) -> Response:
+    """This reference as an OpenAPI document."""
+    made: Reference = request.app.state.reference
+    return Response(made.json, media_type="application/json")

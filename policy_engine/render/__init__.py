@@ -1,0 +1,1 @@
+"""Text, HTML and CSV, made from values that are given."""

@@ -1,0 +1,144 @@
+"""What a gateway asks: one request, and a batch of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from policy_engine.domain.request import Action, SubjectType
+from policy_engine.shapes.document import Body
+
+MAX_TEXT: Final = 1_000
+"""Characters of a text that is no identifier."""
+
+MAX_IDENTIFIER: Final = 200
+MAX_LIST: Final = 50
+"""Members of a list, and properties of a subject."""
+
+MAX_REVISION: Final = 2**63 - 1
+MAX_BATCH: Final = 1_000
+
+COUNTRY: Final = "[A-Z]{2}"
+SUBDIVISION: Final = "[A-Z]{2}-[A-Z0-9]{1,3}"
+REQUEST_ID: Final = "[!-~]{1,128}"
+
+Text = Annotated[
+    str,
+    Meta(
+        description=f"At most {MAX_TEXT:,} characters, none of them a control or invisible character.",
+        extra_json_schema={"maxLength": MAX_TEXT},
+    ),
+]
+Identifier = Annotated[
+    str,
+    Meta(
+        description="An id, matched byte for byte: in normal form C, in one script, without control characters.",
+        extra_json_schema={"minLength": 1, "maxLength": MAX_IDENTIFIER},
+    ),
+]
+Country = Annotated[
+    str,
+    Meta(description="ISO 3166-1 alpha-2.", examples=["DE"], extra_json_schema={"pattern": f"^{COUNTRY}$"}),
+]
+Subdivision = Annotated[
+    str, Meta(description="ISO 3166-2.", examples=["UA-43"], extra_json_schema={"pattern": f"^{SUBDIVISION}$"})
+]
+RequestId = Annotated[
+    str,
+    Meta(
+        description="Makes a retry safe: the same request under the same id is decided once.",
+        extra_json_schema={"pattern": f"^{REQUEST_ID}$"},
+    ),
+]
+Revision = Annotated[
+    int,
+    Meta(
+        description="At least as fresh as this membership revision.",
+        extra_json_schema={"minimum": 0, "maximum": MAX_REVISION},
+    ),
+]
+Identifiers = Annotated[tuple[Identifier, ...], Meta(extra_json_schema={"maxItems": MAX_LIST})]
+Properties = Annotated[
+    dict[str, str | tuple[str, ...] | None],
+    Meta(
+        description="Facts that the caller asserts of the subject: a text each, or a list of texts.",
+        extra_json_schema={"maxProperties": MAX_LIST},
+    ),
+]
+
+
+class SubjectBody(Body, frozen=True, kw_only=True):
+    """A requester or an end user, by type and id; the membership database says the rest."""
+
+    type: SubjectType
+    id: Identifier
+    properties: Properties | None = None
+
+
+class PlaceBody(Body, frozen=True, kw_only=True):
+    """Evidence of where the requester is."""
+
+    country: Country | None = None
+    subdivision: Subdivision | None = None
+    postcode: Text | None = None
+    ip: Text | None = None
+    ip_country: Annotated[
+        Text, Meta(description="What a table of addresses says; a text that is no country is none.")
+    ] | (None) = None
+
+
+class DestinationBody(Body, frozen=True, kw_only=True):
+    """Where weights or technology would go, and the organisation that would host them."""
+
+    country: Country | None = None
+    subdivision: Subdivision | None = None
+    postcode: Text | None = None
+    host: Identifier | None = None
+
+
+class ClaimsBody(Body, frozen=True, kw_only=True):
+    """What the requester claims."""
+
+    exception: Annotated[Text, Meta(description="A licence exception or exemption.")] | None = None
+
+
+class RequestBody(Body, frozen=True, kw_only=True):
+    """May this subject do this with this model? Only `subject`, `model` and `action` are required; absent and `null`
+    are the same: not stated."""
+
+    subject: SubjectBody
+    acting_for: Annotated[Identifier, Meta(description="The organisation for which the subject acts.")] | None = None
+    model: Annotated[Identifier, Meta(description="An id of the catalogue, or an alias of the gateway.")]
+    action: Action
+    purpose: Annotated[Text, Meta(description="What it is for, as the catalogue names purposes.")] | None = None
+    place: PlaceBody | None = None
+    end_user: Annotated[SubjectBody, Meta(description="Who is behind a reseller; judged as well.")] | None = None
+    destination: DestinationBody | None = None
+    claims: ClaimsBody | None = None
+    fallbacks: Annotated[Identifiers, Meta(description="Models to try as alternatives, in this order.")] | None = None
+    min_revision: Revision | None = None
+    request_id: RequestId | None = None
+
+
+_REQUEST_OR_REFUSED: Final = {"anyOf": [{"$ref": "#/components/schemas/RequestBody"}, {}]}
+
+
+class BatchBody(Body, frozen=True, kw_only=True):
+    """Requests that are decided under one rule book at one instant and recorded together. With
+    `deny_on_first_deny` or `permit_on_first_permit` it ends with the first such answer."""
+
+    requests: Annotated[
+        tuple[Annotated[object, Meta(extra_json_schema=_REQUEST_OR_REFUSED)], ...],
+        Meta(
+            description="Each as for `POST /decide`; one that is no request is a denied item with its fault.",
+            extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH},
+        ),
+    ]
+    semantic: (
+        Annotated[
+            str,
+            Meta(extra_json_schema={"enum": ["execute_all", "deny_on_first_deny", "permit_on_first_permit"]}),
+        ]
+        | None
+    ) = None
