@@ -242,7 +242,7 @@ def test_what_is_not_known_is_a_recorded_deny_with_its_code(
     assert code in codes
 
 
-def test_without_a_key_nothing_but_health_answers(service: Service) -> None:
+def test_without_a_key_nothing_but_health_and_the_reference_answers(service: Service) -> None:
     for method, path in (("POST", "/decide"), ("GET", "/decisions/x")):
         response = service.client.request(method, path)
         assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
@@ -250,8 +250,9 @@ def test_without_a_key_nothing_but_health_answers(service: Service) -> None:
         assert service.client.post("/decide", json=ALLOWED, headers=headers).status_code == 401
     assert service.client.get("/livez").status_code == 200
     assert service.client.get("/readyz").status_code == 200
-    assert service.client.get("/docs").status_code == 404
-    assert service.client.get("/openapi.json").status_code == 404
+    assert service.client.get("/docs").status_code == 200
+    assert service.client.get("/openapi.json").status_code == 200
+    assert service.client.get("/redoc").status_code == 404
 
 
 def test_a_key_does_only_what_its_rights_say(service: Service) -> None:
