@@ -345,6 +345,7 @@ def test_rows_of_a_list_that_nobody_filed_cannot_be_written() -> None:
         write_members(rows)
 
 
+@pytest.mark.slow
 @given(rows=rosters())
 def test_reading_what_was_written_gives_the_same_rows(rows: RosterRows) -> None:
     text = write_members(rows)
@@ -355,6 +356,7 @@ def test_reading_what_was_written_gives_the_same_rows(rows: RosterRows) -> None:
     assert write_members(again) == text
 
 
+@pytest.mark.slow
 @given(rows=rosters(taken_back={*KINDS} - {*NAMED_BY_OTHERS}))
 def test_what_is_written_without_recordings_is_the_roster_as_known_in_the_end(rows: RosterRows) -> None:
     text = write_members(rows, recorded=False)
@@ -366,6 +368,7 @@ def test_what_is_written_without_recordings_is_the_roster_as_known_in_the_end(ro
     assert write_members(read(text), recorded=False) == text
 
 
+@pytest.mark.slow
 @given(rows=rosters())
 def test_a_reader_of_yaml_1_1_finds_the_same_texts(rows: RosterRows) -> None:
     written = yaml.safe_load(write_members(rows))

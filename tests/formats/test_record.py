@@ -555,6 +555,7 @@ def verdict_on(question: Question, case: Case) -> Verdict | str:
         return str(error)
 
 
+@pytest.mark.slow
 def test_a_fact_that_no_record_of_a_case_has_could_be_anything_without_another_verdict() -> None:
     tried: Counter[str] = Counter()
     wrong = []

@@ -38,6 +38,7 @@ def test_a_row_of_earlier_releases_keeps_the_bytes_of_which_its_revision_has_the
     )
 
 
+@pytest.mark.slow
 @given(rosters())
 def test_any_roster_reads_back_from_its_canonical_form(rows: RosterRows) -> None:
     assert decode_rows(encode_rows(rows)) == rows

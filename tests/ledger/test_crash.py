@@ -16,6 +16,8 @@ from policy_engine.ledger.tiles import LogFault, TileConflict, TileStore
 from policy_engine.ledger.verify import verify_log
 from tests.ledger.logs import KEY, Memory, grow
 
+pytestmark = pytest.mark.slow
+
 STEPS = ((0, 1), (1, 255), (255, 256), (0, 600), (300, 600), (511, 513), (600, 600))
 STEPS_ON_DISK = ((0, 1), (254, 257))  # a flush takes its time
 

@@ -221,6 +221,7 @@ def test_a_subtree_is_taken_only_where_it_can_begin() -> None:
         frontier.append(leaf_hash(b"b"), 1)
 
 
+@pytest.mark.slow
 @given(size=st.integers(0, 200), cuts=st.data())
 def test_a_frontier_fed_with_subtrees_has_the_root_of_its_leaves(size: int, cuts: st.DataObject) -> None:
     entries = some(size)
@@ -233,6 +234,7 @@ def test_a_frontier_fed_with_subtrees_has_the_root_of_its_leaves(size: int, cuts
     assert frontier.root() == reference.mth(entries)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(size=st.integers(1, 1100))
 def test_every_index_of_a_tree_is_proven_from_its_tiles(size: int, big: Memory, leaves: list[bytes]) -> None:

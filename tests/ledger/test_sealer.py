@@ -26,6 +26,7 @@ def test_an_empty_log_is_signed() -> None:
     assert list(store.files) == [CHECKPOINT]
 
 
+@pytest.mark.slow
 @given(steps=st.lists(st.integers(0, 600), min_size=1, max_size=6))
 def test_a_log_grown_in_steps_is_that_of_one_step(steps: list[int]) -> None:
     store, size = Memory(), 0

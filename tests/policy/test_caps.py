@@ -205,6 +205,7 @@ def reading(name: str, effect: Effect, like: Row, *, unless: str = "", asks: str
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(st.randoms(use_true_random=False))
 def test_an_allow_holds_with_no_other_places_than_those_that_it_took(random: Random) -> None:

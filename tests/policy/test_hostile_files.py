@@ -319,6 +319,7 @@ def test_a_list_of_many_parts_is_a_fault(column: str) -> None:
     assert f"in `{column}`: the cell has more than 500 parts" == faults[0].message
 
 
+@pytest.mark.slow
 def test_of_a_million_rows_no_more_are_read_than_a_book_may_have() -> None:
     findings = Findings(source=RULES)
     found = read_sheet(b"x,y\n" + b"1,2\n" * 1_000_000, findings)

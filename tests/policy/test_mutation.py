@@ -325,6 +325,7 @@ def fails_with(mutant: Mutant, case: Case, judges: dict[object, Judge]) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_trying_a_change_on_few_cases_tells_the_same_as_trying_it_on_all() -> None:
     """A sample: every seventh case, and every forty-third change."""
     cases = CASES[::7]

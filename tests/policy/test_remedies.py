@@ -637,6 +637,7 @@ def test_what_is_unknown_in_too_many_places_is_not_tried() -> None:
     assert len(_parts(together.change)) == MAX_FACTS
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.randoms(use_true_random=False))
 def test_the_search_has_a_bound(random: Random) -> None:
@@ -750,6 +751,7 @@ _NEVER_TOLD: Final = frozenset(COUNTRIES - {"US"}) | {kind.value for kind in UsS
 """Words that no message may have; `US status` is the name of a fact."""
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.randoms(use_true_random=False))
 def test_every_remedy_and_every_alternative_carried_out_leads_to_allow(random: Random) -> None:
@@ -763,6 +765,7 @@ def test_every_remedy_and_every_alternative_carried_out_leads_to_allow(random: R
         assert told(changed, explain=False).verdict.allowed
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.randoms(use_true_random=False))
 def test_remedies_are_few_ordered_and_the_same_each_time_and_name_no_value(random: Random) -> None:
@@ -780,6 +783,7 @@ def test_remedies_are_few_ordered_and_the_same_each_time_and_name_no_value(rando
         assert "\0" not in json.dumps([change.needs for change in (remedy.change, *remedy.also)])
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.randoms(use_true_random=False))
 def test_whenever_one_change_is_enough_its_kind_is_offered(random: Random) -> None:

@@ -12,6 +12,8 @@ from policy_engine.policy.reader import read_book
 from tests.cli.test_cli import Shell
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 
+pytestmark = pytest.mark.slow
+
 OLD = book()
 NEW = book(rules=sheet(GRANT, {**BAR, "place": "located-in:BY,EAR:E:1,CU"}, NOTE))
 

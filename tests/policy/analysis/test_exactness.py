@@ -34,12 +34,13 @@ from tests.policy.analysis.worlds import (
 )
 from tests.policy.books import BAR, GRANT, NOTE
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = shipped()
 SEEDS = st.integers(min_value=0, max_value=2**32)
 INSTANTS = [parse_instant(text) for text in ("2025-10-15T12:00:00Z", "2026-06-13T15:00:00Z", "2026-11-20T00:00:00Z")]
 
 
-@pytest.mark.slow
 def test_the_atlas_of_the_shipped_book_answers_as_the_engine_does() -> None:
     random = Random(0)
     atlas = Atlas((SHIPPED,), INSTANTS)

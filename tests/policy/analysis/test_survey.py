@@ -22,6 +22,8 @@ from policy_engine.policy.reader import read_book
 from tests.policy.analysis.worlds import AT
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 
+pytestmark = pytest.mark.slow
+
 
 def read(*rows: Mapping[str, str]) -> Book:
     """The small book with these rows."""
