@@ -1,4 +1,5 @@
-"""The book of 11 June 2026: the shipped one before the order was known, with worked examples of its own."""
+"""The book of 11 June 2026, before the order was known: the small one of the tests with a second model under the order,
+an item that is released to persons, and worked examples of its own."""
 
 from __future__ import annotations
 
@@ -8,11 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from policy_engine.wiring import desk_folder
-from tests.conftest import POLICIES
+from tests.conftest import SMALL_BOOK
 
-LATER: Final = frozenset({"US-COM-2026-06-12", "US-COM-2026-06-26", "US-ORDER-LICENCES", "OPERATOR-SUSPEND-ALL"})
-"""The rules that the story adds."""
+LATER: Final = "OPERATOR-SUSPEND-ALL"
+"""The operator suspended nothing on that day."""
 
+CATALOGUE: Final = """\
+fable-5:
+  {kind: model, tier: commodity, vendor: anthropic, developer_country: US, weights: unpublished,
+   training_operations: null, eccn: null, purposes: [], purposes_needing_review: [], consortium: null, lineage: [],
+   fallbacks: [opus-4.6, gpt-5.4], aliases: {main: [fable]}, requires_end_user: false}
+"technology:4E001.a":
+  {kind: technology, tier: null, vendor: null, weights: null, consortium: null, lineage: [], requires_end_user: false,
+   eccn: null}
+"""
+EXPORT: Final = SMALL_BOOK.parent / "june" / "us-ear.csv"
 CASES: Final = """\
 - id: JUNE-1
   title: a citizen of China at an American member uses Mythos 5 for defence
@@ -36,27 +47,19 @@ CASES: Final = """\
 
 def june(folder: Path) -> Path:
     """Write the book of 11 June into a folder."""
-    for name, data in desk_folder(POLICIES).items():
-        if name.startswith("cases/"):
-            continue
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(_before(data) if name.startswith("rules/") else data)
-    (folder / "rules" / "us-order.csv").unlink()
-    with (folder / "settings.yaml").open("a", encoding="utf-8") as settings:
-        settings.write("without: [us-order]\n")
-    (folder / "cases").mkdir()
-    (folder / "cases" / "june.yaml").write_text(CASES.replace("&members", ""), encoding="utf-8")
+    files = {name: data.decode() for name, data in desk_folder(SMALL_BOOK).items() if not name.startswith("cases/")}
+    files["catalogue.yaml"] += CATALOGUE
+    files["rules/us-ear.csv"] = EXPORT.read_text(encoding="utf-8")
+    files["rules/operator.csv"] = _without(files["rules/operator.csv"], LATER)
+    files["settings.yaml"] = files["settings.yaml"].replace("us-ear, ", "")
+    files["cases/june.yaml"] = CASES.replace("&members", "")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
-def _before(data: bytes) -> bytes:
-    rows = list(csv.reader(io.StringIO(data.decode("utf-8"))))
+def _without(sheet: str, rule: str) -> str:
     kept = io.StringIO()
-    writer = csv.writer(kept, lineterminator="\n")
-    writer.writerows(
-        [cell.replace("status-read-by:US-COM-2026-06-12,", "status-read-by:") for cell in row]
-        for row in rows
-        if row[0] not in LATER
-    )
-    return kept.getvalue().encode("utf-8")
+    csv.writer(kept, lineterminator="\n").writerows(row for row in csv.reader(io.StringIO(sheet)) if row[0] != rule)
+    return kept.getvalue()
