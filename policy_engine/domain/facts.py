@@ -63,6 +63,9 @@ class Edition(IntEnum):
     counted."""
     UNSTATED = 3
     """Who left a fact unstated is told that, and a duty to report hangs on a finding that stands for certain."""
+    ONE_OF_EACH = 4
+    """What a request asserts of somebody holds for the end user too where that is the same one, so that another
+    assertion about the same is a conflict."""
 
 
 LATEST: Final = max(Edition)
@@ -192,6 +195,35 @@ UNFILED: Final = Organisation(id="")
 """An organisation of which nothing is on file."""
 
 
+@dataclass(slots=True)
+class _Said:
+    """What the request asserts, as far as it is read: of whom, what clashed, and what was passed over."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    organisations: dict[str, Organisation] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    filled: set[tuple[str, str]] = field(default_factory=set)
+    """By id of a person or an organisation, the properties that were unknown on file."""
+
+    def hear(self, who: str, assertion: Assertion, against: str | None, *, changed: bool) -> None:
+        """An assertion about somebody, what was known against it, and whether it filled in what was not known."""
+        if changed:
+            self.filled.add((who, assertion.name))
+        elif against is not None:
+            known = f"unknown, asserted as {against} too" if (who, assertion.name) in self.filled else against
+            self.conflicts.append(
+                Conflict(property=assertion.name, asserted=", ".join(assertion.values), on_file=known)
+            )
+
+    def keep(self, claimed: _Claimed, subject: Subject) -> None:
+        """Remember who was filled in, for where the request names the same one again."""
+        if claimed.person is not None:
+            self.people[claimed.person.id] = claimed.person
+        if subject.type is SubjectType.ORGANISATION:
+            self.organisations |= {one.id: one for one in claimed.organisations}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claimed:
     """A subject on file with what was asserted filled in."""
@@ -226,13 +258,12 @@ def derive(
         horizon=Horizon(at),
         edition=edition,
     )
-    conflicts: list[Conflict] = []
-    ignored: list[str] = []
+    said = _Said()
     parties: list[Party] = []
     try:
         for role, subject in ((Role.SUBJECT, request.subject), (Role.END_USER, request.end_user)):
             if subject is not None:
-                parties += _parties_of(question, role, subject, conflicts, ignored)
+                parties += _parties_of(question, role, subject, said)
     except ContradictionError as error:
         # Met while comparing an assertion with the file: there are no facts to judge by.
         question.fault = str(error)
@@ -242,10 +273,10 @@ def derive(
     else:
         # For a subject that is not on file nothing else can be judged.
         parties = [party for party in parties if not party.on_file]
-        conflicts.clear()
+        said.conflicts.clear()
     question.parties = tuple(parties)
-    question.conflicts = tuple(conflicts)
-    question.ignored = tuple(sorted(set(ignored)))
+    question.conflicts = tuple(said.conflicts)
+    question.ignored = tuple(sorted(set(said.ignored)))
     return question
 
 
@@ -262,18 +293,18 @@ def _hosts(question: Question, parties: list[Party]) -> list[Party]:
     ]
 
 
-def _parties_of(
-    question: Question, role: Role, subject: Subject, conflicts: list[Conflict], ignored: list[str]
-) -> list[Party]:
+def _parties_of(question: Question, role: Role, subject: Subject, said: _Said) -> list[Party]:
     allowed = [one for one in subject.properties if one.name in question.caller.assertable]
-    ignored += [one.name for one in subject.properties if one.name not in question.caller.assertable]
-    claimed = _on_file(question, subject)
+    said.ignored += [one.name for one in subject.properties if one.name not in question.caller.assertable]
+    claimed = _on_file(question, subject, said)
     if claimed is None:
         return [Party(question=question, role=role, on_file=False, subject=subject)]
     if role is Role.SUBJECT and question.request.acting_for is not None:
-        claimed = _acting_for(question.request.acting_for, claimed, conflicts)
+        claimed = _acting_for(question.request.acting_for, claimed, said.conflicts)
     for assertion in allowed:
-        claimed = _asserted(question, subject, assertion, claimed, conflicts, ignored)
+        claimed = _asserted(question, subject, assertion, claimed, said)
+    if question.edition >= Edition.ONE_OF_EACH:
+        said.keep(claimed, subject)
     if not claimed.organisations:
         return [_party(question, role, subject, claimed, None, frozenset())]
     return [
@@ -304,14 +335,14 @@ def _party(
     )
 
 
-def _on_file(question: Question, subject: Subject) -> _Claimed | None:
+def _on_file(question: Question, subject: Subject, said: _Said) -> _Claimed | None:
     roster = question.roster
     match subject.type:
         case SubjectType.PERSON:
-            person = roster.people.get(subject.id)
+            person = said.people.get(subject.id, roster.people.get(subject.id))
             return None if person is None else _person_on_file(question, person)
         case SubjectType.ORGANISATION:
-            organisation = roster.organisations.get(subject.id)
+            organisation = said.organisations.get(subject.id, roster.organisations.get(subject.id))
             if organisation is None:
                 return None
             return _Claimed(
@@ -328,7 +359,9 @@ def _on_file(question: Question, subject: Subject) -> _Claimed | None:
             question.horizon.note(account.valid.next_change(question.at))
             if not account.valid.holds(question.at):
                 return None
-            holder = roster.people.get(account.person) if account.person is not None else None
+            holder = None
+            if account.person is not None:
+                holder = said.people.get(account.person, roster.people.get(account.person))
             organisation = roster.organisations.get(account.organisation, replace(UNFILED, id=account.organisation))
             employment = _employment(question, holder).get(organisation.id, frozenset()) if holder else frozenset()
             return _Claimed(
@@ -374,31 +407,18 @@ def _acting_for(named: str, claimed: _Claimed, conflicts: list[Conflict]) -> _Cl
     return claimed
 
 
-def _asserted(
-    question: Question,
-    subject: Subject,
-    assertion: Assertion,
-    claimed: _Claimed,
-    conflicts: list[Conflict],
-    ignored: list[str],
-) -> _Claimed:
+def _asserted(question: Question, subject: Subject, assertion: Assertion, claimed: _Claimed, said: _Said) -> _Claimed:
     if assertion.name in _PERSON_PROPERTIES and claimed.person is not None:
-        person, on_file = _PERSON_PROPERTIES[assertion.name](claimed.person, assertion, question.at)
-        if on_file is not None:
-            conflicts.append(_conflict(assertion, on_file))
+        person, against = _PERSON_PROPERTIES[assertion.name](claimed.person, assertion, question.at)
+        said.hear(PERSON_PREFIX + person.id, assertion, against, changed=person is not claimed.person)
         return replace(claimed, person=person)
     if assertion.name in _ORGANISATION_PROPERTIES and subject.type is SubjectType.ORGANISATION:
         (organisation,) = claimed.organisations
-        filled, on_file = _fill_organisation(organisation, assertion)
-        if on_file is not None:
-            conflicts.append(_conflict(assertion, on_file))
+        filled, against = _fill_organisation(organisation, assertion)
+        said.hear(organisation.id, assertion, against, changed=filled is not organisation)
         return replace(claimed, organisations=(filled,))
-    ignored.append(assertion.name)
+    said.ignored.append(assertion.name)
     return claimed
-
-
-def _conflict(assertion: Assertion, on_file: str) -> Conflict:
-    return Conflict(property=assertion.name, asserted=", ".join(assertion.values), on_file=on_file)
 
 
 def _fill_us_status(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
