@@ -20,8 +20,8 @@ from policy_engine.formats.request_document import (
     MalformedRequest,
     batch_item_of,
     parse_object,
-    submitted_of,
 )
+from policy_engine.formats.submitted import submitted_in
 from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict, Semantic
 from policy_engine.shapes.answer import ANSWERS, BatchDocument
 from policy_engine.shapes.request import MAX_BATCH, BatchBody, RequestBody
@@ -61,7 +61,7 @@ async def decide(request: Request) -> Response:
     bearer = await admitted(request, parts.ring, parts.pools, _RIGHT)
     body = await read_body(request, DECIDE_LIMIT)
     brief = len(body) <= AT_ONCE
-    submitted = _submitted(body) if brief else await parts.pools.decisions.run(_submitted, body)
+    submitted = submitted_in(body) if brief else await parts.pools.decisions.run(submitted_in, body)
     reply = await parts.gate.decide(submitted, bearer, parts.pools.decisions, determines=True, at_once=brief)
     told = reply.answer
     if not reply.caller.explain:
@@ -99,10 +99,6 @@ async def decide_batch(request: Request) -> Response:
 
 AT_THE_DOOR: Final = {"/decide": decide, "/decide/batch": decide_batch}
 """What is answered before the framework is asked."""
-
-
-def _submitted(body: bytes) -> Submitted:
-    return submitted_of(parse_object(body))
 
 
 def _short(answer: bytes, submitted: Submitted | None) -> bytes:
