@@ -84,6 +84,12 @@ def verify_log(
         _compare(store, tile, hashes)
     if edge.root() != now.root:
         raise LogFault(CHECKPOINT, None, "the tiles lead to another root than the one that was signed")
+    _require_grown(store, kept, now)
+    return Verified(signed=signed, held_against=tuple(one.size for one in kept))
+
+
+def _require_grown(store: TileReader, kept: Iterable[Checkpoint], now: Checkpoint) -> None:
+    """The log begins with the entries of each older checkpoint."""
     hashes_of = TileHashes(store, now.size)
     for one in kept:
         proof = consistency_proof(one.size, now.size, hashes_of)
@@ -93,7 +99,6 @@ def verify_log(
             raise LogFault(
                 CHECKPOINT, None, f"the first {one.size} entries are not those of the older checkpoint"
             ) from error
-    return Verified(signed=signed, held_against=tuple(one.size for one in kept))
 
 
 def _signed(store: TileReader, key: VerifierKey, origin: str | None) -> SignedCheckpoint:
