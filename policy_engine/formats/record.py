@@ -54,7 +54,7 @@ from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.remedies import Change, Remedy
-from policy_engine.domain.request import Assertion, Request, Subject
+from policy_engine.domain.request import Assertion, Destination, Place, Request, Subject
 from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
@@ -71,6 +71,8 @@ from policy_engine.shapes.answer import (
     ShortAnswerDocument,
     ShortReasonDocument,
 )
+from policy_engine.shapes.document import Body
+from policy_engine.shapes.request import PLAIN, ClaimsBody, DestinationBody, PlaceBody
 
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 65_535
@@ -238,37 +240,18 @@ def _record(decision: Decision, answer: bytes, request: Json, facts: bytes) -> b
 
 
 def _request(request: Request) -> Json:
-    place, destination = request.place, request.destination
-    document: Json = {
-        "subject": _subject(request.subject),
-        "model": request.model,
-        "action": request.action,
-        "acting_for": request.acting_for,
-        "purpose": request.purpose,
-        "place": _stated(
-            {
-                "country": place.country,
-                "subdivision": place.subdivision,
-                "postcode": place.postcode,
-                "ip": place.ip,
-                "ip_country": place.ip_country,
-            }
-        ),
-        "end_user": None if request.end_user is None else _subject(request.end_user),
-        "destination": _stated(
-            {
-                "country": destination.country,
-                "subdivision": destination.subdivision,
-                "postcode": destination.postcode,
-                "host": destination.host,
-            }
-        ),
-        "claims": _stated({"exception": request.exception}),
-        "fallbacks": request.fallbacks,
-        "min_revision": request.min_revision,
-        "request_id": request.request_id,
-    }
+    document: Json = {name: getattr(request, name) for name in PLAIN}
+    document["subject"] = _subject(request.subject)
+    document["end_user"] = None if request.end_user is None else _subject(request.end_user)
+    document["place"] = _stated_of(request.place, PlaceBody)
+    document["destination"] = _stated_of(request.destination, DestinationBody)
+    document["claims"] = _stated_of(request, ClaimsBody)
     return _stated(document)
+
+
+def _stated_of(stated: Place | Destination | Request, shape: type[Body]) -> Json:
+    """The members of a document that were stated."""
+    return _stated({name: getattr(stated, name) for name in shape.__struct_fields__})
 
 
 def _subject(subject: Subject) -> Json:

@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import asdict
 
 from policy_engine.domain.instants import InstantError, parse_instant
-from policy_engine.domain.request import Action, Assertion, Caller, Destination, Place, Request, Subject, SubjectType
+from policy_engine.domain.request import Assertion, Caller, Destination, Place, Request, Subject
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.record import says_too_long
+from policy_engine.shapes.document import Body
+from policy_engine.shapes.request import PLAIN, RequestBody, SubjectBody
 
 Shape = TypeVar("Shape")
 
@@ -288,46 +291,6 @@ class _Party1(_Strict):
     words: dict[str, Literal["yes", "no", "unknown"]]
 
 
-class _Subject1(_Strict):
-    type: SubjectType
-    id: str
-    properties: dict[str, str | tuple[str, ...]] = {}
-
-
-class _Place1(_Strict):
-    country: str | None = None
-    subdivision: str | None = None
-    postcode: str | None = None
-    ip: str | None = None
-    ip_country: str | None = None
-
-
-class _Destination1(_Strict):
-    country: str | None = None
-    subdivision: str | None = None
-    postcode: str | None = None
-    host: str | None = None
-
-
-class _Claims1(_Strict):
-    exception: str | None = None
-
-
-class _Request1(_Strict):
-    subject: _Subject1
-    model: str
-    action: Action
-    acting_for: str | None = None
-    purpose: str | None = None
-    place: _Place1 = msgspec.field(default_factory=_Place1)
-    end_user: _Subject1 | None = None
-    destination: _Destination1 = msgspec.field(default_factory=_Destination1)
-    claims: _Claims1 = msgspec.field(default_factory=_Claims1)
-    fallbacks: tuple[str, ...] | None = None
-    min_revision: int | None = None
-    request_id: str | None = None
-
-
 class _Digest1(_Strict):
     sha256: str
 
@@ -343,7 +306,7 @@ class _Record1(_Strict):
 
 
 _RECORD_1: Final = msgspec.json.Decoder(_Record1)
-_REQUEST_1: Final = msgspec.json.Decoder(_Request1)
+_REQUEST_1: Final = msgspec.json.Decoder(RequestBody)
 _DIGEST_1: Final = msgspec.json.Decoder(_Digest1)
 
 
@@ -418,35 +381,26 @@ def _asked_1(raw: bytes) -> tuple[Request | None, str | None]:
     except RecordFault as error:
         message = str(error).partition(": ")[2]
         raise RecordFault("$.request" + error.place.removeprefix("$"), message) from error
-    place, destination = asked.place, asked.destination
+    return _request_1(asked), None
+
+
+def _request_1(asked: RequestBody) -> Request:
+    """The request as it was recorded, which has the members that it was sent with."""
     return Request(
         subject=_subject_1(asked.subject),
-        model=asked.model,
-        action=asked.action,
-        acting_for=asked.acting_for,
-        purpose=asked.purpose,
-        place=Place(
-            country=place.country,
-            subdivision=place.subdivision,
-            postcode=place.postcode,
-            ip=place.ip,
-            ip_country=place.ip_country,
-        ),
         end_user=None if asked.end_user is None else _subject_1(asked.end_user),
-        destination=Destination(
-            country=destination.country,
-            subdivision=destination.subdivision,
-            postcode=destination.postcode,
-            host=destination.host,
-        ),
-        exception=asked.claims.exception,
-        fallbacks=asked.fallbacks,
-        min_revision=asked.min_revision,
-        request_id=asked.request_id,
-    ), None
+        place=Place(**_members(asked.place)),
+        destination=Destination(**_members(asked.destination)),
+        **_members(asked.claims),
+        **{name: getattr(asked, name) for name in PLAIN},
+    )
 
 
-def _subject_1(subject: _Subject1) -> Subject:
+def _members(part: Body | None) -> dict[str, Any]:
+    return {} if part is None else asdict(part)
+
+
+def _subject_1(subject: SubjectBody) -> Subject:
     return Subject(
         type=subject.type,
         id=subject.id,
@@ -454,7 +408,8 @@ def _subject_1(subject: _Subject1) -> Subject:
             Assertion(name=name, values=(value,), is_list=False)
             if isinstance(value, str)
             else Assertion(name=name, values=value, is_list=True)
-            for name, value in subject.properties.items()
+            for name, value in (subject.properties or {}).items()
+            if value is not None
         ),
     )
 

@@ -121,6 +121,10 @@ class RequestBody(Body, frozen=True, kw_only=True):
     request_id: RequestId | None = None
 
 
+NESTED: Final = ("subject", "end_user", "place", "destination", "claims")
+PLAIN: Final = tuple(name for name in RequestBody.__struct_fields__ if name not in NESTED)
+"""The members of a request that are values, by the names that they have everywhere."""
+
 _REQUEST_OR_REFUSED: Final = {"anyOf": [{"$ref": "#/components/schemas/RequestBody"}, {}]}
 
 
