@@ -22,10 +22,9 @@ from policy_engine.formats.record import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A decision as it is answered and as it is recorded. `shortened` says that the record would have been too long, so
-    that `decision` is the deny which stands in its place."""
+    """A decision as it is answered and as it is recorded. `shortened` says that its record would have been too long, so
+    that what stands here is the deny in its place."""
 
-    decision: Decision
     answer: bytes
     record: Record
     shortened: bool = False
@@ -37,13 +36,13 @@ def write(conclusion: Conclusion, facts: bytes, digest: str) -> Written:
     answer = encode_answer(decision)
     body = encode_record_with(decision, facts, answer)
     if len(body) <= MAX_RECORD_BYTES:
-        return Written(decision=decision, answer=answer, record=_record(decision, body, digest, conclusion.reviews))
+        return Written(answer=answer, record=_record(decision, body, digest, conclusion.reviews))
     decision = too_long(decision, len(body))
     answer = encode_answer(decision)
     body = encode_record_without_facts(decision, answer)
     if len(body) > MAX_RECORD_BYTES:
         body = encode_shortened_record(decision, digest, answer)
-    return Written(decision=decision, answer=answer, record=_record(decision, body, digest, ()), shortened=True)
+    return Written(answer=answer, record=_record(decision, body, digest, ()), shortened=True)
 
 
 def write_refusal(refusal: Conclusion, digest: str) -> Written:
@@ -51,7 +50,7 @@ def write_refusal(refusal: Conclusion, digest: str) -> Written:
     decision = refusal.decision
     answer = encode_answer(decision)
     body = encode_shortened_record(decision, digest, answer)
-    return Written(decision=decision, answer=answer, record=_record(decision, body, digest, ()))
+    return Written(answer=answer, record=_record(decision, body, digest, ()))
 
 
 def _record(decision: Decision, body: bytes, digest: str, reviews: tuple[ReviewNeeded, ...]) -> Record:
