@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from random import Random
 from typing import Final
 
@@ -40,7 +40,12 @@ class Entered:
 
     @property
     def read(self) -> RecordedDecision:
-        return read_record(self.body)
+        return _read(self.body)
+
+
+@lru_cache(maxsize=8_192)
+def _read(body: bytes) -> RecordedDecision:
+    return read_record(body)
 
 
 @cache
@@ -99,7 +104,7 @@ def templates() -> tuple[bytes, ...]:
 
 def again(template: bytes, *, name: str, at: datetime, request_id: str) -> bytes:
     """The record under another id, at another instant, under another request id if it has one."""
-    told = read_record(template)
+    told = _read(template)
     body = template.replace(f'"{_NAME}"'.encode(), f'"{name}"'.encode())
     for field, instant, other in (
         ("decided_at", told.decided_at, at),

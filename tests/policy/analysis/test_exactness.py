@@ -46,10 +46,12 @@ def test_the_atlas_of_the_shipped_book_answers_as_the_engine_does() -> None:
     atlas = Atlas((SHIPPED,), INSTANTS)
     models = [*SHIPPED.tables.catalogue.entries, NO_SUCH_MODEL]
     met = set()
-    for _ in range(360):
+    for number in range(360):
+        # Three profiles for each of 120 scopes: most of the time goes into the tables of a scope.
+        if number % 3 == 0:
+            model, action, at = random.choice(models), random.choice(list(Action)), random.choice(INSTANTS)
+            scope = atlas.scope(0, model, action, at)
         profile = any_profile(atlas, random)
-        model, action, at = random.choice(models), random.choice(list(Action)), random.choice(INSTANTS)
-        scope = atlas.scope(0, model, action, at)
         expected = asked_of_engine(atlas, 0, profile, model, action, at)
         assignment = atlas.domain.assignment(profile)
         assert expected == atlas.outcome(scope, profile), (profile, model, action, at)
