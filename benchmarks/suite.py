@@ -35,7 +35,7 @@ def paths_of(checkout: Path) -> list[str]:
 def cost_of(path: str, checkout: Path) -> tuple[float, float, str]:
     """Seconds of processor time and of the clock of the tests below a path, and the last line of pytest."""
     before, began = _children(), perf_counter()
-    command = [str(checkout / ".venv" / "bin" / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", path]
+    command = [str(checkout / ".venv" / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider", path]
     done = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603  our own
     _wait_for_orphans()
     lines = done.stdout.strip().splitlines() or ["nothing was said"]
