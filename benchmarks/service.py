@@ -71,7 +71,8 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def _load(port: int, token: str, connections: int, seconds: float) -> tuple[int, list[float], float]:
+async def load(port: int, token: str, connections: int, seconds: float) -> tuple[int, list[float], float]:
+    """A closed loop after a second that is not counted: answers of that second, the times of the others, how long."""
     body = json.dumps(DOCUMENT).encode()
     request = (
         f"POST /decide HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
@@ -122,13 +123,13 @@ def main(arguments: Sequence[str]) -> None:
         # The command is this interpreter and this project.
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
             try:
-                token = _token(server)
-                _wait(port)
+                token = token_of(server)
+                wait_for(port)
                 for connections in options.connections:
-                    before = _count(database)
-                    warm, times, elapsed = uvloop.run(_load(port, token, connections, options.seconds))
+                    before = count(database)
+                    warm, times, elapsed = uvloop.run(load(port, token, connections, options.seconds))
                     times.sort()
-                    logged = _count(database) - before
+                    logged = count(database) - before
                     assert logged == warm + len(times), f"{warm + len(times)} answers and {logged} records"
                     p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
                     rate = len(times) / elapsed
@@ -137,7 +138,8 @@ def main(arguments: Sequence[str]) -> None:
                 server.terminate()
 
 
-def _token(server: subprocess.Popen[str]) -> str:
+def token_of(server: subprocess.Popen[str]) -> str:
+    """The key of the gateway that the demonstration prints."""
     assert server.stdout is not None
     for line in server.stdout:
         if line.strip().startswith("gateway"):
@@ -145,7 +147,8 @@ def _token(server: subprocess.Popen[str]) -> str:
     raise RuntimeError("the service did not start")
 
 
-def _wait(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Until somebody listens there."""
     for _ in range(100):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -156,7 +159,8 @@ def _wait(port: int) -> None:
     raise RuntimeError("the service does not listen")
 
 
-def _count(database: Path) -> int:
+def count(database: Path) -> int:
+    """How many decisions are on record."""
     with sqlite3.connect(database) as connection:
         return int(connection.execute("SELECT count(*) FROM decisions").fetchone()[0])
 

@@ -24,7 +24,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.service import ROOT, _count, _load, _token, _wait
+from benchmarks.service import ROOT, count, load, token_of, wait_for
 
 _SHIM: Final = r"""
 #define _GNU_SOURCE
@@ -89,8 +89,8 @@ def _served(folder: Path, library: Path, microseconds: int) -> Iterator[tuple[in
     # The command is this interpreter and this project.
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
         try:
-            token = _token(server)
-            _wait(port)
+            token = token_of(server)
+            wait_for(port)
             _wait_for_seal(folder / "ledger")
             yield port, token, database
         finally:
@@ -119,16 +119,16 @@ def main(arguments: Sequence[str]) -> None:
             folder = Path(name)
             library = _shim(folder)
             with _served(folder, library, int(milliseconds * 1000)) as (port, token, database):
-                load = os.getloadavg()[0]
-                before = _count(database)
-                warm, times, elapsed = uvloop.run(_load(port, token, options.connections, options.seconds))
+                busy = os.getloadavg()[0]
+                before = count(database)
+                warm, times, elapsed = uvloop.run(load(port, token, options.connections, options.seconds))
                 times.sort()
-                logged = _count(database) - before
+                logged = count(database) - before
                 assert logged == warm + len(times), f"{warm + len(times)} answers and {logged} records"
                 p50, p99 = times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
                 rate = len(times) / elapsed
                 line = f"{milliseconds:10g} {options.connections:11} {rate:12.0f} {p50:8.2f} {p99:8.2f}"
-                sys.stdout.write(f"{line} {logged:9} {load:6.2f}\n")
+                sys.stdout.write(f"{line} {logged:9} {busy:6.2f}\n")
                 sys.stdout.flush()
 
 
