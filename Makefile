@@ -38,8 +38,8 @@ run: setup ## start the service on an embedded database with the demonstration r
 test: lint types ## run every check that CI runs, and say which tests took longest
 	$(BIN)/pytest -n $(WORKERS) --durations 20 --durations-min 5
 
-quick: setup ## run what takes under a minute of processor time: the worked examples, domain, formats, ledger and policy; no database, service, door or story, and no test marked slow
-	$(BIN)/pytest -n $(WORKERS) -m 'not slow' $(addprefix tests/,domain formats ledger policy test_cases.py test_golden.py)
+quick: setup ## run what takes under a minute of processor time: the worked examples, domain, formats and policy; no database, service, ledger, door or story, and no test marked slow
+	$(BIN)/pytest -n $(WORKERS) -m 'not slow' $(addprefix tests/,domain formats policy test_cases.py test_golden.py)
 
 suite-cost: setup ## measure the processor time of the tests by folder; as long as `make test` with one worker
 	$(BIN)/python -m benchmarks.suite

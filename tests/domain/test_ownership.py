@@ -23,6 +23,8 @@ from policy_engine.domain.ownership import (
     ultimate_parent,
 )
 
+pytestmark = pytest.mark.slow
+
 Stake = tuple[str, str, str | None]
 Graph = Mapping[str, Sequence[Holding]]
 

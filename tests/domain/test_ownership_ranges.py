@@ -35,6 +35,8 @@ from tests.domain.test_ownership import (
     with_marks,
 )
 
+pytestmark = pytest.mark.slow
+
 Share = str | None | tuple[str | None, str | None]
 Graph = Mapping[str, Sequence[Holding]]
 

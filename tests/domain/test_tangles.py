@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from policy_engine.domain.tangles import Company, Limits, Solution, largest_tangles, solve
 
+pytestmark = pytest.mark.slow
+
 WHOLE = 1_000
 SWEEPS_ALONE = Limits(exact=-1)
 CLOSE = Fraction(1, 2**60)
