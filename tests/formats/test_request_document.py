@@ -63,6 +63,7 @@ def test_the_depth_is_that_of_the_obvious_reading_for_any_bytes(body: bytes) -> 
     assert is_refused(body) == (deepest(body) > MAX_DEPTH)
 
 
+@pytest.mark.slow
 @given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_what_is_not_deep_is_read_as_json_has_it(value: object) -> None:
     body = json.dumps({"value": value}).encode()

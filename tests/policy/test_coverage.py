@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from policy_engine.decision.case_runner import run_cases
 from policy_engine.decision.coverage import cover
 from policy_engine.policy.reader import read_book
@@ -43,6 +45,7 @@ def test_a_bar_that_is_advisory_or_suspended_is_exercised_where_it_would_match(t
     assert counted == {"ACCESS": (1, 0), "ADVISED": (0, 1), "PAPERS": (0, 0), "PAUSED": (0, 1)}
 
 
+@pytest.mark.slow
 def test_the_rows_come_in_the_order_of_the_book_and_every_finding_of_a_row_is_counted() -> None:
     results = run_cases(CASES[::7], book_for)
     rows = cover(shipped(), results)

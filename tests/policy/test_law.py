@@ -94,6 +94,7 @@ def test_a_rule_that_nobody_said_anything_of_counts_as_not_compared() -> None:
     assert 0 < counts(BOOK)[0].compared < counts(BOOK)[0].total
 
 
+@pytest.mark.slow
 def test_a_finding_says_when_its_rule_was_not_compared_with_what_it_cites() -> None:
     told = {"bars": 0, "notes": 0}
     for case in CASES:

@@ -23,6 +23,8 @@ from policy_engine.policy.reader import read_book, read_folder
 from tests.concluding import decided
 from tests.conftest import POLICIES, ROOT
 
+pytestmark = pytest.mark.slow
+
 AT: Final = parse_instant("2026-11-20T12:00:00Z")
 SHARED: Final = ROOT.parent / "shared" / "inputs"
 GIVEN: Final = [SHARED / f"{name}.json" for name in TANGLES if (SHARED / f"{name}.json").exists()]
