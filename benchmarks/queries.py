@@ -20,6 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+from policy_engine.app.builder import Settings, upgrade
 from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
@@ -35,7 +36,6 @@ from policy_engine.service.inspect import Inspector
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, marks_of
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.wiring import Settings, upgrade
 
 POLICIES: Final = Path(__file__).parent.parent / "policies"
 BEGIN: Final = parse_instant("2026-01-01T00:00:00Z")

@@ -19,7 +19,6 @@ from sqlalchemy import create_engine
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from policy_engine.api.direct import Direct
 from policy_engine.domain.facts import AssertedValueError, Question
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.persons import ContradictionError
@@ -30,6 +29,7 @@ from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import request_of
+from policy_engine.http.direct import Direct
 from policy_engine.policy.judge import Judge, JudgingError
 from policy_engine.policy.library import BookLost, Library
 from policy_engine.store.decision_log import DecisionLog

@@ -32,10 +32,10 @@ from typing import Final, TypeVar
 from benchmarks.torture.one_shot import END, GoneOn, Kept, go_on, keep_twice, seal_once
 from benchmarks.torture.report import Outcome, progress
 from benchmarks.torture.traced import FILES, Call, calls_in_order, is_stopped, traced
+from policy_engine.app.builder import open_sealing, upgrade
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.wiring import open_sealing, upgrade
 from tests.faults.process import Installation
 from tests.store.samples import record
 

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
+from policy_engine.app.builder import open_sealing
 from policy_engine.domain.ports import LogYear
 from policy_engine.ledger.checkpoint import open_checkpoint
 from policy_engine.ledger.sealer import published
@@ -25,7 +26,6 @@ from policy_engine.service.sealing import Sealing, SealKeeper
 from policy_engine.service.verification import compare_with_database, verify_year
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.wiring import open_sealing
 from tests.faults.process import Installation
 from tests.ledger.reference import mth
 

@@ -12,11 +12,12 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.api import auditor, compliance, errors, gateway, health, index, log, members, proposal_report
-from policy_engine.api.direct import Direct
-from policy_engine.api.errors import error_response
+from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
+from policy_engine.app.builder import Parts, Settings, build
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.wiring import Parts, Settings, build
+from policy_engine.http import errors
+from policy_engine.http.direct import Direct
+from policy_engine.http.errors import error_response
 
 _TURN_SECONDS: Final = 0.000_5
 

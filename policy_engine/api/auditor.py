@@ -14,11 +14,12 @@ from fastapi import Path as PathParameter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from policy_engine.api.errors import NotFound
-from policy_engine.api.reference import Media, Parameter, audience, described
-from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
+from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import Key, LogDamaged, LogUnavailable
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.http.errors import NotFound
+from policy_engine.http.reference import Media, Parameter, audience, described
+from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.service.disclosure import NAMES
 from policy_engine.service.export import FORMS, Chunk, export
 from policy_engine.service.inspect import LONGEST_PAGE, PAGE, PARAMETERS, read_filters
@@ -27,7 +28,6 @@ from policy_engine.service.on_file import FACTS, PARAMETER, MembersThen, read_on
 from policy_engine.service.pools import Pool
 from policy_engine.service.retired import RecordRetired
 from policy_engine.shapes.record import PageDocument, RecordDocument
-from policy_engine.wiring import Parts
 
 router = audience("auditor")
 

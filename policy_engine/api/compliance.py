@@ -14,10 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api import desk_document as documents
-from policy_engine.api.body import read_body
-from policy_engine.api.errors import BookNotAccepted, NotFound
-from policy_engine.api.reference import Example, Media, Parameter, audience, described
-from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
+from policy_engine.app.builder import Parts
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.instants import format_instant
@@ -26,6 +23,10 @@ from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.http.body import read_body
+from policy_engine.http.errors import BookNotAccepted, NotFound
+from policy_engine.http.reference import Example, Media, Parameter, audience, described
+from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.policy.names import names_read
 from policy_engine.service.assess import changes_of_cases, unsaid
@@ -68,7 +69,6 @@ from policy_engine.shapes.administration import (
 )
 from policy_engine.shapes.answer import AnswerDocument
 from policy_engine.shapes.document import Document
-from policy_engine.wiring import Parts
 
 LOOKBACK: Final = timedelta(days=30)
 """How far back recorded decisions are judged again for a proposal that does not say."""

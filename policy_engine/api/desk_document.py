@@ -12,7 +12,6 @@ import msgspec
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from policy_engine.api.errors import fault_document
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal, Withdrawal
 from policy_engine.domain.freezes import FreezeScope
@@ -23,6 +22,7 @@ from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
 from policy_engine.formats.roster_rows import ROW_TYPES
+from policy_engine.http.errors import fault_document
 from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import Checked
 from policy_engine.service.disclosure import summary_shown

@@ -8,9 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.api.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
-from policy_engine.api.reference import Example, audience, described
-from policy_engine.api.security import admitted
+from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import BatchItem, Submitted
 from policy_engine.formats.identifiers import shown
@@ -22,10 +20,12 @@ from policy_engine.formats.request_document import (
     parse_object,
 )
 from policy_engine.formats.submitted import submitted_in
+from policy_engine.http.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
+from policy_engine.http.reference import Example, audience, described
+from policy_engine.http.security import admitted
 from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict, Semantic
 from policy_engine.shapes.answer import ANSWERS, BatchDocument
 from policy_engine.shapes.request import MAX_BATCH, BatchBody, RequestBody
-from policy_engine.wiring import Parts
 
 AT_ONCE: Final = 16 * 1024
 """Bytes of a body that is read before others are served; almost every request has fewer."""

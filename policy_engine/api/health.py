@@ -12,12 +12,12 @@ from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.api.errors import NOT_READY, problem_response
-from policy_engine.api.reference import audience, described
-from policy_engine.api.security import PartsOf
+from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
+from policy_engine.http.errors import NOT_READY, problem_response
+from policy_engine.http.reference import audience, described
+from policy_engine.http.security import PartsOf
 from policy_engine.shapes.health import AliveDocument, ReadyDocument
-from policy_engine.wiring import Parts
 
 _log: Final = structlog.get_logger("policy_engine.health")
 

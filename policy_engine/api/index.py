@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from policy_engine import ENGINE_VERSION
 from policy_engine.api.proposal_report import PAGE_HEADERS
-from policy_engine.api.reference import Media, audience, described, reference
+from policy_engine.http.reference import Media, audience, described, reference
 from policy_engine.render.reference_page import page, reference_page
 from policy_engine.shapes.health import IndexDocument
 

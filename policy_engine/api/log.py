@@ -20,18 +20,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api import desk_document as documents
-from policy_engine.api.body import read_body
 from policy_engine.api.compliance import ACTED, DESK_LIMIT, json_response
-from policy_engine.api.errors import NotFound
-from policy_engine.api.reference import Example, Media, Parameter, audience, described
-from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
+from policy_engine.app.builder import Parts
 from policy_engine.domain.desk import HoldState, RetiredYear
-from policy_engine.domain.holds import HoldScope
 from policy_engine.domain.instants import format_instant
+from policy_engine.domain.legal_holds import HoldScope
 from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.http.body import read_body
+from policy_engine.http.errors import NotFound
+from policy_engine.http.reference import Example, Media, Parameter, audience, described
+from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault, Tile, require_form
 from policy_engine.policy.library import BookLost
 from policy_engine.service.desk_faults import DeskConflict
@@ -52,7 +53,6 @@ from policy_engine.shapes.log import (
     YearsDocument,
 )
 from policy_engine.shapes.record import KnownNowDocument, ReplayedDocument
-from policy_engine.wiring import Parts
 
 
 class _Year(Convertor[int]):

@@ -11,10 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api import desk_document as documents
-from policy_engine.api.body import read_body
 from policy_engine.api.compliance import ACTED, BOOK_LIMIT, BY_ANOTHER, DESK_LIMIT, json_response
-from policy_engine.api.reference import Example, Parameter, audience, described
-from policy_engine.api.security import PartsOf, actor_of, needs
 from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import Key, LogUnavailable
@@ -23,6 +20,9 @@ from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
+from policy_engine.http.body import read_body
+from policy_engine.http.reference import Example, Parameter, audience, described
+from policy_engine.http.security import PartsOf, actor_of, needs
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.member_changes import SOURCE, ChangeFile, Document, Edits, MemberChanges, Preview, Sent
 from policy_engine.service.member_edits import Edit

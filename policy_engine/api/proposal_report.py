@@ -13,10 +13,10 @@ from typing import Annotated, Final
 from fastapi import Path as PathParameter
 from starlette.responses import Response
 
-from policy_engine.api.errors import NotFound
-from policy_engine.api.reference import Media, audience, described
-from policy_engine.api.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.domain.ports import Key, LogUnavailable
+from policy_engine.http.errors import NotFound
+from policy_engine.http.reference import Media, audience, described
+from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.proposal_page import proposal_page

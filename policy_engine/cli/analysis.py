@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.analysis.book_report import survey
+from policy_engine.analysis.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.analysis.difference_report import diff_of_files
+from policy_engine.analysis.page import diff_page, survey_page
+from policy_engine.app.builder import Settings, system_clock
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.progress import progress
 from policy_engine.domain.instants import InstantError, parse_instant
-from policy_engine.policy.analysis.page import diff_page, survey_page
-from policy_engine.policy.analysis.report import diff_of_files
-from policy_engine.policy.analysis.survey import survey
-from policy_engine.policy.analysis.survey_report import survey_content, survey_csv, survey_text
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.wiring import Settings, system_clock
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="File to write one self-contained page to.")]
 

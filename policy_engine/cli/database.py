@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from policy_engine.app.builder import schema, upgrade
 from policy_engine.cli.output import Exit, JsonFlag, out, print_json
 from policy_engine.cli.settings import checked_settings, settings_with_database
-from policy_engine.wiring import schema, upgrade
 
 app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
 

@@ -13,6 +13,7 @@ import msgspec
 import typer
 from rich.text import Text
 
+from policy_engine.app.builder import build, system_clock
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows
@@ -23,7 +24,6 @@ from policy_engine.service.gate import Gate
 from policy_engine.service.roster import first_recorded
 from policy_engine.service.simulate import Supposed, simulate
 from policy_engine.shapes.answer import AnswerDocument
-from policy_engine.wiring import build, system_clock
 
 
 def decide(

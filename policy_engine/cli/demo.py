@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
+from policy_engine.app.builder import Settings, book_in_force, build, open_members, upgrade
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.seeded import NotEmpty, seed_month
@@ -20,7 +21,6 @@ from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
 from policy_engine.service.roster import import_members
-from policy_engine.wiring import Settings, book_in_force, build, open_members, upgrade
 
 _INSTANTS: Final = (
     ("before the order", "2026-06-10T15:00:00Z"),

@@ -9,13 +9,13 @@ from typing import Final
 
 import typer
 
+from policy_engine.app.builder import Settings, book_in_force, build, open_members, system_clock, upgrade
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
 from policy_engine.service.keyring import ROLES
 from policy_engine.service.roster import import_members
-from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
 
 _FIRST: Final[dict[str, object]] = {
     "subject": {"type": "person", "id": "carol"},

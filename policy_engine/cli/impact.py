@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from policy_engine.app.builder import build, system_clock
 from policy_engine.cli.output import JsonFlag, out, print_json
 from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
@@ -17,7 +18,6 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.impact import ImpactReport
 from policy_engine.service.impact import impact as judge_again
-from policy_engine.wiring import build, system_clock
 
 DEFAULT_DAYS: Final = 30
 

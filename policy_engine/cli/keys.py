@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.app.builder import open_keyring, system_clock
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.narrowing import FEEDS
 from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
-from policy_engine.wiring import open_keyring, system_clock
 
 app = typer.Typer(
     help="Make, list and revoke API keys.",

@@ -16,6 +16,7 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
+from policy_engine.app.builder import Settings, cursor_key, open_sealing
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
@@ -34,15 +35,14 @@ from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspec
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.service.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.retired import RecordRetired
+from policy_engine.service.sealed_roots import SealedTrees, Trees, no_trees
 from policy_engine.service.sealing import HistoryRefused
-from policy_engine.service.trees import SealedTrees, Trees, no_trees
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.member_history import MemberHistory
-from policy_engine.wiring import Settings, cursor_key, open_sealing
 
 app = typer.Typer(
     help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"

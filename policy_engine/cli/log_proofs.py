@@ -18,6 +18,7 @@ import typer
 from msgspec import UNSET
 from rich.text import Text
 
+from policy_engine.app.builder import Settings, open_sealing, system_clock
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
@@ -39,10 +40,10 @@ from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.policy.library import Library
 from policy_engine.service.desk_faults import NothingThere
 from policy_engine.service.evidence import Asked, NotProvable, write_pack
+from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.names_on_record import NamesOnRecord
-from policy_engine.service.past import RecordedPast
 from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
 from policy_engine.service.retention import MustBeKept, remove_retired
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
@@ -64,7 +65,6 @@ from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.members import Members
 from policy_engine.store.retirement import Retirement
-from policy_engine.wiring import Settings, open_sealing, system_clock
 
 WINDOW: Final = 200
 """Entries of the log that are read at once for a pack."""

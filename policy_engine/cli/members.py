@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.app.builder import book_in_force, open_members, system_clock
 from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.progress import progress
@@ -31,7 +32,6 @@ from policy_engine.service.roster import (
     warn_of_tangles,
 )
 from policy_engine.shapes.members import EditAction
-from policy_engine.wiring import book_in_force, open_members, system_clock
 
 app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
 app.command("changes")(member_changes.changes)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.app.builder import Settings
 from policy_engine.cli.analysis import analyse, diff
 from policy_engine.cli.case_report import (
     cases_document,
@@ -36,7 +37,6 @@ from policy_engine.policy.cases import read_cases, unread_names
 from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader, read_book, read_folder
-from policy_engine.wiring import Settings
 
 app = typer.Typer(help="Check and try the rule book.", no_args_is_help=True)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from policy_engine.app.builder import Settings
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.decision.case_runner import run_cases
 from policy_engine.domain.rules import Book
@@ -16,7 +17,6 @@ from policy_engine.formats.faults import one_of, quoted
 from policy_engine.policy.cases import read_cases
 from policy_engine.policy.reader import BookReader, read_folder
 from policy_engine.service.casbin_export import NotExportable, export_case
-from policy_engine.wiring import Settings
 
 
 def export(

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from policy_engine.app.builder import Settings, book_in_force, build, open_members, system_clock, upgrade
 from policy_engine.cli.progress import progress
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import batch_item_of
 from policy_engine.policy.names import names_read
 from policy_engine.service.gate import Semantic
 from policy_engine.service.roster import import_members
-from policy_engine.wiring import Settings, book_in_force, build, open_members, system_clock, upgrade
 
 DAYS: Final = 30
 _A_DAY: Final = 12

@@ -12,13 +12,13 @@ from typing import Annotated, Final
 import typer
 import uvicorn
 
-from policy_engine.application_log import configure_logging
+from policy_engine.app.application_log import configure_logging
+from policy_engine.app.builder import Settings
 from policy_engine.cli.demonstration import demonstration_document, set_up, tell
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.http.connections import Limits, guarded
-from policy_engine.wiring import Settings
 
 _SETTINGS = "\n\n".join(
     f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"

@@ -7,9 +7,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from policy_engine.app.builder import Settings
 from policy_engine.cli.remote import Misused
 from policy_engine.store.database import open_database
-from policy_engine.wiring import Settings
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 

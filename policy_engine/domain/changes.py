@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from policy_engine.domain.freezes import Freeze
-from policy_engine.domain.holds import Hold
+from policy_engine.domain.legal_holds import Hold
 from policy_engine.domain.reviews import ReviewKey
 
 

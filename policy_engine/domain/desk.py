@@ -34,7 +34,7 @@ from policy_engine.domain.changes import (
     YearRetired,
 )
 from policy_engine.domain.freezes import Freeze
-from policy_engine.domain.holds import Hold
+from policy_engine.domain.legal_holds import Hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,9 @@ from policy_engine.formats.documents import Node, Scalar, Sequence, parse_docume
 from policy_engine.formats.faults import Fault, Findings
 from policy_engine.policy.cases import CASES
 from policy_engine.policy.changelog import CHANGELOG, Entry, new_entries, read_changelog
+from policy_engine.policy.csv_reader import read_sheet
 from policy_engine.policy.reader import LARGEST_DOCUMENT
 from policy_engine.policy.rule_files import FOLDER
-from policy_engine.policy.sheets import read_sheet
 
 _YAML: Final = (".yaml", ".yml")
 _ID: Final = "id"

@@ -25,7 +25,7 @@ from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligat
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.conditions import Mistake, Reading, hint, read_condition
-from policy_engine.policy.sheets import like_number
+from policy_engine.policy.csv_reader import like_number
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from policy_engine.domain.rules import FACETS, Book, Condition, Row, Term
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.conditions import RULE_ID, hint
-from policy_engine.policy.sheets import Record, Sheet, read_sheet
+from policy_engine.policy.csv_reader import Record, Sheet, read_sheet
 
 CHANGELOG: Final = "CHANGELOG.csv"
 """The name of the file, in the folder of the book."""

@@ -27,7 +27,7 @@ from policy_engine.domain.rules import ANYTHING, FACETS, ROW_WORD, Condition, Te
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import near_miss, quoted
-from policy_engine.policy.sheets import like_number
+from policy_engine.policy.csv_reader import like_number
 
 UNLESS: Final = "unless"
 """The name, beside those of the facets, of the column that says what lifts a bar."""

@@ -15,8 +15,8 @@ from typing import Final
 
 from policy_engine.domain.rules import FACETS
 from policy_engine.formats.faults import Findings, near_miss, quoted
+from policy_engine.policy.csv_reader import decoded
 from policy_engine.policy.judge import DEFAULT_MATCHER, MODEL_TEMPLATE, MatcherError, compile_matcher
-from policy_engine.policy.sheets import decoded
 
 _SECTION: Final = re.compile(r"\[([^\[\]]*)\]")
 _MATCHER: Final = ("matchers", "m")

@@ -33,10 +33,10 @@ from policy_engine.formats.faults import Fault, FaultsError, Findings, one_of, q
 from policy_engine.policy.catalogue_file import CatalogueReader
 from policy_engine.policy.changelog import CHANGELOG, read_changelog
 from policy_engine.policy.conditions import hint, parse_condition
+from policy_engine.policy.csv_reader import LARGEST_FILE
 from policy_engine.policy.model import read_matcher
 from policy_engine.policy.names import RULED, Names, eccn_names, group_names
 from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, RuleRows, read_rules
-from policy_engine.policy.sheets import LARGEST_FILE
 from policy_engine.policy.tables import (
     EnforcementSetting,
     read_parameters,

@@ -46,9 +46,9 @@ from policy_engine.policy.cells import (
     parse_suspensions,
 )
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
+from policy_engine.policy.csv_reader import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
 from policy_engine.policy.layers import asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
-from policy_engine.policy.sheets import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
 
 COLUMNS: Final = (
     "id",

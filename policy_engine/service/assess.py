@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.analysis.difference_report import diff_report
 from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.decision.second_judge import disagreements
 from policy_engine.domain.counted import many
@@ -22,7 +23,6 @@ from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
-from policy_engine.policy.analysis.report import diff_report
 from policy_engine.policy.case_changes import CASES_REPORT, CaseChanges, case_changes, cases_report
 from policy_engine.policy.cases import CASES, read_case_files, unread_names
 from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
@@ -32,8 +32,8 @@ from policy_engine.policy.library import Library
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader
 from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
+from policy_engine.service.history import RecordedPast
 from policy_engine.service.impact import Outcome, impact
-from policy_engine.service.past import RecordedPast
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
 
 NO_CASES: Final = Fault(

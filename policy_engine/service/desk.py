@@ -19,7 +19,7 @@ from policy_engine.domain.roster import RosterRows
 from policy_engine.domain.spelling import skeleton
 from policy_engine.formats.faults import quoted
 from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, PersonNeeded
-from policy_engine.service.standing import Ground, StandingView
+from policy_engine.service.snapshot import Ground, StandingView
 
 MAX_ATTEMPTS: Final = 20
 """How often an event is made again when the control epoch keeps moving."""

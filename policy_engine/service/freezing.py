@@ -13,7 +13,7 @@ from policy_engine.domain.freezes import FREEZE_PREFIX, Freeze, FreezeScope
 from policy_engine.formats.faults import Findings, one_of, quoted
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 
 SOURCE: Final = "freeze"
 

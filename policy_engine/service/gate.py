@@ -25,9 +25,9 @@ from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Ou
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.service.decision_cache import Remembered
 from policy_engine.service.keyring import Bearer
-from policy_engine.service.memory import Remembered
-from policy_engine.service.standing import Ground, StandingView
+from policy_engine.service.snapshot import Ground, StandingView
 from policy_engine.service.turns import Here, Turns, walked
 
 MAX_ATTEMPTS: Final = 8

@@ -38,7 +38,7 @@ from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.on_file import PARAMETER, MembersThen
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
-from policy_engine.service.trees import Tree, Trees, no_trees
+from policy_engine.service.sealed_roots import Tree, Trees, no_trees
 from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument, as_recorded
 from policy_engine.store.decision_index import (
     MOST_COUNTED,

@@ -36,7 +36,7 @@ from policy_engine.service.member_preview import AskedLast, Effect, Effects, eff
 from policy_engine.service.member_report import state_after
 from policy_engine.service.roster import rows_on
 from policy_engine.service.simulate import recorded
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 
 CHANGE_PREFIX: Final = "MC-"
 SOURCE: Final = "members"

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from policy_engine.analysis.differences import Difference
+from policy_engine.analysis.page import difference_html, table_html, whole_page
 from policy_engine.domain.counted import many
-from policy_engine.policy.analysis.differences import Difference
-from policy_engine.policy.analysis.page import difference_html, table_html, whole_page
 from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
 from policy_engine.policy.case_differences import CaseDifference
 from policy_engine.service.impact import Outcome

@@ -16,13 +16,13 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.analysis.difference_report import DiffReport, read_diff
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import Proposal
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.faults import quoted
-from policy_engine.policy.analysis.report import DiffReport, read_diff
 from policy_engine.policy.book_changes import BookChanges, book_changes
 from policy_engine.policy.case_differences import CaseDifference, case_differences
 from policy_engine.policy.library import BookLost

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Final
 
+from policy_engine.analysis.difference_report import difference_lines
+from policy_engine.analysis.differences import Difference
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
-from policy_engine.policy.analysis.differences import Difference
-from policy_engine.policy.analysis.report import difference_lines
 from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
 from policy_engine.policy.case_differences import CaseDifference
 from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder

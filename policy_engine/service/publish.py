@@ -41,7 +41,7 @@ from policy_engine.service.desk_faults import (
     SecondPersonNeeded,
 )
 from policy_engine.service.disclosure import IMPACT, counts_alone
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 
 PROPOSAL_PREFIX: Final = "PROP-"
 NO_BASE: Final = "none"

@@ -31,8 +31,8 @@ import msgspec
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import HoldState, RetiredYear
-from policy_engine.domain.holds import HOLD_PREFIX, Hold, HoldScope
 from policy_engine.domain.instants import format_instant
+from policy_engine.domain.legal_holds import HOLD_PREFIX, Hold, HoldScope
 from policy_engine.domain.ports import LogEntries, LogEntry, LogYear
 from policy_engine.domain.request import Request, Subject, SubjectType
 from policy_engine.domain.rules import FAULT_RULE
@@ -43,7 +43,7 @@ from policy_engine.ledger.sealer import published
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere
 from policy_engine.service.sealing import Sealing
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 from policy_engine.store.retirement import Retirement
 
 YEARS: Final = 5

@@ -37,7 +37,7 @@ from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.simulate import SIMULATED_ID, recorded
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 
 ROWS: Final = "release"
 

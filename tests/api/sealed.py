@@ -12,8 +12,8 @@ from typing import Any, Final
 from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
+from policy_engine.app.builder import DecisionIds, Parts
 from policy_engine.service.sealing import Sealing, SealKeeper
-from policy_engine.wiring import DecisionIds, Parts
 from tests.api.service import NOON, Service, copied, serving
 from tests.conftest import POLICIES
 from tests.service.decisions import DEMO

@@ -14,6 +14,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
+from policy_engine.app.builder import Parts, Settings, build
 from policy_engine.domain.changes import BookFounded
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import parse_instant
@@ -23,10 +24,9 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.service.publish import FOUNDER
-from policy_engine.service.standing import Judges
+from policy_engine.service.snapshot import Judges
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.wiring import Parts, Settings, build
 from tests.conftest import POLICIES, judge_for
 
 NOBODY = RosterRows()

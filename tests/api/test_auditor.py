@@ -23,16 +23,17 @@ from fastapi.testclient import TestClient
 from httpx import Response
 from sqlalchemy import Engine, delete, update
 
-from policy_engine.api import auditor, errors
+from policy_engine.api import auditor
 from policy_engine.domain.changes import MembersAsked
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
+from policy_engine.http import errors
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
 from policy_engine.service.on_file import Looks
 from policy_engine.service.pools import Pools
-from policy_engine.service.trees import Tree
+from policy_engine.service.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import pytest
 
+from policy_engine.app.builder import Settings, build
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.membership_file import read_members
 from policy_engine.store.members import Members
-from policy_engine.wiring import Settings, build
 from tests.api.service import NOON, Service, serving
 from tests.conftest import POLICIES
 from tests.store.conftest import Store

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine.app.builder import Settings, build
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import Actor, BookApproved, ProposalWithdrawn
 from policy_engine.domain.instants import format_instant, parse_instant
@@ -17,7 +18,6 @@ from policy_engine.domain.request import Caller
 from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.service.publish import put_watched
-from policy_engine.wiring import Settings, build
 from tests.api.desks import (
     ALLOWED,
     FAILING,

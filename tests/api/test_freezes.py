@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from policy_engine.app.builder import Parts, Settings, build
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import submitted_of
 from policy_engine.store.tables import changes, decisions
-from policy_engine.wiring import Parts, Settings, build
 from tests.api.desks import ALLOWED, LATER, ROSTER, Officer, deciding
 from tests.api.service import NOON, GivenJudge, Service, copied, serving
 from tests.conftest import POLICIES, judge_for

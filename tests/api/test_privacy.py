@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from policy_engine.application_log import configure_logging
+from policy_engine.app.application_log import configure_logging
+from policy_engine.app.builder import build, system_clock
 from policy_engine.formats.membership_file import read_members
 from policy_engine.policy.judge import Judge
-from policy_engine.wiring import build, system_clock
 from tests.api.service import copied, serving
 from tests.api.test_decide import _Broken
 from tests.conftest import judge_for

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
+from policy_engine.app.builder import Parts, Settings, build
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.ports import Control
@@ -24,8 +25,7 @@ from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.freezing import declare_freeze
 from policy_engine.service.gate import Semantic
 from policy_engine.service.keyring import Bearer, Unauthenticated
-from policy_engine.service.standing import Ground
-from policy_engine.wiring import Parts, Settings, build
+from policy_engine.service.snapshot import Ground
 from tests.api.desks import ALLOWED, ROSTER
 from tests.api.service import NOON, GivenJudge, Service, serving
 from tests.conftest import POLICIES, judge_for

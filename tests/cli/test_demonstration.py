@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.app.builder import Settings, open_keyring, open_members, system_clock
 from policy_engine.cli.demonstration import set_up
 from policy_engine.formats.book_names import BookNames
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.roster import import_members
-from policy_engine.wiring import Settings, open_keyring, open_members, system_clock
 from tests.cli.test_cli import Shell, shell  # noqa: F401  a fixture
 from tests.conftest import POLICIES
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from policy_engine.app.builder import desk_folder
 from policy_engine.formats.archive import encode_archive
 from policy_engine.policy.reader import read_book
 from policy_engine.service.publish import found_book
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.tables import blobs
-from policy_engine.wiring import desk_folder
 from tests.api.service import NOON
 from tests.cli.test_cli import Shell, shell
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet

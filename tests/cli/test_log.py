@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from policy_engine.app.builder import Settings, cursor_key, open_sealing
 from policy_engine.cli import log, log_report, tables
 from policy_engine.domain.changes import (
     KINDS,
@@ -47,7 +48,6 @@ from policy_engine.store.decision_index import Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.members import Members
-from policy_engine.wiring import Settings, cursor_key, open_sealing
 from tests.cli.test_cli import Shell, shell
 from tests.records import Entered, entered, lose, put
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of

@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 
 from policy_engine.api.app import create_app
+from policy_engine.app.builder import Parts, Settings, build, open_sealing
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.request import Caller
@@ -29,7 +30,6 @@ from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.service.sealing import Sealing, SealKeeper
 from policy_engine.store.database import open_database, writing
-from policy_engine.wiring import Parts, Settings, build, open_sealing
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import POLICIES
 from tests.service.decisions import DEMO

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from policy_engine.app.builder import Settings, open_sealing, upgrade
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.wiring import Settings, open_sealing, upgrade
 from tests.records import entered, put
 
 HALF = 1_000

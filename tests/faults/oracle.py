@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
+from policy_engine.app.builder import build, open_sealing
 from policy_engine.domain.ports import LogEntry
 from policy_engine.formats.record import full_answer
 from policy_engine.formats.record_reader import read_record
@@ -18,7 +19,6 @@ from policy_engine.service.replay import replay
 from policy_engine.service.sealing import Sealing
 from policy_engine.store.database import open_database, reading
 from policy_engine.store.tables import changes, decisions
-from policy_engine.wiring import build, open_sealing
 from tests.faults.load import Journal
 from tests.faults.process import Installation
 

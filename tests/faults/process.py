@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from policy_engine.app.builder import Settings, build, system_clock
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.keyring import RIGHTS
-from policy_engine.wiring import Settings, build, system_clock
 from tests.conftest import POLICIES, ROOT
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")

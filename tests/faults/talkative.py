@@ -15,9 +15,9 @@ from typing import Any, Final, NoReturn
 import uvicorn
 
 from policy_engine.api.app import create_app
-from policy_engine.application_log import configure_logging
+from policy_engine.app.application_log import configure_logging
+from policy_engine.app.builder import KeepLog, Parts, Settings, build
 from policy_engine.service.sealing import Sealing
-from policy_engine.wiring import KeepLog, Parts, Settings, build
 
 SECRET: Final = "CANARY-UNFORESEEN"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from policy_engine.application_log import configure_logging
+from policy_engine.app.application_log import configure_logging
 from tests.faults.load import DOCUMENTS
 from tests.faults.process import installed, running
 

@@ -15,10 +15,10 @@ from threading import Barrier
 
 import pytest
 
+from policy_engine.app.builder import open_sealing
 from policy_engine.ledger import files
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.wiring import open_sealing
 from tests.faults.load import Load, journals
 from tests.faults.oracle import require_nothing_lost
 from tests.faults.process import Installation, installed, running, start

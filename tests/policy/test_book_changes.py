@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policy_engine.analysis.difference_report import diff_report, read_diff
 from policy_engine.domain.instants import parse_instant
-from policy_engine.policy.analysis.report import diff_report, read_diff
 from policy_engine.policy.book_changes import BookChanges, CellChange, book_changes
 from policy_engine.policy.case_differences import case_differences
 from policy_engine.policy.reader import read_book

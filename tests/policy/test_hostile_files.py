@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.faults import MOST_FAULTS, FaultsError, Findings, near_miss
 from policy_engine.policy.conditions import MOST_TERMS
+from policy_engine.policy.csv_reader import LARGEST_FILE, LONGEST_CELL, MOST_ROWS, read_sheet
 from policy_engine.policy.reader import LARGEST_DOCUMENT, read_book, read_folder
 from policy_engine.policy.rule_files import COLUMNS
-from policy_engine.policy.sheets import LARGEST_FILE, LONGEST_CELL, MOST_ROWS, read_sheet
 from tests.policy.books import BAR, CATALOGUE, COUNTRY_GROUPS, GRANT, NOTE, RULES, book, fault_of, faults_of, sheet
 
 HEADER = ",".join(COLUMNS).encode() + b"\n"

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from policy_engine.analysis.word_reads import terms_of
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.logic import NO, Tri, unknown
@@ -19,7 +20,6 @@ from policy_engine.domain.verdict import Finding, Verdict
 from policy_engine.domain.words import VOCABULARY, ask
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.record_reader import read_record
-from policy_engine.policy.analysis.readings import terms_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book
 from tests.conftest import shipped

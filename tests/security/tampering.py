@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from policy_engine.app.builder import Parts, Settings, build, open_sealing
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope
@@ -20,7 +21,6 @@ from policy_engine.domain.roster import Authorisation, AuthorisationKind, Citize
 from policy_engine.service.freezing import declare_freeze
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import Indexer
-from policy_engine.wiring import Parts, Settings, build, open_sealing
 from tests.conftest import POLICIES
 from tests.service.decisions import DEMO
 from tests.store.samples import FULL

@@ -20,11 +20,11 @@ import typer
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, Table, Text
 from sqlalchemy.types import TypeEngine
 
+from policy_engine.app.builder import open_sealing
 from policy_engine.cli.log_proofs import receipt, verify
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.tables import CreditOfPeriod, Instant, Pairs, Percent, Texts, TextSet, Word, metadata
-from policy_engine.wiring import open_sealing
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import ROOT
 from tests.security.tampering import Kept, keep

@@ -21,10 +21,10 @@ from policy_engine.service import pools, turns
 from policy_engine.service.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict, Semantic
 from policy_engine.service.keyring import Bearer, Unauthenticated
 from policy_engine.service.pools import Pool
-from policy_engine.service.standing import Ground
+from policy_engine.service.snapshot import Ground
 from policy_engine.service.turns import walked
 from tests.laws import asked_of
-from tests.service.test_memory import ground_of
+from tests.service.test_decision_cache import ground_of
 from tests.worlds import friendly_world
 
 DOCUMENT = friendly_world(Random(7))

@@ -24,7 +24,7 @@ from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.service.export import COLUMNS, FORMS, WINDOW, Form, export
 from policy_engine.service.inspect import AsOf, Inspector, Unread, read_filters
-from policy_engine.service.trees import Tree
+from policy_engine.service.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_engine import ENGINE_VERSION
+from policy_engine.app.builder import Parts
 from policy_engine.decision.conclude import NO_BOOK
 from policy_engine.domain.decision import Decision
 from policy_engine.domain.instants import parse_instant
@@ -31,7 +32,6 @@ from policy_engine.formats.request_document import request_of
 from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge
 from policy_engine.service.replay import replay, replay_now
-from policy_engine.wiring import Parts
 from tests.api.service import copied, serving
 from tests.conftest import CASES, judge_of
 from tests.laws import asked_of

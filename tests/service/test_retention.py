@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from policy_engine.app.builder import DecisionIds
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
 from policy_engine.domain.desk import Desk, RetiredYear
-from policy_engine.domain.holds import Hold, HoldScope
+from policy_engine.domain.legal_holds import Hold, HoldScope
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.change import decode_change
@@ -37,7 +38,6 @@ from policy_engine.store.database import open_database, reading, writing
 from policy_engine.store.decision_index import Indexer
 from policy_engine.store.retirement import Retirement
 from policy_engine.store.tables import decision_index, decision_marks
-from policy_engine.wiring import DecisionIds
 from tests.api.sealed import Sealed, sealed_service
 from tests.records import Entered, again, put, templates
 from tests.service.decisions import SHIPPED, asking, demo, record_of

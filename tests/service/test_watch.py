@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.app.builder import Parts, Settings, build, desk_folder
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import BookWatched
 from policy_engine.domain.instants import parse_instant
@@ -25,7 +26,6 @@ from policy_engine.service.publish import put_watched
 from policy_engine.service.replay import replay
 from policy_engine.service.roster import import_members
 from policy_engine.service.watch import Alarm, Watcher
-from policy_engine.wiring import Parts, Settings, build, desk_folder
 from tests.policy import books, examples
 
 CALLER = Caller(id="test", gateway="main", explain=True)

@@ -41,13 +41,13 @@ from typing import Final, Protocol
 import uvicorn
 
 from policy_engine.api.app import create_app
+from policy_engine.app.builder import Parts, Settings, build
 from policy_engine.cli.main import main
 from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.keyring import ROLES
-from policy_engine.wiring import Parts, Settings, build
 from tests.conftest import POLICIES
 from tests.story.hour import Hour
 

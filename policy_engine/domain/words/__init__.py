@@ -5,7 +5,7 @@ its family, and the table of words in `policies/README.md` is written from these
 a word costs once.
 """
 
-from policy_engine.domain.words.papers import Papers, has_place, papers_on_file
+from policy_engine.domain.words.authorisations import Papers, has_place, papers_on_file
 from policy_engine.domain.words.vocabulary import (
     GATES,
     READS_BARS,

@@ -8,11 +8,21 @@ from policy_engine.domain import logic
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import NO, YES, Answer, Tri
 from policy_engine.domain.rules import Condition, Term
-from policy_engine.domain.words import items, lists, organisations, owners, papers, persons, places, purposes, verdicts
+from policy_engine.domain.words import (
+    authorisations,
+    items,
+    lists,
+    organisations,
+    owners,
+    persons,
+    places,
+    purposes,
+    verdicts,
+)
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.word import Looks, Word
 
-FAMILIES: Final = (items, organisations, persons, places, owners, lists, purposes, papers, verdicts)
+FAMILIES: Final = (items, organisations, persons, places, owners, lists, purposes, authorisations, verdicts)
 
 VOCABULARY: Final[dict[str, Word]] = {word.name: word for family in FAMILIES for word in family.WORDS}
 """Every word by its name."""

@@ -7,6 +7,10 @@ from typing import Final
 
 import pytest
 
+from policy_engine.analysis.dimensions import Profile
+from policy_engine.analysis.profiles import Domain
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas
+from policy_engine.analysis.word_reads import split
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.logic import Tri
@@ -15,13 +19,9 @@ from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
 from policy_engine.domain.words import VOCABULARY, Word, ask
 from policy_engine.domain.words.word import Looks
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas
-from policy_engine.policy.analysis.axes import Profile
-from policy_engine.policy.analysis.readings import split
-from policy_engine.policy.analysis.space import Domain
 from policy_engine.policy.conditions import parse_condition
+from tests.analysis.worlds import any_profile
 from tests.conftest import shipped
-from tests.policy.analysis.worlds import any_profile
 
 AT: Final = parse_instant("2026-06-13T15:00:00Z")
 OF_FACTS: Final = [

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from policy_engine.api.errors import BodyTooLarge
+from policy_engine.http.errors import BodyTooLarge
 
 DECIDE_LIMIT: Final = 256 * 1024
 BATCH_LIMIT: Final = 1024 * 1024

@@ -8,13 +8,13 @@ from itertools import product
 from random import Random
 from typing import Final
 
+from policy_engine.analysis.dimensions import Profile
+from policy_engine.analysis.symbolic import FAULT, NO_SUCH_MODEL, Atlas, Outcome
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis.atlas import FAULT, NO_SUCH_MODEL, Atlas, Outcome
-from policy_engine.policy.analysis.axes import Profile
 from policy_engine.policy.judge import JudgingError
 from policy_engine.policy.reader import read_book
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet

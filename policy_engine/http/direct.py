@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from policy_engine.api.errors import error_response, is_foreseen, unforeseen_response
+from policy_engine.http.errors import error_response, is_foreseen, unforeseen_response
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

@@ -25,6 +25,8 @@ from functools import cached_property
 from itertools import pairwise, product
 from typing import Final
 
+from policy_engine.analysis.dimensions import COUNTRY_AXES, ORGANISED, PEOPLE, Axis, Profile
+from policy_engine.analysis.word_reads import asks_of_papers, dimensions_read, split, terms_of
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import COUNTRIES, parts_of
 from policy_engine.domain.instants import Validity
@@ -33,8 +35,6 @@ from policy_engine.domain.roster import Sector
 from policy_engine.domain.rules import Book
 from policy_engine.domain.words import GATES, VOCABULARY, dimensions
 from policy_engine.domain.words.parameters import ANY_REGIME, Named
-from policy_engine.policy.analysis.axes import COUNTRY_AXES, ORGANISED, PEOPLE, Axis, Profile
-from policy_engine.policy.analysis.readings import asks_of_papers, dimensions_read, split, terms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from collections.abc import Hashable, Sequence
 from datetime import datetime
 from typing import Final
 
+from policy_engine.analysis.dimensions import COUNTRY_AXES
 from policy_engine.domain.catalogue import Entry, ItemKind
 from policy_engine.domain.rules import ROW_WORD, Book
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions
 from policy_engine.domain.words.parameters import ANY_REGIME, LISTS, PAPERS, Named
 from policy_engine.domain.words.word import ItemPart
-from policy_engine.policy.analysis.axes import COUNTRY_AXES
 
 
 def terms_of(book: Book) -> frozenset[tuple[str, str]]:

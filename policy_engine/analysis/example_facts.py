@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from policy_engine.analysis.dimensions import ORGANISED, PEOPLE, Profile
+from policy_engine.analysis.profiles import Reading
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.request import Action, Caller, Destination, Place, Request, Subject, SubjectType
@@ -37,8 +39,6 @@ from policy_engine.domain.roster import (
     UsStatusKind,
 )
 from policy_engine.domain.words import dimensions
-from policy_engine.policy.analysis.axes import ORGANISED, PEOPLE, Profile
-from policy_engine.policy.analysis.space import Reading
 
 PERSON_ID: Final = "person-1"
 ORGANISATION_ID: Final = "organisation-1"

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from policy_engine.analysis.example_facts import CALLER_ID, Asked, Facts
+from policy_engine.analysis.symbolic import Outcome
 from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller, Request
@@ -18,8 +20,6 @@ from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import members_of
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.request_document import request_of
-from policy_engine.policy.analysis.atlas import Outcome
-from policy_engine.policy.analysis.world import CALLER_ID, Asked, Facts
 from policy_engine.policy.judge import Judge
 
 SOURCE = "witness"

@@ -10,18 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from policy_engine.domain.instants import format_instant
-from policy_engine.domain.request import Action
-from policy_engine.policy.analysis.differences import Difference, Where
-from policy_engine.policy.analysis.report import SHOWN, DiffReport, actions_in_words, models_in_words, place_in_words
-from policy_engine.policy.analysis.survey import PERSPECTIVES, Access, Flip, IdleRow, Survey
-from policy_engine.policy.analysis.survey_report import (
+from policy_engine.analysis.book_report import PERSPECTIVES, Access, Flip, IdleRow, Survey
+from policy_engine.analysis.book_report_text import (
     NAMED,
     STATUS_WORDS,
     countries_in_words,
     gap_in_words,
     happenings,
 )
+from policy_engine.analysis.difference_report import (
+    SHOWN,
+    DiffReport,
+    actions_in_words,
+    models_in_words,
+    place_in_words,
+)
+from policy_engine.analysis.differences import Difference, Where
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Action
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1c2230; --paper: #fbfbf9; --line: #d9d9d2; --dim: #667;

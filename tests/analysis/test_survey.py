@@ -11,15 +11,15 @@ from html.parser import HTMLParser
 
 import pytest
 
+from policy_engine.analysis.book_report import Survey, survey
+from policy_engine.analysis.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.analysis.difference_report import diff_report
+from policy_engine.analysis.page import diff_page, survey_page
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis.page import diff_page, survey_page
-from policy_engine.policy.analysis.report import diff_report
-from policy_engine.policy.analysis.survey import Survey, survey
-from policy_engine.policy.analysis.survey_report import survey_content, survey_csv, survey_text
 from policy_engine.policy.reader import read_book
-from tests.policy.analysis.worlds import AT
+from tests.analysis.worlds import AT
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 
 pytestmark = pytest.mark.slow

@@ -19,6 +19,20 @@ from itertools import product
 from operator import itemgetter
 from typing import Final
 
+from policy_engine.analysis.diagram import Diagram, Diagrams
+from policy_engine.analysis.dimensions import Profile
+from policy_engine.analysis.example_facts import (
+    REQUEST_AXES,
+    Asked,
+    Facts,
+    caller_through,
+    facts_of,
+    gateway_of,
+    request_of,
+    rows_of,
+)
+from policy_engine.analysis.profiles import DECIDED_BY, Domain, edges, place_edges
+from policy_engine.analysis.word_reads import dimensions_read, item_read, places_read, reads_nobody, split
 from policy_engine.domain import logic
 from policy_engine.domain.catalogue import Catalogue
 from policy_engine.domain.facts import Question, derive
@@ -45,20 +59,6 @@ from policy_engine.domain.verdict import State
 from policy_engine.domain.words import GATES, READS_BARS, VOCABULARY, ask, dimensions, words_looking
 from policy_engine.domain.words.parameters import Named
 from policy_engine.domain.words.word import Looks
-from policy_engine.policy.analysis.axes import Profile
-from policy_engine.policy.analysis.diagram import Diagram, Diagrams
-from policy_engine.policy.analysis.readings import dimensions_read, item_read, places_read, reads_nobody, split
-from policy_engine.policy.analysis.space import DECIDED_BY, Domain, edges, place_edges
-from policy_engine.policy.analysis.world import (
-    REQUEST_AXES,
-    Asked,
-    Facts,
-    caller_through,
-    facts_of,
-    gateway_of,
-    request_of,
-    rows_of,
-)
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.layers import regimes_asked
 

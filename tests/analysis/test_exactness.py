@@ -10,15 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_engine.analysis.differences import Comparison, compare, ordinary_member
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas
 from policy_engine.decision.case_runner import run_case
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas
-from policy_engine.policy.analysis.differences import Comparison, compare, ordinary_member
 from policy_engine.policy.cases import read_cases
 from policy_engine.policy.judge import Judge
-from tests.conftest import shipped
-from tests.policy.analysis.worlds import (
+from tests.analysis.worlds import (
     AT,
     MODELS,
     OF_THE_ITEM,
@@ -32,6 +31,7 @@ from tests.policy.analysis.worlds import (
     read,
     rows,
 )
+from tests.conftest import shipped
 from tests.policy.books import BAR, GRANT, NOTE
 
 pytestmark = pytest.mark.slow

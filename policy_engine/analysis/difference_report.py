@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
+from policy_engine.analysis.counterexample import Witness
+from policy_engine.analysis.differences import Clause, Difference, Progress, Where, compare
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Outcome
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Outcome
-from policy_engine.policy.analysis.differences import Clause, Difference, Progress, Where, compare
-from policy_engine.policy.analysis.witness import Witness
 from policy_engine.policy.reader import read_book
 
 SHOWN: Final = 4

@@ -20,8 +20,8 @@ import structlog
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from policy_engine.application_log import configure_logging
-from policy_engine.companion import Apart, Companion, EndedWithoutAnswer, Work
+from policy_engine.app.application_log import configure_logging
+from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
@@ -39,14 +39,15 @@ from policy_engine.service.assess import Checked, assess, check_and_try
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.gate import Gate
+from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing, KeysAlone
 from policy_engine.service.member_changes import MemberChanges
 from policy_engine.service.on_file import Looks
-from policy_engine.service.past import RecordedPast
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
 from policy_engine.service.reviewing import Reviews
+from policy_engine.service.sealed_roots import SealedTrees
 from policy_engine.service.sealing import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
@@ -58,8 +59,7 @@ from policy_engine.service.sealing import (
     SealKeeper,
     SealState,
 )
-from policy_engine.service.standing import Ground, Judges, StandingView
-from policy_engine.service.trees import SealedTrees
+from policy_engine.service.snapshot import Ground, Judges, StandingView
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, make_file, open_database

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from policy_engine.domain.instants import format_instant
-from policy_engine.formats.spreadsheet import line, listed
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL
-from policy_engine.policy.analysis.report import (
-    actions_in_words,
-    clause_content,
-    difference_content,
-    models_in_words,
-    outcome_content,
-    together,
-)
-from policy_engine.policy.analysis.survey import (
+from policy_engine.analysis.book_report import (
     MEMBERSHIPS,
     NO_CONSORTIUM,
     STATUSES,
@@ -26,6 +15,17 @@ from policy_engine.policy.analysis.survey import (
     IdleRow,
     Survey,
 )
+from policy_engine.analysis.difference_report import (
+    actions_in_words,
+    clause_content,
+    difference_content,
+    models_in_words,
+    outcome_content,
+    together,
+)
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL
+from policy_engine.domain.instants import format_instant
+from policy_engine.formats.spreadsheet import line, listed
 
 COLUMNS: Final = (
     "perspective",

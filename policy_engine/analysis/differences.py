@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from policy_engine.analysis.counterexample import Witness, confirmed, witness_of
+from policy_engine.analysis.diagram import Cube, Diagram
+from policy_engine.analysis.dimensions import COUNTRY_AXES
+from policy_engine.analysis.example_facts import facts_of
+from policy_engine.analysis.phrases import countries_of, cube_in_words
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas, Outcome, Scope, Touched, edges_of
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
-from policy_engine.policy.analysis.atlas import NO_SUCH_MODEL, Atlas, Outcome, Scope, Touched, edges_of
-from policy_engine.policy.analysis.axes import COUNTRY_AXES
-from policy_engine.policy.analysis.diagram import Cube, Diagram
-from policy_engine.policy.analysis.telling import countries_of, cube_in_words
-from policy_engine.policy.analysis.witness import Witness, confirmed, witness_of
-from policy_engine.policy.analysis.world import facts_of
 
 MAX_CLAUSES: Final = 12
 """So many clauses of a class are spelt out."""

@@ -16,13 +16,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-from policy_engine.domain.instants import format_instant
-from policy_engine.domain.request import Action
-from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
-from policy_engine.domain.verdict import State
-from policy_engine.domain.words import dimensions
-from policy_engine.policy.analysis.atlas import DECISIONS, Atlas, Outcome, Scope
-from policy_engine.policy.analysis.differences import (
+from policy_engine.analysis.differences import (
     Clause,
     Difference,
     Progress,
@@ -34,6 +28,12 @@ from policy_engine.policy.analysis.differences import (
     stretches_of,
     told,
 )
+from policy_engine.analysis.symbolic import DECISIONS, Atlas, Outcome, Scope
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Action
+from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
+from policy_engine.domain.verdict import State
+from policy_engine.domain.words import dimensions
 
 HOME: Final = "US"
 """Where everything lies that a perspective does not move."""

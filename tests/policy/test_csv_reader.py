@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policy_engine.formats.faults import Fault, Findings
-from policy_engine.policy.sheets import LONGEST_CELL, Sheet, read_sheet
+from policy_engine.policy.csv_reader import LONGEST_CELL, Sheet, read_sheet
 
 CELLS = st.text(alphabet='ab,;"#\n é|.', max_size=8).map(lambda text: text.strip(" \n"))
 

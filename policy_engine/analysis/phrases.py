@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from policy_engine.analysis.diagram import Cube
+from policy_engine.analysis.dimensions import COUNTRY_AXES
+from policy_engine.analysis.profiles import Domain
 from policy_engine.domain.words import dimensions
-from policy_engine.policy.analysis.axes import COUNTRY_AXES
-from policy_engine.policy.analysis.diagram import Cube
-from policy_engine.policy.analysis.space import Domain
 
 NAMED: Final = 4
 """So many countries are named; of more, the number is told."""

@@ -8,16 +8,16 @@ from fastapi import Depends, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
-from policy_engine.api.reference import SCHEME, parameters_of
+from policy_engine.app.builder import Parts
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.ports import Key
 from policy_engine.formats.faults import one_of
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.http.reference import SCHEME, parameters_of
 from policy_engine.service.disclosure import NAMES
 from policy_engine.service.keyring import Bearer, KeyRing
 from policy_engine.service.pools import Pools
-from policy_engine.wiring import Parts
 
 
 def bearer_of(request: Request, right: str) -> Bearer:

@@ -14,7 +14,7 @@ from queue import Empty, Queue
 
 import pytest
 
-from policy_engine.companion import Apart, Companion, EndedWithoutAnswer
+from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer
 
 SOON = 30.0
 
@@ -190,8 +190,8 @@ def test_work_that_kills_its_process_each_time_has_no_answer_and_harms_nothing_a
 PARENT = """
 import sys, time
 from pathlib import Path
-from policy_engine.companion import Apart, Companion, EndedWithoutAnswer
-from tests.test_companion import Telling
+from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer
+from tests.app.test_sealer import Telling
 
 if __name__ == "__main__":
     Companion(Telling(Path(sys.argv[1])), name="test", hear=lambda one: print(one, flush=True), ended=lambda: None)

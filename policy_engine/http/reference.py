@@ -20,9 +20,9 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from policy_engine import ENGINE_VERSION, shapes
-from policy_engine.api.errors import INTERNAL, MEDIA_TYPE, BodyTooLarge, Problem, problem_of
 from policy_engine.domain.ports import MembersUnavailable
 from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.http.errors import INTERNAL, MEDIA_TYPE, BodyTooLarge, Problem, problem_of
 from policy_engine.service.keyring import Forbidden, Unauthenticated
 from policy_engine.service.pools import Busy
 from policy_engine.shapes.document import Body, Document

@@ -1,0 +1,1 @@
+"""Settings, the one builder of real parts, the sealing process and the application log."""
