@@ -42,13 +42,14 @@ ON_THE_WAY: Final = (
     *(
         SOURCES / name
         for name in (
-            "api/body.py",
-            "api/direct.py",
+            "http/body.py",
+            "http/direct.py",
             "api/gateway.py",
-            "api/security.py",
+            "http/security.py",
             "formats/record.py",
             "formats/record_facts.py",
             "formats/request_document.py",
+            "formats/submitted.py",
             "decision/conclude.py",
             "decision/recording.py",
             "policy/judge.py",
@@ -56,9 +57,9 @@ ON_THE_WAY: Final = (
             "policy/library.py",
             "service/gate.py",
             "service/keyring.py",
-            "service/memory.py",
+            "service/decision_cache.py",
             "service/pools.py",
-            "service/standing.py",
+            "service/snapshot.py",
             "service/turns.py",
             "store/decision_log.py",
         )
@@ -73,8 +74,8 @@ UNKNOWN: Final = "tests/policy/test_unknown_items.py::"
 HERE: Final = "tests/test_doubts.py::"
 
 TESTED: Final[dict[tuple[str, str, str], str]] = {
-    ("api/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
-    ("api/direct.py", "Direct.__call__", "Exception"): f"{HERE}test_an_error_that_nobody_foresaw_is_500_and_no_allow",
+    ("http/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
+    ("http/direct.py", "Direct.__call__", "Exception"): f"{HERE}test_an_error_that_nobody_foresaw_is_500_and_no_allow",
     ("decision/conclude.py", "conclude", "AssertedValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
     ("decision/conclude.py", "conclude", "Exception"): (f"{DECIDE}test_a_fault_inside_the_engine_is_a_recorded_deny"),
     ("decision/conclude.py", "_verdict", "ContradictionError"): (
@@ -130,7 +131,7 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
         f"{BATCH}test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_are_answered"
     ),
     ("service/gate.py", "Gate._written", "AssertedValueError"): (f"{DECIDE}test_a_malformed_field_is_400_and_named"),
-    ("service/standing.py", "StandingView._judge", "BookLost"): (
+    ("service/snapshot.py", "StandingView._judge", "BookLost"): (
         f"{DECIDE}test_without_a_book_that_can_be_read_everything_is_denied"
     ),
     ("service/turns.py", "walked", "StopIteration"): (
