@@ -20,7 +20,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from policy_engine.app.builder import Settings, upgrade
+from policy_engine.app.builder import upgrade
+from policy_engine.app.settings import Settings
 from policy_engine.decision.conclude import Basis, conclude
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller

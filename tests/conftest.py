@@ -97,7 +97,8 @@ def _nothing_is_left(working_folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty SQLite database at the newest schema, to be copied."""
-    from policy_engine.app.builder import Settings, upgrade  # noqa: PLC0415  slow, and needed by some
+    from policy_engine.app.builder import upgrade  # noqa: PLC0415  slow, and needed by some
+    from policy_engine.app.settings import Settings  # noqa: PLC0415  slow, and needed by some
 
     path = tmp_path_factory.mktemp("migrated") / "empty.db"
     upgrade(Settings(database_url=f"sqlite:///{path}"))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.torture.report import Outcome, progress
-from policy_engine.app.builder import Settings, upgrade
+from policy_engine.app.builder import upgrade
+from policy_engine.app.settings import Settings
 from tests.faults.kills import Killing
 from tests.faults.landing import Landing
 from tests.faults.oracle import require_nothing_lost

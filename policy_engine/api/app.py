@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
-from policy_engine.app.builder import Parts, Settings, build
+from policy_engine.app.builder import Parts, build
+from policy_engine.app.settings import Settings
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct

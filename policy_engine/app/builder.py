@@ -8,8 +8,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +16,10 @@ from time import monotonic
 from typing import Final
 
 import structlog
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.app.application_log import configure_logging
 from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer, Work
+from policy_engine.app.settings import Settings
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
@@ -31,7 +29,6 @@ from policy_engine.domain.rules import Book
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
-from policy_engine.ledger.note import name_fault
 from policy_engine.policy.cases import case_files
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
@@ -41,7 +38,7 @@ from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.gate import Gate
 from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import Inspector
-from policy_engine.service.keyring import KeyRing, KeysAlone
+from policy_engine.service.keyring import KeyRing
 from policy_engine.service.member_changes import MemberChanges
 from policy_engine.service.on_file import Looks
 from policy_engine.service.pools import Pools
@@ -64,72 +61,12 @@ from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
 from policy_engine.store.database import Database, make_file, open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, IndexerLoop
-from policy_engine.store.decision_log import CASES_PER_HOUR
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
 from policy_engine.store.keys import Keys as StoredKeys
 from policy_engine.store.log_entries import LogEntries as StoredLogEntries
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members as StoredMembers
-
-
-class Settings(BaseSettings):
-    """Settings of the service, from environment variables that begin with `POLICY_ENGINE_`."""
-
-    model_config = SettingsConfigDict(env_prefix="POLICY_ENGINE_", extra="ignore")
-
-    database_url: str = Field(
-        "sqlite:///var/policy-engine.db",
-        description="SQLAlchemy URL: sqlite:///path or postgresql+psycopg://user:password@host/name",
-    )
-    policies: Path = Field(
-        Path("policies"),
-        description="folder of the rule book: taken as the first book of an empty database, and read on by --watch",
-    )
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8181, ge=0, le=65535, description="port to listen on")
-    ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")
-    witness: Path = Field(
-        Path("var/witness"),
-        description="folder of the witness, which remembers the last checkpoint: best on another disk",
-    )
-    log_key: Path = Field(Path("var/log.key"), description="file of the key that signs checkpoints; made when missing")
-    log_origin: str = Field(
-        "policy-engine.local/log",
-        description="origin of the log, to which the year is added: without blanks and `+`, such as `example.com/log`",
-    )
-    watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
-    log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
-    review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
-    reviews_per_hour: int = Field(
-        CASES_PER_HOUR, ge=1, description="review cases that one key opens within an hour; what is beyond is one case"
-    )
-    log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
-
-    header_bytes: int = Field(32_768, ge=1_024, le=1_048_576, description="bytes of a request line with its headers")
-    headers: int = Field(100, ge=10, description="headers of a request")
-    request_seconds: float = Field(
-        30.0, ge=1.0, description="seconds after its first byte in which a request has to be whole, body included"
-    )
-    keep_alive_seconds: int = Field(
-        75, ge=1, description="seconds after which a connection without a request is closed: longer than at the proxy"
-    )
-    connections: int = Field(
-        512, ge=8, description="connections that may be open; a further one replaces one that holds its request back"
-    )
-    connections_per_address: int = Field(
-        256, ge=1, description="the same from one address; a proxy is one address, so as many as it opens"
-    )
-
-    @field_validator("log_origin")
-    @classmethod
-    def _names_a_key(cls, origin: str) -> str:
-        # The origin is the name of the key that signs; with another name nothing could ever be sealed.
-        fault = name_fault(origin)
-        if fault is not None:
-            raise ValueError(f"{fault}: write a name such as `example.com/log`")
-        return origin
-
 
 Clock = Callable[[], datetime]
 
@@ -524,16 +461,6 @@ def desk_folder(folder: Path) -> dict[str, bytes]:
     return {**read_folder(folder), **case_files(folder)}
 
 
-@contextmanager
-def open_members(settings: Settings) -> Iterator[Members]:
-    """The membership database alone, for a command. Raises the store's errors."""
-    engine = open_database(settings.database_url)
-    try:
-        yield StoredMembers(engine)
-    finally:
-        engine.dispose()
-
-
 def book_in_force(settings: Settings, at: datetime) -> Book:
     """The book in force in the settings' database at an instant, for a command; before there is one, their folder's.
 
@@ -547,17 +474,6 @@ def book_in_force(settings: Settings, at: datetime) -> Book:
         if held is None:
             return read_book(read_folder(settings.policies))
         return Library(log.content).book(held.fingerprint, held.archive)
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def open_keyring(settings: Settings) -> Iterator[KeyRing]:
-    """The keys alone, for a command. Raises the store's errors."""
-    engine = open_database(settings.database_url)
-    try:
-        keys = StoredKeys(engine)
-        yield KeyRing(keys, KeysAlone(keys), StoredMembers(engine).people)
     finally:
         engine.dispose()
 

@@ -11,7 +11,9 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from policy_engine.app.builder import Settings, book_in_force, build, open_members, upgrade
+from policy_engine.app.builder import book_in_force, build, upgrade
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_members
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.seeded import NotEmpty, seed_month

@@ -9,7 +9,9 @@ from typing import Final
 
 import typer
 
-from policy_engine.app.builder import Settings, book_in_force, build, open_members, system_clock, upgrade
+from policy_engine.app.builder import book_in_force, build, system_clock, upgrade
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_members
 from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller

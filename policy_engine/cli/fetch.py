@@ -11,16 +11,15 @@ from typing import Annotated, Final
 
 import typer
 
+from policy_engine.app.stores import open_stores
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.remote import Misused, open_service
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import desk_after
 from policy_engine.formats.faults import FaultsError
-from policy_engine.policy.library import BookLost, Library
+from policy_engine.policy.library import BookLost
 from policy_engine.policy.reader import book_files, read_book
 from policy_engine.shapes.administration import BookFilesDocument
-from policy_engine.store.database import open_database
-from policy_engine.store.desk_log import DeskLog
 
 _PREFIX: Final = "sha256:"
 _SERVICE: Final = ("POLICY_ENGINE_KEY", "POLICY_ENGINE_URL")
@@ -63,19 +62,16 @@ def _from_service(fingerprint: str) -> dict[str, bytes]:
 
 
 def _from_database(fingerprint: str) -> dict[str, bytes]:
-    engine = open_database(settings_with_database().database_url)
-    try:
-        log = DeskLog(engine)
-        archive = desk_after(log.changes(_BOOKS)).archive_of(fingerprint)
+    with open_stores(settings_with_database()) as stores:
+        archive = desk_after(stores.desk_log.changes(_BOOKS)).archive_of(fingerprint)
         if archive is None:
             err.print(f"no book with the fingerprint `{fingerprint}` was ever archived here", markup=False)
             raise typer.Exit(Exit.FAILED)
-        return Library(log.content).files(archive)
-    except BookLost as error:
-        err.print(str(error), markup=False)
-        raise typer.Exit(Exit.FAILED) from error
-    finally:
-        engine.dispose()
+        try:
+            return stores.library.files(archive)
+        except BookLost as error:
+            err.print(str(error), markup=False)
+            raise typer.Exit(Exit.FAILED) from error
 
 
 _BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import open_keyring, system_clock
+from policy_engine.app.builder import system_clock
+from policy_engine.app.stores import open_keyring
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows

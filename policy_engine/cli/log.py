@@ -16,7 +16,9 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from policy_engine.app.builder import Settings, cursor_key, open_sealing
+from policy_engine.app.builder import cursor_key, open_sealing
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_stores
 from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
@@ -37,12 +39,8 @@ from policy_engine.service.parquet import PARQUET, require_parquet, write_parque
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealed_roots import SealedTrees, Trees, no_trees
 from policy_engine.service.sealing import HistoryRefused
-from policy_engine.store.change_list import ChangeList
-from policy_engine.store.database import open_database
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer
-from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.decision_index import Filters, Indexer
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.store.member_history import MemberHistory
 
 app = typer.Typer(
     help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
@@ -136,18 +134,15 @@ def _open_inspector() -> Iterator[Inspector]:
     """The log of the settings' database, indexed up to now; an entry that is missing from it ends the command with a
     sentence and exit code 1. Raises the store's other errors."""
     settings = settings_with_database()
-    engine = open_database(settings.database_url)
     try:
-        indexer = Indexer(engine)
-        _index(indexer)
-        trees, key = _sealed(settings, LogEntries(engine))
-        index = DecisionIndex(engine)
-        yield Inspector(index=index, indexer=indexer, desk_log=DeskLog(engine), cursor_key=key, trees=trees)
+        with open_stores(settings) as stores:
+            indexer = stores.indexer
+            _index(indexer)
+            trees, key = _sealed(settings, stores.entries)
+            yield Inspector(index=stores.index, indexer=indexer, desk_log=stores.desk_log, cursor_key=key, trees=trees)
     except LogDamaged as damage:
         err.print(str(damage), markup=False)
         raise typer.Exit(Exit.FAILED) from damage
-    finally:
-        engine.dispose()
 
 
 def _sealed(settings: Settings, entries: LogEntries) -> tuple[Trees, bytes]:
@@ -257,11 +252,8 @@ def _members_then(text: str | None) -> Iterator[MembersThen | None]:
         yield None
         return
     asked = read_on_file(text, "--on-file")
-    engine = open_database(settings_with_database().database_url)
-    try:
-        yield MembersThen(MemberHistory(engine), asked)
-    finally:
-        engine.dispose()
+    with open_stores(settings_with_database()) as stores:
+        yield MembersThen(stores.member_history, asked)
 
 
 def _counted_by(text: str) -> tuple[str, ...]:
@@ -400,7 +392,8 @@ def show(
 
 
 def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
-    with _open_changes() as changes:
+    with open_stores(settings_with_database()) as stores:
+        changes = stores.changes
         found = changes.find(change_id)
         if found is not None:
             rows = tell.rows_of(changes.content)
@@ -416,15 +409,6 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
         else:
             err.print(f"no decision and no change has the id `{change_id}`", markup=False)
         raise typer.Exit(Exit.FAILED)
-
-
-@contextmanager
-def _open_changes() -> Iterator[ChangeList]:
-    engine = open_database(settings_with_database().database_url)
-    try:
-        yield ChangeList(engine)
-    finally:
-        engine.dispose()
 
 
 _FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
@@ -452,7 +436,8 @@ def changes(
         raise MalformedRequest(FieldFault(field="--kind", message=f"is one of {', '.join((*_FAMILIES, *KINDS))}"))
     given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
     filters = read_filters(given)
-    with _open_changes() as listed:
+    with open_stores(settings_with_database()) as stores:
+        listed = stores.changes
         asked = () if kind is None else kinds
         found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
         shown, more = found[:limit], len(found) > limit

@@ -7,7 +7,7 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,7 +18,8 @@ import typer
 from msgspec import UNSET
 from rich.text import Text
 
-from policy_engine.app.builder import Settings, open_sealing, system_clock
+from policy_engine.app.builder import open_sealing, system_clock
+from policy_engine.app.stores import Stores, open_stores
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
@@ -37,10 +38,8 @@ from policy_engine.ledger.note import InvalidKey, InvalidNote, Note, VerifierKey
 from policy_engine.ledger.proof import InvalidReceipt, LogLine, Policy, Receipt
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
-from policy_engine.policy.library import Library
 from policy_engine.service.desk_faults import NothingThere
 from policy_engine.service.evidence import Asked, NotProvable, write_pack
-from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.names_on_record import NamesOnRecord
@@ -58,13 +57,6 @@ from policy_engine.service.verification import (
     verify_year,
 )
 from policy_engine.shapes.log import HoldDocument, HoldsDocument, RetiredDocument
-from policy_engine.store.cross_check import CrossCheck
-from policy_engine.store.database import open_database
-from policy_engine.store.decision_index import DecisionIndex, Indexer
-from policy_engine.store.desk_log import DeskLog
-from policy_engine.store.log_entries import LogEntries
-from policy_engine.store.members import Members
-from policy_engine.store.retirement import Retirement
 
 WINDOW: Final = 200
 """Entries of the log that are read at once for a pack."""
@@ -85,19 +77,8 @@ _FAILURES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Log:
+class _Log(Stores):
     """The log of the settings, to be read."""
-
-    settings: Settings
-    entries: LogEntries
-    desk_log: DeskLog
-    members: Members
-    past: RecordedPast
-    index: DecisionIndex
-    indexer: Indexer
-    rows: CrossCheck
-    retirement: Retirement
 
     def sealing(self) -> Sealing:
         """The sealed log. Raises `HistoryRefused` where its key is not, since one made now would be another."""
@@ -132,27 +113,13 @@ class _Log:
 @contextmanager
 def _open() -> Iterator[_Log]:
     """The log; what is wrong with it ends the command with a sentence and exit code 1. Raises the store's errors."""
-    settings = settings_with_database()
-    engine = open_database(settings.database_url)
     try:
-        desk_log = DeskLog(engine)
-        yield _Log(
-            settings=settings,
-            entries=LogEntries(engine),
-            desk_log=desk_log,
-            members=Members(engine),
-            past=RecordedPast(desk_log, Library(desk_log.content)),
-            index=DecisionIndex(engine),
-            indexer=Indexer(engine),
-            rows=CrossCheck(engine),
-            retirement=Retirement(engine),
-        )
+        with open_stores(settings_with_database()) as stores:
+            yield _Log(stores.settings, stores.engine)
     except ChangeFault as error:
         _fail(f"a change in the database is not one that this release can read: {error}")
     except _FAILURES as error:
         _fail(str(error))
-    finally:
-        engine.dispose()
 
 
 def _fail(why: str) -> None:

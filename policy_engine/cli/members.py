@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import book_in_force, open_members, system_clock
+from policy_engine.app.builder import book_in_force, system_clock
+from policy_engine.app.stores import open_members
 from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.progress import progress

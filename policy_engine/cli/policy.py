@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import Settings
+from policy_engine.app.settings import Settings
 from policy_engine.cli.analysis import analyse, diff
 from policy_engine.cli.case_report import (
     cases_document,

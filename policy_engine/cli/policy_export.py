@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import Settings
+from policy_engine.app.settings import Settings
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.decision.case_runner import run_cases
 from policy_engine.domain.rules import Book

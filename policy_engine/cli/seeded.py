@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy_engine.app.builder import Settings, book_in_force, build, open_members, system_clock, upgrade
+from policy_engine.app.builder import book_in_force, build, system_clock, upgrade
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_members
 from policy_engine.cli.progress import progress
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import batch_item_of

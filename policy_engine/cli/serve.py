@@ -13,7 +13,7 @@ import typer
 import uvicorn
 
 from policy_engine.app.application_log import configure_logging
-from policy_engine.app.builder import Settings
+from policy_engine.app.settings import Settings
 from policy_engine.cli.demonstration import demonstration_document, set_up, tell
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable

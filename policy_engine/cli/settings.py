@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
 
-from policy_engine.app.builder import Settings
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import database_file
 from policy_engine.cli.remote import Misused
-from policy_engine.store.database import open_database
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -25,7 +24,7 @@ def checked_settings() -> Settings:
     """
     settings = Settings()
     try:
-        open_database(settings.database_url).dispose()
+        database_file(settings)
     except ValueError as error:
         # The URL is not repeated: there may be a password in it.
         raise Misused(
@@ -39,11 +38,8 @@ def checked_settings() -> Settings:
 def settings_with_database() -> Settings:
     """The same, where the file of an SQLite database is there. Raises `DatabaseMissing` too."""
     settings = checked_settings()
-    engine = open_database(settings.database_url)
-    path, is_file = engine.url.database, engine.dialect.name == "sqlite"
-    engine.dispose()
-    # A URI of SQLite's own, `file:...`, has its own way to say that nothing is made.
-    if is_file and path is not None and not path.startswith("file:") and not Path(path).is_file():
+    path = database_file(settings)
+    if path is not None and not path.is_file():
         raise DatabaseMissing(
             f"there is no database at `{path}`: mend the path in POLICY_ENGINE_DATABASE_URL, or make a database with"
             " `policy-engine db upgrade`"

@@ -14,7 +14,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from policy_engine.api.app import create_app
-from policy_engine.app.builder import Parts, Settings, build
+from policy_engine.app.builder import Parts, build
+from policy_engine.app.settings import Settings
 from policy_engine.domain.changes import BookFounded
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import parse_instant

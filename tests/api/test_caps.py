@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-from policy_engine.app.builder import Settings, build
+from policy_engine.app.builder import build
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import RosterRows

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from policy_engine.app.builder import Settings, build
+from policy_engine.app.builder import build
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import Actor, BookApproved, ProposalWithdrawn
 from policy_engine.domain.instants import format_instant, parse_instant

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from policy_engine.app.builder import Parts, Settings, build
+from policy_engine.app.builder import Parts, build
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.app.builder import Settings, open_keyring, open_members, system_clock
+from policy_engine.app.builder import system_clock
+from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_keyring, open_members
 from policy_engine.cli.demonstration import set_up
 from policy_engine.formats.book_names import BookNames
 from policy_engine.service.keyring import KeyRing

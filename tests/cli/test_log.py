@@ -17,7 +17,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from policy_engine.app.builder import Settings, cursor_key, open_sealing
+from policy_engine.app.builder import cursor_key, open_sealing
+from policy_engine.app.settings import Settings
 from policy_engine.cli import log, log_report, tables
 from policy_engine.domain.changes import (
     KINDS,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from policy_engine.app.builder import Settings, open_sealing, upgrade
+from policy_engine.app.builder import open_sealing, upgrade
+from policy_engine.app.settings import Settings
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
 from tests.records import entered, put

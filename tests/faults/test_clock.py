@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_engine.app.builder import DecisionIds, Parts, Settings, build, open_sealing
+from policy_engine.app.builder import DecisionIds, Parts, build, open_sealing
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller

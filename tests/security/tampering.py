@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from policy_engine.app.builder import Parts, Settings, build, open_sealing
+from policy_engine.app.builder import Parts, build, open_sealing
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.app.builder import Parts, Settings, build, desk_folder
+from policy_engine.app.builder import Parts, build, desk_folder
+from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import BookWatched
 from policy_engine.domain.instants import parse_instant

@@ -1,0 +1,69 @@
+"""The settings of the service and of the commands beside it, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from policy_engine.ledger.note import name_fault
+from policy_engine.store.decision_log import CASES_PER_HOUR
+
+
+class Settings(BaseSettings):
+    """Settings of the service, from environment variables that begin with `POLICY_ENGINE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="POLICY_ENGINE_", extra="ignore")
+
+    database_url: str = Field(
+        "sqlite:///var/policy-engine.db",
+        description="SQLAlchemy URL: sqlite:///path or postgresql+psycopg://user:password@host/name",
+    )
+    policies: Path = Field(
+        Path("policies"),
+        description="folder of the rule book: taken as the first book of an empty database, and read on by --watch",
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8181, ge=0, le=65535, description="port to listen on")
+    ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")
+    witness: Path = Field(
+        Path("var/witness"),
+        description="folder of the witness, which remembers the last checkpoint: best on another disk",
+    )
+    log_key: Path = Field(Path("var/log.key"), description="file of the key that signs checkpoints; made when missing")
+    log_origin: str = Field(
+        "policy-engine.local/log",
+        description="origin of the log, to which the year is added: without blanks and `+`, such as `example.com/log`",
+    )
+    watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
+    log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
+    review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
+    reviews_per_hour: int = Field(
+        CASES_PER_HOUR, ge=1, description="review cases that one key opens within an hour; what is beyond is one case"
+    )
+    log_level: str = Field("info", description="debug, info, warning or error; no level logs facts about a person")
+
+    header_bytes: int = Field(32_768, ge=1_024, le=1_048_576, description="bytes of a request line with its headers")
+    headers: int = Field(100, ge=10, description="headers of a request")
+    request_seconds: float = Field(
+        30.0, ge=1.0, description="seconds after its first byte in which a request has to be whole, body included"
+    )
+    keep_alive_seconds: int = Field(
+        75, ge=1, description="seconds after which a connection without a request is closed: longer than at the proxy"
+    )
+    connections: int = Field(
+        512, ge=8, description="connections that may be open; a further one replaces one that holds its request back"
+    )
+    connections_per_address: int = Field(
+        256, ge=1, description="the same from one address; a proxy is one address, so as many as it opens"
+    )
+
+    @field_validator("log_origin")
+    @classmethod
+    def _names_a_key(cls, origin: str) -> str:
+        # The origin is the name of the key that signs; with another name nothing could ever be sealed.
+        fault = name_fault(origin)
+        if fault is not None:
+            raise ValueError(f"{fault}: write a name such as `example.com/log`")
+        return origin
