@@ -50,7 +50,6 @@ from policy_engine.domain.rules import (
     CodeRule,
     Condition,
     Effect,
-    Enforcement,
     Row,
     Tables,
     Term,
@@ -59,7 +58,7 @@ from policy_engine.domain.verdict import State
 from policy_engine.domain.words import GATES, READS_BARS, VOCABULARY, ask, dimensions, words_looking
 from policy_engine.domain.words.parameters import Named
 from policy_engine.domain.words.word import Looks
-from policy_engine.policy.judge import Judge
+from policy_engine.policy.judge import Judge, state_of
 from policy_engine.policy.layers import regimes_asked
 
 NO_SUCH_MODEL: Final = "no-such-model"
@@ -361,7 +360,7 @@ class Atlas:
         stretch = bisect_right(state.edges, at)
         found = state.stretches.get(stretch)
         if found is None:
-            states = {row.id: _state(row, at) for row in state.book.rows if row.valid.holds(at)}
+            states = {row.id: state_of(row, at) for row in state.book.rows if row.valid.holds(at)}
             found = state.stretches[stretch] = _InForce(
                 epoch=bisect_right(state.place_edges, at),
                 states=states,
@@ -801,14 +800,6 @@ def _terms(row: Row, asked: Sequence[Condition]) -> _Terms:
 
 _STATES: Final = (State.DECIDING, State.ADVISORY, State.SUSPENDED, State.NOTE)
 """What a row in force is before it is asked."""
-
-
-def _state(row: Row, at: datetime) -> State:
-    if row.suspended_at(at):
-        return State.SUSPENDED
-    if row.enforcement is Enforcement.ADVISORY:
-        return State.ADVISORY
-    return State.NOTE if row.effect is Effect.NOTE else State.DECIDING
 
 
 def _not_no(value: Tri) -> bool:

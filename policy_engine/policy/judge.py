@@ -292,7 +292,7 @@ class Judge:
             reached.append(
                 _Candidate(
                     row=row,
-                    state=_state(row, at),
+                    state=state_of(row, at),
                     static=static,
                     asked=tuple(
                         row.facet(facet)
@@ -318,7 +318,7 @@ class Judge:
         held = self._enforced.get(stretch)
         if held is None:
             held = frozenset(
-                row.id for row in self.book.rows if row.valid.holds(at) and _state(row, at) is State.DECIDING
+                row.id for row in self.book.rows if row.valid.holds(at) and state_of(row, at) is State.DECIDING
             )
             self._enforced[stretch] = held
         return held
@@ -362,7 +362,8 @@ def _barred_by(party: Party, parties: Sequence[Party]) -> list[Party]:
     return [party, *(one for one in parties if one.role is not Role.HOST and one.acting is party.acting)]
 
 
-def _state(row: Row, at: datetime) -> State:
+def state_of(row: Row, at: datetime) -> State:
+    """What a row in force at the instant is before it is asked."""
     if row.suspended_at(at):
         return State.SUSPENDED
     if row.enforcement is Enforcement.ADVISORY:
@@ -517,7 +518,7 @@ def deciding_rows(book: Book, at: datetime) -> tuple[Row, ...]:
     return tuple(
         row
         for row in book.rows
-        if row.effect is not Effect.NOTE and row.valid.holds(at) and _state(row, at) is State.DECIDING
+        if row.effect is not Effect.NOTE and row.valid.holds(at) and state_of(row, at) is State.DECIDING
     )
 
 
