@@ -16,7 +16,7 @@ from policy_engine.domain.desk import MembersChange
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.formats.change import digest_of
-from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
@@ -171,16 +171,8 @@ async def show_member(
 
 
 def _members(text: str) -> dict[str, object]:
-    told = _jsonable(plain(read_document(text.encode(), "members")))
+    told = jsonable(read_document(text.encode(), "members"))
     return told if isinstance(told, dict) else {}
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _jsonable(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(one) for one in value]
-    return value if isinstance(value, str | int | bool | None) else str(value)
 
 
 def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, ChangeFileDocument]:

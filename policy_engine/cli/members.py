@@ -18,7 +18,7 @@ from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings
 from policy_engine.cli.roster_files import sent_document, table_form
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
-from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import names_read
@@ -307,7 +307,7 @@ def export(*, as_json: JsonFlag = False) -> None:
     with open_members(settings_with_database()) as members:
         text = export_members(members)
     if as_json:
-        print_json(_jsonable(plain(read_document(text.encode(), "export"))))
+        print_json(jsonable(read_document(text.encode(), "export")))
     else:
         typer.echo(text, nl=False)
 
@@ -339,15 +339,7 @@ def show(
         raise typer.Exit(Exit.FAILED)
     if as_json:
         text = write_members(rows if when is None else true_at(rows, when), unknown=True)
-        print_json(_jsonable(plain(read_document(text.encode(), "show"))))
+        print_json(jsonable(read_document(text.encode(), "show")))
         return
     for line in told_about(rows, when or system_clock()):
         out.print(line, markup=False, soft_wrap=True)
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _jsonable(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(one) for one in value]
-    return value if isinstance(value, str | int | bool | None) else str(value)

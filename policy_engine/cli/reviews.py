@@ -16,7 +16,7 @@ from policy_engine.cli.desk import when, who
 from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.cli.tables import show_pairs, show_rows
-from policy_engine.formats.documents import plain, read_document
+from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
 from policy_engine.shapes.document import RowsDocument
 
@@ -123,7 +123,7 @@ def close(
     --members clearance.yaml
     """
     service = open_service()
-    added = None if members is None else _jsonable(plain(read_document(members.read_bytes(), str(members))))
+    added = None if members is None else jsonable(read_document(members.read_bytes(), str(members)))
     if outcome is Ending.RELEASE and members is None and rows is None:
         rows = _confirmed(service, case)
     body = {"outcome": outcome.value, "rationale": rationale, "members": added, "rows": rows}
@@ -184,11 +184,3 @@ def _tell(review: ReviewDocument) -> None:
     if review.rows is not None:
         released = review.status == "released"
         tell_rows("these rows went on file" if released else "these rows go on file with the release", review.rows)
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _jsonable(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_jsonable(one) for one in value]
-    return value if isinstance(value, str | int | bool | None) else str(value)

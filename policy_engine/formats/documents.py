@@ -153,6 +153,15 @@ def plain(node: Node) -> object:
     return {key.text: plain(value) for key, value in node.entries}
 
 
+def jsonable(node: Node) -> object:
+    """The node as JSON has it: as `plain` gives it, with a number that is not whole as its text."""
+    if isinstance(node, Scalar):
+        return node.value if isinstance(node.value, str | int | bool | None) else str(node.value)
+    if isinstance(node, Sequence):
+        return [jsonable(item) for item in node.items]
+    return {key.text: jsonable(value) for key, value in node.entries}
+
+
 def read_document(data: bytes, source: str, *, max_bytes: int = MAX_BYTES) -> Node:
     """The document in the bytes; `source` names it in faults.
 
