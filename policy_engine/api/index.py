@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import ENGINE_VERSION
-from policy_engine.api.proposal_report import PAGE_HEADERS
+from policy_engine.http.pages import PAGE_HEADERS
 from policy_engine.http.reference import Media, audience, described, reference
 from policy_engine.render.reference_page import page, reference_page
 from policy_engine.shapes.health import IndexDocument
@@ -56,16 +56,20 @@ def _index_page() -> bytes:
     return page(INDEX.name, content).encode()
 
 
+_INDEX_PAGE: Final = _index_page()
+_INDEX_JSON: Final = msgspec.json.encode(INDEX)
+_INDEX_HEADERS: Final = {**PAGE_HEADERS, "Vary": "Accept"}
+
+
 @router.get(
     "/",
     **described({HTTPStatus.OK: IndexDocument}, keyed=False),
 )
 async def show_index(request: Request) -> Response:
     """What this is: a page for a browser, JSON for whoever does not ask for HTML."""
-    headers = {**PAGE_HEADERS, "Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return Response(_index_page(), media_type=_HTML, headers=headers)
-    return Response(msgspec.json.encode(INDEX), media_type="application/json", headers=headers)
+        return Response(_INDEX_PAGE, media_type=_HTML, headers=_INDEX_HEADERS)
+    return Response(_INDEX_JSON, media_type="application/json", headers=_INDEX_HEADERS)
 
 
 @router.get(

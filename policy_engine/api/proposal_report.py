@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.http.errors import NotFound
+from policy_engine.http.pages import PAGE_HEADERS
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
@@ -29,14 +30,6 @@ FORMS: Final[Mapping[str, tuple[str, Callable[[ProposalReport], bytes]]]] = {
     "html": ("text/html; charset=utf-8", lambda report: proposal_page(report).encode()),
 }
 """The forms by the end of the path: media type, and how it is made."""
-
-PAGE_HEADERS: Final = {
-    # It may name people, and whatever a book or a roster says in it is to be shown and never run.
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
-
 
 router = audience("policy")
 
