@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.service import ROOT, load, token_of, wait_for
+from benchmarks.service import ROOT, free_port, load, started, token_of, wait_for
 
 _TICK_MICROSECONDS = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
@@ -44,21 +43,8 @@ class _Side:
 
 def _started(stack: ExitStack, checkout: Path) -> _Side:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{folder / 'service.db'}",
-        "POLICY_ENGINE_LEDGER": str(folder / "ledger"),
-        "POLICY_ENGINE_WITNESS": str(folder / "witness"),
-        "POLICY_ENGINE_LOG_KEY": str(folder / "log.key"),
-        "POLICY_ENGINE_PORT": str(port),
-        "POLICY_ENGINE_POLICIES": str(checkout / "policies"),
-    }
-    command = [str(checkout / ".venv/bin/python"), "-m", "policy_engine.cli.main", "serve", "--demo"]
-    # The commands are the interpreters of the two checkouts.
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=checkout)  # noqa: S603
+    port = free_port()
+    server = started(folder, port, checkout=checkout, python=str(checkout / ".venv/bin/python"))
     stack.callback(server.wait)
     stack.callback(server.terminate)
     side = _Side(name=str(checkout), server=server, port=port, token=token_of(server))

@@ -106,22 +106,9 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     sys.stdout.write(f"{'connections':>11} {'decisions/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'records':>9}\n")
     with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / "service.db"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        environment = {
-            **os.environ,
-            "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{database}",
-            "POLICY_ENGINE_LEDGER": str(Path(folder) / "ledger"),
-            "POLICY_ENGINE_WITNESS": str(Path(folder) / "witness"),
-            "POLICY_ENGINE_LOG_KEY": str(Path(folder) / "log.key"),
-            "POLICY_ENGINE_PORT": str(port),
-            "POLICY_ENGINE_POLICIES": str(ROOT / "policies"),
-        }
-        command = [sys.executable, "-m", "policy_engine.cli.main", "serve", "--demo"]
-        # The command is this interpreter and this project.
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+        database = database_in(Path(folder))
+        port = free_port()
+        with started(Path(folder), port) as server:
             try:
                 token = token_of(server)
                 wait_for(port)
@@ -136,6 +123,40 @@ def main(arguments: Sequence[str]) -> None:
                     sys.stdout.write(f"{connections:11} {rate:12.0f} {p50 * 1000:8.2f} {p99 * 1000:8.2f} {logged:9}\n")
             finally:
                 server.terminate()
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def database_in(folder: Path) -> Path:
+    """Where the service of a folder has its database."""
+    return folder / "service.db"
+
+
+def started(
+    folder: Path, port: int, *, checkout: Path = ROOT, python: str = sys.executable, **environment: str
+) -> subprocess.Popen[str]:
+    """The demonstration of a checkout on that port, with everything that it writes in the folder."""
+    settings = {
+        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{database_in(folder)}",
+        "POLICY_ENGINE_LEDGER": str(folder / "ledger"),
+        "POLICY_ENGINE_WITNESS": str(folder / "witness"),
+        "POLICY_ENGINE_LOG_KEY": str(folder / "log.key"),
+        "POLICY_ENGINE_PORT": str(port),
+        "POLICY_ENGINE_POLICIES": str(checkout / "policies"),
+    }
+    return subprocess.Popen(  # noqa: S603  the command is an interpreter of ours and this project
+        [python, "-m", "policy_engine.cli.main", "serve", "--demo"],
+        env={**os.environ, **settings, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=checkout,
+    )
 
 
 def token_of(server: subprocess.Popen[str]) -> str:

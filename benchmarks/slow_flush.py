@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.service import ROOT, count, load, token_of, wait_for
+from benchmarks.service import count, database_in, free_port, load, started, token_of, wait_for
 
 _SHIM: Final = r"""
 #define _GNU_SOURCE
@@ -70,29 +69,13 @@ def _shim(folder: Path) -> Path:
 @contextmanager
 def _served(folder: Path, library: Path, microseconds: int) -> Iterator[tuple[int, str, Path]]:
     """Port, token and database of a service with slow flushes, whose companion has begun to seal."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    database = folder / "service.db"
-    environment = {
-        **os.environ,
-        "POLICY_ENGINE_DATABASE_URL": f"sqlite:///{database}",
-        "POLICY_ENGINE_PORT": str(port),
-        "POLICY_ENGINE_POLICIES": str(ROOT / "policies"),
-        "POLICY_ENGINE_LEDGER": str(folder / "ledger"),
-        "POLICY_ENGINE_WITNESS": str(folder / "witness"),
-        "POLICY_ENGINE_LOG_KEY": str(folder / "log.key"),
-        "LD_PRELOAD": str(library),
-        "FLUSH_DELAY_MICROSECONDS": str(microseconds),
-    }
-    command = [sys.executable, "-m", "policy_engine.cli.main", "serve", "--demo"]
-    # The command is this interpreter and this project.
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+    port = free_port()
+    with started(folder, port, LD_PRELOAD=str(library), FLUSH_DELAY_MICROSECONDS=str(microseconds)) as server:
         try:
             token = token_of(server)
             wait_for(port)
             _wait_for_seal(folder / "ledger")
-            yield port, token, database
+            yield port, token, database_in(folder)
         finally:
             server.terminate()
 
