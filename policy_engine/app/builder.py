@@ -20,6 +20,7 @@ import structlog
 from policy_engine.app.application_log import configure_logging
 from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.app.settings import Settings
+from policy_engine.app.stores import open_stores
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
@@ -466,16 +467,12 @@ def book_in_force(settings: Settings, at: datetime) -> Book:
 
     Raises `FaultsError` for a folder with faults, `BookLost` and the store's errors.
     """
-    engine = open_database(settings.database_url)
-    try:
-        log = StoredDeskLog(engine)
-        changes = log.standing(held_revision=None, after_index=-1).changes
+    with open_stores(settings) as stores:
+        changes = stores.desk_log.standing(held_revision=None, after_index=-1).changes
         held = desk_after(changes).book_at(at)
         if held is None:
             return read_book(read_folder(settings.policies))
-        return Library(log.content).book(held.fingerprint, held.archive)
-    finally:
-        engine.dispose()
+        return stores.library.book(held.fingerprint, held.archive)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

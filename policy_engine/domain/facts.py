@@ -2,8 +2,8 @@
 
 A request is judged for its parties: the subject with each organisation that it may be acting for, the end user in the
 same way, and, for the rules that say so, the host of a copy. What the caller asserts fills what is unknown on file, for
-the properties that this caller may assert; a clash is kept as a conflict and the file stands. Nothing asserted creates
-a subject.
+the properties that this caller may assert; a clash is kept as a conflict and the file stands. Where the end user is the
+subject again, what was asserted first stands in the same way. Nothing asserted creates a subject.
 """
 
 from __future__ import annotations
@@ -197,7 +197,8 @@ UNFILED: Final = Organisation(id="")
 
 @dataclass(slots=True)
 class _Said:
-    """What the request asserts, as far as it is read: of whom, what clashed, and what was passed over."""
+    """What the request asserts, as far as it is read: those on file as they are with it, what clashed, and what was
+    passed over."""
 
     people: dict[str, Person] = field(default_factory=dict)
     organisations: dict[str, Organisation] = field(default_factory=dict)

@@ -160,6 +160,7 @@ def submitted_of(document: Mapping[str, object]) -> Submitted:
 def batch_item_of(document: object) -> BatchItem:
     """What is asked for in an item of a batch; what is no request is an item with its fault."""
     text = _canonical.encode(_without_nulls(document))
+    # What `request_digest` gives of `{"item": document}`, with the document written once for both digests.
     digest = _digest("{}" if document is None else f'{{"item":{text}}}')
     try:
         if not isinstance(document, Mapping):
