@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.formats.membership_file import read_members
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database

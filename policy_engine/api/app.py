@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Final
 
 from fastapi import FastAPI
@@ -87,12 +88,12 @@ def create_app(parts: Parts) -> ASGIApp:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.router.routes[:0] = [route for router in _ROUTERS for route in router.routes]
+    app.router.routes[:0] = _ROUTES
     app.state.parts = parts
     app.state.readiness = health.Readiness(parts)
     # Replays take what they need of old books; one at a time is in memory.
     app.state.one_replay = threading.Lock()
-    app.state.reference = index.Reference(app)
+    app.state.reference = _reference()
     errors.install(app)
     return RequestHead(Direct(app, gateway.AT_THE_DOOR))
 
@@ -112,6 +113,13 @@ _ROUTERS: Final = (
     members.router,
 )
 """In the order in which their paths are tried."""
+_ROUTES: Final = [route for router in _ROUTERS for route in router.routes]
+
+
+@cache
+def _reference() -> index.Reference:
+    """The reference of the routes; it takes longer than all else that an application is made of."""
+    return index.Reference(_ROUTES)
 
 
 def from_environment() -> ASGIApp:

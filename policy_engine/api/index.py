@@ -7,13 +7,14 @@ force is in them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from policy_engine import ENGINE_VERSION
 from policy_engine.http.pages import PAGE_HEADERS
@@ -40,10 +41,10 @@ _HTML: Final = "text/html; charset=utf-8"
 
 
 class Reference:
-    """The reference in its two forms, made of an application's routes."""
+    """The reference in its two forms, made of the routes."""
 
-    def __init__(self, app: FastAPI) -> None:
-        document = reference(app)
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+        document = reference(routes)
         self.json: Final = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         self.page: Final = reference_page(document).encode()
 

@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from policy_engine.app.application_log import configure_logging
+from policy_engine.app.clock import Clock, system_clock
 from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer, Work
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
@@ -30,7 +31,7 @@ from policy_engine.domain.rules import Book
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
-from policy_engine.policy.cases import case_files
+from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.assess import Checked, assess, check_and_try
@@ -68,13 +69,6 @@ from policy_engine.store.keys import Keys as StoredKeys
 from policy_engine.store.log_entries import LogEntries as StoredLogEntries
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members as StoredMembers
-
-Clock = Callable[[], datetime]
-
-
-def system_clock() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)
 
 
 class DecisionIds:
@@ -452,14 +446,6 @@ SEAL_SECONDS: Final = 0.25
 
 WATCH_SECONDS: Final = 0.5
 """How often a watched folder is looked at."""
-
-
-def desk_folder(folder: Path) -> dict[str, bytes]:
-    """The files of a book's folder with its worked examples, as they are proposed and archived.
-
-    Raises `FaultsError` for a folder that cannot be read.
-    """
-    return {**read_folder(folder), **case_files(folder)}
 
 
 def book_in_force(settings: Settings, at: datetime) -> Book:

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from policy_engine.domain.reviews import CASES_PER_HOUR
 from policy_engine.ledger.note import name_fault
-from policy_engine.store.decision_log import CASES_PER_HOUR
 
 
 class Settings(BaseSettings):

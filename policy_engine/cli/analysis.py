@@ -13,7 +13,7 @@ from policy_engine.analysis.book_report import survey
 from policy_engine.analysis.book_report_text import survey_content, survey_csv, survey_text
 from policy_engine.analysis.difference_report import diff_of_files
 from policy_engine.analysis.page import diff_page, survey_page
-from policy_engine.app.builder import system_clock
+from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.progress import progress

@@ -8,10 +8,7 @@ from policy_engine.app.builder import schema, upgrade
 from policy_engine.cli.output import Exit, JsonFlag, out, print_json
 from policy_engine.cli.settings import checked_settings, settings_with_database
 
-app = typer.Typer(help="Look after the database's schema.", no_args_is_help=True)
 
-
-@app.command("upgrade")
 def bring_up(*, as_json: JsonFlag = False) -> None:
     """Bring the database of POLICY_ENGINE_DATABASE_URL to the newest schema; an SQLite file is made. Safe to run again.
 
@@ -24,7 +21,6 @@ def bring_up(*, as_json: JsonFlag = False) -> None:
         out.print(f"the database is at {reached}")
 
 
-@app.command()
 def current(*, as_json: JsonFlag = False) -> None:
     """Say at which schema the database is; exit 1 when it is not the newest.
 

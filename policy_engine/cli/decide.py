@@ -13,7 +13,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows

@@ -9,7 +9,8 @@ from typing import Final
 
 import typer
 
-from policy_engine.app.builder import book_in_force, build, system_clock, upgrade
+from policy_engine.app.builder import book_in_force, build, upgrade
+from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_members
 from policy_engine.cli.decide import decide_now

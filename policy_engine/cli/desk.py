@@ -12,7 +12,6 @@ import typer
 from msgspec import UnsetType
 from rich.text import Text
 
-from policy_engine.app.builder import desk_folder
 from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import (
@@ -26,6 +25,7 @@ from policy_engine.cli.remote import (
 )
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.archive import encode_archive
+from policy_engine.policy.cases import desk_folder
 from policy_engine.shapes.administration import BookFilesDocument, FreezeDocument, PolicyDocument, ProposalDocument
 from policy_engine.shapes.document import ActorDocument, WithdrawalDocument
 

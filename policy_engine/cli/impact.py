@@ -9,7 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.cli.output import JsonFlag, out, print_json
 from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database

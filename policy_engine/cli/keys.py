@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import system_clock
+from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_keyring
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
 from policy_engine.cli.settings import settings_with_database
@@ -17,19 +17,14 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.narrowing import FEEDS
 from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
 
-app = typer.Typer(
-    help="Make, list and revoke API keys.",
-    epilog=f"Rights: {', '.join(RIGHTS)}. Roles: {', '.join(ROLES)}.",
-    no_args_is_help=True,
-)
 
-
-@app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for, to tell it from others.")],
     *,
     role: Annotated[list[str] | None, typer.Option(help=f"Rights that go together: {', '.join(ROLES)}.")] = None,
-    right: Annotated[list[str] | None, typer.Option(help="A single right; may be given several times.")] = None,
+    right: Annotated[
+        list[str] | None, typer.Option(help=f"A single right; may be given several times: {', '.join(RIGHTS)}.")
+    ] = None,
     gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases the key uses.")] = None,
     person: Annotated[
         str | None,
@@ -85,7 +80,6 @@ def create(
         out.print(f"token, shown this once: {made.token}")
 
 
-@app.command("list")
 def list_keys(*, as_json: JsonFlag = False) -> None:
     """List every key ever made, without its secret.
 
@@ -128,7 +122,6 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
     )
 
 
-@app.command()
 def revoke(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The id, as `keys list` shows it.")],
     *,

@@ -42,10 +42,6 @@ from policy_engine.service.sealing import HistoryRefused
 from policy_engine.store.decision_index import Filters, Indexer
 from policy_engine.store.log_entries import LogEntries
 
-app = typer.Typer(
-    help="Search, show and export the decisions on record.", no_args_is_help=True, rich_markup_mode="rich"
-)
-
 _HELP: Final = {
     "from": "Decided at this instant or later.",
     "to": "Decided before this instant.",
@@ -183,6 +179,7 @@ def _index(indexer: Indexer) -> None:
             advanced(done)
 
 
+@_with_filters
 def query(
     given: Mapping[str, str],
     *,
@@ -367,7 +364,6 @@ def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
     return read_filters({**given, name.removesuffix("-after"): who, "from": since})
 
 
-@app.command()
 def show(
     decision: Annotated[str, typer.Argument(metavar="ID", help="The id that the answer had, or that of a change.")],
     *,
@@ -414,7 +410,6 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
 _FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
 
 
-@app.command()
 def changes(
     *,
     kind: Annotated[
@@ -448,6 +443,7 @@ def changes(
             tell.tell_listed(shown, rows, more=more)
 
 
+@_with_filters
 def export_log(
     given: Mapping[str, str],
     *,
@@ -541,7 +537,3 @@ def _write(
             length += len(chunk.data)
             advanced(chunk.through)
     return digest.hexdigest(), length
-
-
-app.command("query")(_with_filters(query))
-app.command("export")(_with_filters(export_log))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import parse_qsl
@@ -18,7 +19,8 @@ import typer
 from msgspec import UNSET
 from rich.text import Text
 
-from policy_engine.app.builder import open_sealing, system_clock
+from policy_engine.app.builder import open_sealing
+from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import Stores, open_stores
 from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
@@ -713,23 +715,10 @@ def retire(
         out.print(f"{year} is retired since {retired.retired_at}: {removed} decisions were removed", markup=False)
 
 
-def register(app: typer.Typer) -> None:
-    """Put the commands on the app of `policy-engine log`."""
-    for name, command in (
-        ("verify", verify),
-        ("reindex", reindex),
-        ("replay", replay_decision),
-        ("lookback", look_back),
-        ("receipt", receipt),
-        ("evidence", evidence),
-    ):
-        app.command(name)(command)
-    for name, asking in (("hold", hold), ("holds", holds), ("release", release), ("retire", retire)):
-        app.command(name, epilog=_WITH_THE_SERVICE)(asking)
-
-
 _WITH_THE_SERVICE: Final = (
     f"The service does it: POLICY_ENGINE_URL is where it is (default {RemoteSettings.model_fields['url'].default}), and"
     " POLICY_ENGINE_KEY a key that is bound to you and has the right log:hold; to list holds, decisions:read. Both are"
     f' in the role {_ROLE}: policy-engine keys create "NAME" --role {_ROLE} --person ID.'
 )
+for _asking in (hold, holds, release, retire):
+    _asking.__doc__ = f"{cleandoc(_asking.__doc__ or '')}\n\n{_WITH_THE_SERVICE}"

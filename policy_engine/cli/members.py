@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.app.builder import book_in_force, system_clock
+from policy_engine.app.builder import book_in_force
+from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_members
 from policy_engine.cli import member_changes
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
@@ -34,12 +35,6 @@ from policy_engine.service.roster import (
 )
 from policy_engine.shapes.members import EditAction
 
-app = typer.Typer(help="Import, export and show members, people, papers and lists.", no_args_is_help=True)
-app.command("changes")(member_changes.changes)
-app.command("approve")(member_changes.approve)
-app.command("withdraw")(member_changes.withdraw)
-
-
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
@@ -51,7 +46,6 @@ Name = Annotated[list[str], typer.Argument(help=f"What the row is about: {_NAMES
 KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")]
 
 
-@app.command("import")
 def import_file(
     file: Annotated[
         Path,
@@ -170,7 +164,6 @@ def _instant(text: str | None, option: str) -> datetime | None:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-@app.command()
 def suspend(
     organisation: Annotated[str, typer.Argument(help="The member.")],
     consortium: Annotated[str, typer.Argument(help="Its consortium.")],
@@ -198,7 +191,6 @@ def suspend(
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
 def resume(
     organisation: Annotated[str, typer.Argument(help="The member.")],
     consortium: Annotated[str, typer.Argument(help="Its consortium.")],
@@ -224,7 +216,6 @@ def resume(
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
 def end(
     kind: KindWord,
     name: Name,
@@ -250,7 +241,6 @@ def end(
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
 def correct(
     kind: KindWord,
     name: Name,
@@ -279,7 +269,6 @@ def correct(
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
 def retract(
     kind: KindWord,
     name: Name,
@@ -298,7 +287,6 @@ def retract(
     _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
 
 
-@app.command()
 def export(*, as_json: JsonFlag = False) -> None:
     """Write everything ever recorded in the shape of the membership file.
 
@@ -312,7 +300,6 @@ def export(*, as_json: JsonFlag = False) -> None:
         typer.echo(text, nl=False)
 
 
-@app.command()
 def show(
     name: Annotated[str, typer.Argument(help="The id of an organisation, a person or an account.")],
     *,

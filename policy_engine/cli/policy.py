@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from policy_engine.app.settings import Settings
-from policy_engine.cli.analysis import analyse, diff
 from policy_engine.cli.case_report import (
     cases_document,
     coverage_document,
@@ -23,10 +22,8 @@ from policy_engine.cli.case_report import (
     try_mutants,
 )
 from policy_engine.cli.check_report import check_folder, compared_document, report_document, tell_report
-from policy_engine.cli.impact import impact
 from policy_engine.cli.junit import write_junit
 from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
-from policy_engine.cli.policy_export import export
 from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.decision.coverage import cover
 from policy_engine.decision.second_judge import disagreements
@@ -38,12 +35,9 @@ from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader, read_book, read_folder
 
-app = typer.Typer(help="Check and try the rule book.", no_args_is_help=True)
-
 PoliciesOption = Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")]
 
 
-@app.command()
 def check(
     *,
     policies: PoliciesOption = None,
@@ -68,7 +62,6 @@ def check(
     raise typer.Exit(Exit.FAILED if report.faults else Exit.DONE)
 
 
-@app.command("test")
 def run_case_files(
     *,
     cases: Annotated[Path | None, typer.Option(help="Folder of case files; the book's own when absent.")] = None,
@@ -143,7 +136,6 @@ def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
         raise typer.Exit(Exit.USAGE) from error
 
 
-@app.command()
 def law(
     *,
     policies: PoliciesOption = None,
@@ -181,9 +173,3 @@ def law(
         raise typer.Exit(Exit.FAILED)
     else:
         out.print(f"{verify} is what the book says", markup=False)
-
-
-app.command("analyse")(analyse)
-app.command("diff")(diff)
-app.command("impact")(impact)
-app.command("export")(export)

@@ -20,8 +20,6 @@ from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
 from policy_engine.shapes.document import RowsDocument
 
-app = typer.Typer(help="List, show and close the reviews of held requests.", no_args_is_help=True)
-
 
 class Ending(StrEnum):
     """How a case is to end."""
@@ -30,7 +28,6 @@ class Ending(StrEnum):
     RELEASE = "release"
 
 
-@app.command("list")
 def list_cases(
     *,
     every: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
@@ -65,7 +62,6 @@ def list_cases(
     )
 
 
-@app.command()
 def show(
     case: Annotated[str, typer.Argument(help="The id of the case.")],
     *,
@@ -95,7 +91,6 @@ def show(
         typer.echo(file.clearance, nl=False)
 
 
-@app.command()
 def close(
     case: Annotated[str, typer.Argument(help="The id of the case.")],
     *,

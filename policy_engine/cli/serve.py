@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 from contextlib import suppress
+from inspect import cleandoc
 from typing import Annotated, Final
 
 import typer
@@ -19,30 +20,6 @@ from policy_engine.cli.output import Exit, JsonFlag, err, print_json
 from policy_engine.cli.remote import Misused, RemoteSettings, ServiceUnavailable
 from policy_engine.cli.settings import checked_settings, settings_with_database
 from policy_engine.http.connections import Limits, guarded
-
-_SETTINGS = "\n\n".join(
-    f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"
-    for name, field in Settings.model_fields.items()
-)
-_CLIENT = "\n\n".join(
-    f"POLICY_ENGINE_{name.upper()}: {field.description}" for name, field in RemoteSettings.model_fields.items()
-)
-HELP = f"""Serve POST /decide and its siblings, until Ctrl-C.
-
-With --json one document says on standard output where it serves, once it does; with --demo it has the keys too.
-
-Example: policy-engine serve
-
-Example: POLICY_ENGINE_PORT=8282 policy-engine serve --demo --json
-
-Settings are environment variables:
-
-{_SETTINGS}
-
-Commands that a person does through the service (policy propose and approve, freeze, reviews, log hold) read two more:
-
-{_CLIENT}
-"""
 
 
 def serve(
@@ -59,6 +36,14 @@ def serve(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
+    """Serve POST /decide and its siblings, until Ctrl-C.
+
+    With --json one document says on standard output where it serves, once it does; with --demo it has the keys too.
+
+    Example: policy-engine serve
+
+    Example: POLICY_ENGINE_PORT=8282 policy-engine serve --demo --json
+    """
     if watch:
         os.environ["POLICY_ENGINE_WATCH"] = "true"
     settings = checked_settings() if demo else settings_with_database()
@@ -141,7 +126,23 @@ def _listening(host: str, port: int) -> socket.socket:
 _BACKLOG: Final = 2048
 
 
-serve.__doc__ = HELP
+_SETTINGS = "\n\n".join(
+    f"POLICY_ENGINE_{name.upper()} (default {field.default}): {field.description}"
+    for name, field in Settings.model_fields.items()
+)
+_CLIENT = "\n\n".join(
+    f"POLICY_ENGINE_{name.upper()}: {field.description}" for name, field in RemoteSettings.model_fields.items()
+)
+serve.__doc__ = f"""{cleandoc(serve.__doc__ or "")}
+
+Settings are environment variables:
+
+{_SETTINGS}
+
+Commands that a person does through the service (policy propose and approve, freeze, reviews, log hold) read two more:
+
+{_CLIENT}
+"""
 
 _FILES_BESIDE: Final = 128
 """Files that the service holds open beside its connections, at the most: database, log, libraries."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import ValidationError
-
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import database_file
 from policy_engine.cli.remote import Misused
@@ -20,7 +18,7 @@ class DatabaseMissing(Exception):
 def checked_settings() -> Settings:
     """The settings of the environment, whose database URL and log level can be read.
 
-    Raises `Misused` with the name of the setting, and pydantic's `ValidationError`, which `told` tells.
+    Raises `Misused` with the name of the setting, and pydantic's `ValidationError`.
     """
     settings = Settings()
     try:
@@ -45,17 +43,3 @@ def settings_with_database() -> Settings:
             " `policy-engine db upgrade`"
         )
     return settings
-
-
-def told(error: ValidationError) -> str:
-    """What is wrong with the settings, a line for each."""
-    return "\n".join(
-        f"POLICY_ENGINE_{'_'.join(map(str, fault['loc'])).upper()} is `{fault['input']}`: {_small(fault['msg'])};"
-        " `policy-engine serve --help` says what it may be"
-        for fault in error.errors()
-    )
-
-
-def _small(message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]

@@ -23,6 +23,8 @@ FULL_RULE: Final = "ENGINE-REVIEWS-FULL"
 """The rule of the case that stands for all that a key would have opened in an hour beyond what it may."""
 
 HOUR: Final = timedelta(hours=1)
+CASES_PER_HOUR: Final = 500
+"""So many review cases are opened by one key within an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

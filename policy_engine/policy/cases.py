@@ -24,7 +24,7 @@ from policy_engine.formats.documents import Node, plain, read_document
 from policy_engine.formats.faults import Fault, FaultsError, near_miss, one_of, quoted
 from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
-from policy_engine.policy.reader import CASE_SUFFIX, refuse_stray_cases
+from policy_engine.policy.reader import CASE_SUFFIX, read_folder, refuse_stray_cases
 
 CASE_CALLER: Final = "case"
 
@@ -92,6 +92,14 @@ def case_files(folder: Path) -> dict[str, bytes]:
     Raises `FaultsError` when a file cannot be read, there are too many bytes, or a link leads out of the folder.
     """
     return _gathered(folder / CASES, folder, CASES)
+
+
+def desk_folder(folder: Path) -> dict[str, bytes]:
+    """The files of a book's folder with its worked examples, as they are proposed and archived.
+
+    Raises `FaultsError` for a folder that cannot be read.
+    """
+    return {**read_folder(folder), **case_files(folder)}
 
 
 def read_cases(folder: Path) -> list[Case]:

@@ -36,7 +36,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from policy_engine.domain.decision import Record
 from policy_engine.domain.in_force import paper_in_force
 from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
-from policy_engine.domain.reviews import HOUR, ReviewNeeded, overflow
+from policy_engine.domain.reviews import CASES_PER_HOUR, HOUR, ReviewNeeded, overflow
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
 from policy_engine.store.control import Lock, move, take, write_again
@@ -54,9 +54,6 @@ from policy_engine.store.tables import controls, decisions, reviews
 
 GROUP: Final = 512
 """The most records that one commit carries."""
-
-CASES_PER_HOUR: Final = 500
-"""So many review cases are opened by one key within an hour."""
 
 REPLAY_WINDOW: Final = timedelta(hours=1)
 """How far from an earlier decision under the same request id a repetition still gets that decision."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import pytest
 
-from policy_engine.app.builder import desk_folder
 from policy_engine.domain.facts import Question
 from policy_engine.domain.instants import parse_instant
 from policy_engine.formats.membership_file import read_members
+from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.judge import Judge
 from tests.api.service import Service
 from tests.conftest import POLICIES, SMALL_BOOK

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from policy_engine.app.application_log import configure_logging
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.formats.membership_file import read_members
 from policy_engine.policy.judge import Judge
 from tests.api.service import copied, serving

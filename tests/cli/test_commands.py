@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 import typer
 
-from policy_engine.cli.main import app
+from policy_engine.cli.main import EXITS, app
 
 Command = tuple[tuple[str, ...], Any]
 
 
 def walked(command: Any, path: tuple[str, ...] = ()) -> Iterator[Command]:
     """Every command and group below it, with the words that lead there."""
-    yield path, command
+    yield path, getattr(command, "called", command)
     for name, below in getattr(command, "commands", {}).items():
         yield from walked(below, (*path, name))
 
@@ -36,6 +39,35 @@ def named(commands: list[Command]) -> pytest.MarkDecorator:
 
 def test_the_walk_finds_the_commands() -> None:
     assert len(COMMANDS) > 40
+
+
+def told_when(*words: str) -> tuple[str, set[str]]:
+    """What a command prints in a process of its own, and every module that it has imported then."""
+    program = "import atexit, sys\natexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+    program += "from policy_engine.cli.main import main\nmain()"
+    ran = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)  # noqa: S603  this interpreter
+    return ran.stdout, set(ran.stderr.split())
+
+
+def test_the_help_of_all_commands_has_what_each_is_for_and_imports_none() -> None:
+    told, imported = told_when("log", "--help")
+    for path, command in COMMANDS:
+        if path[0] == "log":
+            said = re.search(rf"│ {path[1]} +(\S+ \S+)", told)
+            assert said is not None, path
+            assert said[1].split() == command.help.split()[:2]
+    assert not imported & {"sqlalchemy", "casbin", "fastapi", "policy_engine.cli.log"}
+
+
+def test_a_command_that_reads_a_book_opens_no_database_and_no_service() -> None:
+    _, imported = told_when("policy", "check", "--help")
+    assert "policy_engine.cli.policy" in imported
+    assert not imported & {"sqlalchemy", "fastapi", "uvicorn", "policy_engine.app.builder", "policy_engine.cli.log"}
+
+
+def test_every_error_with_an_exit_code_is_there_under_its_name() -> None:
+    for name in EXITS:
+        assert issubclass(resolve_name(name), Exception), name
 
 
 @named(ALL)

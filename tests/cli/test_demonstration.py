@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.app.builder import system_clock
+from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_keyring, open_members
 from policy_engine.cli.demonstration import set_up

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from policy_engine.app.builder import desk_folder
 from policy_engine.formats.archive import encode_archive
+from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.reader import read_book
 from policy_engine.service.publish import found_book
 from policy_engine.store.database import open_database, writing

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.keyring import RIGHTS

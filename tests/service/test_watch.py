@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.app.builder import Parts, build, desk_folder
+from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import BookWatched
@@ -22,6 +22,7 @@ from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import Caller
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.record_reader import read_record
+from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.reader import read_book
 from policy_engine.service.publish import put_watched
 from policy_engine.service.replay import replay

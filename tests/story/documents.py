@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from policy_engine.app.builder import desk_folder
+from policy_engine.policy.cases import desk_folder
 from tests.conftest import POLICIES, ROOT
 from tests.story.hour import hour
 from tests.story.june import june

@@ -8,7 +8,7 @@ import io
 from pathlib import Path
 from typing import Final
 
-from policy_engine.app.builder import desk_folder
+from policy_engine.policy.cases import desk_folder
 from tests.conftest import SMALL_BOOK
 
 LATER: Final = "OPERATOR-SUSPEND-ALL"
