@@ -21,7 +21,6 @@ from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import write_members
-from policy_engine.formats.row_names import ROW_KINDS
 from policy_engine.policy.names import names_read
 from policy_engine.service.member_edits import Edit, EditFault
 from policy_engine.service.member_report import told_about, true_at
@@ -33,6 +32,7 @@ from policy_engine.service.roster import (
     rows_about,
     warn_of_tangles,
 )
+from policy_engine.shapes.member_rows import BY_WORD
 from policy_engine.shapes.members import EditAction
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
@@ -41,9 +41,9 @@ Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record."
 Begins = Annotated[
     str | None, typer.Option("--begins", help="The `from` of the row meant, where several are about one thing.")
 ]
-_NAMES = ", ".join(f"{kind.word} {' '.join(field.upper() for field in kind.fields)}" for kind in ROW_KINDS.values())
+_NAMES = ", ".join(f"{kind.word} {' '.join(field.upper() for field in kind.named_by)}" for kind in BY_WORD.values())
 Name = Annotated[list[str], typer.Argument(help=f"What the row is about: {_NAMES}.")]
-KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(ROW_KINDS)}.")]
+KindWord = Annotated[str, typer.Argument(help=f"One of {', '.join(BY_WORD)}.")]
 
 
 def import_file(

@@ -1,24 +1,25 @@
 """One mapping of a document read field by field: every field is a typed value or a fault at its place.
 
-Absent and `null` are the same. A getter answers `None` for a field that is absent and, after noting a fault, for one
+Absent and `null` are the same. A reader answers `None` for a field that is absent and, after noting a fault, for one
 that cannot be used: a document with a fault is refused as a whole, so neither can be taken for the other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from policy_engine.domain.countries import is_country, suggest
 from policy_engine.domain.instants import InstantError, Validity, format_instant, parse_instant
 from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, as_written, is_null, kind_of
 from policy_engine.formats.faults import Findings, one_of, quoted, whole
 from policy_engine.formats.identifiers import identifier_fault, text_fault
+from policy_engine.shapes.member_rows import Member, Value
 
 MAX_TEXT: Final = 10_000
 """Characters of a free text."""
@@ -26,9 +27,6 @@ MAX_COUNT: Final = 2**63 - 1
 
 _JOINERS: Final = str.maketrans("", "", "\u200c\u200d")  # orthography of Persian and of the scripts of India
 _DECIMAL: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-
-E = TypeVar("E", bound=StrEnum)
-T = TypeVar("T", bound=Hashable)
 
 
 def name_fault(text: str) -> str | None:
@@ -103,98 +101,22 @@ class Fields:
     def text(self, name: str) -> str | None:
         """A text for people to read."""
         node = self.node_of(name)
-        return self._free_text_of(name, node) if node is not None else None
-
-    def texts(self, name: str) -> tuple[str, ...] | None:
-        """A list of texts for people to read."""
-        return self._list(name, self._free_text_of, required=False)
-
-    def name(self, name: str, *, required: bool = False) -> str | None:
-        """An id or another name that is compared byte for byte."""
-        node = self._present(name, required=required)
-        return self.name_of(name, node) if node is not None else None
-
-    def names(self, name: str, *, required: bool = False) -> tuple[str, ...] | None:
-        """A list of names that are compared byte for byte."""
-        return self._list(name, self.name_of, required=required)
-
-    def choice(self, name: str, kind: type[E], *, required: bool = False) -> E | None:
-        """One of a closed list of words."""
-        node = self._present(name, required=required)
-        return self._choice_of(name, node, kind) if node is not None else None
-
-    def choices(self, name: str, kind: type[E], *, required: bool = False) -> tuple[E, ...] | None:
-        """A list of words of a closed list."""
-        return self._list(name, lambda field, node: self._choice_of(field, node, kind), required=required)
-
-    def country(self, name: str, *, required: bool = False) -> str | None:
-        """An ISO 3166-1 alpha-2 code."""
-        node = self._present(name, required=required)
-        return self._country_of(name, node) if node is not None else None
-
-    def countries(self, name: str) -> tuple[str, ...] | None:
-        """A list of ISO 3166-1 alpha-2 codes."""
-        return self._list(name, self._country_of, required=False)
+        return None if node is None else self.text_of(name, node)
 
     def flag(self, name: str) -> bool | None:
         """True or false."""
         node = self.node_of(name)
-        if node is None:
-            return None
-        if isinstance(node, Scalar) and isinstance(node.value, bool):
-            return node.value
-        self._mistyped(name, node, "true or false", "write true, false, or null if unknown")
-        return None
+        return None if node is None else self.flag_of(name, node)
 
-    def count(self, name: str, *, required: bool = False) -> int | None:
+    def count(self, name: str) -> int | None:
         """A whole number from 0."""
-        node = self._present(name, required=required)
-        if node is None:
-            return None
-        value = node.value if isinstance(node, Scalar) else None
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
-            return value
-        self._mistyped(name, node, "a whole number from 0", "write digits only, without quotes")
-        return None
-
-    def percent(self, name: str) -> Decimal | None:
-        """A percentage from 0 to 100, exact, quoted or not, with its sign or without."""
         node = self.node_of(name)
-        if node is None:
-            return None
-        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER:
-            written = node.text.removesuffix("%").removesuffix(" ")
-            if _DECIMAL.fullmatch(written) and (value := Decimal(written)) <= 100:
-                return value
-        remedy = 'write digits with a point, such as "12.5", or null for an unknown share'
-        self._mistyped(name, node, "a percentage from 0 to 100", remedy)
-        return None
+        return None if node is None else self.count_of(name, node)
 
-    def amount(self, name: str, *, required: bool = False) -> Decimal | None:
-        """An exact decimal from 0, quoted or not."""
-        node = self._present(name, required=required)
-        if node is None:
-            return None
-        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _DECIMAL.fullmatch(node.text):
-            return Decimal(node.text)
-        self._mistyped(name, node, "an exact amount from 0", 'write digits with a point, such as "12.5"')
-        return None
-
-    def instant(self, name: str, *, required: bool = False) -> datetime | None:
+    def instant(self, name: str) -> datetime | None:
         """An RFC 3339 instant with a zone, or a bare date."""
-        node = self._present(name, required=required)
-        if node is None:
-            return None
-        remedy = "write 2026-06-12T21:21:00Z or 2026-06-12"
-        if not isinstance(node, Scalar) or not isinstance(node.value, str):
-            self._mistyped(name, node, "an instant", remedy)
-            return None
-        try:
-            return parse_instant(node.value)
-        except InstantError as error:
-            reason = str(error).removeprefix(f"`{node.value}` ").partition(":")[0]
-            self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(node.value)} {reason}", remedy)
-            return None
+        node = self.node_of(name)
+        return None if node is None else self.instant_of(name, node)
 
     def validity(self) -> Validity | None:
         """The half-open interval `[from, to)`; `None` only when a fault was noted."""
@@ -218,22 +140,33 @@ class Fields:
         self._mistyped(name, node, "a list", "put brackets around it" if isinstance(node, Scalar) else "write a list")
         return None
 
-    def _list(self, name: str, read: Callable[[str, Node], T | None], *, required: bool) -> tuple[T, ...] | None:
-        items = self.items(name, required=required)
+    def value(self, member: Member) -> object | None:
+        """A field as it is declared: one plain value, or a list of them in which none stands twice."""
+        if not member.many:
+            node = self._present(member.name, required=member.required)
+            return None if node is None else self._value_of(member, node)
+        items = self.items(member.name, required=member.required)
         if items is None:
             return None
-        found: dict[T, None] = {}
+        found: dict[object, None] = {}
         for item in items:
-            value = read(name, item)
+            value = self._value_of(member, item)
             if value is None:
                 continue
             if value in found:
-                message = f"{quoted(name)} has {quoted(str(value))} twice"
+                message = f"{quoted(member.name)} has {quoted(str(value))} twice"
                 self.findings.add(item.line, item.column, message, "remove one of the two")
             found[value] = None
         return tuple(found)
 
-    def _free_text_of(self, name: str, node: Node) -> str | None:
+    def _value_of(self, member: Member, node: Node) -> object | None:
+        if member.words is not None:
+            word = self._word_of(member.name, node, member.words)
+            return word.value if word is not None and member.many else word
+        return _READERS[member.value](self, member.name, node)
+
+    def text_of(self, name: str, node: Node) -> str | None:
+        """A value of the field, or an item of it, as a text for people to read."""
         text = self._text_of(name, node)
         if text is None or (wrong := free_text_fault(text)) is None:
             return text
@@ -254,18 +187,19 @@ class Fields:
         self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(text)} {wrong}", remedy)
         return None
 
-    def _choice_of(self, name: str, node: Node, kind: type[E]) -> E | None:
+    def _word_of(self, name: str, node: Node, words: type[StrEnum]) -> StrEnum | None:
         text = self._text_of(name, node)
         if text is None:
             return None
         try:
-            return kind(text)
+            return words(text)
         except ValueError:
             message = f"{quoted(name)} has no value {quoted(text)}"
-            self.findings.add(node.line, node.column, message, one_of(text, tuple(kind)))
+            self.findings.add(node.line, node.column, message, one_of(text, tuple(words)))
             return None
 
-    def _country_of(self, name: str, node: Node) -> str | None:
+    def country_of(self, name: str, node: Node) -> str | None:
+        """An ISO 3166-1 alpha-2 code."""
         text = self._text_of(name, node)
         if text is None or is_country(text):
             return text
@@ -274,3 +208,62 @@ class Fields:
         message = f"{quoted(name)} {quoted(text)} is no ISO 3166-1 alpha-2 country"
         self.findings.add(node.line, node.column, message, remedy)
         return None
+
+    def flag_of(self, name: str, node: Node) -> bool | None:
+        """True or false."""
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self._mistyped(name, node, "true or false", "write true, false, or null if unknown")
+        return None
+
+    def count_of(self, name: str, node: Node) -> int | None:
+        """A whole number from 0."""
+        value = node.value if isinstance(node, Scalar) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
+            return value
+        self._mistyped(name, node, "a whole number from 0", "write digits only, without quotes")
+        return None
+
+    def percent_of(self, name: str, node: Node) -> Decimal | None:
+        """A percentage from 0 to 100, exact, quoted or not, with its sign or without."""
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER:
+            written = node.text.removesuffix("%").removesuffix(" ")
+            if _DECIMAL.fullmatch(written) and (value := Decimal(written)) <= 100:
+                return value
+        remedy = 'write digits with a point, such as "12.5", or null for an unknown share'
+        self._mistyped(name, node, "a percentage from 0 to 100", remedy)
+        return None
+
+    def amount_of(self, name: str, node: Node) -> Decimal | None:
+        """An exact decimal from 0, quoted or not."""
+        if isinstance(node, Scalar) and len(node.text) <= MAX_NUMBER and _DECIMAL.fullmatch(node.text):
+            return Decimal(node.text)
+        self._mistyped(name, node, "an exact amount from 0", 'write digits with a point, such as "12.5"')
+        return None
+
+    def instant_of(self, name: str, node: Node) -> datetime | None:
+        """An RFC 3339 instant with a zone, or a bare date."""
+        remedy = "write 2026-06-12T21:21:00Z or 2026-06-12"
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            self._mistyped(name, node, "an instant", remedy)
+            return None
+        try:
+            return parse_instant(node.value)
+        except InstantError as error:
+            reason = str(error).removeprefix(f"`{node.value}` ").partition(":")[0]
+            self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(node.value)} {reason}", remedy)
+            return None
+
+
+_READERS: Final[dict[Value, Callable[[Fields, str, Node], object | None]]] = {
+    Value.ID: Fields.name_of,
+    Value.PARTY: Fields.name_of,
+    Value.NAME: Fields.name_of,
+    Value.TEXT: Fields.text_of,
+    Value.COUNTRY: Fields.country_of,
+    Value.FLAG: Fields.flag_of,
+    Value.COUNT: Fields.count_of,
+    Value.PERCENT: Fields.percent_of,
+    Value.AMOUNT: Fields.amount_of,
+    Value.INSTANT: Fields.instant_of,
+}

@@ -11,80 +11,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.roster import (
-    Account,
-    Authorisation,
-    Citizenship,
-    Consortium,
-    Employment,
-    Listing,
-    Membership,
-    Organisation,
-    PermanentResidency,
-    PersonEntry,
-    Recorded,
-    Stake,
-    Statement,
-    UsStatus,
-    latest_known,
-)
+from policy_engine.domain.roster import Account, Authorisation, Recorded, latest_known
 from policy_engine.formats.documents import Mapping as MappingNode
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Findings
+from policy_engine.shapes.member_rows import BY_TYPE, Value
 
 R = TypeVar("R", bound=Recorded)
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
-
-_FROM, _TO = "from", "to"
-_LEAVES: Final[Mapping[type[object], Mapping[str, tuple[str, ...]]]] = {
-    Organisation: {
-        name: (name,)
-        for name in (
-            "name",
-            "kind",
-            "incorporated",
-            "headquarters",
-            "contract_country",
-            "sector",
-            "reseller",
-            "identifiers",
-            "aliases",
-        )
-    },
-    PersonEntry: {
-        name: (f"{name}_filed",) for name in ("employments", "us_status", "citizenships", "permanent_residencies")
-    },
-    Employment: {_TO: ()},
-    UsStatus: {_TO: ()},
-    Citizenship: {_TO: ()},
-    PermanentResidency: {_TO: ()},
-    Statement: {_TO: ()},
-    Account: {"person": ("person",), "gateway": ("gateway",), "cluster": ("cluster",), _FROM: (), _TO: ()},
-    Consortium: {"name": ("name",)},
-    Membership: {_TO: (), "seats": ("seats",), "credit": ("credit",)},
-    Stake: {_TO: (), "percent": ("percent", "minimum", "maximum"), "evidence": ("evidence",)},
-    Listing: {_TO: (), "programmes": ("programmes",), "requirement": ("requirement",)},
-    Authorisation: {
-        _FROM: (),
-        _TO: (),
-        "countries": ("countries",),
-        "cap": ("named_users",),
-        "conditions": ("conditions",),
-        "persons": ("persons",),
-        "nationalities": ("nationalities",),
-        "employees_only": ("employees_only",),
-        "purposes": ("purposes",),
-    },
-}
-"""What a row may leave out, by its member in a file, with the fields that are then those on file."""
 
 
 def left_as_filed(rows: Sequence[R], places: Sequence[Node], existing: Iterable[R], findings: Findings) -> list[R]:
@@ -129,16 +71,15 @@ def _begin(row: object) -> datetime:
 
 def _filled(row: R, held: R, place: Node, findings: Findings) -> R:
     written = {key.text for key, _ in place.entries} if isinstance(place, MappingNode) else set()
-    absent = [name for name in _LEAVES.get(type(row), {}) if name not in written]
-    given: dict[str, Any] = {
-        field: getattr(held, field) for name in absent for field in _LEAVES[type(row)][name] if name not in written
-    }
-    if _TO in _LEAVES.get(type(row), {}):
-        valid: Validity = getattr(row, "valid")  # noqa: B009  only the dated kinds have it
-        filed: Validity = getattr(held, "valid")  # noqa: B009
-        start = filed.start if _FROM in absent else valid.start
+    absent = [one for one in BY_TYPE[type(row)].members if not (one.required or one.keyed or one.name in written)]
+    given: dict[str, Any] = {name: getattr(held, name) for one in absent for name in one.fields if name != "valid"}
+    valid: Validity | None = getattr(row, "valid", None)
+    filed: Validity | None = getattr(held, "valid", None)
+    if valid is not None and filed is not None:
+        left = {one.value for one in absent}
+        start = filed.start if Value.BEGIN in left else valid.start
         same = start == filed.start or isinstance(row, Account)
-        end = filed.end if _TO in absent and same else valid.end
+        end = filed.end if Value.END in left and same else valid.end
         if start is not None and end is not None and end <= start:
             message = f"the row on file ends at {format_instant(end)}, not after this `from` {format_instant(start)}"
             findings.add(place.line, place.column, message, "write `to`, or null for an open end")

@@ -7,55 +7,18 @@ escaped, and an instant is plain RFC 3339.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final
 
-from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.roster import (
-    Account,
-    Authorisation,
-    Citizenship,
-    ClusterReading,
-    Consortium,
-    Draw,
-    Employment,
-    Listing,
-    Membership,
-    Organisation,
-    PermanentResidency,
-    PersonEntry,
-    Recorded,
-    Roster,
-    RosterRows,
-    Stake,
-    Statement,
-    UsStatus,
-)
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.roster import Credit, Person, PersonEntry, Recorded, Roster, RosterRows
 from policy_engine.formats.faults import quoted
-
-A = TypeVar(
-    "A",
-    Organisation,
-    Employment,
-    UsStatus,
-    Citizenship,
-    PermanentResidency,
-    Account,
-    Consortium,
-    Membership,
-    Stake,
-    Authorisation,
-    Draw,
-    Listing,
-    Statement,
-    ClusterReading,
-)
+from policy_engine.shapes.member_rows import BY_ROWS, BY_TYPE, PERSONAL, SECTIONS, Member, Section, Value
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -71,17 +34,9 @@ def write_members(rows: RosterRows, *, recorded: bool = True, unknown: bool = Fa
     if not recorded:
         rows = in_the_end(rows)
     sections = {
-        "organisations": [_organisation_line(row) for row in rows.organisations],
-        "ownership": [_stake_line(row) for row in rows.stakes],
-        "people": _people_lines(rows, unknown=unknown),
-        "accounts": _lines(rows.accounts, _ACCOUNT),
-        "consortia": [_consortium_line(row) for row in rows.consortia],
-        "memberships": _lines(rows.memberships, _MEMBERSHIP),
-        "authorisations": _lines(rows.authorisations, _AUTHORISATION),
-        "draws": [_draw_line(row) for row in rows.draws],
-        "listings": _lines(rows.listings, _LISTING),
-        "statements": [_statement_line(row) for row in rows.statements],
-        "clusters": [_cluster_line(row) for row in rows.clusters],
+        name: _people_lines(rows, unknown=unknown) if name == "people" else _lines(section, getattr(rows, section.rows))
+        for name, section in SECTIONS.items()
+        if not section.personal
     }
     written = [
         f"{name}:\n" + "".join(f"  - {line}\n" for line in sorted(lines)) for name, lines in sections.items() if lines
@@ -96,36 +51,22 @@ def in_the_end(rows: RosterRows, known_at: datetime | None = None) -> RosterRows
     """
     known = Roster.as_known(rows, known_at)
     people = tuple(known.people.values())
+    found: dict[str, list[Any]] = {}
+    for name, section in BY_ROWS.items():
+        if section.personal:
+            found[name] = [row for person in people for row in getattr(person, name) or ()]
+        elif name != "people":
+            held: Mapping[str, Any] = getattr(known, "owners" if name == "stakes" else name)
+            found[name] = [row for one in held.values() for row in (one if isinstance(one, tuple) else (one,))]
     return RosterRows(
-        organisations=_undated(known.organisations.values()),
-        people=tuple(
-            PersonEntry(
-                id=person.id,
-                employments_filed=person.employments is not None,
-                us_status_filed=person.us_statuses is not None,
-                citizenships_filed=person.citizenships is not None,
-                permanent_residencies_filed=person.permanent_residencies is not None,
-            )
-            for person in people
-        ),
-        employments=_undated(row for person in people for row in person.employments or ()),
-        us_statuses=_undated(row for person in people for row in person.us_statuses or ()),
-        citizenships=_undated(row for person in people for row in person.citizenships or ()),
-        permanent_residencies=_undated(row for person in people for row in person.permanent_residencies or ()),
-        accounts=_undated(known.accounts.values()),
-        consortia=_undated(known.consortia.values()),
-        memberships=_undated(itertools.chain.from_iterable(known.memberships.values())),
-        stakes=_undated(itertools.chain.from_iterable(known.owners.values())),
-        authorisations=_undated(itertools.chain.from_iterable(known.authorisations.values())),
-        draws=_undated(itertools.chain.from_iterable(known.draws.values())),
-        listings=_undated(itertools.chain.from_iterable(known.listings.values())),
-        statements=_undated(itertools.chain.from_iterable(known.statements.values())),
-        clusters=_undated(itertools.chain.from_iterable(known.clusters.values())),
+        people=tuple(_entry(person) for person in people),
+        **{name: tuple(replace(row, recorded_at=None) for row in held) for name, held in found.items()},
     )
 
 
-def _undated(rows: Iterable[A]) -> tuple[A, ...]:
-    return tuple(replace(row, recorded_at=None) for row in rows)
+def _entry(person: Person) -> PersonEntry:
+    filed: dict[str, Any] = {f"{one.name}_filed": getattr(person, one.rows) is not None for one in PERSONAL}
+    return PersonEntry(id=person.id, **filed)
 
 
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./-]+)*")
@@ -175,250 +116,90 @@ def _flag(flag: bool | None) -> str:
     return "null" if flag is None else "true" if flag else "false"
 
 
-def _interval(valid: Validity) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("from", _instant(valid.start)), ("to", _instant(valid.end))
+def _identifiers(identifiers: Iterable[tuple[str, str | None]] | None) -> str:
+    if identifiers is None:
+        return "null"
+    return f"{{{', '.join(f'{_text(name)}: {_text(number)}' for name, number in identifiers)}}}"
 
 
-def _line(row: Recorded, *pairs: tuple[str, str]) -> str:
+def _written(member: Member, row: Any) -> str:
+    """A field as it stands in a file; `row` is what holds it: a row, or what a mapping stands for."""
+    value: Any = getattr(row, member.fields[0])
+    if member.value is Value.SHARE:
+        return _share(value) if row.minimum is None is row.maximum else _mapping(member, row)
+    if member.value is Value.MAPPING and value is not None:
+        return _mapping(member, value if isinstance(value, Credit) else row)
+    return (_texts if member.many else _WRITERS.get(member.value, _text))(value)
+
+
+_WRITERS: Final[Mapping[Value, Callable[[Any], str]]] = {
+    Value.BEGIN: lambda valid: _instant(valid.start),
+    Value.END: lambda valid: _instant(valid.end),
+    Value.INSTANT: _instant,
+    Value.FLAG: _flag,
+    Value.COUNT: _count,
+    Value.PERCENT: _decimal,
+    Value.AMOUNT: _decimal,
+    Value.IDENTIFIERS: _identifiers,
+}
+
+
+def _mapping(member: Member, held: Any) -> str:
+    return f"{{{', '.join(f'{one.name}: {_written(one, held)}' for one in member.inside)}}}"
+
+
+def _line(row: Recorded, pairs: Iterable[tuple[str, str]]) -> str:
     """A flow mapping; when it was recorded stands last, and whether it was taken back then."""
+    told = [f"{name}: {value}" for name, value in pairs]
     if row.recorded_at is not None:
-        pairs = (*pairs, ("recorded_at", format_instant(row.recorded_at)))
+        told.append(f"recorded_at: {format_instant(row.recorded_at)}")
     if row.retracted:
-        pairs = (*pairs, ("retracted", "true"))
-    return f"{{{', '.join(f'{name}: {value}' for name, value in pairs)}}}"
+        told.append("retracted: true")
+    return f"{{{', '.join(told)}}}"
 
 
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
-"""The members of a row in order, each with its value as it is written."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout(Generic[A]):
-    """How a row of a kind is written; what is `rare` is left out where no row has it.
-
-    Where one row has it the others say null, since a member that is left out leaves what is on file.
-    """
-
-    pairs: Callable[[A], Pairs]
-    rare: tuple[str, ...]
-
-    def line(self, row: A) -> str:
-        """One row by itself."""
-        return _lines((row,), self)[0]
-
-
-def _lines(rows: Iterable[A], layout: _Layout[A]) -> list[str]:
-    written = [(row, layout.pairs(row)) for row in rows]
-    unused = set(layout.rare) - {name for _, pairs in written for name, value in pairs if value != "null"}
-    return [_line(row, *(pair for pair in pairs if pair[0] not in unused)) for row, pairs in written]
-
-
-def _organisation_line(row: Organisation) -> str:
-    identifiers = "null"
-    if row.identifiers is not None:
-        identifiers = f"{{{', '.join(f'{_text(name)}: {_text(value)}' for name, value in row.identifiers)}}}"
-    return _line(
-        row,
-        ("id", _text(row.id)),
-        ("name", _text(row.name)),
-        ("kind", _text(row.kind)),
-        ("incorporated", _text(row.incorporated)),
-        ("headquarters", _text(row.headquarters)),
-        ("contract_country", _text(row.contract_country)),
-        ("sector", _text(row.sector)),
-        ("reseller", _flag(row.reseller)),
-        ("identifiers", identifiers),
-        ("aliases", _texts(row.aliases)),
-    )
-
-
-def _stake_line(row: Stake) -> str:
-    percent = _share(row.percent)
-    if row.minimum is not None or row.maximum is not None:
-        percent = f"{{minimum: {_decimal(row.minimum)}, maximum: {_decimal(row.maximum)}}}"
-    evidence = ("evidence", _text(row.evidence))
-    parties = ("owner", _text(row.owner)), ("owned", _text(row.owned))
-    return _line(row, *parties, ("percent", percent), *_interval(row.valid), evidence)
-
-
-_PERSONAL_LISTS: Final = ("employments", "us_status", "citizenships", "permanent_residencies")
+def _lines(section: Section, rows: Iterable[Recorded]) -> list[str]:
+    """A line for each row. What earlier releases did not know is left out where no row has it; where one has it the
+    others say null, since a field that is left out leaves what is on file."""
+    written = [(row, [(one, _written(one, row)) for one in section.members]) for row in rows]
+    used = {one.name for _, pairs in written for one, value in pairs if not one.later or value != "null"}
+    return [_line(row, ((one.name, value) for one, value in pairs if one.name in used)) for row, pairs in written]
 
 
 def _people_lines(rows: RosterRows, *, unknown: bool) -> list[str]:
     """A line for each entry; a list's rows stand under the first entry of the person that files the list."""
     entries = sorted(rows.people, key=lambda entry: (entry.id, entry.recorded_at or _FIRST))
-    employments = _by_person((row.person, _personal_line(row)) for row in rows.employments)
-    us_statuses = _by_person((row.person, _personal_line(row)) for row in rows.us_statuses)
-    citizenships = _by_person((row.person, _personal_line(row)) for row in rows.citizenships)
-    residencies = _by_person((row.person, _personal_line(row)) for row in rows.permanent_residencies)
+    lists: dict[str, defaultdict[str, list[str]]] = {}
+    for section in PERSONAL:
+        held = getattr(rows, section.rows)
+        lists[section.name] = defaultdict(list)
+        for row, line in zip(held, _lines(section, held), strict=True):
+            lists[section.name][row.person].append(line)
+    ever = {(entry.id, name) for entry in entries for name in lists if getattr(entry, f"{name}_filed")}
     written: list[str] = []
-    ever = {(entry.id, name) for entry in entries for name in _PERSONAL_LISTS if getattr(entry, f"{name}_filed")}
     for entry in entries:
         pairs = [("id", _text(entry.id))]
-        for name, filed, lines in (
-            ("employments", entry.employments_filed, employments),
-            ("us_status", entry.us_status_filed, us_statuses),
-            ("citizenships", entry.citizenships_filed, citizenships),
-            ("permanent_residencies", entry.permanent_residencies_filed, residencies),
-        ):
-            if filed:
+        for name, lines in lists.items():
+            if getattr(entry, f"{name}_filed"):
                 pairs.append((name, f"[{', '.join(sorted(lines.pop(entry.id, ())))}]"))
             elif unknown or (entry.id, name) in ever:
                 # Left out, it would be filed as another entry has it.
                 pairs.append((name, "null"))
-        written.append(_line(entry, *pairs))
-    unfiled = sorted({*employments, *us_statuses, *citizenships, *residencies})
+        written.append(_line(entry, pairs))
+    unfiled = sorted({person for lines in lists.values() for person in lines})
     if unfiled:
         raise ValueError(f"rows of {', '.join(quoted(person) for person in unfiled)} stand in lists that nobody filed")
     return written
 
 
-_Personal: TypeAlias = Employment | UsStatus | Citizenship | PermanentResidency
-
-
-def _personal_line(row: _Personal) -> str:
-    """A row of one of a person's lists; whose it is stands around it."""
-    said: tuple[tuple[str, str], ...]
-    match row:
-        case Employment():
-            said = (("organisation", _text(row.organisation)), ("kind", _text(row.kind)))
-        case UsStatus():
-            said = (("kind", _text(row.kind)),)
-        case _:
-            said = (("country", _text(row.country)),)
-    return _line(row, *said, *_interval(row.valid))
-
-
-def _by_person(lines: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for person, line in lines:
-        groups[person].append(line)
-    return dict(groups)
-
-
-def _account_pairs(row: Account) -> Pairs:
-    return (
-        ("id", _text(row.id)),
-        ("kind", _text(row.kind)),
-        ("organisation", _text(row.organisation)),
-        ("person", _text(row.person)),
-        ("gateway", _text(row.gateway)),
-        ("cluster", _text(row.cluster)),
-        *_interval(row.valid),
-    )
-
-
-def _consortium_line(row: Consortium) -> str:
-    return _line(row, ("id", _text(row.id)), ("name", _text(row.name)))
-
-
-def _membership_pairs(row: Membership) -> Pairs:
-    credit = "null"
-    if row.credit is not None:
-        credit = f"{{amount: {_decimal(row.credit.amount)}, period: {_text(row.credit.period)}}}"
-    return (
-        ("organisation", _text(row.organisation)),
-        ("consortium", _text(row.consortium)),
-        *_interval(row.valid),
-        ("status", _text(row.status)),
-        ("seats", _count(row.seats)),
-        ("credit", credit),
-    )
-
-
-def _authorisation_pairs(row: Authorisation) -> Pairs:
-    return (
-        ("id", _text(row.id)),
-        ("regime", _text(row.regime)),
-        ("kind", _text(row.kind)),
-        ("holder", _text(row.holder)),
-        ("models", _texts(row.models)),
-        ("actions", _texts(row.actions)),
-        ("countries", _texts(row.countries)),
-        *_interval(row.valid),
-        ("cap", "null" if row.named_users is None else f"{{named_users: {row.named_users}}}"),
-        ("conditions", _texts(row.conditions)),
-        ("persons", _texts(row.persons)),
-        ("nationalities", _texts(row.nationalities)),
-        ("employees_only", _flag(row.employees_only)),
-        ("purposes", _texts(row.purposes)),
-    )
-
-
-def _draw_line(row: Draw) -> str:
-    return _line(
-        row, ("authorisation", _text(row.authorisation)), ("person", _text(row.person)), ("at", _instant(row.at))
-    )
-
-
-def _listing_pairs(row: Listing) -> Pairs:
-    return (
-        ("party", _text(row.party)),
-        ("list", _text(row.list)),
-        ("entry", _text(row.entry)),
-        ("entry_version", _text(row.entry_version)),
-        ("reference", _text(row.reference)),
-        ("status", _text(row.status)),
-        ("cleared_version", _text(row.cleared_version)),
-        ("programmes", _texts(row.programmes)),
-        ("requirement", _text(row.requirement)),
-        *_interval(row.valid),
-    )
-
-
-def _statement_line(row: Statement) -> str:
-    return _line(row, ("organisation", _text(row.organisation)), ("kind", _text(row.kind)), *_interval(row.valid))
-
-
-def _cluster_line(row: ClusterReading) -> str:
-    return _line(
-        row,
-        ("id", _text(row.id)),
-        ("shared", _texts(row.shared)),
-        ("accounts", _count(row.accounts)),
-        ("exchanges_24h", _count(row.exchanges_24h)),
-        ("as_of", _instant(row.as_of)),
-    )
-
-
-def _person_line(row: PersonEntry) -> str:
-    """That a person is on file, and which lists are; their rows stand by themselves."""
-    filed = (
-        ("employments", row.employments_filed),
-        ("us_status", row.us_status_filed),
-        ("citizenships", row.citizenships_filed),
-        ("permanent_residencies", row.permanent_residencies_filed),
-    )
-    return _line(row, ("id", _text(row.id)), ("lists on file", _texts(name for name, is_filed in filed if is_filed)))
-
-
-_ACCOUNT: Final = _Layout(pairs=_account_pairs, rare=("from", "to"))
-_MEMBERSHIP: Final = _Layout(pairs=_membership_pairs, rare=("seats", "credit"))
-_AUTHORISATION: Final = _Layout(
-    pairs=_authorisation_pairs, rare=("persons", "nationalities", "employees_only", "purposes")
-)
-_LISTING: Final = _Layout(pairs=_listing_pairs, rare=("programmes", "requirement"))
-_LINES: Final[dict[type, tuple[str, Callable[[Any], str]]]] = {
-    Organisation: ("organisation", _organisation_line),
-    PersonEntry: ("person", _person_line),
-    Employment: ("employment", _personal_line),
-    UsStatus: ("US status", _personal_line),
-    Citizenship: ("citizenship", _personal_line),
-    PermanentResidency: ("permanent residency", _personal_line),
-    Account: ("account", _ACCOUNT.line),
-    Consortium: ("consortium", _consortium_line),
-    Membership: ("membership", _MEMBERSHIP.line),
-    Stake: ("share", _stake_line),
-    Authorisation: ("authorisation", _AUTHORISATION.line),
-    Draw: ("draw", _draw_line),
-    Listing: ("listing", _LISTING.line),
-    Statement: ("statement", _statement_line),
-    ClusterReading: ("cluster", _cluster_line),
-}
-
-
 def row_text(row: Recorded) -> str:
-    """One row on one line for people: what it is, of whom, and its fields as the file has them."""
-    what, line = _LINES[type(row)]
-    whose = f" of {_text(row.person)}" if line is _personal_line and isinstance(row, _Personal) else ""
-    return f"{what}{whose} {line(row)}"
+    """One row on one line for people: what it is, of whom, and its fields as the file has them.
+
+    Of a person it says which lists are on file; their rows stand by themselves.
+    """
+    section = BY_TYPE[type(row)]
+    if isinstance(row, PersonEntry):
+        filed = (one.name for one in section.members if one.value is Value.ROWS and getattr(row, one.fields[0]))
+        return f"{section.what} {_line(row, (('id', _text(row.id)), ('lists on file', _texts(filed))))}"
+    whose = f" of {_text(getattr(row, 'person'))}" if section.personal else ""  # noqa: B009  only these have it
+    return f"{section.what}{whose} {_lines(section, (row,))[0]}"

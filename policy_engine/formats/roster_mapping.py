@@ -29,28 +29,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from policy_engine.formats.documents import Mapping, Node, Scalar, kind_of, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, one_of, quoted
 from policy_engine.formats.fields import Fields
+from policy_engine.shapes.member_rows import SECTIONS
 
 SEPARATOR: Final = ";"
 MOST_DIGITS: Final = 20
-
-PERSON_LISTS: Final = ("employments", "us_status", "citizenships", "permanent_residencies")
-"""The lists of a person, which may have tables of their own, with a column for `person`."""
-
-SECTIONS: Final = (
-    "organisations",
-    "ownership",
-    "people",
-    *PERSON_LISTS,
-    "accounts",
-    "consortia",
-    "memberships",
-    "authorisations",
-    "draws",
-    "listings",
-    "statements",
-    "clusters",
-)
-"""What the rows of a table can be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +103,9 @@ def _table(node: Node, findings: Findings) -> Table | None:
     if held is None:
         return None
     rows = held.text("rows")
-    if rows not in SECTIONS:
+    if rows is None or rows not in SECTIONS:
         given = "is missing" if rows is None else f"has no value {quoted(rows)}"
-        held.fault("rows", f"`rows` {given}", one_of(rows or "", SECTIONS))
+        held.fault("rows", f"`rows` {given}", one_of(rows or "", tuple(SECTIONS)))
         return None
     header = held.count("header")
     if header == 0:

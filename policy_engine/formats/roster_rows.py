@@ -9,115 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
-from policy_engine.domain.roster import (
-    Account,
-    Authorisation,
-    Citizenship,
-    ClusterReading,
-    Consortium,
-    Draw,
-    Employment,
-    Listing,
-    Membership,
-    Organisation,
-    PermanentResidency,
-    PersonEntry,
-    RosterRows,
-    Stake,
-    Statement,
-    UsStatus,
-)
+from policy_engine.domain.roster import RosterRows
+from policy_engine.shapes.member_rows import BY_ROWS, EVERYWHERE, RosterRow
 
-RosterRow: TypeAlias = (
-    Organisation
-    | PersonEntry
-    | Employment
-    | UsStatus
-    | Citizenship
-    | PermanentResidency
-    | Account
-    | Consortium
-    | Membership
-    | Stake
-    | Authorisation
-    | Draw
-    | Listing
-    | Statement
-    | ClusterReading
-)
-
-ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {
-    "organisations": Organisation,
-    "people": PersonEntry,
-    "employments": Employment,
-    "us_statuses": UsStatus,
-    "citizenships": Citizenship,
-    "permanent_residencies": PermanentResidency,
-    "accounts": Account,
-    "consortia": Consortium,
-    "memberships": Membership,
-    "stakes": Stake,
-    "authorisations": Authorisation,
-    "draws": Draw,
-    "listings": Listing,
-    "statements": Statement,
-    "clusters": ClusterReading,
-}
+ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {name: section.row for name, section in BY_ROWS.items()}
 """The kinds of rows by their names in `RosterRows`, in the order of the canonical form."""
 
-_DATED: Final = ("valid", "recorded_at")
-_FIRST: Final[Mapping[str, tuple[str, ...]]] = {
-    "organisations": (
-        "id",
-        "name",
-        "kind",
-        "incorporated",
-        "headquarters",
-        "contract_country",
-        "sector",
-        "reseller",
-        "identifiers",
-        "aliases",
-        "recorded_at",
-    ),
-    "people": (
-        "id",
-        "employments_filed",
-        "us_status_filed",
-        "citizenships_filed",
-        "permanent_residencies_filed",
-        "recorded_at",
-    ),
-    "employments": ("person", "organisation", "kind", *_DATED),
-    "us_statuses": ("person", "kind", *_DATED),
-    "citizenships": ("person", "country", *_DATED),
-    "permanent_residencies": ("person", "country", *_DATED),
-    "accounts": ("id", "kind", "organisation", "person", "gateway", "cluster", "recorded_at"),
-    "consortia": ("id", "name", "recorded_at"),
-    "memberships": ("organisation", "consortium", "status", *_DATED),
-    "stakes": ("owner", "owned", "percent", "evidence", *_DATED),
-    "authorisations": (
-        "id",
-        "regime",
-        "kind",
-        "holder",
-        "models",
-        "actions",
-        "countries",
-        "named_users",
-        "conditions",
-        *_DATED,
-    ),
-    "draws": ("authorisation", "person", "at", "recorded_at"),
-    "listings": ("party", "list", "entry", "entry_version", "reference", "status", "cleared_version", *_DATED),
-    "statements": ("organisation", "kind", *_DATED),
-    "clusters": ("id", "shared", "accounts", "exchanges_24h", "as_of", "recorded_at"),
+_FIRST: Final = {
+    name: frozenset(
+        {"person", *(one.fields[0] for one in (*section.members, *EVERYWHERE) if one.fields and not one.later)}
+    )
+    for name, section in BY_ROWS.items()
 }
-"""The fields that rows of a kind had from the first."""
+"""The fields that rows of a kind had from the first; of a share they were the percentage alone."""
 
 _encoder: Final = msgspec.json.Encoder()
 

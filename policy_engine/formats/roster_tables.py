@@ -23,28 +23,11 @@ from zoneinfo import ZoneInfo
 from policy_engine.formats.documents import Mapping, Node, Scalar, Sequence
 from policy_engine.formats.faults import Fault, Findings, near_miss, one_of, quoted
 from policy_engine.formats.fractions import in_percent
-from policy_engine.formats.roster_mapping import PERSON_LISTS, SECTIONS, SEPARATOR, Column, RosterMapping, Table
+from policy_engine.formats.roster_mapping import SEPARATOR, Column, RosterMapping, Table
 from policy_engine.formats.workbook import Grid, GridRow, Value, read_grids
+from policy_engine.shapes import member_rows
+from policy_engine.shapes.member_rows import INSTANTS, PERSONAL, SECTIONS, Member, Section
 
-_LISTS: Final = frozenset(
-    {
-        "aliases",
-        "models",
-        "actions",
-        "countries",
-        "persons",
-        "nationalities",
-        "purposes",
-        "conditions",
-        "programmes",
-        "shared",
-    }
-)
-"""Fields whose value is a list, in every section."""
-_FLAGS: Final = frozenset({"reseller", "employees_only", "retracted"})
-_NUMBERS: Final = frozenset({"accounts", "exchanges_24h", "cap.named_users", "seats"})
-_SHARES: Final = frozenset({"percent", "percent.minimum", "percent.maximum", "credit.amount"})
-_INSTANTS: Final = frozenset({"from", "to", "at", "as_of", "recorded_at"})
 _MIDNIGHT: Final = time()
 
 
@@ -96,11 +79,11 @@ def _tables(
     if mapping is None:
         for grid in grids:
             name = section if grid.name is None else grid.name
-            if name in SECTIONS:
+            if name is not None and name in SECTIONS:
                 yield grid, Table(rows=name, sheet=grid.name)
             elif grid.rows:
                 what = "the file" if grid.name is None else f"the sheet {quoted(grid.name)}"
-                remedy = f"{one_of(name or '', SECTIONS)} as its name, or say with `--mapping` what its rows are"
+                remedy = f"{one_of(name or '', tuple(SECTIONS))} as its name, or say with `--mapping` what its rows are"
                 findings.add(grid.first_line + 1, 1, f"{what} is named for no section of a roster", remedy)
         return
     of_mapping = Findings(source=mapping.source, faults=findings.faults)
@@ -146,7 +129,8 @@ class _Building:
             self.findings.add(grid.first_line + table.header, 1, "the row that names the columns is empty", "")
             return
         columns = self._columns(grid, table, header)
-        cells = _Cells(findings=self.findings, mapping=self.mapping, first_line=grid.first_line)
+        section = SECTIONS[table.rows]
+        cells = _Cells(findings=self.findings, mapping=self.mapping, first_line=grid.first_line, section=section)
         for row in grid.rows:
             if row.number <= table.header:
                 continue
@@ -156,7 +140,7 @@ class _Building:
                 remedy = "quote a cell that has the separator or a line break in it"
                 self.findings.add(row.number, 1, message, remedy)
                 continue
-            self._row(table.rows, cells.read(row, columns), grid.first_line + row.number)
+            self._row(section, cells.read(row, columns), grid.first_line + row.number)
 
     def _columns(self, grid: Grid, table: Table, header: GridRow) -> dict[str, tuple[int | None, Column]]:
         """Of each field its column's number (none for a value) and what is said of it."""
@@ -183,29 +167,29 @@ class _Building:
         self.unread.append((grid.name, tuple(name for name in numbers if name not in read)))
         return found
 
-    def _row(self, section: str, fields: list[_Field], line: int) -> None:
-        if section not in ("people", *PERSON_LISTS):
+    def _row(self, section: Section, fields: list[_Field], line: int) -> None:
+        if section.rows != "people" and not section.personal:
             if fields:
-                self.sections.setdefault(section, []).append(_mapping(fields, line))
+                self.sections.setdefault(section.name, []).append(_mapping(fields, line))
             return
-        named = "id" if section == "people" else "person"
+        named = "person" if section.personal else "id"
         of = next((one.node for one in fields if one.name == named), None)
         if not isinstance(of, Scalar):
             self.findings.add(line, 1, f"the row does not say whose it is: {quoted(named)} is empty", "write the id")
             return
         person = self.people.setdefault(of.text, _Person(id=of))
         rest = [one for one in fields if one.name != named]
-        if section != "people":
-            person.add(section, rest, line)
+        if section.personal:
+            person.add(section.name, rest, line)
             return
         for one in rest:
             if "." not in one.name:
                 person.said[one.name] = one
-        for held in PERSON_LISTS:
-            prefix = f"{held}."
+        for held in PERSONAL:
+            prefix = f"{held.name}."
             items = [replace(one, name=one.name.removeprefix(prefix)) for one in rest if one.name.startswith(prefix)]
             if items:
-                person.add(held, items, line)
+                person.add(held.name, items, line)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -244,6 +228,7 @@ class _Cells:
     findings: Findings
     mapping: RosterMapping | None
     first_line: int
+    section: Section
 
     def read(self, row: GridRow, columns: dict[str, tuple[int | None, Column]]) -> list[_Field]:
         """The fields of the row that say something."""
@@ -271,15 +256,16 @@ class _Cells:
         return fields
 
     def _node(self, name: str, value: Value, column: Column, line: int, place: int) -> Node:
-        leaf = name.rpartition(".")[2]
-        separator = column.separator or (_separator_of(self.mapping) if leaf in _LISTS else None)
+        member = self.section.member(name)
+        many = member is not None and member.many
+        separator = column.separator or (_separator_of(self.mapping) if many else None)
         if separator is None or not isinstance(value, str):
-            scalar = self._scalar(name, leaf, value, column, line, place)
-            return Sequence(items=(scalar,), line=line, column=place) if leaf in _LISTS else scalar
-        items = [self._scalar(name, leaf, part.strip(), column, line, place) for part in value.split(separator)]
+            scalar = self._scalar(name, member, value, column, line, place)
+            return Sequence(items=(scalar,), line=line, column=place) if many else scalar
+        items = [self._scalar(name, member, part.strip(), column, line, place) for part in value.split(separator)]
         return Sequence(items=tuple(items), line=line, column=place)
 
-    def _scalar(self, name: str, leaf: str, value: Value, column: Column, line: int, place: int) -> Scalar:
+    def _scalar(self, name: str, member: Member | None, value: Value, column: Column, line: int, place: int) -> Scalar:
         if column.values is not None:
             meant = column.values.get(_shown(value))
             if meant is None:
@@ -288,14 +274,15 @@ class _Cells:
                 self.findings.add(line, place, message, remedy)
                 return _unreadable(line, place)
             value = meant
-        if leaf in _INSTANTS:
-            return self._instant(value, line, place)
-        if leaf in _FLAGS:
-            return self._flag(name, value, line, place)
-        if leaf in _NUMBERS or name in _NUMBERS:
-            return self._number(value, line, place)
-        if leaf in _SHARES or name in _SHARES:
-            return self._share(value, column, line, place)
+        match None if member is None else member.value:
+            case kind if kind in INSTANTS:
+                return self._instant(value, line, place)
+            case member_rows.Value.FLAG:
+                return self._flag(name, value, line, place)
+            case member_rows.Value.COUNT:
+                return self._number(value, line, place)
+            case member_rows.Value.SHARE | member_rows.Value.PERCENT | member_rows.Value.AMOUNT:
+                return self._share(value, column, line, place)
         return self._text(name, value, column, line, place)
 
     def _text(self, name: str, value: Value, column: Column, line: int, place: int) -> Scalar:

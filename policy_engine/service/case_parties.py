@@ -23,7 +23,8 @@ from policy_engine.domain.roster import (
     UsStatus,
 )
 from policy_engine.formats.record_reader import RecordedDecision
-from policy_engine.formats.roster_rows import RosterRow, each_row
+from policy_engine.formats.roster_rows import each_row
+from policy_engine.shapes.member_rows import RosterRow
 
 STRANGER: Final = "leave it out: who was no party of the held decision is changed with `members import`"
 _SHARE: Final = "ownership.share:"

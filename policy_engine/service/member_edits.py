@@ -29,7 +29,8 @@ from policy_engine.formats.documents import plain, read_document
 from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.membership_writer import write_members
-from policy_engine.formats.row_names import ROW_KINDS, RowKind, told_interval
+from policy_engine.formats.row_names import told_interval
+from policy_engine.shapes.member_rows import BY_WORD, Section
 from policy_engine.shapes.members import EditAction
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -39,7 +40,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 class Edit:
     """One change of a row.
 
-    `kind` is a word of `ROW_KINDS`, `name` what the row is about (later parts may be left out), `at` the instant of a
+    `kind` is a word of `BY_WORD`, `name` what the row is about (later parts may be left out), `at` the instant of a
     suspension, resumption or end (see `from_now`), `begins` the `from` of the row where several are about one thing;
     `changes` are the members of a correction with their values as they are written in a membership file.
     """
@@ -68,9 +69,9 @@ def rows_of_edit(edit: Edit, on_file: RosterRows, names: BookNames | None) -> Ro
     Raises `EditFault` where the row is not there, is not the only one, or says so already, and `FaultsError` for a
     corrected row that the reader of membership files refuses.
     """
-    kind = ROW_KINDS.get(edit.kind)
+    kind = BY_WORD.get(edit.kind)
     if kind is None:
-        raise EditFault(f"there is no kind of rows {quoted(edit.kind)}; {one_of(edit.kind, tuple(ROW_KINDS))}")
+        raise EditFault(f"there is no kind of rows {quoted(edit.kind)}; {one_of(edit.kind, tuple(BY_WORD))}")
     match edit.action:
         case EditAction.SUSPEND:
             return _with_status(edit, kind, on_file, MembershipStatus.SUSPENDED)
@@ -84,14 +85,14 @@ def rows_of_edit(edit: Edit, on_file: RosterRows, names: BookNames | None) -> Ro
             return _corrected(edit, kind, on_file, names)
 
 
-def _known(kind: RowKind, on_file: RosterRows) -> list[Recorded]:
+def _known(kind: Section, on_file: RosterRows) -> list[Recorded]:
     return latest_known(getattr(on_file, kind.rows), None)
 
 
-def _found(edit: Edit, kind: RowKind, on_file: RosterRows) -> list[Recorded]:
+def _found(edit: Edit, kind: Section, on_file: RosterRows) -> list[Recorded]:
     """The rows that the edit names, as known in the end."""
-    if not 0 < len(edit.name) <= len(kind.fields):
-        raise EditFault(f"a row of kind {quoted(kind.word)} is named by {', '.join(kind.fields).upper()}")
+    if not 0 < len(edit.name) <= len(kind.named_by):
+        raise EditFault(f"a row of kind {quoted(kind.word)} is named by {', '.join(kind.named_by).upper()}")
     known = _known(kind, on_file)
     found = [row for row in known if kind.name_of(row)[: len(edit.name)] == edit.name]
     if not found:
@@ -103,7 +104,7 @@ def _found(edit: Edit, kind: RowKind, on_file: RosterRows) -> list[Recorded]:
     return found
 
 
-def _not_there(edit: Edit, kind: RowKind, known: Sequence[Recorded]) -> str:
+def _not_there(edit: Edit, kind: Section, known: Sequence[Recorded]) -> str:
     message = f"no {kind.word} of {_shown(edit.name)} is on file"
     names = [kind.name_of(row)[: len(edit.name)] for row in known]
     for place, part in enumerate(edit.name):
@@ -111,11 +112,13 @@ def _not_there(edit: Edit, kind: RowKind, known: Sequence[Recorded]) -> str:
         if part not in agreeing:
             near = near_miss(part, tuple(sorted(agreeing)))
             hint = f"did you mean {quoted(near)}?" if near is not None else ""
-            return f"{message}: nothing has {quoted(part)} as its {kind.fields[place]}" + (f"; {hint}" if hint else "")
+            return f"{message}: nothing has {quoted(part)} as its {kind.named_by[place]}" + (
+                f"; {hint}" if hint else ""
+            )
     return message
 
 
-def _only(edit: Edit, kind: RowKind, found: Sequence[Recorded]) -> Recorded:
+def _only(edit: Edit, kind: Section, found: Sequence[Recorded]) -> Recorded:
     if len(found) > 1:
         told = "; ".join(sorted(f"{' '.join(kind.name_of(row))} {_told(row)}" for row in found))
         raise EditFault(
@@ -125,9 +128,9 @@ def _only(edit: Edit, kind: RowKind, found: Sequence[Recorded]) -> Recorded:
     return found[0]
 
 
-def _with_status(edit: Edit, kind: RowKind, on_file: RosterRows, status: MembershipStatus) -> RosterRows:
+def _with_status(edit: Edit, kind: Section, on_file: RosterRows, status: MembershipStatus) -> RosterRows:
     at = _instant(edit)
-    if kind.word != "membership" or len(edit.name) != len(kind.fields):
+    if kind.word != "membership" or len(edit.name) != len(kind.named_by):
         raise EditFault(f"only a membership can be {status.value}: name an organisation and a consortium")
     rows = [row for row in _found(edit, kind, on_file) if isinstance(row, Membership)]
     held = [row for row in rows if row.valid.holds(at)]
@@ -149,7 +152,7 @@ def _with_status(edit: Edit, kind: RowKind, on_file: RosterRows, status: Members
     return RosterRows(memberships=tuple(made))
 
 
-def _ended(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
+def _ended(edit: Edit, kind: Section, on_file: RosterRows) -> RosterRows:
     at = _instant(edit)
     found = _found(edit, kind, on_file)
     if not kind.dated:
@@ -168,7 +171,7 @@ def _ended(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
     return _rows(kind, _undated(_replaced(row, valid=Validity(start=start, end=at))))
 
 
-def _retracted(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
+def _retracted(edit: Edit, kind: Section, on_file: RosterRows) -> RosterRows:
     row = _only(edit, kind, _found(edit, kind, on_file))
     naming = _naming(kind, kind.name_of(row)[0], on_file)
     if naming:
@@ -179,27 +182,18 @@ def _retracted(edit: Edit, kind: RowKind, on_file: RosterRows) -> RosterRows:
     return _rows(kind, _undated(_replaced(row, retracted=True)))
 
 
-_NAMED_IN: Final = {
-    "organisation": ("organisation", "owner", "owned", "party", "holder"),
-    "person": ("person",),
-    "consortium": ("consortium",),
-    "authorisation": ("authorisation",),
-    "cluster": ("cluster",),
-}
-
-
-def _naming(kind: RowKind, name: str, on_file: RosterRows) -> list[str]:
+def _naming(kind: Section, name: str, on_file: RosterRows) -> list[str]:
     """What names the row's id, as "2 employment rows"."""
     told = []
-    for other in ROW_KINDS.values():
-        rows = [row for row in _known(other, on_file) if other.word != kind.word]
-        count = sum(any(getattr(row, column, None) == name for column in _NAMED_IN.get(kind.word, ())) for row in rows)
+    for other in BY_WORD.values():
+        rows = _known(other, on_file) if other is not kind else ()
+        count = sum((kind.rows, name) in other.named_in(row) for row in rows)
         if count:
             told.append(f"{count} {other.word} row{'s' if count > 1 else ''}")
     return told
 
 
-def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, names: BookNames | None) -> RosterRows:
+def _corrected(edit: Edit, kind: Section, on_file: RosterRows, names: BookNames | None) -> RosterRows:
     if not edit.changes:
         raise EditFault("a correction says what is right: --set FIELD=VALUE, as in a membership file")
     row = _only(edit, kind, _found(edit, kind, on_file))
@@ -223,32 +217,23 @@ def _corrected(edit: Edit, kind: RowKind, on_file: RosterRows, names: BookNames 
     return _rows(kind, *rows)
 
 
-def _for_file(kind: RowKind, row: Any) -> RosterRows:
+def _for_file(kind: Section, row: Any) -> RosterRows:
     """The row as the only one of a file; a row of a person's list with the person around it."""
     rows = _rows(kind, row)
-    filed = {
-        "employments": "employments_filed",
-        "us_statuses": "us_status_filed",
-        "citizenships": "citizenships_filed",
-        "permanent_residencies": "permanent_residencies_filed",
-    }.get(kind.rows)
-    if filed is None:
+    if not kind.personal:
         return rows
     # Only the list of the row is in the file, so that the others stay as they are.
-    entry = _replaced(PersonEntry(id=row.person), **{filed: True})
-    return replace(rows, people=(entry,))
+    return replace(rows, people=(_replaced(PersonEntry(id=row.person), **{f"{kind.name}_filed": True}),))
 
 
-def _row_in(document: Any, kind: RowKind) -> dict[str, Any]:
+def _row_in(document: Any, kind: Section) -> dict[str, Any]:
     (rows,) = document.values()
     (row,) = rows
-    lists = {"employment": "employments", "us-status": "us_status", "citizenship": "citizenships"}
-    name = lists.get(kind.word, "permanent_residencies" if kind.word == "residency" else None)
-    found: dict[str, Any] = row if name is None else row[name][0]
+    found: dict[str, Any] = row[kind.name][0] if kind.personal else row
     return found
 
 
-def _rows(kind: RowKind, *rows: Any) -> RosterRows:
+def _rows(kind: Section, *rows: Any) -> RosterRows:
     return RosterRows(**{kind.rows: rows})
 
 

@@ -12,7 +12,7 @@ from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.formats.row_names import ROW_KINDS, RowKind
+from policy_engine.shapes.member_rows import BY_WORD, PERSONAL, Section
 
 LINES: Final = 20
 """Things that are told one by one; the rest is counted by kind."""
@@ -23,7 +23,7 @@ def state_after(rows: RosterRows, new: RosterRows) -> list[str]:
     roster = Roster.as_known(rows)
     lines: list[str] = []
     untold: dict[str, int] = {}
-    for kind in ROW_KINDS.values():
+    for kind in BY_WORD.values():
         touched = dict.fromkeys(kind.name_of(row) for row in getattr(new, kind.rows))
         if not touched:
             continue
@@ -40,7 +40,7 @@ def state_after(rows: RosterRows, new: RosterRows) -> list[str]:
     return lines
 
 
-def _told(kind: RowKind, name: tuple[str, ...], rows: Sequence[Any], roster: Roster) -> list[str]:
+def _told(kind: Section, name: tuple[str, ...], rows: Sequence[Any], roster: Roster) -> list[str]:
     if not rows:
         return [f"{kind.word} {' '.join(name)}: not on file"]
     if kind.word == "membership":
@@ -99,19 +99,11 @@ def _open(valid: Validity) -> bool:
     return valid.end is None
 
 
-_LISTS: Final = (
-    ("employments", "employments_filed", "employment"),
-    ("us_status", "us_status_filed", "us-status"),
-    ("citizenships", "citizenships_filed", "citizenship"),
-    ("permanent_residencies", "permanent_residencies_filed", "residency"),
-)
-
-
 def told_about(rows: RosterRows, at: datetime) -> list[str]:
     """Rows as known, one on a line, with whether each is true at the instant; of each person also which lists are
     unknown, and which are known to be empty."""
     lines: list[str] = []
-    for kind in ROW_KINDS.values():
+    for kind in BY_WORD.values():
         held: Sequence[Any] = getattr(rows, kind.rows)
         if kind.word == "person":
             lines += (line for entry in held for line in _lists_told(entry, rows))
@@ -126,12 +118,11 @@ def told_about(rows: RosterRows, at: datetime) -> list[str]:
 
 def _lists_told(entry: Any, rows: RosterRows) -> list[str]:
     lines = [f"on file: person {entry.id}"]
-    for name, filed, word in _LISTS:
-        held = [row for row in getattr(rows, ROW_KINDS[word].rows) if row.person == entry.id]
-        if not getattr(entry, filed):
-            lines.append(f"unknown: {name} of {entry.id}, which nobody filed")
-        elif not held:
-            lines.append(f"known, none: {name} of {entry.id}")
+    for section in PERSONAL:
+        if not getattr(entry, f"{section.name}_filed"):
+            lines.append(f"unknown: {section.name} of {entry.id}, which nobody filed")
+        elif not any(row.person == entry.id for row in getattr(rows, section.rows)):
+            lines.append(f"known, none: {section.name} of {entry.id}")
     return lines
 
 
@@ -146,6 +137,6 @@ def true_at(rows: RosterRows, at: datetime) -> RosterRows:
     """The rows without those that are not true at the instant."""
     kept: dict[str, Any] = {
         kind.rows: tuple(row for row in getattr(rows, kind.rows) if _state(row, at) in ("on file", "in force"))
-        for kind in ROW_KINDS.values()
+        for kind in BY_WORD.values()
     }
     return RosterRows(**kept)

@@ -34,7 +34,7 @@ from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.identifiers import country_fault, identifier_fault, shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.formats.roster_rows import RosterRow
+from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.decision_index import Among, marks_of
 from policy_engine.store.member_history import MemberHistory, Version
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Engine, select
 
-from policy_engine.formats.roster_rows import RosterRow
+from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.database import reading_log
 from policy_engine.store.members import KINDS, Kind
 

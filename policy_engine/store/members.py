@@ -26,7 +26,8 @@ from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.ports import Control, Entry, Imported, MembersMoved, MembersUnavailable, Snapshot
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import digest_of
-from policy_engine.formats.roster_rows import ROW_TYPES, RosterRow, row_bytes
+from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
+from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.changes import add_blobs, add_changes, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -35,17 +36,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from policy_engine.domain.roster import (
-    AccountKind,
-    AuthorisationKind,
-    Credit,
-    EmploymentKind,
-    ListingStatus,
-    MembershipStatus,
-    Sector,
-    StatementKind,
-    UsStatusKind,
-)
+from policy_engine.domain.roster import Credit
+from policy_engine.shapes.member_rows import BY_ROWS, Section
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -191,178 +183,50 @@ revisions: Final = Table(
 )
 
 
-def _roster_table(name: str, *columns: Column[object], found_by: tuple[str, ...], dated: bool = True) -> Table:
-    """One kind of membership row. `dated` rows have the interval in which they are true."""
-    validity = (Column("valid_from", Instant), Column("valid_to", Instant)) if dated else ()
+def _column(name: str, hint: Any) -> Column[Any]:
+    """The column of a row's field, by its type; what cannot be `None` cannot be null."""
+    kinds = [one for one in get_args(hint) if one is not NoneType] if isinstance(hint, UnionType) else [hint]
+    held = Word(kinds[0]) if isinstance(kinds[0], type) and issubclass(kinds[0], StrEnum) else _TYPES[kinds[0]]
+    return Column(name, held, nullable=isinstance(hint, UnionType))
+
+
+_TYPES: Final[Mapping[Any, Any]] = {
+    str: Text,
+    bool: Boolean,
+    int: BigInteger,
+    datetime: Instant,
+    Decimal: Percent,
+    Credit: CreditOfPeriod,
+    tuple[str, ...]: Texts,
+    tuple[tuple[str, str | None], ...]: Pairs,
+}
+_COMMON: Final = frozenset({"valid", "recorded_at", "retracted"})
+_FOUND_BY: Final = {"stakes": ("owned",), "draws": ("authorisation", "person")}
+"""The fields by which rows are looked up, where it is not the first that names them."""
+
+
+def _roster_table(section: Section) -> Table:
+    """The rows of one section. Dated ones have the interval in which they are true."""
+    hints = get_type_hints(section.row)
+    validity = (Column("valid_from", Instant), Column("valid_to", Instant)) if section.dated else ()
     table = Table(
-        name,
+        "cluster_readings" if section.rows == "clusters" else section.rows,
         metadata,
         Column("row_id", _ROW_NUMBER, Identity(always=True), primary_key=True),
-        *columns,
+        *(_column(name, hint) for name, hint in hints.items() if name not in _COMMON),
         *validity,
         Column("recorded_at", Instant, nullable=False),
         Column("retracted", Boolean, nullable=False, server_default=false()),
         Column("revision", BigInteger, ForeignKey(revisions.c.number), nullable=False),
         info=_ONLY_GROWS,
     )
-    Index(None, *(table.c[column] for column in found_by))
+    Index(None, *(table.c[column] for column in _FOUND_BY.get(section.rows, section.named_by[:1])))
     return table
 
 
-organisations: Final = _roster_table(
-    "organisations",
-    Column("id", Text, nullable=False),
-    Column("name", Text),
-    Column("kind", Text),
-    Column("incorporated", Text),
-    Column("headquarters", Text),
-    Column("contract_country", Text),
-    Column("sector", Word(Sector)),
-    Column("reseller", Boolean),
-    Column("identifiers", Pairs),
-    Column("aliases", Texts),
-    found_by=("id",),
-    dated=False,
-)
-
-people: Final = _roster_table(
-    "people",
-    Column("id", Text, nullable=False),
-    Column("employments_filed", Boolean, nullable=False),
-    Column("us_status_filed", Boolean, nullable=False),
-    Column("citizenships_filed", Boolean, nullable=False),
-    Column("permanent_residencies_filed", Boolean, nullable=False),
-    found_by=("id",),
-    dated=False,
-)
-
-employments: Final = _roster_table(
-    "employments",
-    Column("person", Text, nullable=False),
-    Column("organisation", Text, nullable=False),
-    Column("kind", Word(EmploymentKind), nullable=False),
-    found_by=("person",),
-)
-
-us_statuses: Final = _roster_table(
-    "us_statuses",
-    Column("person", Text, nullable=False),
-    Column("kind", Word(UsStatusKind), nullable=False),
-    found_by=("person",),
-)
-
-citizenships: Final = _roster_table(
-    "citizenships",
-    Column("person", Text, nullable=False),
-    Column("country", Text, nullable=False),
-    found_by=("person",),
-)
-
-permanent_residencies: Final = _roster_table(
-    "permanent_residencies",
-    Column("person", Text, nullable=False),
-    Column("country", Text, nullable=False),
-    found_by=("person",),
-)
-
-accounts: Final = _roster_table(
-    "accounts",
-    Column("id", Text, nullable=False),
-    Column("kind", Word(AccountKind), nullable=False),
-    Column("organisation", Text, nullable=False),
-    Column("person", Text),
-    Column("gateway", Text),
-    Column("cluster", Text),
-    found_by=("id",),
-)
-
-consortia: Final = _roster_table(
-    "consortia",
-    Column("id", Text, nullable=False),
-    Column("name", Text),
-    found_by=("id",),
-    dated=False,
-)
-
-memberships: Final = _roster_table(
-    "memberships",
-    Column("organisation", Text, nullable=False),
-    Column("consortium", Text, nullable=False),
-    Column("status", Word(MembershipStatus), nullable=False),
-    Column("seats", BigInteger),
-    Column("credit", CreditOfPeriod),
-    found_by=("organisation",),
-)
-
-stakes: Final = _roster_table(
-    "stakes",
-    Column("owner", Text, nullable=False),
-    Column("owned", Text, nullable=False),
-    Column("percent", Percent),
-    Column("minimum", Percent),
-    Column("maximum", Percent),
-    Column("evidence", Text),
-    found_by=("owned",),
-)
-
-authorisations: Final = _roster_table(
-    "authorisations",
-    Column("id", Text, nullable=False),
-    Column("regime", Text, nullable=False),
-    Column("kind", Word(AuthorisationKind), nullable=False),
-    Column("holder", Text, nullable=False),
-    Column("models", Texts, nullable=False),
-    Column("actions", Texts, nullable=False),
-    Column("countries", Texts),
-    Column("named_users", BigInteger),
-    Column("conditions", Texts, nullable=False),
-    Column("persons", Texts),
-    Column("nationalities", Texts),
-    Column("employees_only", Boolean),
-    Column("purposes", Texts),
-    found_by=("id",),
-)
-
-draws: Final = _roster_table(
-    "draws",
-    Column("authorisation", Text, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("at", Instant, nullable=False),
-    found_by=("authorisation", "person"),
-    dated=False,
-)
-
-listings: Final = _roster_table(
-    "listings",
-    Column("party", Text, nullable=False),
-    Column("list", Text, nullable=False),
-    Column("entry", Text),
-    Column("entry_version", Text),
-    Column("reference", Text),
-    Column("status", Word(ListingStatus), nullable=False),
-    Column("cleared_version", Text),
-    Column("programmes", Texts),
-    Column("requirement", Text),
-    found_by=("party",),
-)
-
-statements: Final = _roster_table(
-    "statements",
-    Column("organisation", Text, nullable=False),
-    Column("kind", Word(StatementKind), nullable=False),
-    found_by=("organisation",),
-)
-
-cluster_readings: Final = _roster_table(
-    "cluster_readings",
-    Column("id", Text, nullable=False),
-    Column("shared", Texts),
-    Column("accounts", BigInteger),
-    Column("exchanges_24h", BigInteger),
-    Column("as_of", Instant, nullable=False),
-    found_by=("id",),
-    dated=False,
-)
+ROSTER: Final[Mapping[str, Table]] = {name: _roster_table(section) for name, section in BY_ROWS.items()}
+"""The table of each kind of row, by the name that the kind has in `RosterRows`."""
+draws: Final = ROSTER["draws"]
 
 decisions: Final = Table(
     "decisions",
@@ -516,22 +380,3 @@ keys: Final = Table(
     Column("revoked_at", Instant),
     info={"service": "SELECT, INSERT, UPDATE (revoked_at)"},
 )
-
-ROSTER: Final[Mapping[str, Table]] = {
-    "organisations": organisations,
-    "people": people,
-    "employments": employments,
-    "us_statuses": us_statuses,
-    "citizenships": citizenships,
-    "permanent_residencies": permanent_residencies,
-    "accounts": accounts,
-    "consortia": consortia,
-    "memberships": memberships,
-    "stakes": stakes,
-    "authorisations": authorisations,
-    "draws": draws,
-    "listings": listings,
-    "statements": statements,
-    "clusters": cluster_readings,
-}
-"""The table of each kind of row, by the name that the kind has in `RosterRows`."""

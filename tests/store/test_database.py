@@ -23,7 +23,7 @@ from policy_engine.store.database import (
     writing,
 )
 from policy_engine.store.decision_log import DecisionLog
-from policy_engine.store.tables import people, revisions
+from policy_engine.store.tables import ROSTER, revisions
 from tests.store.conftest import Postgres, Store, store_on
 from tests.store.samples import AT
 
@@ -194,7 +194,7 @@ def test_what_is_said_of_an_error_does_not_repeat_the_row(store: Store) -> None:
 
     with pytest.raises(IntegrityError) as failed, writing(engine) as writer:
         writer.execute(
-            insert(people).values(
+            insert(ROSTER["people"]).values(
                 id="secret-person",
                 employments_filed=True,
                 us_status_filed=True,

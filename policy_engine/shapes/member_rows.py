@@ -1,0 +1,437 @@
+"""The sections of a membership document, each row declared once.
+
+From a declaration come the strict reader with the place of each fault (`formats/membership_file.py`), the writer, what
+a later import may leave out, the columns of a spreadsheet, the words by which a command names a row, and the schema in
+`/openapi.json`. What a field may be (required, unknown, a word of which list) follows from the type of the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from enum import Enum, StrEnum, auto
+from typing import Any, Final, TypeAlias, get_args, get_type_hints
+
+from policy_engine.domain.request import Action
+from policy_engine.domain.roster import (
+    PERSON_PREFIX,
+    Account,
+    Authorisation,
+    Citizenship,
+    ClusterReading,
+    Consortium,
+    Draw,
+    Employment,
+    Listing,
+    Membership,
+    Organisation,
+    PermanentResidency,
+    PersonEntry,
+    Recorded,
+    RosterRows,
+    Stake,
+    Statement,
+    UsStatus,
+)
+
+RosterRow: TypeAlias = (
+    Organisation
+    | PersonEntry
+    | Employment
+    | UsStatus
+    | Citizenship
+    | PermanentResidency
+    | Account
+    | Consortium
+    | Membership
+    | Stake
+    | Authorisation
+    | Draw
+    | Listing
+    | Statement
+    | ClusterReading
+)
+
+
+class Value(Enum):
+    """What the value of a field is, or each item of its list."""
+
+    ID = auto()
+    """The id of the row itself."""
+    PARTY = auto()
+    """The id of an organisation, or `person:` and that of a person."""
+    NAME = auto()
+    """Another name that is compared byte for byte; with `refers` the id of another row."""
+    TEXT = auto()
+    COUNTRY = auto()
+    WORD = auto()
+    FLAG = auto()
+    COUNT = auto()
+    PERCENT = auto()
+    AMOUNT = auto()
+    INSTANT = auto()
+    BEGIN = auto()
+    """The instant from which the row is true."""
+    END = auto()
+    """The first instant at which it is true no more."""
+    SHARE = auto()
+    """A percentage, or a mapping with its bounds."""
+    MAPPING = auto()
+    """A mapping of the fields `inside`."""
+    IDENTIFIERS = auto()
+    """A mapping of any names to names."""
+    ROWS = auto()
+    """A person's list, whose rows have a section of their own."""
+
+
+INSTANTS: Final = frozenset({Value.BEGIN, Value.END, Value.INSTANT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A field of a row as a document has it.
+
+    `fields` are those of the row that hold it. A `keyed` one is part of what tells one row from another, so that a row
+    without it is another row; any other that is left out stays as it is on file. Of a `later` one earlier releases did
+    not know. `refers` is the kind of row whose id it is.
+    """
+
+    name: str
+    value: Value
+    fields: tuple[str, ...]
+    many: bool = False
+    refers: str | None = None
+    inside: tuple[Member, ...] = ()
+    a: str = ""
+    keyed: bool = False
+    later: bool = False
+    required: bool = False
+    words: type[StrEnum] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The rows of one kind.
+
+    `name` is the section of a document, or the list of a person; `rows` the name in `RosterRows` where it is another;
+    `word` calls a row on a command line, `what` and `a` in a sentence. `named_by` are the fields that say what it is
+    about.
+    """
+
+    name: str
+    rows: str = ""
+    row: type[RosterRow]
+    word: str
+    what: str = ""
+    a: str = ""
+    named_by: tuple[str, ...]
+    members: tuple[Member, ...]
+    personal: bool = False
+    names: tuple[str, ...] = field(init=False)
+    """Every name that may stand in a row."""
+    absent: Mapping[str, Any] = field(init=False)
+    """What the row's fields hold where nothing is said."""
+    needed: tuple[str, ...] = field(init=False)
+    """The fields without which there is no row."""
+    dated: bool = field(init=False)
+    """Whether a row has an interval in which it is true."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(self.row)
+        defaults = {one.name: None if one.default is MISSING else one.default for one in fields(self.row)}
+        members = tuple(_typed(member, hints, defaults) for member in self.members)
+        what, dated = self.what or self.word, "valid" in defaults
+        made: dict[str, object] = {
+            "rows": self.rows or self.name,
+            "what": what,
+            "a": self.a or f"{'an' if what[0] in 'aeiou' else 'a'} {what}",
+            "members": members,
+            "names": tuple(member.name for member in (*members, *EVERYWHERE)),
+            "absent": defaults,
+            "needed": (
+                *(one.fields[0] for one in members if one.required),
+                *(("valid",) if dated else ()),
+            ),
+            "dated": dated,
+        }
+        for name, value in made.items():
+            object.__setattr__(self, name, value)
+
+    def name_of(self, row: Recorded) -> tuple[str, ...]:
+        """What the row is about; a field that is not filed is ""."""
+        return tuple(str(getattr(row, name) or "") for name in self.named_by)
+
+    def named_in(self, row: Recorded) -> set[tuple[str, str]]:
+        """The other rows that a row names: where they are in `RosterRows`, and their ids."""
+        named = {("people", getattr(row, "person"))} if self.personal else set()  # noqa: B009  only these have it
+        for member in self.members:
+            value = getattr(row, member.fields[0])
+            if member.value is Value.PARTY:
+                is_person = value.startswith(PERSON_PREFIX)
+                named.add(("people" if is_person else "organisations", value.removeprefix(PERSON_PREFIX)))
+            elif member.refers is not None and value is not None:
+                named |= {(member.refers, one) for one in (value if member.many else (value,))}
+        return named
+
+    def member(self, path: str) -> Member | None:
+        """A field by its name, one inside another written with a point; `None` where there is none."""
+        name, _, rest = path.partition(".")
+        found = next((one for one in (*self.members, *EVERYWHERE) if one.name == name), None)
+        if not rest or found is None:
+            return found
+        if found.value is Value.ROWS:
+            return SECTIONS[name].member(rest)
+        return next((one for one in found.inside if one.name == rest), None)
+
+
+def _typed(member: Member, hints: Mapping[str, Any], defaults: Mapping[str, object]) -> Member:
+    """The field with what the type of the row says of it."""
+    hint = hints[member.fields[0]]
+    words = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and issubclass(one, StrEnum)]
+    return replace(
+        member,
+        required=defaults[member.fields[0]] is None and type(None) not in get_args(hint),
+        words=member.words or (words[0] if words else None),
+    )
+
+
+def _of(value: Value, name: str, *held: str, **more: Any) -> Member:
+    return Member(name=name, value=value, fields=held or (name,), **more)
+
+
+def _to(rows: str, name: str, **more: Any) -> Member:
+    return _of(Value.NAME, name, refers=rows, **more)
+
+
+def _interval(*, keyed: bool = True, later: bool = False) -> tuple[Member, Member]:
+    return (
+        _of(Value.BEGIN, "from", "valid", keyed=keyed, later=later),
+        _of(Value.END, "to", "valid", later=later),
+    )
+
+
+EVERYWHERE: Final = (_of(Value.INSTANT, "recorded_at"), _of(Value.FLAG, "retracted", later=True))
+"""What may stand in every row: when it was recorded, and that it was never true."""
+
+_ID: Final = _of(Value.ID, "id")
+_PERSON: Final = _to("people", "person")
+_ORGANISATION: Final = _to("organisations", "organisation")
+
+_ALL: Final = (
+    Section(
+        name="organisations",
+        row=Organisation,
+        word="organisation",
+        named_by=("id",),
+        members=(
+            _ID,
+            _of(Value.TEXT, "name"),
+            _of(Value.TEXT, "kind"),
+            _of(Value.COUNTRY, "incorporated"),
+            _of(Value.COUNTRY, "headquarters"),
+            _of(Value.COUNTRY, "contract_country"),
+            _of(Value.WORD, "sector"),
+            _of(Value.FLAG, "reseller"),
+            _of(Value.IDENTIFIERS, "identifiers"),
+            _of(Value.TEXT, "aliases", many=True),
+        ),
+    ),
+    Section(
+        name="ownership",
+        rows="stakes",
+        row=Stake,
+        word="ownership",
+        what="share",
+        a="an ownership row",
+        named_by=("owner", "owned"),
+        members=(
+            _of(Value.PARTY, "owner"),
+            _to("organisations", "owned"),
+            _of(
+                Value.SHARE,
+                "percent",
+                "percent",
+                "minimum",
+                "maximum",
+                a="a share",
+                inside=(_of(Value.PERCENT, "minimum"), _of(Value.PERCENT, "maximum")),
+            ),
+            *_interval(),
+            _of(Value.TEXT, "evidence"),
+        ),
+    ),
+    Section(
+        name="people",
+        row=PersonEntry,
+        word="person",
+        named_by=("id",),
+        members=(
+            _ID,
+            _of(Value.ROWS, "employments", "employments_filed"),
+            _of(Value.ROWS, "us_status", "us_status_filed"),
+            _of(Value.ROWS, "citizenships", "citizenships_filed"),
+            _of(Value.ROWS, "permanent_residencies", "permanent_residencies_filed"),
+        ),
+    ),
+    Section(
+        name="employments",
+        row=Employment,
+        word="employment",
+        named_by=("person", "organisation", "kind"),
+        personal=True,
+        members=(_ORGANISATION, _of(Value.WORD, "kind"), *_interval()),
+    ),
+    Section(
+        name="us_status",
+        rows="us_statuses",
+        row=UsStatus,
+        word="us-status",
+        what="US status",
+        named_by=("person", "kind"),
+        personal=True,
+        members=(_of(Value.WORD, "kind"), *_interval()),
+    ),
+    Section(
+        name="citizenships",
+        row=Citizenship,
+        word="citizenship",
+        named_by=("person", "country"),
+        personal=True,
+        members=(_of(Value.COUNTRY, "country"), *_interval()),
+    ),
+    Section(
+        name="permanent_residencies",
+        row=PermanentResidency,
+        word="residency",
+        what="permanent residency",
+        named_by=("person", "country"),
+        personal=True,
+        members=(_of(Value.COUNTRY, "country"), *_interval()),
+    ),
+    Section(
+        name="accounts",
+        row=Account,
+        word="account",
+        named_by=("id",),
+        members=(
+            _ID,
+            _of(Value.WORD, "kind"),
+            _ORGANISATION,
+            _PERSON,
+            _of(Value.NAME, "gateway"),
+            _to("clusters", "cluster"),
+            *_interval(keyed=False, later=True),
+        ),
+    ),
+    Section(
+        name="consortia",
+        row=Consortium,
+        word="consortium",
+        named_by=("id",),
+        members=(_ID, _of(Value.TEXT, "name")),
+    ),
+    Section(
+        name="memberships",
+        row=Membership,
+        word="membership",
+        named_by=("organisation", "consortium"),
+        members=(
+            _ORGANISATION,
+            _to("consortia", "consortium"),
+            *_interval(),
+            _of(Value.WORD, "status"),
+            _of(Value.COUNT, "seats", later=True),
+            _of(
+                Value.MAPPING,
+                "credit",
+                a="a credit",
+                later=True,
+                inside=(_of(Value.AMOUNT, "amount", required=True), _of(Value.NAME, "period", required=True)),
+            ),
+        ),
+    ),
+    Section(
+        name="authorisations",
+        row=Authorisation,
+        word="authorisation",
+        named_by=("id",),
+        members=(
+            _ID,
+            _of(Value.NAME, "regime"),
+            _of(Value.WORD, "kind"),
+            _to("organisations", "holder"),
+            _of(Value.NAME, "models", many=True),
+            _of(Value.WORD, "actions", many=True, words=Action),
+            _of(Value.COUNTRY, "countries", many=True),
+            *_interval(keyed=False),
+            _of(
+                Value.MAPPING,
+                "cap",
+                "named_users",
+                a="a cap",
+                inside=(_of(Value.COUNT, "named_users", required=True),),
+            ),
+            _of(Value.TEXT, "conditions", many=True),
+            _to("people", "persons", many=True, later=True),
+            _of(Value.COUNTRY, "nationalities", many=True, later=True),
+            _of(Value.FLAG, "employees_only", later=True),
+            _of(Value.NAME, "purposes", many=True, later=True),
+        ),
+    ),
+    Section(
+        name="draws",
+        row=Draw,
+        word="draw",
+        named_by=("authorisation", "person"),
+        members=(_to("authorisations", "authorisation"), _PERSON, _of(Value.INSTANT, "at")),
+    ),
+    Section(
+        name="listings",
+        row=Listing,
+        word="listing",
+        named_by=("party", "list", "entry"),
+        members=(
+            _of(Value.PARTY, "party"),
+            _of(Value.NAME, "list"),
+            _of(Value.TEXT, "entry", keyed=True),
+            _of(Value.NAME, "entry_version", keyed=True),
+            _of(Value.TEXT, "reference", keyed=True),
+            _of(Value.WORD, "status"),
+            _of(Value.NAME, "cleared_version", keyed=True),
+            _of(Value.TEXT, "programmes", many=True, later=True),
+            _of(Value.TEXT, "requirement", later=True),
+            *_interval(),
+        ),
+    ),
+    Section(
+        name="statements",
+        row=Statement,
+        word="statement",
+        named_by=("organisation", "kind"),
+        members=(_ORGANISATION, _of(Value.WORD, "kind"), *_interval()),
+    ),
+    Section(
+        name="clusters",
+        row=ClusterReading,
+        word="cluster",
+        named_by=("id",),
+        members=(
+            _ID,
+            _of(Value.NAME, "shared", many=True, keyed=True),
+            _of(Value.COUNT, "accounts", keyed=True),
+            _of(Value.COUNT, "exchanges_24h", keyed=True),
+            _of(Value.INSTANT, "as_of"),
+        ),
+    ),
+)
+
+SECTIONS: Final[Mapping[str, Section]] = {section.name: section for section in _ALL}
+"""Every section of a document, and every list of a person, by its name and in the order of a document."""
+BY_ROWS: Final[Mapping[str, Section]] = {
+    kind.name: next(section for section in _ALL if section.rows == kind.name) for kind in fields(RosterRows)
+}
+"""The sections by the names of their rows in `RosterRows`, in the order of the canonical form."""
+BY_WORD: Final[Mapping[str, Section]] = {section.word: section for section in BY_ROWS.values()}
+BY_TYPE: Final[Mapping[type[object], Section]] = {section.row: section for section in _ALL}
+PERSONAL: Final = tuple(section for section in _ALL if section.personal)
+"""The lists of a person."""
