@@ -26,6 +26,7 @@ from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.http.errors import INTERNAL, MEDIA_TYPE, BodyTooLarge, Problem, problem_of
 from policy_engine.service.keyring import Forbidden, Unauthenticated
 from policy_engine.service.pools import Busy
+from policy_engine.shapes import member_rows
 from policy_engine.shapes.document import Body, Document
 from policy_engine.shapes.problem import ProblemDocument
 
@@ -269,6 +270,7 @@ def _schemas() -> Schema:
     _, found = msgspec.json.schema_components(declared, schema_hook=_anything, ref_template=_REF)
     for shape in found.values():
         shape["description"] = " ".join(shape.get("description", "").split())
+    found["MembershipDocument"] = member_rows.document_schema()
     return dict(sorted(found.items()))
 
 

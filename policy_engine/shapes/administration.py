@@ -22,7 +22,13 @@ from policy_engine.shapes.record import RecordDocument
 Files = Annotated[
     dict[str, str], Meta(description="The files of a book's folder by their names relative to it, worked examples too.")
 ]
-Members = Annotated[dict[str, object], Meta(description="A membership document (`members export` gives one).")]
+Members = Annotated[
+    dict[str, object],
+    Meta(
+        description="A membership document (`members export` gives one).",
+        extra_json_schema={"$ref": "#/components/schemas/MembershipDocument"},
+    ),
+]
 Names = tuple[Annotated[str, Meta(extra_json_schema={"minLength": 1})], ...]
 
 

@@ -435,3 +435,47 @@ BY_WORD: Final[Mapping[str, Section]] = {section.word: section for section in BY
 BY_TYPE: Final[Mapping[type[object], Section]] = {section.row: section for section in _ALL}
 PERSONAL: Final = tuple(section for section in _ALL if section.personal)
 """The lists of a person."""
+
+_SCHEMAS: Final[Mapping[Value, tuple[tuple[str, ...], Mapping[str, object]]]] = {
+    Value.COUNTRY: (("string",), {"pattern": "^[A-Z]{2}$"}),
+    Value.FLAG: (("boolean",), {}),
+    Value.COUNT: (("integer",), {"minimum": 0}),
+    Value.PERCENT: (("string", "number"), {}),
+    Value.AMOUNT: (("string", "number"), {}),
+    Value.SHARE: (("string", "number", "object"), {}),
+    Value.MAPPING: (("object",), {}),
+    Value.IDENTIFIERS: (("object",), {"additionalProperties": {"type": ["string", "null"]}}),
+}
+"""The types of JSON that a value has, where it is not a text, and what else the schema says of it."""
+
+
+def document_schema() -> dict[str, object]:
+    """The JSON Schema of a membership document. The reader asks for more than a schema can say."""
+    sections = {name: _list_schema(section) for name, section in SECTIONS.items() if not section.personal}
+    return {"type": "object", "additionalProperties": False, "properties": sections}
+
+
+def _list_schema(section: Section) -> dict[str, object]:
+    return {"type": ["array", "null"], "items": _object_schema((*section.members, *EVERYWHERE))}
+
+
+def _object_schema(members: tuple[Member, ...]) -> dict[str, object]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [one.name for one in members if one.required],
+        "properties": {one.name: _member_schema(one) for one in members},
+    }
+
+
+def _member_schema(member: Member) -> dict[str, object]:
+    if member.value is Value.ROWS:
+        return _list_schema(SECTIONS[member.name])
+    types, more = _SCHEMAS.get(member.value, (("string",), {}))
+    if member.inside:
+        more = {name: value for name, value in _object_schema(member.inside).items() if name != "type"}
+    if member.words is not None:
+        more = {"enum": [*(one.value for one in member.words), *(() if member.required or member.many else (None,))]}
+    if member.many:
+        types, more = ("array",), {"items": {"type": "string", **more}}
+    return {"type": [*types, *(() if member.required else ("null",))], **more}

@@ -141,4 +141,4 @@ class OnFileDocument(Document, frozen=True, kw_only=True):
     at: Instant | None
     known_at: Instant | None
     membership_revision: int
-    members: dict[str, object]
+    members: Members

@@ -149,6 +149,21 @@ def test_what_cannot_be_done_is_told_and_nothing_is_recorded(
     assert export_members(members) == before
 
 
+def test_a_person_whom_a_share_a_listing_or_an_authorisation_names_is_not_retracted(members: Members) -> None:
+    file = b"""people: [{id: new}]
+ownership: [{owner: "person:new", owned: harbor-cyber}]
+listings: [{party: "person:new", list: EL, status: potential}]
+authorisations: [{id: P-1, regime: us-ear, kind: licence, holder: harbor-cyber, models: [mythos-5], actions: [infer],
+                  persons: [new]}]
+"""
+    import_members(members, file, "new.yaml", names=NAMES, actor="o", reason="r", at=AT + timedelta(hours=1))
+
+    with pytest.raises(
+        EditFault, match="is named by 1 ownership row, 1 authorisation row, 1 listing row on file; retract or end those"
+    ):
+        edited(members, "retract", "person", "new", hours=2)
+
+
 def test_importing_a_file_twice_says_that_nothing_is_new(members: Members) -> None:
     again = import_members(
         members, ROSTER, "roster.yaml", names=NAMES, actor="officer", reason="again", at=AT + timedelta(hours=1)

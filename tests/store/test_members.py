@@ -26,8 +26,8 @@ from policy_engine.domain.roster import (
     RosterRows,
     Stake,
 )
-from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.formats.roster_rows import row_bytes
+from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store import members as store_members
 from policy_engine.store.changes import LARGE, content_of
 from policy_engine.store.database import reading
