@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import to_builtins
+from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
 from policy_engine.domain.changes import Actor
@@ -49,7 +49,6 @@ from policy_engine.shapes.document import (
     RowsDocument,
     WithdrawalDocument,
 )
-from policy_engine.shapes.record import as_recorded
 
 Shape = TypeVar("Shape", bound=Body)
 _PLACE: Final = re.compile(r"(?P<message>.*?) - at `\$\.?(?P<field>.*)`", re.DOTALL)
@@ -364,7 +363,7 @@ def review_file_document(file: ReviewFile) -> ReviewFileDocument:
         **{name: getattr(case, name) for name in case.__struct_fields__},
         lifts=file.lifts,
         clearance=file.clearance or None,
-        decision=as_recorded(file.record),
+        decision=Raw(file.record),
     )
 
 

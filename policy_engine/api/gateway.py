@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import LogUnavailable
-from policy_engine.domain.request import BatchItem, Submitted
+from policy_engine.domain.request import BatchItem, Semantic, Submitted
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import (
@@ -23,7 +23,7 @@ from policy_engine.formats.submitted import submitted_in
 from policy_engine.http.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
 from policy_engine.http.reference import Example, audience, described
 from policy_engine.http.security import admitted
-from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict, Semantic
+from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict
 from policy_engine.shapes.answer import ANSWERS, BatchDocument
 from policy_engine.shapes.request import MAX_BATCH, BatchBody, RequestBody
 

@@ -48,11 +48,12 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.formats.record_reader import RecordedDecision, RecordedParty, RecordFault, read_record
+from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row
 from policy_engine.formats.spreadsheet import line
 from policy_engine.service.inspect import BookAt, Page, Statistics, Unread
 from policy_engine.service.retired import retired_text
+from policy_engine.shapes.record import PartyDocument
 from policy_engine.store.change_list import LoggedChange
 from policy_engine.store.decision_index import Logged, Touch
 
@@ -542,13 +543,15 @@ def _request(told: RecordedDecision) -> list[tuple[str, object]]:
     ]
 
 
-def _tell_party(party: RecordedParty) -> None:
+def _tell_party(party: PartyDocument) -> None:
     """What was on file for a party; of what was looked at, what nobody filed reads `not on file`."""
     who = party.subject or party.organisation or "nobody"
     facts: list[tuple[str, Text]] = []
     if party.organisation is not None:
         facts.append(("organisation", _cell(party.organisation)))
-    facts += [(name.replace("_", " "), _cell(_fact(getattr(party, name)))) for name in sorted(party.looked_at)]
+    facts += [
+        (name.replace("_", " "), _cell(_fact(getattr(party.known, name)))) for name in sorted(party.known.looked_at)
+    ]
     for answer in ("unknown", "yes"):
         words = sorted(word for word, said in party.words.items() if said == answer)
         facts.append((f"words: {answer}", _cell(", ".join(words)) if words else Text(_UNSTATED)))

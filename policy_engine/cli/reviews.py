@@ -17,6 +17,7 @@ from policy_engine.cli.output import JsonFlag, err, out, print_json
 from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.documents import jsonable, read_document
+from policy_engine.formats.record import answer_in
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
 from policy_engine.shapes.document import RowsDocument
 
@@ -77,7 +78,7 @@ def show(
         return
     file = answer.read(ReviewFileDocument)
     _tell(file)
-    held = file.decision.answer
+    held = answer_in(bytes(file.decision))
     lines = [("held for", f"{held.reason.code}: {held.reason.message}")]
     lines += [
         (f"rule {finding.rule}", " ".join(finding.codes)) for finding in held.findings if finding.state == "deciding"

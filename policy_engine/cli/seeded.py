@@ -15,10 +15,9 @@ from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_members
 from policy_engine.cli.progress import progress
-from policy_engine.domain.request import Caller
+from policy_engine.domain.request import Caller, Semantic
 from policy_engine.formats.request_document import batch_item_of
 from policy_engine.policy.names import names_read
-from policy_engine.service.gate import Semantic
 from policy_engine.service.roster import import_members
 
 DAYS: Final = 30

@@ -118,6 +118,18 @@ class BatchItem:
     fault: str = ""
 
 
+class Semantic(StrEnum):
+    """Which requests of a batch are judged: all, or those up to the first deny or the first allow."""
+
+    EXECUTE_ALL = "execute_all"
+    DENY_ON_FIRST_DENY = "deny_on_first_deny"
+    PERMIT_ON_FIRST_PERMIT = "permit_on_first_permit"
+
+    def stops_after(self, *, allowed: bool) -> bool:
+        """Whether no more are judged after an answer."""
+        return self is (Semantic.PERMIT_ON_FIRST_PERMIT if allowed else Semantic.DENY_ON_FIRST_DENY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert.

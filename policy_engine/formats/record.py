@@ -16,17 +16,8 @@ Version 1, a JSON object in UTF-8, members sorted by name, no insignificant whit
     }
 
 `words` has every word that a rule in force looked at with "yes", "no" or "unknown". `known` has the facts on file that
-those words read (`record_facts`), in force at the instant and as known then; a fact that nobody asked for is absent:
-
-    "us_status", "citizenships", "past_citizenships", "permanent_residencies"    sorted codes; null: never filed
-    "employment"                    of the person by the organisation: sorted kinds; null: nobody on file
-    "incorporated", "headquarters"  country codes; null: unknown
-    "sector", "reseller"            null: unknown
-    "memberships"                   [{"consortium", "status"}]
-    "listings"                      [{"entry_version", "list", "party", "status"}]: the version of each entry looked at
-    "statements"                    sorted kinds
-    "authorisations"                [{"id", "state"}]: those that fit the request; usable, full or ended
-    "cluster"                       {"as_of", "id"}: the account's, and its last reading; null: in none
+those words read, in force at the instant and as known then; `shapes.record` declares each, and a fact that nobody asked
+for is absent.
 
 The policy version covers rules, country groups and catalogue; the membership revision everything else on file. Which
 earlier decision this one repeats is not here: the log links decisions under one request id.
@@ -41,10 +32,11 @@ frozen: bytes that were written are read for ever, and anything else to be said 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Literal, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from policy_engine import ENGINE_VERSION
@@ -54,10 +46,10 @@ from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.remedies import Change, Remedy
-from policy_engine.domain.request import Assertion, Destination, Place, Request, Subject
 from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
+from policy_engine.formats.request_document import body_of
 from policy_engine.shapes.answer import (
     AnswerDocument,
     ChangeDocument,
@@ -71,16 +63,14 @@ from policy_engine.shapes.answer import (
     ShortAnswerDocument,
     ShortReasonDocument,
 )
-from policy_engine.shapes.document import Body
-from policy_engine.shapes.request import PLAIN, ClaimsBody, DestinationBody, PlaceBody
+from policy_engine.shapes.record import CallerDocument, PartyDocument, RecordDocument, RequestDigest
+from policy_engine.shapes.request import RequestBody
 
 RECORD_VERSION: Final = 1
 MAX_RECORD_BYTES: Final = 65_535
 
-Json = dict[str, object]
-
 _encoder: Final = msgspec.json.Encoder(order="sorted")
-_TRI: Final = {Tri.YES: "yes", Tri.NO: "no", Tri.UNKNOWN: "unknown"}
+_TRI: Final[Mapping[Tri, Literal["yes", "no", "unknown"]]] = {Tri.YES: "yes", Tri.NO: "no", Tri.UNKNOWN: "unknown"}
 
 
 def encode_answer(decision: Decision) -> bytes:
@@ -189,12 +179,26 @@ def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes)
 
 def encode_facts(parties: tuple[Party, ...]) -> bytes:
     """The member `facts` of a record."""
-    return _encoder.encode([_party(party) for party in parties])
+    return _encoder.encode(
+        [
+            PartyDocument(
+                role=party.role.value,
+                subject=None if party.subject is None else f"{party.subject.type}:{party.subject.id}",
+                organisation=party.organisation_id,
+                known=known_facts(party),
+                words={
+                    f"{word}:{parameter}" if parameter else word: _TRI[answer.value]
+                    for (word, parameter), answer in party.memo.items()
+                },
+            )
+            for party in parties
+        ]
+    )
 
 
 def encode_record_with(decision: Decision, facts: bytes, answer: bytes) -> bytes:
     """The canonical bytes of the decision, from facts that are encoded already."""
-    return _record(decision, answer, _request(decision.request), facts)
+    return _record(decision, answer, body_of(decision.request), facts)
 
 
 def too_long_text(length: int) -> str:
@@ -212,74 +216,32 @@ _TOO_LONG: Final = re.compile(r"a record of [0-9]+ bytes is longer than [0-9]+")
 
 def encode_record_without_facts(decision: Decision, answer: bytes) -> bytes:
     """The record of a decision whose full record would be too long: with its request, and no facts."""
-    return _record(decision, answer, _request(decision.request), b"[]")
+    return _record(decision, answer, body_of(decision.request), b"[]")
 
 
 def encode_shortened_record(decision: Decision, request_digest: str, answer: bytes) -> bytes:
     """The record of a decision whose request is too long, or none: the request by its digest, and no facts."""
-    return _record(decision, answer, {"sha256": request_digest}, b"[]")
+    return _record(decision, answer, RequestDigest(sha256=request_digest), b"[]")
 
 
-def _record(decision: Decision, answer: bytes, request: Json, facts: bytes) -> bytes:
+def _record(decision: Decision, answer: bytes, request: RequestBody | RequestDigest, facts: bytes) -> bytes:
+    caller = decision.caller
     return _encoder.encode(
-        {
-            "v": RECORD_VERSION,
-            "answer": msgspec.Raw(answer),
-            "caller": {
-                "id": decision.caller.id,
-                "gateway": decision.caller.gateway,
-                "assertable": sorted(decision.caller.assertable),
-                "explain": decision.caller.explain,
-            },
-            "control_epoch": decision.control_epoch,
-            "engine": ENGINE_VERSION,
-            "facts": msgspec.Raw(facts),
-            "request": request,
-        }
+        RecordDocument(
+            v=RECORD_VERSION,
+            answer=cast(AnswerDocument, Raw(answer)),
+            caller=CallerDocument(
+                id=caller.id,
+                gateway=caller.gateway,
+                assertable=tuple(sorted(caller.assertable)),
+                explain=caller.explain,
+            ),
+            control_epoch=decision.control_epoch,
+            engine=ENGINE_VERSION,
+            facts=cast(tuple[PartyDocument, ...], Raw(facts)),
+            request=request,
+        )
     )
-
-
-def _request(request: Request) -> Json:
-    document: Json = {name: getattr(request, name) for name in PLAIN}
-    document["subject"] = _subject(request.subject)
-    document["end_user"] = None if request.end_user is None else _subject(request.end_user)
-    document["place"] = _stated_of(request.place, PlaceBody)
-    document["destination"] = _stated_of(request.destination, DestinationBody)
-    document["claims"] = _stated_of(request, ClaimsBody)
-    return _stated(document)
-
-
-def _stated_of(stated: Place | Destination | Request, shape: type[Body]) -> Json:
-    """The members of a document that were stated."""
-    return _stated({name: getattr(stated, name) for name in shape.__struct_fields__})
-
-
-def _subject(subject: Subject) -> Json:
-    document: Json = {"type": subject.type, "id": subject.id}
-    if subject.properties:
-        document["properties"] = {one.name: _assertion(one) for one in subject.properties}
-    return document
-
-
-def _assertion(assertion: Assertion) -> object:
-    return list(assertion.values) if assertion.is_list else assertion.values[0]
-
-
-def _stated(document: Json) -> Json:
-    return {name: value for name, value in document.items() if value not in (None, {})}
-
-
-def _party(party: Party) -> Json:
-    return {
-        "role": party.role,
-        "subject": None if party.subject is None else f"{party.subject.type}:{party.subject.id}",
-        "organisation": party.organisation_id,
-        "known": known_facts(party),
-        "words": {
-            f"{word}:{parameter}" if parameter else word: _TRI[answer.value]
-            for (word, parameter), answer in party.memo.items()
-        },
-    }
 
 
 def full_answer(record: bytes) -> bytes:
@@ -288,41 +250,30 @@ def full_answer(record: bytes) -> bytes:
     return bytes(document["answer"])
 
 
-_short_decoder: Final = msgspec.json.Decoder(ShortAnswerDocument)
-_refused_decoder: Final = msgspec.json.Decoder(RefusedItemDocument)
+_answer_decoder: Final = msgspec.json.Decoder(AnswerDocument)
 
 
-class _ToldDetail(msgspec.Struct):
-    fault: object = None
+def answer_in(record: bytes) -> AnswerDocument:
+    """The full answer in a record."""
+    return _answer_decoder.decode(full_answer(record))
 
 
-class _ToldFinding(msgspec.Struct):
-    rule: str
-    effect: str
-    state: str
-    codes: list[str]
-    detail: _ToldDetail
-
-
-class _ToldModel(msgspec.Struct):
-    tier: str | None = None
-
-
-class _ToldReason(msgspec.Struct):
-    public_code: str
+class _AnyAnswer(msgspec.Struct):
+    decision_id: str | None
 
 
 class _Told(msgspec.Struct):
     """What of a full answer says whether its requester may learn that there is such a model."""
 
-    allowed: bool
-    reason: _ToldReason
-    decision_id: str | None = None
-    findings: list[_ToldFinding] = []
-    model: _ToldModel = msgspec.field(default_factory=_ToldModel)
+    reason: ShortReasonDocument
+    findings: tuple[FindingDocument, ...]
+    model: ModelDocument
 
 
+_any_decoder: Final = msgspec.json.Decoder(_AnyAnswer)
 _told_decoder: Final = msgspec.json.Decoder(_Told)
+_short_decoder: Final = msgspec.json.Decoder(ShortAnswerDocument)
+_refused_decoder: Final = msgspec.json.Decoder(RefusedItemDocument)
 _OF_THE_OPEN_MARKET: Final = frozenset({Tier.COMMODITY, Tier.DISTILLED})
 _OUTSIDE: Final = "MEMBERSHIP_NOT_FOUND"
 _WITHIN: Final = frozenset(
@@ -349,28 +300,28 @@ def short_answer(answer: bytes, *, asked_fallbacks: bool) -> bytes:
     one sentence, no hold, no obligation, and of alternatives only what the request itself named, as `asked_fallbacks`
     says it did. Told in full is whom a grant of the model is for, and whoever is or was a member of its consortium.
     """
-    told = _told_decoder.decode(answer)
-    if told.decision_id is None:
+    if _any_decoder.decode(answer).decision_id is None:
         refused = _refused_decoder.decode(answer)
         public = refused.reason
         reason = RefusedReasonDocument(public_code=public.public_code, public_message=public.public_message)
         return _encoder.encode(replace(refused, reason=reason, error=UNSET))
     short = _short_decoder.decode(answer)
-    if _hides_the_model(told):
+    if not short.allowed and _hides_the_model(_told_decoder.decode(answer)):
         named = short.alternatives if asked_fallbacks else ()
         short = replace(short, reason=_NOT_AVAILABLE, obligations=(), hold=False, alternatives=named)
     return _encoder.encode(short)
 
 
 def _hides_the_model(told: _Told) -> bool:
-    if told.allowed or told.model.tier in _OF_THE_OPEN_MARKET or told.reason.public_code == PublicCode.INVALID_REQUEST:
+    """Whether a deny says no more than that a model is not available."""
+    if told.model.tier in _OF_THE_OPEN_MARKET or told.reason.public_code == PublicCode.INVALID_REQUEST:
         return False
     deciding = [finding for finding in told.findings if finding.state == "deciding"]
     if any(one.rule == FAULT_RULE for one in deciding) and told.model.tier is None:
         # What became of a fault before any model was looked up is no word about one; a record that is too long may be
         # so for what is known of the model.
-        return any(says_too_long(one.detail.fault) for one in deciding)
-    if any(one.effect == "permit" and one.codes != [_FOR_ANYBODY] for one in told.findings):
+        return any(says_too_long(one.detail.get("fault")) for one in deciding)
+    if any(one.effect == "permit" and one.codes != (_FOR_ANYBODY,) for one in told.findings):
         return False
     codes = {code for one in deciding for code in one.codes}
     return _OUTSIDE in codes or codes.isdisjoint(_WITHIN)

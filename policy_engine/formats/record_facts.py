@@ -10,16 +10,22 @@ catalogue, and the owners of an organisation (what captured it stands in the det
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from policy_engine.domain.facts import Party
 from policy_engine.domain.in_force import memberships_in_force
-from policy_engine.domain.instants import Validity, format_instant
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.words import VOCABULARY, papers_on_file
 from policy_engine.domain.words.organisations import host_of
 from policy_engine.domain.words.word import Fact, FactRead
+from policy_engine.shapes.record import (
+    AuthorisationOnRecord,
+    ClusterOnRecord,
+    KnownDocument,
+    ListingOnRecord,
+    MembershipOnRecord,
+)
 
 Asked = list[tuple[str, str]]
 """Words with their parameters, of those whose parameter names the rows that are read."""
@@ -37,68 +43,49 @@ def _asked_of(fact: Fact, asked: Asked) -> list[tuple[FactRead, str]]:
     return [(words[word], parameter) for word, parameter in asked if word in words]
 
 
-class _Dated(Protocol):
-    @property
-    def valid(self) -> Validity: ...
+Value = Callable[[Party, Asked], Any]
+"""What a record has of a fact: a value of the member of `KnownDocument` by the same name."""
 
 
-def _now(rows: Iterable[_Dated] | None, at: datetime, name: str) -> list[str] | None:
-    """The codes in force, sorted; `None` for a list that was never filed."""
-    if rows is None:
-        return None
-    return sorted({str(getattr(row, name)) for row in rows if row.valid.holds(at)})
+def _in_force(rows: str, name: str) -> Value:
+    """The codes in force, sorted, of a list of a person's rows; `None` for one that was never filed."""
 
+    def value(party: Party, _: Asked) -> object:
+        filed = getattr(party.person, rows, None)
+        if filed is None:
+            return None
+        return tuple(sorted({str(getattr(row, name)) for row in filed if row.valid.holds(party.question.at)}))
 
-def _us_status(party: Party, _: Asked) -> object:
-    return None if party.person is None else _now(party.person.us_statuses, party.question.at, "kind")
-
-
-def _citizenships(party: Party, _: Asked) -> object:
-    return None if party.person is None else _now(party.person.citizenships, party.question.at, "country")
+    return value
 
 
 def _past_citizenships(party: Party, _: Asked) -> object:
     """22 CFR 120.50(b) counts every citizenship ever held."""
     if party.person is None or party.person.citizenships is None:
         return None
-    return sorted({row.country for row in party.person.citizenships if row.valid.ended(party.question.at)})
-
-
-def _residencies(party: Party, _: Asked) -> object:
-    return None if party.person is None else _now(party.person.permanent_residencies, party.question.at, "country")
+    return tuple(sorted({row.country for row in party.person.citizenships if row.valid.ended(party.question.at)}))
 
 
 def _employment(party: Party, _: Asked) -> object:
-    return None if party.person is None else sorted(party.employment)
+    return None if party.person is None else tuple(sorted(party.employment))
 
 
-def _incorporated(party: Party, _: Asked) -> object:
-    return None if party.organisation is None else party.organisation.incorporated
-
-
-def _headquarters(party: Party, _: Asked) -> object:
-    return None if party.organisation is None else party.organisation.headquarters
-
-
-def _sector(party: Party, _: Asked) -> object:
-    return None if party.organisation is None else party.organisation.sector
-
-
-def _reseller(party: Party, _: Asked) -> object:
-    return None if party.organisation is None else party.organisation.reseller
+def _filed(name: str) -> Value:
+    """A value of the organisation."""
+    return lambda party, _: getattr(party.organisation, name, None)
 
 
 def _memberships(party: Party, asked: Asked) -> object:
     """In force, of the consortia that were asked about."""
     rows = party.question.roster.memberships.get(party.organisation_id or "")
     if not rows:
-        return []
+        return ()
     consortia = {parameter for _, parameter in _asked_of(Fact.MEMBERSHIPS, asked)}
-    return [
-        {"consortium": row.consortium, "status": row.status}
+    return tuple(
+        MembershipOnRecord(consortium=row.consortium, status=row.status)
         for row in memberships_in_force(rows, party.question.at)
         if row.consortium in consortia
-    ]
+    )
 
 
 def _listings(party: Party, asked: Asked) -> object:
@@ -110,35 +97,35 @@ def _listings(party: Party, asked: Asked) -> object:
         names |= dict.fromkeys(one.id for one in (party.acting, host_of(party)) if one is not None)
     rows = [row for name in names for row in listings.get(name, ())]
     if not rows:
-        return []
+        return ()
     lists = {code for _, parameter in questions for code in parameter.split(",")}
-    return [
-        {"party": row.party, "list": row.list, "status": row.status, "entry_version": row.entry_version}
+    return tuple(
+        ListingOnRecord(party=row.party, list=row.list, status=row.status, entry_version=row.entry_version)
         for row in rows
         if row.list in lists and row.valid.holds(party.question.at)
-    ]
+    )
 
 
 def _statements(party: Party, asked: Asked) -> object:
     rows = party.question.roster.statements.get(party.organisation_id or "", ())
     kinds = {parameter for _, parameter in _asked_of(Fact.STATEMENTS, asked)}
-    return sorted({row.kind for row in rows if row.kind in kinds and row.valid.holds(party.question.at)})
+    return tuple(sorted({row.kind for row in rows if row.kind in kinds and row.valid.holds(party.question.at)}))
 
 
 def _authorisations(party: Party, asked: Asked) -> object:
     """Those that name the model, the action and the country, and what each was worth; none names an unknown model."""
     if party.question.entry is None:
-        return []
+        return ()
     authorisations = party.question.roster.authorisations
     holders = [one.id for one in (party.acting, host_of(party)) if one is not None]
     if not any(holder in authorisations for holder in holders):
-        return []
+        return ()
     found: dict[str, str] = {}
     for read, parameter in _asked_of(Fact.AUTHORISATIONS, asked):
         papers = papers_on_file(party, parameter, host_too=read.host_too, whoever=read.whoever)
         for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
             found |= {row.id: state for row in rows}
-    return [{"id": name, "state": state} for name, state in sorted(found.items())]
+    return tuple(AuthorisationOnRecord(id=name, state=state) for name, state in sorted(found.items()))
 
 
 def _cluster(party: Party, _: Asked) -> object:
@@ -147,23 +134,18 @@ def _cluster(party: Party, _: Asked) -> object:
         return None
     readings = party.question.roster.clusters.get(name, ())
     last = max((one.as_of for one in readings if one.as_of <= party.question.at), default=None)
-    return {"id": name, "as_of": None if last is None else format_instant(last)}
+    return ClusterOnRecord(id=name, as_of=None if last is None else format_instant(last))
 
-
-Value = Callable[[Party, Asked], object]
 
 _OF_A_PERSON: Final[Mapping[Fact, Value]] = {
-    Fact.US_STATUS: _us_status,
-    Fact.CITIZENSHIPS: _citizenships,
+    Fact.US_STATUS: _in_force("us_statuses", "kind"),
+    Fact.CITIZENSHIPS: _in_force("citizenships", "country"),
     Fact.PAST_CITIZENSHIPS: _past_citizenships,
-    Fact.PERMANENT_RESIDENCIES: _residencies,
+    Fact.PERMANENT_RESIDENCIES: _in_force("permanent_residencies", "country"),
     Fact.EMPLOYMENT: _employment,
 }
 _OF_AN_ORGANISATION: Final[Mapping[Fact, Value]] = {
-    Fact.INCORPORATED: _incorporated,
-    Fact.HEADQUARTERS: _headquarters,
-    Fact.SECTOR: _sector,
-    Fact.RESELLER: _reseller,
+    **{fact: _filed(fact.value) for fact in (Fact.INCORPORATED, Fact.HEADQUARTERS, Fact.SECTOR, Fact.RESELLER)},
     Fact.MEMBERSHIPS: _memberships,
     Fact.STATEMENTS: _statements,
     Fact.AUTHORISATIONS: _authorisations,
@@ -194,11 +176,11 @@ _ASKED: Final = {
 """By whether the party has a natural person and an organisation: the facts that it can have."""
 
 
-def known_facts(party: Party) -> dict[str, object]:
-    """The facts on file that the words asked of the party read, by name.
+def known_facts(party: Party) -> KnownDocument:
+    """The facts on file that the words asked of the party read.
 
-    A fact that no word read is absent, as are those of a natural person where there is none and those of an
-    organisation where there is none; `None` is a fact that nobody filed.
+    One that no word read is absent, as are those of a natural person where there is none and those of an organisation
+    where there is none; `None` is a fact that nobody filed.
     """
     bits = 0
     asked: Asked = []
@@ -209,4 +191,4 @@ def known_facts(party: Party) -> dict[str, object]:
             if reads & _BY_PARAMETER:
                 asked.append(key)
     facts = _ASKED[party.person is not None or party.person_unknown, party.organisation is not None]
-    return {fact: value(party, asked) for bit, fact, value in facts if bits & bit}
+    return KnownDocument(**{fact: value(party, asked) for bit, fact, value in facts if bits & bit})

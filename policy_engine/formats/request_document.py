@@ -19,10 +19,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final, NoReturn
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, NoReturn, Union, get_args, get_origin, get_type_hints
+
+from msgspec.structs import asdict, fields
 
 from policy_engine.domain.request import (
-    Action,
     Assertion,
     BatchItem,
     Destination,
@@ -35,12 +38,11 @@ from policy_engine.domain.request import (
 from policy_engine.formats.identifiers import identifier_fault, shown, text_fault
 from policy_engine.shapes.document import Body
 from policy_engine.shapes.request import (
-    COUNTRY,
     MAX_LIST,
     MAX_REVISION,
     MAX_TEXT,
-    REQUEST_ID,
-    SUBDIVISION,
+    NESTED,
+    PLAIN,
     ClaimsBody,
     DestinationBody,
     PlaceBody,
@@ -53,8 +55,6 @@ MAX_FAULTS: Final = 50
 """So many faults of one body are told."""
 MAX_HINTS: Final = 20
 """For so many names of one body that are not known, the nearest known one is looked for."""
-_COUNTRY: Final = re.compile(COUNTRY)
-_SUBDIVISION: Final = re.compile(SUBDIVISION)
 # Possessive, so that a long string is not kept as that many places to go back to; and a string that is never closed
 # matches to its end, so that no byte is looked at from two beginnings.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?+', re.DOTALL)
@@ -62,7 +62,6 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _OPENING: Final = frozenset(b"[{")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
-_REQUEST_ID: Final = re.compile(REQUEST_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,57 +177,94 @@ def _without_nulls(value: object) -> object:
 
 def request_of(document: Mapping[str, object]) -> Request:
     """The request in a parsed document. Raises `MalformedRequest` with every fault that it finds."""
-    reader = _Reader(document)
-    subject = reader.subject("subject", required=True)
-    end_user = reader.subject("end_user")
-    place = reader.section("place", PlaceBody)
-    destination = reader.section("destination", DestinationBody)
-    claims = reader.section("claims", ClaimsBody)
-    action_name = reader.text("action", required=True)
-    action = None
-    if action_name is not None:
-        try:
-            action = Action(action_name)
-        except ValueError:
-            reader.fault("action", f"has no value `{shown(action_name)}`{_hint(action_name, list(Action))}")
-    model = reader.identifier("model", required=True)
-    request_id = reader.text("request_id")
-    if request_id is not None and not _REQUEST_ID.fullmatch(request_id):
-        reader.fault("request_id", "must be 1 to 128 printable ASCII characters without blanks")
-    values = (
-        reader.identifier("acting_for"),
-        reader.text("purpose"),
-        reader.texts("fallbacks"),
-        reader.integer("min_revision"),
-        place.country("country"),
-        place.subdivision("subdivision"),
-        place.text("postcode"),
-        place.text("ip"),
-        place.text("ip_country"),
-        destination.country("country"),
-        destination.subdivision("subdivision"),
-        destination.text("postcode"),
-        destination.identifier("host"),
-        claims.text("exception"),
-    )
-    acting_for, purpose, fallbacks, min_revision, country, subdivision, postcode, ip, ip_country = values[:9]
-    reader.refuse_unknown(RequestBody)
-    if reader.faults or subject is None or model is None or action is None:
-        raise MalformedRequest(*reader.faults)
+    faults: list[FieldFault] = []
+    found: dict[str, Any] = {}
+    later = []
+    for name, shape in NESTED.items():
+        held = document.get(name)
+        if held is None:
+            if name == "subject":
+                faults.append(FieldFault(field=name, message="is required"))
+            continue
+        if not isinstance(held, dict):
+            faults.append(FieldFault(field=name, message="must be an object"))
+            held = {}
+        _refuse_unknown(held, shape, f"{name}.", faults)
+        if shape is SubjectBody:
+            found[name] = _members(held, shape, f"{name}.", faults)
+        else:
+            later.append((name, held))
+    values = _members(document, RequestBody, "", faults)
+    for name, held in later:
+        found[name] = _members(held, NESTED[name], f"{name}.", faults)
+    _refuse_unknown(document, RequestBody, "", faults)
+    if faults:
+        raise MalformedRequest(*faults)
+    return _request(values, found)
+
+
+def request_from(body: RequestBody) -> Request:
+    """The request in a document that was read already."""
+    values = asdict(body)
+    parts = {name: asdict(part) for name in NESTED if (part := values.pop(name)) is not None}
+    return _request(values, parts)
+
+
+_NOWHERE: Final = Place()
+_TO_NOBODY: Final = Destination()
+
+
+def _request(values: dict[str, Any], parts: dict[str, dict[str, Any]]) -> Request:
+    """The request of the members that are values and of those that are documents, where they were stated."""
     return Request(
-        subject=subject,
-        model=model,
-        action=action,
-        acting_for=acting_for,
-        purpose=purpose,
-        place=Place(country=country, subdivision=subdivision, postcode=postcode, ip=ip, ip_country=ip_country),
-        end_user=end_user,
-        destination=Destination(country=values[9], subdivision=values[10], postcode=values[11], host=values[12]),
-        exception=values[13],
-        fallbacks=fallbacks,
-        min_revision=min_revision,
-        request_id=request_id,
+        subject=_subject(**parts["subject"]),
+        end_user=_subject(**parts["end_user"]) if "end_user" in parts else None,
+        place=Place(**parts["place"]) if "place" in parts else _NOWHERE,
+        destination=Destination(**parts["destination"]) if "destination" in parts else _TO_NOBODY,
+        **parts.get("claims", {}),
+        **values,
     )
+
+
+def _subject(*, type: SubjectType, id: str, properties: dict[str, Any] | None = None) -> Subject:  # noqa: A002
+    return Subject(
+        type=type,
+        id=id,
+        properties=tuple(
+            Assertion(name=name, values=(value,), is_list=False)
+            if isinstance(value, str)
+            else Assertion(name=name, values=value, is_list=True)
+            for name, value in sorted((properties or {}).items())
+            if value is not None
+        ),
+    )
+
+
+def body_of(request: Request) -> RequestBody:
+    """The document of a request; what was not stated is left out."""
+    return RequestBody(
+        subject=_subject_body(request.subject),
+        end_user=None if request.end_user is None else _subject_body(request.end_user),
+        place=None if request.place == _NOWHERE else PlaceBody(**_stated(PlaceBody, request.place)),
+        destination=(
+            None
+            if request.destination == _TO_NOBODY
+            else DestinationBody(**_stated(DestinationBody, request.destination))
+        ),
+        claims=None if request.exception is None else ClaimsBody(exception=request.exception),
+        **{name: getattr(request, name) for name in PLAIN},
+    )
+
+
+def _stated(shape: type[Body], stated: object) -> dict[str, Any]:
+    return {name: getattr(stated, name) for name in shape.__struct_fields__}
+
+
+def _subject_body(subject: Subject) -> SubjectBody:
+    stated: dict[str, str | tuple[str, ...] | None] = {
+        one.name: one.values if one.is_list else one.values[0] for one in subject.properties
+    }
+    return SubjectBody(type=subject.type, id=subject.id, properties=stated or None)
 
 
 _LIKE: Final = 100
@@ -240,135 +276,129 @@ def _hint(name: str, known: list[str]) -> str:
     return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(known)}"
 
 
-class _Reader:
-    """One object of the document, by path; every fault goes to one list."""
+def _refuse_unknown(document: Mapping[str, object], shape: type[Body], path: str, faults: list[FieldFault]) -> None:
+    known = shape.__struct_encode_fields__
+    for name in document:
+        if name not in known:
+            hint = _hint(name, list(known)) if len(faults) < MAX_HINTS else ""
+            faults.append(FieldFault(field=path + shown(name), message=f"is not a field of this document{hint}"))
 
-    def __init__(self, document: Mapping[str, object], path: str = "", faults: list[FieldFault] | None = None) -> None:
-        self._document = document
-        self._path = path
-        self.faults: list[FieldFault] = [] if faults is None else faults
 
-    def fault(self, name: str, message: str) -> None:
-        self.faults.append(FieldFault(field=self._path + name, message=message))
+def _members(document: Mapping[str, object], shape: type[Body], path: str, faults: list[FieldFault]) -> dict[str, Any]:
+    """The values of an object, by the names under which they were stated."""
+    found = {}
+    for name, required, read in _READS[shape]:
+        value = document.get(name)
+        if value is not None:
+            found[name] = read(value, path + name, faults)
+        elif required:
+            faults.append(FieldFault(field=path + name, message="is required"))
+    return found
 
-    def refuse_unknown(self, shape: type[Body]) -> None:
-        known = shape.__struct_encode_fields__
-        for name in self._document:
-            if name not in known:
-                hint = _hint(name, list(known)) if len(self.faults) < MAX_HINTS else ""
-                self.fault(shown(name), f"is not a field of this document{hint}")
 
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        return self._checked(name, text_fault, required=required)
+Read = Callable[[Any, str, list[FieldFault]], Any]
+"""Reads a value that is there, by its path; whatever is given where a fault was noted counts for nothing."""
 
-    def identifier(self, name: str, *, required: bool = False) -> str | None:
-        return self._checked(name, identifier_fault, required=required)
 
-    def _checked(self, name: str, check: Callable[[str], str | None], *, required: bool = False) -> str | None:
-        value = self._document.get(name)
-        if value is None:
-            if required:
-                self.fault(name, "is required")
-            return None
+def _read_text(check: Callable[[str], str | None], pattern: str | None = None, told: str = "") -> Read:
+    matches = None if pattern is None else re.compile(pattern)
+
+    def read(value: Any, path: str, faults: list[FieldFault]) -> Any:
         if not isinstance(value, str):
-            self.fault(name, "must be a text")
-            return None
-        wrong = f"is longer than {MAX_TEXT} characters" if len(value) > MAX_TEXT else check(value)
+            wrong: str | None = "must be a text"
+        else:
+            wrong = f"is longer than {MAX_TEXT} characters" if len(value) > MAX_TEXT else check(value)
+            if wrong is None and matches is not None and not matches.fullmatch(value):
+                wrong = told.format(shown(value))
         if wrong is not None:
-            self.fault(name, wrong)
-            return None
+            faults.append(FieldFault(field=path, message=wrong))
         return value
 
-    def pattern(self, name: str, pattern: re.Pattern[str], expected: str) -> str | None:
-        value = self.text(name)
-        if value is not None and not pattern.fullmatch(value):
-            self.fault(name, f"must be {expected}, not `{shown(value)}`")
-            return None
-        return value
+    return read
 
-    def country(self, name: str) -> str | None:
-        return self.pattern(name, _COUNTRY, "an ISO 3166-1 alpha-2 code in capital letters such as DE")
 
-    def subdivision(self, name: str) -> str | None:
-        return self.pattern(name, _SUBDIVISION, "an ISO 3166-2 code such as UA-43")
-
-    def integer(self, name: str) -> int | None:
-        value = self._document.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
-            self.fault(name, "must be a whole number from 0")
-            return None
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...] | None:
-        value = self._document.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list) or len(value) > MAX_LIST:
-            self.fault(name, f"must be a list of at most {MAX_LIST} texts")
-            return None
-        found = []
-        for index, item in enumerate(value):
-            wrong = identifier_fault(item) if isinstance(item, str) else "must be a text"
-            if wrong is not None:
-                self.fault(f"{name}[{index}]", wrong)
-            else:
-                found.append(str(item))
-        return tuple(found)
-
-    def section(self, name: str, shape: type[Body]) -> _Reader:
-        value = self._document.get(name)
-        if value is not None and not isinstance(value, dict):
-            self.fault(name, "must be an object")
-        reader = _Reader(value if isinstance(value, dict) else {}, f"{self._path}{name}.", self.faults)
-        reader.refuse_unknown(shape)
-        return reader
-
-    def subject(self, name: str, *, required: bool = False) -> Subject | None:
-        if self._document.get(name) is None:
-            if required:
-                self.fault(name, "is required")
-            return None
-        section = self.section(name, SubjectBody)
-        type_name = section.text("type", required=True)
-        subject_id = section.identifier("id", required=True)
-        properties = section.properties()
-        if type_name is None or subject_id is None:
-            return None
+def _read_choice(kind: type[StrEnum]) -> Read:
+    def read(value: Any, path: str, faults: list[FieldFault]) -> Any:
+        before = len(faults)
+        _TEXT(value, path, faults)
         try:
-            return Subject(type=SubjectType(type_name), id=subject_id, properties=properties)
+            return kind(value)
         except ValueError:
-            section.fault("type", f"has no value `{shown(type_name)}`{_hint(type_name, list(SubjectType))}")
-            return None
+            if len(faults) == before:
+                message = f"has no value `{shown(value)}`{_hint(value, list(kind))}"
+                faults.append(FieldFault(field=path, message=message))
 
-    def properties(self) -> tuple[Assertion, ...]:
-        value = self._document.get("properties")
-        if value is None:
-            return ()
-        if not isinstance(value, dict) or len(value) > MAX_LIST:
-            self.fault("properties", f"must be an object of at most {MAX_LIST} properties")
-            return ()
-        section = _Reader(value, f"{self._path}properties.", self.faults)
-        found = []
-        for name in value:
-            wrong = identifier_fault(name)
-            if wrong is not None:
-                section.fault(shown(name), wrong)
-                continue
-            assertion = section.assertion(name)
-            if assertion is not None:
-                found.append(assertion)
-        return tuple(sorted(found, key=lambda one: one.name))
+    return read
 
-    def assertion(self, name: str) -> Assertion | None:
-        value = self._document[name]
-        if value is None:
-            return None
-        if isinstance(value, list):
-            return Assertion(name=name, values=self.texts(name) or (), is_list=True)
-        if isinstance(value, str):
-            text = self.text(name)
-            return None if text is None else Assertion(name=name, values=(text,), is_list=False)
-        self.fault(name, "must be a text or a list of texts")
-        return None
+
+def _read_revision(value: Any, path: str, faults: list[FieldFault]) -> Any:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REVISION:
+        faults.append(FieldFault(field=path, message="must be a whole number from 0"))
+    return value
+
+
+def _read_identifiers(value: Any, path: str, faults: list[FieldFault]) -> Any:
+    if not isinstance(value, list) or len(value) > MAX_LIST:
+        faults.append(FieldFault(field=path, message=f"must be a list of at most {MAX_LIST} texts"))
+        return ()
+    for index, item in enumerate(value):
+        wrong = identifier_fault(item) if isinstance(item, str) else "must be a text"
+        if wrong is not None:
+            faults.append(FieldFault(field=f"{path}[{index}]", message=wrong))
+    return tuple(value)
+
+
+def _read_properties(value: Any, path: str, faults: list[FieldFault]) -> Any:
+    if not isinstance(value, dict) or len(value) > MAX_LIST:
+        faults.append(FieldFault(field=path, message=f"must be an object of at most {MAX_LIST} properties"))
+        return {}
+    found = {}
+    for name, held in value.items():
+        wrong = identifier_fault(name)
+        if wrong is not None:
+            faults.append(FieldFault(field=f"{path}.{shown(name)}", message=wrong))
+        elif held is None or isinstance(held, str | list):
+            read = _read_identifiers if isinstance(held, list) else _TEXT
+            found[name] = None if held is None else read(held, f"{path}.{name}", faults)
+        else:
+            faults.append(FieldFault(field=f"{path}.{name}", message="must be a text or a list of texts"))
+    return found
+
+
+_TEXT: Final = _read_text(text_fault)
+_READ_BY_TYPE: Final[Mapping[object, Read]] = {
+    int: _read_revision,
+    tuple: _read_identifiers,
+    dict: _read_properties,
+}
+
+
+def _read_of(hint: Any) -> Read:
+    """How a member is read that is declared so."""
+    stated = [one for one in (get_args(hint) if get_origin(hint) in _UNIONS else (hint,)) if one is not NoneType]
+    (kind, *more) = get_args(stated[0]) if get_origin(stated[0]) is Annotated else (stated[0],)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return _read_choice(kind)
+    if kind is not str:
+        return _READ_BY_TYPE[get_origin(kind) or kind]
+    says = {
+        name: value for meta in more for name, value in {**(meta.extra_json_schema or {}), **(meta.extra or {})}.items()
+    }
+    check = identifier_fault if "identifier" in says else text_fault
+    return _read_text(check, says.get("pattern"), says.get("told", ""))
+
+
+_UNIONS: Final = (Union, UnionType)
+_TOLD_FIRST: Final = ("action", "model", "request_id")
+"""The members of a request whose faults are told before those of the others."""
+
+
+def _reads_of(shape: type[Body]) -> tuple[tuple[str, bool, Read], ...]:
+    hints = get_type_hints(shape, include_extras=True)
+    required = {one.name for one in fields(shape) if one.required}
+    names = sorted(hints, key=lambda name: (*_TOLD_FIRST, name).index(name))
+    return tuple((name, name in required, _read_of(hints[name])) for name in names if name not in NESTED)
+
+
+_SHAPES: Final[tuple[type[Body], ...]] = (RequestBody, *NESTED.values())
+_READS: Final = {shape: _reads_of(shape) for shape in _SHAPES}

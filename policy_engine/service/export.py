@@ -15,7 +15,14 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request, Subject
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.spreadsheet import line, listed
-from policy_engine.store.decision_index import DecisionIndex, Filters, Logged, deciding_rules, marks_of
+from policy_engine.store.decision_index import (
+    DecisionIndex,
+    Filters,
+    Logged,
+    deciding_rules,
+    marks_of,
+    usable_authorisations,
+)
 
 WINDOW: Final = 200
 """Entries of the log that are read at once: each may have 64 KiB."""
@@ -131,7 +138,6 @@ def _flat(record: RecordedDecision) -> dict[str, Value]:
     marks: dict[str, list[str]] = {}
     for kind, value in sorted(marks_of(record)):
         marks.setdefault(kind, []).append(value)
-    usable = {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
     return {
         "valid_until": record.valid_until,
         "decision": record.decision,
@@ -143,7 +149,7 @@ def _flat(record: RecordedDecision) -> dict[str, Value]:
         "tier": record.tier,
         "citizenship_countries": marks.get("citizenship_country", []),
         "organisation_countries": marks.get("organisation_country", []),
-        "authorisations": sorted(usable),
+        "authorisations": sorted(usable_authorisations(record)),
         "codes": marks.get("code", []),
         "rules": marks.get("rule", []),
         "deciding_rules": list(deciding_rules(record)),

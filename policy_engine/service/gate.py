@@ -15,14 +15,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from policy_engine.decision.conclude import Basis, conclude, refuse
 from policy_engine.decision.recording import Written, write, write_refusal
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Outcome
-from policy_engine.domain.request import Action, BatchItem, Caller, Request, Submitted
+from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.service.decision_cache import Remembered
@@ -44,18 +43,6 @@ class NotFresh(Exception):
 
 class RequestIdConflict(Exception):
     """The request id was used for another request."""
-
-
-class Semantic(StrEnum):
-    """Which requests of a batch are judged: all, or those up to the first deny or the first allow."""
-
-    EXECUTE_ALL = "execute_all"
-    DENY_ON_FIRST_DENY = "deny_on_first_deny"
-    PERMIT_ON_FIRST_PERMIT = "permit_on_first_permit"
-
-    def stops_after(self, *, allowed: bool) -> bool:
-        """Whether no more are judged after an answer."""
-        return self is (Semantic.PERMIT_ON_FIRST_PERMIT if allowed else Semantic.DENY_ON_FIRST_DENY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

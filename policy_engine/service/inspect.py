@@ -39,7 +39,7 @@ from policy_engine.service.on_file import PARAMETER, MembersThen
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
 from policy_engine.service.revocations import Revocation, revocations_of
 from policy_engine.service.sealed_roots import Tree, Trees, no_trees
-from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument, as_recorded
+from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument
 from policy_engine.store.decision_index import (
     MOST_COUNTED,
     READ_BY_RULES,
@@ -227,7 +227,7 @@ class Page:
     def document(self) -> PageDocument:
         """As it is told; each record as it stands in the log."""
         return PageDocument(
-            decisions=tuple(as_recorded(logged.body) for logged in self.decisions),
+            decisions=tuple(msgspec.Raw(logged.body) for logged in self.decisions),
             next_cursor=self.next_cursor,
             as_of=self.as_of.document(),
             retired=tuple(one.content.year for one in self.retired) or msgspec.UNSET,

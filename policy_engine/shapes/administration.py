@@ -17,7 +17,7 @@ from policy_engine.shapes.document import (
     WithdrawalDocument,
 )
 from policy_engine.shapes.problem import FaultDocument
-from policy_engine.shapes.record import RecordDocument
+from policy_engine.shapes.record import AsRecorded
 
 Files = Annotated[
     dict[str, str], Meta(description="The files of a book's folder by their names relative to it, worked examples too.")
@@ -249,7 +249,7 @@ class ReviewFileDocument(ReviewDocument, frozen=True, kw_only=True):
 
     lifts: str
     clearance: str | None
-    decision: RecordDocument
+    decision: AsRecorded
 
 
 class ReviewsDocument(Document, frozen=True, kw_only=True):

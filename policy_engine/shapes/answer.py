@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.remedies import ChangeKind
 from policy_engine.domain.rules import REGIMES, PublicCode
-from policy_engine.shapes.document import Document, Instant
+from policy_engine.shapes.document import Document, Instant, one_of
 
-Decision = Annotated[str, Meta(extra_json_schema={"enum": ["allow", "deny"]})]
+Decision = Literal["allow", "deny"]
 PublicCodeTold = Annotated[str, Meta(extra_json_schema={"enum": [code.value for code in PublicCode]})]
 Details = dict[str, str | tuple[str, ...]]
 
@@ -40,6 +40,21 @@ class FindingDocument(Document, frozen=True, kw_only=True):
     detail: Annotated[Details, Meta(description="What the codes leave open: owners, percentages, fits.")]
     lifted_by: str | None
     review: Annotated[str, Meta(description="The case that was opened.")] | None
+
+    @property
+    def lifters(self) -> tuple[str, ...]:
+        """Everything that lifted it, rows by their ids and other conditions as they are written."""
+        return self.told("lifted_by") or (() if self.lifted_by is None else (self.lifted_by,))
+
+    @property
+    def authorisations(self) -> tuple[str, ...]:
+        """Those that the row's own condition found usable, by id."""
+        return self.told("authorisations")
+
+    def told(self, name: str) -> tuple[str, ...]:
+        """What the detail has under a name."""
+        value = self.detail.get(name, ())
+        return (value,) if isinstance(value, str) else value
 
 
 class ChangeDocument(Document, frozen=True, kw_only=True):
@@ -143,7 +158,7 @@ class RefusedReasonDocument(ShortReasonDocument, frozen=True, kw_only=True):
 class RefusedItemDocument(Document, frozen=True, kw_only=True):
     """A member of a batch that is no request: it is denied, its fault is told, and nothing is recorded of it."""
 
-    decision: Annotated[str, Meta(extra_json_schema={"const": "deny"})]
+    decision: Literal["deny"]
     allowed: bool
     hold: bool
     alternatives: tuple[str, ...]
@@ -157,10 +172,6 @@ class RefusedItemDocument(Document, frozen=True, kw_only=True):
     error: str | UnsetType = UNSET
 
 
-def _one_of(*shapes: type[Document]) -> dict[str, object]:
-    return {"anyOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in shapes]}
-
-
 ANSWERS: Final = (AnswerDocument, ShortAnswerDocument)
 """What `POST /decide` answers, by the rights of the key."""
 
@@ -172,4 +183,4 @@ class BatchDocument(Document, frozen=True, kw_only=True):
     """The answers in the order of the requests, all decided by one rule book at one instant. With a semantic that ends
     early there are fewer answers than requests."""
 
-    answers: tuple[Annotated[dict[str, object], Meta(extra_json_schema=_one_of(*ITEMS))], ...]
+    answers: tuple[Annotated[dict[str, object], Meta(extra_json_schema=one_of(*ITEMS))], ...]

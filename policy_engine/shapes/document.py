@@ -81,3 +81,8 @@ class RowsDocument(Document, frozen=True, kw_only=True):
     digest: Digest
     count: int
     rows: tuple[RowDocument, ...]
+
+
+def one_of(*shapes: type[msgspec.Struct]) -> dict[str, object]:
+    """What a schema says of a member that is one of several documents."""
+    return {"anyOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in shapes]}

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from policy_engine.shapes.answer import AnswerDocument
-from policy_engine.shapes.document import Document, Instant
+from policy_engine.shapes.document import Document, Instant, one_of
+from policy_engine.shapes.request import RequestBody
 
 
-class CallerDocument(Document, frozen=True, kw_only=True):
+class Recorded(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of a record. A member that is not declared is of a release that knows more, so that it is not read by this
+    one; a member that comes to be declared has to be `UNSET` where it is absent, as it is in older records."""
+
+
+class CallerDocument(Recorded, frozen=True, kw_only=True):
     """The key that asked, with what it could do then."""
 
     id: str
@@ -19,7 +25,83 @@ class CallerDocument(Document, frozen=True, kw_only=True):
     explain: bool
 
 
-class RecordDocument(Document, frozen=True, kw_only=True):
+class MembershipOnRecord(Recorded, frozen=True, kw_only=True):
+    """A membership in force that was looked at."""
+
+    consortium: str
+    status: str
+
+
+class ListingOnRecord(Recorded, frozen=True, kw_only=True):
+    """A listing in force that was looked at. `party` is an organisation id or `person:<id>`."""
+
+    party: str
+    list: str
+    status: str
+    entry_version: str | None
+
+
+class AuthorisationOnRecord(Recorded, frozen=True, kw_only=True):
+    """An authorisation that fits the request; `state` is usable, full or ended."""
+
+    id: str
+    state: str
+
+
+class ClusterOnRecord(Recorded, frozen=True, kw_only=True):
+    """The cluster that an account was in, and the instant of its last reading."""
+
+    id: str
+    as_of: Instant | None
+
+
+Codes = tuple[str, ...] | UnsetType | None
+Stated = str | UnsetType | None
+
+
+class KnownDocument(Recorded, frozen=True, kw_only=True):
+    """The facts on file that the words asked of a party read. One that no word read is absent; null is a fact that
+    nobody filed."""
+
+    us_status: Codes = UNSET
+    citizenships: Codes = UNSET
+    past_citizenships: Codes = UNSET
+    permanent_residencies: Codes = UNSET
+    employment: Codes = UNSET
+    incorporated: Stated = UNSET
+    headquarters: Stated = UNSET
+    sector: Stated = UNSET
+    reseller: bool | UnsetType | None = UNSET
+    memberships: tuple[MembershipOnRecord, ...] | UnsetType = UNSET
+    statements: tuple[str, ...] | UnsetType = UNSET
+    authorisations: tuple[AuthorisationOnRecord, ...] | UnsetType = UNSET
+    listings: tuple[ListingOnRecord, ...] | UnsetType = UNSET
+    cluster: ClusterOnRecord | UnsetType | None = UNSET
+
+    @property
+    def looked_at(self) -> frozenset[str]:
+        """The facts that are here, be they filed or not."""
+        return frozenset(name for name in self.__struct_fields__ if getattr(self, name) is not UNSET)
+
+
+class PartyDocument(Recorded, frozen=True, kw_only=True):
+    """A party as it was judged: what was on file, and the answer of every word that a rule in force asked. `subject` is
+    `type:id`, null for the host of a copy."""
+
+    role: Literal["subject", "end_user", "host"]
+    subject: str | None
+    organisation: str | None
+    known: KnownDocument
+    words: dict[str, Literal["yes", "no", "unknown"]]
+
+
+class RequestDigest(Recorded, frozen=True, kw_only=True):
+    """In the place of a request that is too long or none: the SHA-256 of its document in hex."""
+
+    sha256: str
+
+
+class RecordDocument(Recorded, frozen=True, kw_only=True):
     """A decision as it was recorded: the answer, what was asked and by whom, and what was on file for each party."""
 
     v: Annotated[int, Meta(description="The version of the layout.")]
@@ -27,13 +109,14 @@ class RecordDocument(Document, frozen=True, kw_only=True):
     caller: CallerDocument
     control_epoch: int
     engine: str
-    facts: tuple[dict[str, object], ...]
-    request: Annotated[dict[str, object], Meta(description="As it was sent, or its digest in `sha256`.")]
+    facts: tuple[PartyDocument, ...]
+    request: Annotated[
+        object, Meta(description="As it was sent, or its digest.", extra_json_schema=one_of(RequestBody, RequestDigest))
+    ]
 
 
-def as_recorded(body: bytes) -> RecordDocument:
-    """A record as a part of a document: its bytes stand in it as they stand in the log."""
-    return cast(RecordDocument, Raw(body))
+AsRecorded = Annotated[Raw, Meta(extra_json_schema=one_of(RecordDocument))]
+"""A record as a part of a document: its bytes stand in it as they stand in the log."""
 
 
 class CheckpointNamed(Document, frozen=True, kw_only=True):
@@ -65,7 +148,7 @@ class PageDocument(Document, frozen=True, kw_only=True):
     """Decisions, the newest first, where the next page begins, and the log that they are of. `retired` are years that
     the filters reach into and that are no longer kept."""
 
-    decisions: tuple[RecordDocument, ...]
+    decisions: tuple[AsRecorded, ...]
     next_cursor: str | None
     as_of: AsOfDocument
     retired: tuple[int, ...] | UnsetType = UNSET

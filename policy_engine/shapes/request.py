@@ -1,12 +1,17 @@
-"""What a gateway asks: one request, and a batch of them."""
+"""What a gateway asks: one request, and a batch of them.
+
+The bounds of a text stand with its schema; `extra` says what the strict reader (`formats.request_document`) asks beside
+them: that it is an `identifier`, or what is `told` of one that is written otherwise.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from msgspec import Meta
 
-from policy_engine.domain.request import Action, SubjectType
+from policy_engine.domain.request import Action, Semantic, SubjectType
 from policy_engine.shapes.document import Body
 
 MAX_TEXT: Final = 1_000
@@ -18,10 +23,6 @@ MAX_LIST: Final = 50
 
 MAX_REVISION: Final = 2**63 - 1
 MAX_BATCH: Final = 1_000
-
-COUNTRY: Final = "[A-Z]{2}"
-SUBDIVISION: Final = "[A-Z]{2}-[A-Z0-9]{1,3}"
-REQUEST_ID: Final = "[!-~]{1,128}"
 
 Text = Annotated[
     str,
@@ -35,20 +36,33 @@ Identifier = Annotated[
     Meta(
         description="An id, matched byte for byte: in normal form C, in one script, without control characters.",
         extra_json_schema={"minLength": 1, "maxLength": MAX_IDENTIFIER},
+        extra={"identifier": True},
     ),
 ]
 Country = Annotated[
     str,
-    Meta(description="ISO 3166-1 alpha-2.", examples=["DE"], extra_json_schema={"pattern": f"^{COUNTRY}$"}),
+    Meta(
+        description="ISO 3166-1 alpha-2.",
+        examples=["DE"],
+        extra_json_schema={"pattern": "^[A-Z]{2}$"},
+        extra={"told": "must be an ISO 3166-1 alpha-2 code in capital letters such as DE, not `{}`"},
+    ),
 ]
 Subdivision = Annotated[
-    str, Meta(description="ISO 3166-2.", examples=["UA-43"], extra_json_schema={"pattern": f"^{SUBDIVISION}$"})
+    str,
+    Meta(
+        description="ISO 3166-2.",
+        examples=["UA-43"],
+        extra_json_schema={"pattern": "^[A-Z]{2}-[A-Z0-9]{1,3}$"},
+        extra={"told": "must be an ISO 3166-2 code such as UA-43, not `{}`"},
+    ),
 ]
 RequestId = Annotated[
     str,
     Meta(
         description="Makes a retry safe: the same request under the same id is decided once.",
-        extra_json_schema={"pattern": f"^{REQUEST_ID}$"},
+        extra_json_schema={"pattern": "^[!-~]{1,128}$"},
+        extra={"told": "must be 1 to 128 printable ASCII characters without blanks"},
     ),
 ]
 Revision = Annotated[
@@ -68,7 +82,7 @@ Properties = Annotated[
 ]
 
 
-class SubjectBody(Body, frozen=True, kw_only=True):
+class SubjectBody(Body, frozen=True, kw_only=True, omit_defaults=True):
     """A requester or an end user, by type and id; the membership database says the rest."""
 
     type: SubjectType
@@ -76,7 +90,7 @@ class SubjectBody(Body, frozen=True, kw_only=True):
     properties: Properties | None = None
 
 
-class PlaceBody(Body, frozen=True, kw_only=True):
+class PlaceBody(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Evidence of where the requester is."""
 
     country: Country | None = None
@@ -88,7 +102,7 @@ class PlaceBody(Body, frozen=True, kw_only=True):
     ] | (None) = None
 
 
-class DestinationBody(Body, frozen=True, kw_only=True):
+class DestinationBody(Body, frozen=True, kw_only=True, omit_defaults=True):
     """Where weights or technology would go, and the organisation that would host them."""
 
     country: Country | None = None
@@ -97,13 +111,13 @@ class DestinationBody(Body, frozen=True, kw_only=True):
     host: Identifier | None = None
 
 
-class ClaimsBody(Body, frozen=True, kw_only=True):
+class ClaimsBody(Body, frozen=True, kw_only=True, omit_defaults=True):
     """What the requester claims."""
 
     exception: Annotated[Text, Meta(description="A licence exception or exemption.")] | None = None
 
 
-class RequestBody(Body, frozen=True, kw_only=True):
+class RequestBody(Body, frozen=True, kw_only=True, omit_defaults=True):
     """May this subject do this with this model? Only `subject`, `model` and `action` are required; absent and `null`
     are the same: not stated."""
 
@@ -121,7 +135,15 @@ class RequestBody(Body, frozen=True, kw_only=True):
     request_id: RequestId | None = None
 
 
-NESTED: Final = ("subject", "end_user", "place", "destination", "claims")
+NESTED: Final[Mapping[str, type[Body]]] = {
+    "subject": SubjectBody,
+    "end_user": SubjectBody,
+    "place": PlaceBody,
+    "destination": DestinationBody,
+    "claims": ClaimsBody,
+}
+"""The members of a request that are documents."""
+
 PLAIN: Final = tuple(name for name in RequestBody.__struct_fields__ if name not in NESTED)
 """The members of a request that are values, by the names that they have everywhere."""
 
@@ -139,10 +161,4 @@ class BatchBody(Body, frozen=True, kw_only=True):
             extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH},
         ),
     ]
-    semantic: (
-        Annotated[
-            str,
-            Meta(extra_json_schema={"enum": ["execute_all", "deny_on_first_deny", "permit_on_first_permit"]}),
-        ]
-        | None
-    ) = None
+    semantic: Semantic | None = None

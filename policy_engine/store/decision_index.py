@@ -174,9 +174,9 @@ def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
     found: set[tuple[str, str | None]] = set()
     for party in record.parties:
         found.add(("organisation", party.organisation))
-        found.add(("organisation_country", party.incorporated))
-        found.add(("organisation_country", party.headquarters))
-        found.update(("citizenship_country", country) for country in party.citizenships or ())
+        found.add(("organisation_country", party.known.incorporated or None))
+        found.add(("organisation_country", party.known.headquarters or None))
+        found.update(("citizenship_country", country) for country in party.known.citizenships or ())
     for finding in record.findings:
         found.add(("regime", finding.regime))
         found.add(("rule", finding.rule))
@@ -220,13 +220,19 @@ def unread_facts(record: RecordedDecision) -> frozenset[str]:
     read: dict[str | None, set[str]] = {}
     for party in record.parties:
         for name in (party.subject, party.organisation):
-            read.setdefault(name, set()).update(party.looked_at)
+            read.setdefault(name, set()).update(party.known.looked_at)
     unread = set()
     if any("citizenships" not in read.get(name, ()) for name in persons):
         unread.add("citizenship_country")
     if not record.parties or any(not {"incorporated", "headquarters"} <= read[name] for name in organisations):
         unread.add("organisation_country")
     return frozenset(unread)
+
+
+def usable_authorisations(record: RecordedDecision) -> frozenset[str]:
+    """The authorisations that fitted what was asked, and were usable, for anybody who was judged."""
+    held = (one for party in record.parties for one in party.known.authorisations or ())
+    return frozenset(one.id for one in held if one.state == "usable")
 
 
 def used_authorisations(record: RecordedDecision) -> frozenset[str]:
@@ -242,7 +248,7 @@ def used_authorisations(record: RecordedDecision) -> frozenset[str]:
         for name in finding.authorisations
     }
     if any(name not in rows and "holds" in name for name in lifters):
-        used |= {paper.id for party in record.parties for paper in party.authorisations if paper.state == "usable"}
+        used |= usable_authorisations(record)
     return frozenset(used)
 
 

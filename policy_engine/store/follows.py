@@ -121,7 +121,7 @@ def wrong_draws(reader: Reader, told: dict[int, Change]) -> Iterator[str]:
             record = read_record(body)
         except RecordFault:
             continue
-        papers = {paper.id for party in record.parties for paper in party.authorisations}
+        papers = {paper.id for party in record.parties for paper in party.known.authorisations or ()}
         subjects = {party.subject for party in record.parties if party.subject is not None}
         instants = {row.at, row.recorded_at, row.revised_at}
         if (

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from policy_engine.domain.ports import Outcome
-from policy_engine.domain.request import Caller
+from policy_engine.domain.request import Caller, Semantic
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
-from policy_engine.service.gate import Semantic
 from policy_engine.service.roster import import_members
 from tests.api.service import NOON, Service, serving
 from tests.conftest import POLICIES

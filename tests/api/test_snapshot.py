@@ -19,12 +19,11 @@ from policy_engine.app.settings import Settings
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.ports import Control
-from policy_engine.domain.request import Caller
+from policy_engine.domain.request import Caller, Semantic
 from policy_engine.domain.roster import Membership, MembershipStatus, RosterRows
 from policy_engine.formats.request_document import batch_item_of, submitted_of
 from policy_engine.service.desk_faults import KeyNotInForce
 from policy_engine.service.freezing import declare_freeze
-from policy_engine.service.gate import Semantic
 from policy_engine.service.keyring import Bearer, Unauthenticated
 from policy_engine.service.snapshot import Ground
 from tests.api.desks import ALLOWED, ROSTER

@@ -139,7 +139,7 @@ def test_whether_a_paper_names_a_model_that_nobody_knows_is_unknown_and_no_place
         assert judge.verdict(question).draws == ()
         (party,) = read_record(record_of(judge, roster, request, AT)).parties
         assert party.words["holds:vendor/licence"] == ("unknown" if papers else "no")
-        assert party.authorisations == ()
+        assert party.known.authorisations == ()
 
 
 def test_every_word_of_the_shipped_book_has_an_answer_for_a_model_that_nobody_knows() -> None:

@@ -15,10 +15,10 @@ import pytest
 
 from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, Key, LogUnavailable, Outcome
-from policy_engine.domain.request import Action, Caller, Submitted
+from policy_engine.domain.request import Action, Caller, Semantic, Submitted
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
 from policy_engine.service import pools, turns
-from policy_engine.service.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict, Semantic
+from policy_engine.service.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict
 from policy_engine.service.keyring import Bearer, Unauthenticated
 from policy_engine.service.pools import Pool
 from policy_engine.service.snapshot import Ground

@@ -20,7 +20,7 @@ from policy_engine.domain.legal_holds import Hold, HoldScope
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.change import decode_change
-from policy_engine.formats.record_reader import RecordedFinding, read_record
+from policy_engine.formats.record_reader import read_record
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, PersonNeeded
 from policy_engine.service.retention import (
     MustBeKept,
@@ -34,6 +34,7 @@ from policy_engine.service.retention import (
 )
 from policy_engine.service.retired import retired_between, retired_with
 from policy_engine.service.verification import verify_year
+from policy_engine.shapes.answer import FindingDocument
 from policy_engine.store.database import open_database, reading, writing
 from policy_engine.store.decision_index import Indexer
 from policy_engine.store.retirement import Retirement
@@ -104,8 +105,18 @@ def test_a_record_that_a_sanctions_rule_looked_at_is_kept_for_ten_years(sealed: 
     assert body is not None
     record = read_record(body)
     assert kept_years(record) == 5
-    ofac = RecordedFinding(
-        rule="R", regime="us-ofac", effect="deny", state="suspended", codes=(), hold=False, lifted_by=None, review=None
+    ofac = FindingDocument(
+        rule="R",
+        regime="us-ofac",
+        effect="deny",
+        state="suspended",
+        codes=(),
+        hold=False,
+        citation="",
+        message="",
+        detail={},
+        lifted_by=None,
+        review=None,
     )
     assert kept_years(replace(record, findings=(*record.findings, ofac))) == 10
     assert kept_years(replace(record, reason_rule=FAULT_RULE)) == 10

@@ -12,11 +12,14 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Engine, delete, select, update
 
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import SubjectType
-from policy_engine.formats.record_reader import RecordedDecision, RecordedFinding, RecordedPaper
+from policy_engine.formats.record_reader import RecordedDecision
+from policy_engine.shapes.answer import FindingDocument
+from policy_engine.shapes.record import AuthorisationOnRecord
 from policy_engine.store.database import is_postgresql, reading, writing
 from policy_engine.store.decision_index import (
     COLUMNS,
@@ -66,12 +69,12 @@ def unread(told: RecordedDecision) -> set[str]:
     for subject in (told.request.subject, told.request.end_user):
         if subject is not None and subject.type is not SubjectType.ORGANISATION:
             of_them = [party for party in told.parties if party.subject == f"{subject.type}:{subject.id}"]
-            if all("citizenships" not in party.looked_at for party in of_them):
+            if all("citizenships" not in party.known.looked_at for party in of_them):
                 missing.add("citizenship_country")
     for organisation in {party.organisation for party in told.parties} - {None}:
         of_it = [party for party in told.parties if party.organisation == organisation]
         for fact in ("incorporated", "headquarters"):
-            if all(fact not in party.looked_at for party in of_it):
+            if all(fact not in party.known.looked_at for party in of_it):
                 missing.add("organisation_country")
     return missing if told.parties else {*missing, "organisation_country"}
 
@@ -92,9 +95,12 @@ def meets(one: Entered, filters: Filters) -> bool:
         "organisation": filters.organisation is None or filters.organisation in organisations_of(told),
         "place_country": filters.place_country in (None, asked.place.country),
         "citizenship_country": filters.citizenship_country is None
-        or any(filters.citizenship_country in (party.citizenships or ()) for party in told.parties),
+        or any(filters.citizenship_country in (party.known.citizenships or ()) for party in told.parties),
         "organisation_country": filters.organisation_country is None
-        or any(filters.organisation_country in (party.incorporated, party.headquarters) for party in told.parties),
+        or any(
+            filters.organisation_country in (party.known.incorporated, party.known.headquarters)
+            for party in told.parties
+        ),
         "model": filters.model in (None, told.model),
         "tier": filters.tier in (None, told.tier),
         "action": filters.action in (None, asked.action.value),
@@ -150,9 +156,9 @@ def values() -> dict[str, list[Any]]:
         if asked.end_user is not None:
             found["end_user"].add(f"{asked.end_user.type}:{asked.end_user.id}")
         for party in told.parties:
-            found["citizenship_country"] |= set(party.citizenships or ())
-            found["organisation_country"] |= {party.incorporated, party.headquarters}
-            found["authorisation"] |= {paper.id for paper in party.authorisations}
+            found["citizenship_country"] |= set(party.known.citizenships or ())
+            found["organisation_country"] |= {party.known.incorporated or None, party.known.headquarters or None}
+            found["authorisation"] |= {paper.id for paper in (party.known.authorisations or ())}
         for row in told.findings:
             found["regime"].add(row.regime)
             found["rule"].add(row.rule)
@@ -574,8 +580,8 @@ def test_a_record_that_is_indexed_and_gone_is_damage_that_names_its_entry(sqlite
 
 def a_row(
     rule: str, effect: str, state: str, lifters: tuple[str, ...] = (), papers: tuple[str, ...] = ()
-) -> RecordedFinding:
-    return RecordedFinding(
+) -> FindingDocument:
+    return FindingDocument(
         rule=rule,
         regime="us-ear",
         effect=effect,
@@ -584,8 +590,9 @@ def a_row(
         hold=False,
         lifted_by=lifters[0] if lifters else None,
         review=None,
-        lifters=lifters,
-        authorisations=papers,
+        citation="",
+        message="",
+        detail={"lifted_by": lifters, "authorisations": papers},
     )
 
 
@@ -606,10 +613,11 @@ def a_row(
     ],
 )
 def test_an_authorisation_is_used_where_it_lifted_or_carried_the_grant(
-    rows: list[RecordedFinding], used: set[str]
+    rows: list[FindingDocument], used: set[str]
 ) -> None:
     told = next(one.read for one in GIVEN if one.read.parties)
     states = {"L-1": "usable", "L-2": "full", "L-3": "usable"}
-    papers = tuple(RecordedPaper(id=name, state=state) for name, state in states.items())
-    parties = (replace(told.parties[0], authorisations=papers), *told.parties[1:])
+    papers = tuple(AuthorisationOnRecord(id=name, state=state) for name, state in states.items())
+    first, *others = told.parties
+    parties = (structs.replace(first, known=structs.replace(first.known, authorisations=papers)), *others)
     assert used_authorisations(replace(told, findings=tuple(rows), parties=parties)) == used
