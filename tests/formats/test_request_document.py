@@ -136,3 +136,40 @@ def test_a_byte_order_mark_is_passed_over_and_the_one_of_another_encoding_is_nam
         body = ("\ufeff" if other == "utf-16-be" else "") + '{"model": "m"}'
         with pytest.raises(MalformedRequest, match="byte-order mark of UTF-16: send UTF-8"):
             parse_object(body.encode(other))
+
+
+def test_every_fault_is_told_at_once_and_in_one_order() -> None:
+    with pytest.raises(MalformedRequest) as caught:
+        request_of(
+            {
+                "min_revision": -1,
+                "subject": {"type": "robot", "properties": {"x": 1}},
+                "place": {"country": "de", "town": "Bonn"},
+                "end_user": [],
+                "claims": {"exception": 1},
+                "fallbacks": ["a", 1],
+                "request_id": "r 1",
+                "action": "think",
+                "modl": "m",
+                "destination": {"host": ""},
+            }
+        )
+    told = [(one.field, one.message.partition(";")[0]) for one in caught.value.faults]
+    assert told == [
+        ("subject.type", "has no value `robot`"),
+        ("subject.id", "is required"),
+        ("subject.properties.x", "must be a text or a list of texts"),
+        ("end_user", "must be an object"),
+        ("end_user.type", "is required"),
+        ("end_user.id", "is required"),
+        ("place.town", "is not a field of this document"),
+        ("action", "has no value `think`"),
+        ("model", "is required"),
+        ("request_id", "must be 1 to 128 printable ASCII characters without blanks"),
+        ("fallbacks[1]", "must be a text"),
+        ("min_revision", "must be a whole number from 0"),
+        ("place.country", "must be an ISO 3166-1 alpha-2 code in capital letters such as DE, not `de`"),
+        ("destination.host", "must have 1 to 200 characters"),
+        ("claims.exception", "must be a text"),
+        ("modl", "is not a field of this document"),
+    ]
