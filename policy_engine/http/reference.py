@@ -266,7 +266,8 @@ def _operations(told: Schema) -> Iterator[Schema]:
 
 def _schemas() -> Schema:
     """Every declared document, by its name."""
-    declared = [one for base in (Body, Document) for one in _below(base) if one.__module__.startswith(shapes.__name__)]
+    below = (one for base in (Body, Document) for one in _below(base))
+    declared = [one for one in below if one.__module__.startswith(shapes.__name__) and one.__struct_fields__]
     _, found = msgspec.json.schema_components(declared, schema_hook=_anything, ref_template=_REF)
     for shape in found.values():
         shape["description"] = " ".join(shape.get("description", "").split())
