@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import wraps
 from typing import Final
 
 from policy_engine.domain.facts import Edition, Party, Role
@@ -19,7 +20,19 @@ from policy_engine.domain.words.items import item_of
 from policy_engine.domain.words.organisations import host_of
 from policy_engine.domain.words.persons import note_countries
 from policy_engine.domain.words.places import received_in
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, FactRead, ItemPart, Looks, Reads, Word, own
+from policy_engine.domain.words.word import (
+    HOUSE,
+    Absent,
+    Clause,
+    Fact,
+    FactRead,
+    ItemPart,
+    Looks,
+    Reads,
+    Word,
+    own,
+    word,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,19 +171,6 @@ def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
     return yes(*detail)
 
 
-def statement(party: Party, parameter: str) -> Answer:
-    if party.organisation is None:
-        return NO
-    rows = [row for row in party.question.roster.statements.get(party.organisation.id, ()) if row.kind == parameter]
-    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
-    return known(any(row.valid.holds(party.question.at) for row in rows))
-
-
-def claims(party: Party, parameter: str) -> Answer:
-    claimed = party.question.request.exception
-    return known(claimed is not None and parameter in ("", claimed))
-
-
 _COLUMNS: Final = ("authorisation", "party")
 _SCOPE: Final = Clause(
     what="an authorisation covers the persons, nationals and purposes that it names, and a licence the employees of its"
@@ -197,124 +197,90 @@ def _paper_dimensions(paper: str) -> Dimensions:
 
 
 def _about_papers(
-    name: str,
-    which: Callable[[Papers], tuple[Authorisation, ...]],
-    *,
-    host_too: bool,
-    whoever: bool,
-    obtainable: bool,
-    meaning: str,
-    example: str,
-) -> Word:
-    """A word about authorisations: of whom, for whom, and whether those that are usable, have ended or are full."""
-
-    def answer(party: Party, parameter: str) -> Answer:
-        return paper_answer(which(papers_on_file(party, parameter, host_too=host_too, whoever=whoever)))
-
-    return Word(
-        name=name,
-        columns=_COLUMNS,
-        parameter=parameters.PAPERS,
-        reads=Reads(
-            absent=Absent.CLOSED,
-            looks=Looks.AT_FACTS,
-            facts=(FactRead(fact=Fact.AUTHORISATIONS, host_too=host_too, whoever=whoever),),
-            item=ItemPart.NOTHING,
-            dimensions=by_parameter(_paper_dimensions),
-            obtainable=Fact.AUTHORISATIONS if obtainable else None,
-        ),
-        answer=answer,
-        meaning=meaning,
-        example=example,
-        clause=_SCOPE,
+    *, host_too: bool, whoever: bool, obtainable: bool, example: str
+) -> Callable[[Callable[[Papers], tuple[Authorisation, ...]]], Word]:
+    """Makes a word of which authorisations it asks for: whose, for whom, and whether one that is obtained counts."""
+    reads = Reads(
+        absent=Absent.CLOSED,
+        looks=Looks.AT_FACTS,
+        facts=(FactRead(fact=Fact.AUTHORISATIONS, host_too=host_too, whoever=whoever),),
+        item=ItemPart.NOTHING,
+        dimensions=by_parameter(_paper_dimensions),
+        obtainable=Fact.AUTHORISATIONS if obtainable else None,
     )
 
+    def made(which: Callable[[Papers], tuple[Authorisation, ...]]) -> Word:
+        @wraps(which)
+        def answer(party: Party, parameter: str) -> Answer:
+            return paper_answer(which(papers_on_file(party, parameter, host_too=host_too, whoever=whoever)))
 
-WORDS: Final = (
-    _about_papers(
-        "holds",
-        lambda papers: papers.usable,
-        host_too=False,
-        whoever=False,
-        obtainable=True,
-        meaning="The organisation acting holds an authorisation in force, with a place left for the natural person,"
-        " that names the model, the action and, if it lists countries, where the item goes, and is known to be for the"
-        " purpose and the person. A licence is for employees unless it says otherwise; a cap on named users has no"
-        " place for a subject without a natural person.",
-        example="holds:us-order/licence",
-    ),
-    _about_papers(
-        "organisation-holds",
-        lambda papers: papers.usable,
-        host_too=False,
-        whoever=True,
-        obtainable=False,
-        meaning="The organisation acting holds such an authorisation, whichever persons it is for.",
-        example="organisation-holds:us-itar/licence",
-    ),
-    _about_papers(
-        "holds-or-host",
-        lambda papers: papers.usable,
-        host_too=True,
-        whoever=False,
-        obtainable=True,
-        meaning="The organisation acting or the host holds such an authorisation.",
-        example="holds-or-host:us-ear/licence",
-    ),
-    _about_papers(
-        "authorisation-ended",
-        lambda papers: papers.ended,
-        host_too=False,
-        whoever=False,
-        obtainable=False,
-        meaning="Such an authorisation of the organisation acting existed and has ended.",
-        example="authorisation-ended:us-order/licence",
-    ),
-    _about_papers(
-        "authorisation-ended-or-host",
-        lambda papers: papers.ended,
-        host_too=True,
-        whoever=False,
-        obtainable=False,
-        meaning="Such an authorisation of the organisation acting or the host existed and has ended.",
-        example="authorisation-ended-or-host:us-ear/licence",
-    ),
-    _about_papers(
-        "authorisation-full",
-        lambda papers: papers.full,
-        host_too=True,
-        whoever=False,
-        obtainable=False,
-        meaning="Such an authorisation is in force and its cap has no place left for the natural person, or the"
-        " subject has no natural person whose place could be counted.",
-        example="authorisation-full:us-ear/licence",
-    ),
-    Word(
-        name="statement",
-        columns=_COLUMNS,
-        parameter=parameters.STATEMENT,
-        reads=Reads(
-            absent=Absent.CLOSED,
-            looks=Looks.AT_FACTS,
-            facts=own(Fact.STATEMENTS),
-            item=ItemPart.NOTHING,
-            dimensions=by_parameter(lambda kind: {dimensions.STATEMENT + kind: None}),
-            obtainable=Fact.STATEMENTS,
-        ),
-        answer=statement,
-        meaning="A statement of this kind is in force for the organisation.",
-        example="statement:uvl",
-        clause=HOUSE,
-    ),
-    Word(
-        name="claims",
-        columns=_COLUMNS,
-        parameter=parameters.EXCEPTION,
-        reads=_CLAIM,
-        answer=claims,
-        meaning="The request claims this exception, or any when none is named.",
-        example="claims:STA",
-        clause=HOUSE,
-    ),
+        return word(_COLUMNS, parameters.PAPERS, reads, _SCOPE, example=example)(answer)
+
+    return made
+
+
+@_about_papers(host_too=False, whoever=False, obtainable=True, example="holds:us-order/licence")
+def holds(papers: Papers) -> tuple[Authorisation, ...]:
+    """The organisation acting holds an authorisation in force, with a place left for the natural person, that names the
+    model, the action and, if it lists countries, where the item goes, and is known to be for the purpose and the
+    person. A licence is for employees unless it says otherwise; a cap on named users has no place for a subject without
+    a natural person."""
+    return papers.usable
+
+
+@_about_papers(host_too=False, whoever=True, obtainable=False, example="organisation-holds:us-itar/licence")
+def organisation_holds(papers: Papers) -> tuple[Authorisation, ...]:
+    """The organisation acting holds such an authorisation, whichever persons it is for."""
+    return papers.usable
+
+
+@_about_papers(host_too=True, whoever=False, obtainable=True, example="holds-or-host:us-ear/licence")
+def holds_or_host(papers: Papers) -> tuple[Authorisation, ...]:
+    """The organisation acting or the host holds such an authorisation."""
+    return papers.usable
+
+
+@_about_papers(host_too=False, whoever=False, obtainable=False, example="authorisation-ended:us-order/licence")
+def authorisation_ended(papers: Papers) -> tuple[Authorisation, ...]:
+    """Such an authorisation of the organisation acting existed and has ended."""
+    return papers.ended
+
+
+@_about_papers(host_too=True, whoever=False, obtainable=False, example="authorisation-ended-or-host:us-ear/licence")
+def authorisation_ended_or_host(papers: Papers) -> tuple[Authorisation, ...]:
+    """Such an authorisation of the organisation acting or the host existed and has ended."""
+    return papers.ended
+
+
+@_about_papers(host_too=True, whoever=False, obtainable=False, example="authorisation-full:us-ear/licence")
+def authorisation_full(papers: Papers) -> tuple[Authorisation, ...]:
+    """Such an authorisation is in force and its cap has no place left for the natural person, or the subject has no
+    natural person whose place could be counted."""
+    return papers.full
+
+
+_STATEMENT: Final = Reads(
+    absent=Absent.CLOSED,
+    looks=Looks.AT_FACTS,
+    facts=own(Fact.STATEMENTS),
+    item=ItemPart.NOTHING,
+    dimensions=by_parameter(lambda kind: {dimensions.STATEMENT + kind: None}),
+    obtainable=Fact.STATEMENTS,
 )
-"""The words of this family, each with all that anybody asks about it."""
+
+
+@word(_COLUMNS, parameters.STATEMENT, _STATEMENT, HOUSE, example="statement:uvl")
+def statement(party: Party, parameter: str) -> Answer:
+    """A statement of this kind is in force for the organisation."""
+    if party.organisation is None:
+        return NO
+    rows = [row for row in party.question.roster.statements.get(party.organisation.id, ()) if row.kind == parameter]
+    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
+    return known(any(row.valid.holds(party.question.at) for row in rows))
+
+
+@word(_COLUMNS, parameters.EXCEPTION, _CLAIM, HOUSE, example="claims:STA")
+def claims(party: Party, parameter: str) -> Answer:
+    """The request claims this exception, or any when none is named."""
+    claimed = party.question.request.exception
+    return known(claimed is not None and parameter in ("", claimed))

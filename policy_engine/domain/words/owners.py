@@ -31,7 +31,7 @@ from policy_engine.domain.words.lists import unsettled
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import in_the_us
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
 
 
 @dataclass(slots=True)
@@ -273,7 +273,7 @@ def reaches_item(party: Party, rule: OwnershipRule, measured: Measured) -> Answe
 def own_establishment(party: Party, rule: OwnershipRule) -> Answer:
     if not rule.own_establishment or rule.headquartered_in is None:
         return NO
-    return recall(party, "established-in", rule.headquartered_in, established_in)
+    return recall(party, established_in, rule.headquartered_in)
 
 
 def percent(value: Fraction) -> str:
@@ -299,128 +299,6 @@ def capture_detail(measured: Measured) -> logic.Detail:
     if doubts:
         detail.append(("unsettled_matches", doubts))
     return tuple(detail)
-
-
-def owned(party: Party, parameter: str) -> Answer:
-    if party.organisation is None:
-        return NO
-    rule = party.question.tables.ownership[parameter]
-    own = own_establishment(party, rule)
-    if own.value is Tri.YES:
-        return own
-    measured = measure(party, parameter, party.organisation)
-    if not measured.capture.surely:
-        return NO
-    return logic.all_of((Answer(value=Tri.YES, detail=capture_detail(measured)), reaches_item(party, rule, measured)))
-
-
-def owned_unresolved(party: Party, parameter: str) -> Answer:
-    """Not captured on what is known, and captured when what nobody knows is taken at its worst."""
-    if party.organisation is None or recall(party, "owned", parameter, owned).value is Tri.YES:
-        return NO
-    rule = party.question.tables.ownership[parameter]
-    own = own_establishment(party, rule)
-    missing = list(own.missing)
-    measured = measure(party, parameter, party.organisation)
-    capture = measured.capture
-    reached = reaches_item(party, rule, measured).value is not Tri.NO
-    possible = capture.possibly and not capture.surely and reached
-    if possible:
-        missing += [f"ownership.share:{owner}>{owned}" for owner, owned in capture.unknown_shares]
-        if capture.unknown_seeds and not rule.listed:
-            missing.append("organisation.headquarters")
-        elif capture.unknown_seeds:
-            missing += [f"listing:{owner}" for owner in capture.unknown_seeds]
-        missing += [f"ownership.tangle:{company}" for company in capture.unsolved]
-    if not possible and own.value is not Tri.UNKNOWN:
-        return NO
-    return Answer(
-        value=Tri.UNKNOWN,
-        missing=tuple(missing) or ("ownership",),
-        detail=capture_detail(measured) if possible else (),
-    )
-
-
-def owned_minority(party: Party, parameter: str) -> Answer:
-    if party.organisation is None:
-        return NO
-    measured = measure(party, parameter, party.organisation)
-    if not measured.capture.minority:
-        return NO
-    return Answer(value=Tri.YES, detail=capture_detail(measured))
-
-
-def captured_under(party: Party, parameter: str) -> Answer:
-    """`parameter` is rule=test: captured by the test while the rule is enforced and in force, acting or as host."""
-    rule_id, _, test = parameter.partition("=")
-    row = party.question.book.row(rule_id)
-    if row is not None:
-        party.question.horizon.note(row.next_change(party.question.at))
-    if rule_id not in party.question.enforced:
-        return NO
-    captured = [
-        measure(party, test, organisation).capture
-        for organisation in (party.acting, host_of(party))
-        if organisation is not None and not _american(party, organisation)
-    ]
-    if any(one.surely for one in captured):
-        return YES
-    return unknown("ownership") if any(one.possibly for one in captured) else NO
-
-
-def _american(party: Party, organisation: Organisation) -> bool:
-    incorporated = organisation.incorporated
-    return incorporated is not None and in_the_us(party, incorporated)
-
-
-def headquartered_in(party: Party, parameter: str) -> Answer:
-    """The organisation judged has its own headquarters there."""
-    if party.organisation is None:
-        return NO
-    headquarters = party.organisation.headquarters
-    if headquarters is None:
-        return unknown("organisation.headquarters")
-    return yes(("headquarters", headquarters)) if places_in(party, (headquarters,), parameter) else NO
-
-
-def ultimate_parent_in(party: Party, parameter: str) -> Answer:
-    """The ultimate parent of the organisation judged, which is itself where nobody holds more than half of it."""
-    if party.organisation is None:
-        return NO
-    window = Window(party.question.at)
-    parent = ultimate_parent(party.organisation.id, lambda owned: holdings(party, owned, window))
-    party.question.horizon.note(window.end)
-    if parent.organisation is None:
-        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
-    filed = party.question.roster.organisations.get(parent.organisation)
-    top = party.organisation if parent.organisation == party.organisation.id else filed
-    if top is None or top.headquarters is None:
-        return unknown("organisation.headquarters")
-    inside = places_in(party, (top.headquarters,), parameter)
-    return yes(("ultimate_parent", top.id), ("headquarters", top.headquarters)) if inside else NO
-
-
-def parent_headquartered_in(party: Party, parameter: str) -> Answer:
-    """The receiving organisation (host, else the one acting) and its ultimate parent have headquarters there."""
-    receiver = host_of(party) or party.acting
-    if receiver is None:
-        return NO
-    window = Window(party.question.at)
-    parent = ultimate_parent(receiver.id, lambda owned: holdings(party, owned, window))
-    party.question.horizon.note(window.end)
-    if parent.organisation is None:
-        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
-    top = receiver
-    if parent.organisation != receiver.id:
-        filed = party.question.roster.organisations.get(parent.organisation)
-        if filed is None:
-            return unknown("organisation.headquarters")
-        top = filed
-    countries = [receiver.headquarters, top.headquarters]
-    if None in countries:
-        return unknown("organisation.headquarters")
-    inside = all(country is not None and places_in(party, (country,), parameter) for country in countries)
-    return yes(("ultimate_parent", top.id)) if inside else NO
 
 
 def _ownership(test: str, book: Book) -> Dimensions:
@@ -477,81 +355,146 @@ _ULTIMATE_PARENT: Final = Clause(
 _OWNERSHIP: Final = ("ownership",)
 _PARTY: Final = ("party",)
 
-WORDS: Final = (
-    Word(
-        name="owned",
-        columns=_OWNERSHIP,
-        parameter=parameters.OWNERSHIP_TEST,
-        reads=_SHARES,
-        answer=owned,
-        meaning="The organisation is captured under the ownership test on what is known.",
-        example="owned:ofac-50",
-        clause=_FIFTY_PERCENT,
-    ),
-    Word(
-        name="owned-unresolved",
-        columns=_OWNERSHIP,
-        parameter=parameters.OWNERSHIP_TEST,
-        reads=_SHARES,
-        answer=owned_unresolved,
-        meaning="The organisation is not captured on what is known, and would be if every unknown were at its worst; a"
-        " possible match of an owner with a list that no person has settled is such an unknown.",
-        example="owned-unresolved:ofac-50",
-        clause=_FIFTY_PERCENT,
-    ),
-    Word(
-        name="owned-minority",
-        columns=_OWNERSHIP,
-        parameter=parameters.OWNERSHIP_TEST,
-        reads=_SHARES,
-        answer=owned_minority,
-        meaning="Owners that count hold a share that does not capture.",
-        example="owned-minority:ofac-50",
-        clause=_FIFTY_PERCENT,
-    ),
-    Word(
-        name="captured-under",
-        columns=_OWNERSHIP,
-        parameter=parameters.RULE_AND_TEST,
-        reads=replace(
-            _SHARES, looks=Looks.AT_ROWS_ENFORCED, facts=own(Fact.INCORPORATED), dimensions=by_book(_captured)
-        ),
-        answer=captured_under,
-        meaning="The organisation acting or the host is captured by the test while the rule is enforced and in force.",
-        example="!captured-under:BIS-AFFILIATES=bis-affiliates",
-        clause=_FIFTY_PERCENT,
-    ),
-    Word(
-        name="parent-headquartered-in",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=_PARENT,
-        answer=parent_headquartered_in,
-        meaning="The receiving organisation (the host, else the one acting) and its ultimate parent are headquartered"
-        " in one of these.",
-        example="parent-headquartered-in:EAR:US,EAR:AIA-Supp5-740(a)",
-        clause=_ULTIMATE_PARENT,
-    ),
-    Word(
-        name="headquartered-in",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=_HOME,
-        answer=headquartered_in,
-        meaning="The organisation judged is headquartered in one of these.",
-        example="headquartered-in:EAR:MACAU_OR_D5",
-        clause=HOUSE,
-    ),
-    Word(
-        name="ultimate-parent-in",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=_PARENT,
-        answer=ultimate_parent_in,
-        meaning="The ultimate parent of the organisation judged, itself where it has none, is headquartered in one of"
-        " these.",
-        example="ultimate-parent-in:EAR:MACAU_OR_D5",
-        clause=_ULTIMATE_PARENT,
-    ),
+
+@word(_OWNERSHIP, parameters.OWNERSHIP_TEST, _SHARES, _FIFTY_PERCENT, example="owned:ofac-50")
+def owned(party: Party, parameter: str) -> Answer:
+    """The organisation is captured under the ownership test on what is known."""
+    if party.organisation is None:
+        return NO
+    rule = party.question.tables.ownership[parameter]
+    own = own_establishment(party, rule)
+    if own.value is Tri.YES:
+        return own
+    measured = measure(party, parameter, party.organisation)
+    if not measured.capture.surely:
+        return NO
+    return logic.all_of((Answer(value=Tri.YES, detail=capture_detail(measured)), reaches_item(party, rule, measured)))
+
+
+@word(_OWNERSHIP, parameters.OWNERSHIP_TEST, _SHARES, _FIFTY_PERCENT, example="owned-unresolved:ofac-50")
+def owned_unresolved(party: Party, parameter: str) -> Answer:
+    """The organisation is not captured on what is known, and would be if every unknown were at its worst; a possible
+    match of an owner with a list that no person has settled is such an unknown."""
+    if party.organisation is None or recall(party, owned, parameter).value is Tri.YES:
+        return NO
+    rule = party.question.tables.ownership[parameter]
+    own = own_establishment(party, rule)
+    missing = list(own.missing)
+    measured = measure(party, parameter, party.organisation)
+    capture = measured.capture
+    reached = reaches_item(party, rule, measured).value is not Tri.NO
+    possible = capture.possibly and not capture.surely and reached
+    if possible:
+        missing += [f"ownership.share:{owner}>{owned}" for owner, owned in capture.unknown_shares]
+        if capture.unknown_seeds and not rule.listed:
+            missing.append("organisation.headquarters")
+        elif capture.unknown_seeds:
+            missing += [f"listing:{owner}" for owner in capture.unknown_seeds]
+        missing += [f"ownership.tangle:{company}" for company in capture.unsolved]
+    if not possible and own.value is not Tri.UNKNOWN:
+        return NO
+    return Answer(
+        value=Tri.UNKNOWN,
+        missing=tuple(missing) or ("ownership",),
+        detail=capture_detail(measured) if possible else (),
+    )
+
+
+@word(_OWNERSHIP, parameters.OWNERSHIP_TEST, _SHARES, _FIFTY_PERCENT, example="owned-minority:ofac-50")
+def owned_minority(party: Party, parameter: str) -> Answer:
+    """Owners that count hold a share that does not capture."""
+    if party.organisation is None:
+        return NO
+    measured = measure(party, parameter, party.organisation)
+    if not measured.capture.minority:
+        return NO
+    return Answer(value=Tri.YES, detail=capture_detail(measured))
+
+
+@word(
+    _OWNERSHIP,
+    parameters.RULE_AND_TEST,
+    replace(_SHARES, looks=Looks.AT_ROWS_ENFORCED, facts=own(Fact.INCORPORATED), dimensions=by_book(_captured)),
+    _FIFTY_PERCENT,
+    example="!captured-under:BIS-AFFILIATES=bis-affiliates",
 )
-"""The words of this family, each with all that anybody asks about it."""
+def captured_under(party: Party, parameter: str) -> Answer:
+    """The organisation acting or the host is captured by the test while the rule is enforced and in force.
+
+    The parameter is rule=test.
+    """
+    rule_id, _, test = parameter.partition("=")
+    row = party.question.book.row(rule_id)
+    if row is not None:
+        party.question.horizon.note(row.next_change(party.question.at))
+    if rule_id not in party.question.enforced:
+        return NO
+    captured = [
+        measure(party, test, organisation).capture
+        for organisation in (party.acting, host_of(party))
+        if organisation is not None and not _american(party, organisation)
+    ]
+    if any(one.surely for one in captured):
+        return YES
+    return unknown("ownership") if any(one.possibly for one in captured) else NO
+
+
+def _american(party: Party, organisation: Organisation) -> bool:
+    incorporated = organisation.incorporated
+    return incorporated is not None and in_the_us(party, incorporated)
+
+
+@word(
+    _PARTY, parameters.PLACES, _PARENT, _ULTIMATE_PARENT, example="parent-headquartered-in:EAR:US,EAR:AIA-Supp5-740(a)"
+)
+def parent_headquartered_in(party: Party, parameter: str) -> Answer:
+    """The receiving organisation (the host, else the one acting) and its ultimate parent are headquartered in one of
+    these."""
+    receiver = host_of(party) or party.acting
+    if receiver is None:
+        return NO
+    window = Window(party.question.at)
+    parent = ultimate_parent(receiver.id, lambda owned: holdings(party, owned, window))
+    party.question.horizon.note(window.end)
+    if parent.organisation is None:
+        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
+    top = receiver
+    if parent.organisation != receiver.id:
+        filed = party.question.roster.organisations.get(parent.organisation)
+        if filed is None:
+            return unknown("organisation.headquarters")
+        top = filed
+    countries = [receiver.headquarters, top.headquarters]
+    if None in countries:
+        return unknown("organisation.headquarters")
+    inside = all(country is not None and places_in(party, (country,), parameter) for country in countries)
+    return yes(("ultimate_parent", top.id)) if inside else NO
+
+
+@word(_PARTY, parameters.PLACES, _HOME, HOUSE, example="headquartered-in:EAR:MACAU_OR_D5")
+def headquartered_in(party: Party, parameter: str) -> Answer:
+    """The organisation judged is headquartered in one of these."""
+    if party.organisation is None:
+        return NO
+    headquarters = party.organisation.headquarters
+    if headquarters is None:
+        return unknown("organisation.headquarters")
+    return yes(("headquarters", headquarters)) if places_in(party, (headquarters,), parameter) else NO
+
+
+@word(_PARTY, parameters.PLACES, _PARENT, _ULTIMATE_PARENT, example="ultimate-parent-in:EAR:MACAU_OR_D5")
+def ultimate_parent_in(party: Party, parameter: str) -> Answer:
+    """The ultimate parent of the organisation judged, itself where it has none, is headquartered in one of these."""
+    if party.organisation is None:
+        return NO
+    window = Window(party.question.at)
+    parent = ultimate_parent(party.organisation.id, lambda owned: holdings(party, owned, window))
+    party.question.horizon.note(window.end)
+    if parent.organisation is None:
+        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
+    filed = party.question.roster.organisations.get(parent.organisation)
+    top = party.organisation if parent.organisation == party.organisation.id else filed
+    if top is None or top.headquarters is None:
+        return unknown("organisation.headquarters")
+    inside = places_in(party, (top.headquarters,), parameter)
+    return yes(("ultimate_parent", top.id), ("headquarters", top.headquarters)) if inside else NO

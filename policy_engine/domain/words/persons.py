@@ -25,7 +25,7 @@ from policy_engine.domain.words.groups import column_covers, column_tokens, plac
 from policy_engine.domain.words.items import eccn_on_file
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import foreign_organisation
-from policy_engine.domain.words.word import Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
+from policy_engine.domain.words.word import Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
 
 
 def status(party: Party) -> UsStatusKind | None:
@@ -34,164 +34,6 @@ def status(party: Party) -> UsStatusKind | None:
         return None
     party.question.horizon.note(earliest((row.valid for row in person.us_statuses or ()), at=party.question.at))
     return status_at(person, party.question.at)
-
-
-def foreign_person(party: Party, _: str) -> Answer:
-    if party.person is None:
-        return unknown("person.us_status") if party.person_unknown else NO
-    kind = status(party)
-    if kind is None:
-        return unknown("person.us_status")
-    return known(kind not in US_PERSON_KINDS)
-
-
-def us_person(party: Party, _: str) -> Answer:
-    if party.person is None:
-        return unknown("person.us_status") if party.person_unknown else NO
-    kind = status(party)
-    if kind is None:
-        return unknown("person.us_status")
-    return yes(("us_status", kind.value)) if kind in US_PERSON_KINDS else NO
-
-
-def note_countries(party: Party, person: Person) -> None:
-    rows: tuple[Citizenship | PermanentResidency, ...] = (
-        *(person.citizenships or ()),
-        *(person.permanent_residencies or ()),
-    )
-    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
-
-
-def itar_national(party: Party, parameter: str) -> Answer:
-    foreign = recall(party, "foreign-person", "", foreign_person)
-    if foreign.value is Tri.NO:
-        return NO
-    if party.person is None:
-        return unknown("person.us_status", "person.citizenships", "person.permanent_residencies")
-    note_countries(party, party.person)
-    held = itar_countries(party.person, party.question.at)
-    law = parameter.partition(":")[0]
-    read = {
-        country: party.question.tables.places.read_as(country, law, party.question.at) for country in held.countries
-    }
-    hits = places_in(party, held.countries, parameter)
-    if hits:
-        country = yes(("countries", tuple(read[hit] for hit in hits)))
-    else:
-        country = unknown(*held.missing) if held.missing else NO
-    return logic.all_of((foreign, country))
-
-
-def itar_within(party: Party, parameter: str) -> Answer:
-    """Every country of which the natural person ever was a citizen, or now is a permanent resident, is one of these."""
-    if party.person is None:
-        return unknown("person.citizenships", "person.permanent_residencies") if party.person_unknown else NO
-    note_countries(party, party.person)
-    held = itar_countries(party.person, party.question.at)
-    if held.missing:
-        return unknown(*held.missing)
-    return known(bool(held.countries) and len(places_in(party, held.countries, parameter)) == len(held.countries))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deemed:
-    """A natural person or an organisation: whether foreign, and where a release to it is deemed to go and why."""
-
-    foreign: Answer
-    countries: tuple[str, ...] = ()
-    basis: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    undated: tuple[str, ...] = ()
-    cases: tuple[tuple[int, ...], ...] = ()
-
-    def whether(self, inside: Sequence[str], *, every: bool) -> Answer | None:
-        """Whether any, or every, country of what the countries come to is inside; unknown while the cases differ,
-        `None` for yes."""
-        places = [place for place, country in enumerate(self.countries) if country in inside]
-        cases = self.cases or (tuple(range(len(self.countries))),)
-        quantifier = all if every else any
-        held = {quantifier(place in places for place in case) for case in cases}
-        if len(held) > 1:
-            return unknown(*self.undated)
-        return None if held == {True} else NO
-
-
-def deemed_parts(party: Party) -> list[Deemed]:
-    found: list[Deemed] = []
-    question = party.question
-    read = question.tables.places.read_as
-    if party.person is not None:
-        note_countries(party, party.person)
-        deemed = deemed_countries(party.person, question.at, undated_first=question.edition < Edition.DOUBTS)
-        found.append(
-            Deemed(
-                foreign=recall(party, "foreign-person", "", foreign_person),
-                countries=tuple(read(country, "EAR", question.at) for country in deemed.countries),
-                basis=deemed.basis,
-                missing=deemed.missing,
-                undated=deemed.undated,
-                cases=deemed.cases,
-            )
-        )
-    elif party.person_unknown:
-        unfiled = ("person.citizenships", "person.permanent_residencies")
-        found.append(Deemed(foreign=recall(party, "foreign-person", "", foreign_person), missing=unfiled))
-    if party.organisation is not None:
-        foreign = recall(party, "foreign-organisation", "", foreign_organisation)
-        incorporated = party.organisation.incorporated
-        if incorporated is None:
-            found.append(Deemed(foreign=foreign, missing=("organisation.incorporated",)))
-        else:
-            country = read(incorporated, "EAR", question.at)
-            found.append(Deemed(foreign=foreign, countries=(country,), basis=(f"incorporation in {incorporated}",)))
-    return [one for one in found if one.foreign.value is not Tri.NO]
-
-
-def deemed_covered(party: Party, _: str) -> Answer:
-    classified = recall(party, "eccn-on-file", "", eccn_on_file).value is Tri.YES
-    answers = []
-    for deemed in deemed_parts(party):
-        if deemed.missing:
-            covered = unknown(*deemed.missing)
-        elif not classified:
-            covered = unknown("model.eccn")
-        else:
-            hits = tuple(country for country in deemed.countries if column_covers(party, country))
-            covered = deemed.whether(hits, every=False) or yes(("deemed_country", hits), ("basis", deemed.basis))
-        answers.append(logic.all_of((deemed.foreign, covered)))
-    return logic.any_of(answers)
-
-
-def deemed_known(party: Party, _: str) -> Answer:
-    return logic.any_of(
-        unknown(*deemed.missing, *deemed.undated)
-        if deemed.missing or deemed.undated
-        else logic.all_of((deemed.foreign, yes(("deemed_country", deemed.countries), ("basis", deemed.basis))))
-        for deemed in deemed_parts(party)
-    )
-
-
-def deemed_in(party: Party, parameter: str) -> Answer:
-    answers = []
-    for deemed in deemed_parts(party):
-        if deemed.missing:
-            inside = unknown(*deemed.missing)
-        else:
-            hits = places_in(party, deemed.countries, parameter)
-            inside = deemed.whether(hits, every=False) or yes(("deemed_country", hits))
-        answers.append(logic.all_of((deemed.foreign, inside)))
-    return logic.any_of(answers)
-
-
-def deemed_within(party: Party, parameter: str) -> Answer:
-    answers = []
-    for deemed in deemed_parts(party):
-        if deemed.missing:
-            answers.append(unknown(*deemed.missing))
-        else:
-            inside = places_in(party, deemed.countries, parameter)
-            answers.append(deemed.whether(inside, every=True) or YES)
-    return logic.all_of(answers)
 
 
 _STANDING: Final = Reads(
@@ -252,94 +94,207 @@ _EVERY_COUNTRY: Final = Clause(
 )
 _PARTY: Final = ("party",)
 
-WORDS: Final = (
-    Word(
-        name="foreign-person",
-        columns=_PARTY,
-        parameter=None,
-        reads=_STANDING,
-        answer=foreign_person,
-        meaning="The natural person is a foreign person by US status; unknown for an account or service with no person"
-        " on file; no for an organisation as such.",
-        example="foreign-person",
-        clause=_US_PERSON,
+
+@word(_PARTY, None, _STANDING, _US_PERSON, example="foreign-person")
+def foreign_person(party: Party, _: str) -> Answer:
+    """The natural person is a foreign person by US status; unknown for an account or service with no person on file; no
+    for an organisation as such."""
+    if party.person is None:
+        return unknown("person.us_status") if party.person_unknown else NO
+    kind = status(party)
+    if kind is None:
+        return unknown("person.us_status")
+    return known(kind not in US_PERSON_KINDS)
+
+
+@word(_PARTY, None, _STANDING, _US_PERSON, example="us-person")
+def us_person(party: Party, _: str) -> Answer:
+    """The natural person is a US person by US status."""
+    if party.person is None:
+        return unknown("person.us_status") if party.person_unknown else NO
+    kind = status(party)
+    if kind is None:
+        return unknown("person.us_status")
+    return yes(("us_status", kind.value)) if kind in US_PERSON_KINDS else NO
+
+
+def note_countries(party: Party, person: Person) -> None:
+    rows: tuple[Citizenship | PermanentResidency, ...] = (
+        *(person.citizenships or ()),
+        *(person.permanent_residencies or ()),
+    )
+    party.question.horizon.note(earliest((row.valid for row in rows), at=party.question.at))
+
+
+@word(
+    _PARTY,
+    parameters.PLACES,
+    replace(
+        _STANDING,
+        facts=own(Fact.US_STATUS, *_ITAR_FACTS),
+        dimensions=by_parameter(lambda parameter: {dimensions.US_STATUS: None, **_itar_dimensions(parameter)}),
     ),
-    Word(
-        name="us-person",
-        columns=_PARTY,
-        parameter=None,
-        reads=_STANDING,
-        answer=us_person,
-        meaning="The natural person is a US person by US status.",
-        example="us-person",
-        clause=_US_PERSON,
-    ),
-    Word(
-        name="itar-national",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=replace(
-            _STANDING,
-            facts=own(Fact.US_STATUS, *_ITAR_FACTS),
-            dimensions=by_parameter(lambda parameter: {dimensions.US_STATUS: None, **_itar_dimensions(parameter)}),
-        ),
-        answer=itar_national,
-        meaning="A foreign natural person who ever was a citizen, or now is a permanent resident, of one of these.",
-        example="itar-national:ITAR:126.1(d)(1)",
-        clause=_EVERY_COUNTRY,
-    ),
-    Word(
-        name="itar-within",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=replace(_STANDING, facts=own(*_ITAR_FACTS), dimensions=by_parameter(_itar_dimensions)),
-        answer=itar_within,
-        meaning="A natural person of whom every country is one of these: every citizenship ever held, and every"
-        " permanent residency held now.",
-        example="itar-within:ITAR:126.18(d)(2)",
-        clause=_EVERY_COUNTRY,
-    ),
-    Word(
-        name="deemed-covered",
-        columns=_PARTY,
-        parameter=None,
-        reads=replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns),
-        answer=deemed_covered,
-        meaning="A release is deemed to go to a country that a column of the item's ECCN covers: for the natural"
-        " person the most recent country of citizenship or permanent residency, unknown where one of several has no"
-        " start date; for the organisation the country of its incorporation.",
-        example="deemed-covered",
-        clause=_DEEMED_EXPORT,
-    ),
-    Word(
-        name="deemed-known",
-        columns=_PARTY,
-        parameter=None,
-        reads=replace(_DEEMED_READS, dimensions=always(_deemed(dimensions.NOTHING, dimensions.NOTHING))),
-        answer=deemed_known,
-        meaning="The party is a foreign person, and the country that a release is deemed to go to is known.",
-        example="deemed-known",
-        clause=_DEEMED_EXPORT,
-    ),
-    Word(
-        name="deemed-in",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=_DEEMED_IN,
-        answer=deemed_in,
-        meaning="A release to the party is deemed to go to one of these.",
-        example="!deemed-in:EAR:E:1,EAR:E:2",
-        clause=_DEEMED_EXPORT,
-    ),
-    Word(
-        name="deemed-within",
-        columns=_PARTY,
-        parameter=parameters.PLACES,
-        reads=_DEEMED_IN,
-        answer=deemed_within,
-        meaning="Every country that a release to the party is deemed to go to is one of these.",
-        example="deemed-within:EAR:US,EAR:A:5",
-        clause=_DEEMED_EXPORT,
-    ),
+    _EVERY_COUNTRY,
+    example="itar-national:ITAR:126.1(d)(1)",
 )
-"""The words of this family, each with all that anybody asks about it."""
+def itar_national(party: Party, parameter: str) -> Answer:
+    """A foreign natural person who ever was a citizen, or now is a permanent resident, of one of these."""
+    foreign = recall(party, foreign_person)
+    if foreign.value is Tri.NO:
+        return NO
+    if party.person is None:
+        return unknown("person.us_status", "person.citizenships", "person.permanent_residencies")
+    note_countries(party, party.person)
+    held = itar_countries(party.person, party.question.at)
+    law = parameter.partition(":")[0]
+    read = {
+        country: party.question.tables.places.read_as(country, law, party.question.at) for country in held.countries
+    }
+    hits = places_in(party, held.countries, parameter)
+    if hits:
+        country = yes(("countries", tuple(read[hit] for hit in hits)))
+    else:
+        country = unknown(*held.missing) if held.missing else NO
+    return logic.all_of((foreign, country))
+
+
+@word(
+    _PARTY,
+    parameters.PLACES,
+    replace(_STANDING, facts=own(*_ITAR_FACTS), dimensions=by_parameter(_itar_dimensions)),
+    _EVERY_COUNTRY,
+    example="itar-within:ITAR:126.18(d)(2)",
+)
+def itar_within(party: Party, parameter: str) -> Answer:
+    """A natural person of whom every country is one of these: every citizenship ever held, and every permanent
+    residency held now."""
+    if party.person is None:
+        return unknown("person.citizenships", "person.permanent_residencies") if party.person_unknown else NO
+    note_countries(party, party.person)
+    held = itar_countries(party.person, party.question.at)
+    if held.missing:
+        return unknown(*held.missing)
+    return known(bool(held.countries) and len(places_in(party, held.countries, parameter)) == len(held.countries))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deemed:
+    """A natural person or an organisation: whether foreign, and where a release to it is deemed to go and why."""
+
+    foreign: Answer
+    countries: tuple[str, ...] = ()
+    basis: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    undated: tuple[str, ...] = ()
+    cases: tuple[tuple[int, ...], ...] = ()
+
+    def whether(self, inside: Sequence[str], *, every: bool) -> Answer | None:
+        """Whether any, or every, country of what the countries come to is inside; unknown while the cases differ,
+        `None` for yes."""
+        places = [place for place, country in enumerate(self.countries) if country in inside]
+        cases = self.cases or (tuple(range(len(self.countries))),)
+        quantifier = all if every else any
+        held = {quantifier(place in places for place in case) for case in cases}
+        if len(held) > 1:
+            return unknown(*self.undated)
+        return None if held == {True} else NO
+
+
+def deemed_parts(party: Party) -> list[Deemed]:
+    found: list[Deemed] = []
+    question = party.question
+    read = question.tables.places.read_as
+    if party.person is not None:
+        note_countries(party, party.person)
+        deemed = deemed_countries(party.person, question.at, undated_first=question.edition < Edition.DOUBTS)
+        found.append(
+            Deemed(
+                foreign=recall(party, foreign_person),
+                countries=tuple(read(country, "EAR", question.at) for country in deemed.countries),
+                basis=deemed.basis,
+                missing=deemed.missing,
+                undated=deemed.undated,
+                cases=deemed.cases,
+            )
+        )
+    elif party.person_unknown:
+        unfiled = ("person.citizenships", "person.permanent_residencies")
+        found.append(Deemed(foreign=recall(party, foreign_person), missing=unfiled))
+    if party.organisation is not None:
+        foreign = recall(party, foreign_organisation)
+        incorporated = party.organisation.incorporated
+        if incorporated is None:
+            found.append(Deemed(foreign=foreign, missing=("organisation.incorporated",)))
+        else:
+            country = read(incorporated, "EAR", question.at)
+            found.append(Deemed(foreign=foreign, countries=(country,), basis=(f"incorporation in {incorporated}",)))
+    return [one for one in found if one.foreign.value is not Tri.NO]
+
+
+@word(
+    _PARTY,
+    None,
+    replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns),
+    _DEEMED_EXPORT,
+    example="deemed-covered",
+)
+def deemed_covered(party: Party, _: str) -> Answer:
+    """A release is deemed to go to a country that a column of the item's ECCN covers: for the natural person the most
+    recent country of citizenship or permanent residency, unknown where one of several has no start date; for the
+    organisation the country of its incorporation."""
+    classified = recall(party, eccn_on_file).value is Tri.YES
+    answers = []
+    for deemed in deemed_parts(party):
+        if deemed.missing:
+            covered = unknown(*deemed.missing)
+        elif not classified:
+            covered = unknown("model.eccn")
+        else:
+            hits = tuple(country for country in deemed.countries if column_covers(party, country))
+            covered = deemed.whether(hits, every=False) or yes(("deemed_country", hits), ("basis", deemed.basis))
+        answers.append(logic.all_of((deemed.foreign, covered)))
+    return logic.any_of(answers)
+
+
+@word(
+    _PARTY,
+    None,
+    replace(_DEEMED_READS, dimensions=always(_deemed(dimensions.NOTHING, dimensions.NOTHING))),
+    _DEEMED_EXPORT,
+    example="deemed-known",
+)
+def deemed_known(party: Party, _: str) -> Answer:
+    """The party is a foreign person, and the country that a release is deemed to go to is known."""
+    return logic.any_of(
+        unknown(*deemed.missing, *deemed.undated)
+        if deemed.missing or deemed.undated
+        else logic.all_of((deemed.foreign, yes(("deemed_country", deemed.countries), ("basis", deemed.basis))))
+        for deemed in deemed_parts(party)
+    )
+
+
+@word(_PARTY, parameters.PLACES, _DEEMED_IN, _DEEMED_EXPORT, example="!deemed-in:EAR:E:1,EAR:E:2")
+def deemed_in(party: Party, parameter: str) -> Answer:
+    """A release to the party is deemed to go to one of these."""
+    answers = []
+    for deemed in deemed_parts(party):
+        if deemed.missing:
+            inside = unknown(*deemed.missing)
+        else:
+            hits = places_in(party, deemed.countries, parameter)
+            inside = deemed.whether(hits, every=False) or yes(("deemed_country", hits))
+        answers.append(logic.all_of((deemed.foreign, inside)))
+    return logic.any_of(answers)
+
+
+@word(_PARTY, parameters.PLACES, _DEEMED_IN, _DEEMED_EXPORT, example="deemed-within:EAR:US,EAR:A:5")
+def deemed_within(party: Party, parameter: str) -> Answer:
+    """Every country that a release to the party is deemed to go to is one of these."""
+    answers = []
+    for deemed in deemed_parts(party):
+        if deemed.missing:
+            answers.append(unknown(*deemed.missing))
+        else:
+            inside = places_in(party, deemed.countries, parameter)
+            answers.append(deemed.whether(inside, every=True) or YES)
+    return logic.all_of(answers)

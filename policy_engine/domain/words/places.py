@@ -21,7 +21,7 @@ from policy_engine.domain.words.groups import TERRITORIES, column_covers, column
 from policy_engine.domain.words.items import eccn_on_file, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import establishments
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, Word, own
+from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
 
 
 def stated_places(party: Party) -> tuple[tuple[str, str], ...]:
@@ -61,7 +61,73 @@ def all_places(party: Party) -> list[tuple[str, str]]:
     return [*stated, *((name, country) for name, country in established if country is not None)]
 
 
+_STATED: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=countries(dimensions.PLACE, dimensions.DESTINATION),
+    obtainable=None,
+)
+_ALL_PLACES: Final = replace(_STATED, facts=own(Fact.INCORPORATED, Fact.HEADQUARTERS))
+
+
+def vendor_tokens(book: Book, entry: Entry | None) -> frozenset[str]:
+    """The place lists of an item's vendor."""
+    vendor = entry.vendor if entry is not None else None
+    names = (f"VENDOR:{vendor}:supported", f"VENDOR:{vendor}:unsupported")
+    return frozenset(name for name in names if name in book.tables.places.groups)
+
+
+def unsupported_tokens(test: str, book: Book, entry: Entry | None) -> frozenset[str]:
+    """What `unsupported-place` asks of a country that is stated: the vendor's lists, and whether it has parts."""
+    return vendor_tokens(book, entry) | {book.tables.parts[test].country}
+
+
+def _unsupported(test: str, book: Book, entry: Entry | None) -> Dimensions:
+    stated = unsupported_tokens(test, book, entry)
+    return (
+        {dimensions.PART: None}
+        | dict.fromkeys((dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), stated)
+        | dict.fromkeys((dimensions.INCORPORATED, dimensions.HEADQUARTERS), vendor_tokens(book, entry))
+    )
+
+
+def _parts(parameter: str, book: Book) -> Dimensions:
+    country = frozenset({book.tables.parts[parameter.partition(",")[0]].country})
+    return {dimensions.PART: None} | dict.fromkeys(
+        (dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), country
+    )
+
+
+def _columns(_: str, book: Book, entry: Entry | None) -> Dimensions:
+    return dict.fromkeys((dimensions.PLACE, dimensions.DESTINATION), column_tokens(book, entry) | dimensions.US)
+
+
+_PLACE: Final = ("place",)
+_OF_PARTY_TOO: Final = ("place", "party")
+
+
+@word(
+    _PLACE,
+    parameters.PLACES,
+    replace(
+        _ALL_PLACES,
+        dimensions=countries(
+            dimensions.PLACE,
+            dimensions.ADDRESS,
+            dimensions.DESTINATION,
+            dimensions.INCORPORATED,
+            dimensions.HEADQUARTERS,
+        ),
+    ),
+    HOUSE,
+    example="located-in:CU,IR,KP",
+)
 def located_in(party: Party, parameter: str) -> Answer:
+    """A stated place, the place of the address, the destination, the country of a stated part, or the incorporation or
+    headquarters of the organisation judged is one of these; unknown where no place is stated, no establishment is on
+    file, or a code is not that of a country."""
     hits = [(name, country) for name, country in all_places(party) if places_in(party, (country,), parameter)]
     if hits:
         return yes(("place", tuple(f"{name}={country}" for name, country in hits)))
@@ -81,7 +147,7 @@ def vendor_supports(party: Party, country: str) -> bool:
 def excluded_part(party: Party, test: str) -> Answer:
     """Whether a place of the request is in a part of a country that the vendor's list leaves out."""
     group = _excluded_parts(party)
-    return recall(party, "in-part", f"{test},{group}", in_part) if group else NO
+    return recall(party, in_part, f"{test},{group}") if group else NO
 
 
 def _excluded_parts(party: Party) -> str | None:
@@ -89,7 +155,15 @@ def _excluded_parts(party: Party) -> str | None:
     return group if group in party.question.tables.places.groups else None
 
 
+@word(
+    _PLACE,
+    parameters.PARTS_TEST,
+    replace(_ALL_PLACES, item=ItemPart.VENDOR_PLACES, dimensions=_unsupported),
+    HOUSE,
+    example="unsupported-place:UA",
+)
 def unsupported_place(party: Party, parameter: str) -> Answer:
+    """One of those places is not on the place list of the model's vendor, or is in an excluded part."""
     hits = [(name, country) for name, country in all_places(party) if not vendor_supports(party, country)]
     part = excluded_part(party, parameter)
     if hits:
@@ -99,8 +173,14 @@ def unsupported_place(party: Party, parameter: str) -> Answer:
     return logic.any_of((unknown(*missing) if missing else NO, part))
 
 
+@word(_PLACE, parameters.PARTS_TEST, replace(_STATED, dimensions=by_book(_parts)), HOUSE, example="in-part:UA")
 def in_part(party: Party, parameter: str) -> Answer:
-    """`parameter` is a parts test, and after a comma the group whose parts count instead of the test's own."""
+    """The place of the request, or the destination, is in a barred part of a country. Subdivision and postcode are
+    checked one by one; unknown where the country is stated without either, where a subdivision code does not exist, or
+    where the two disagree.
+
+    `parameter` is a parts test, and after a comma the group whose parts count instead of the test's own.
+    """
     request = party.question.request
     if party.question.edition < Edition.DOUBTS:
         return _in_part(party, parameter, "place", _place_site(request.place))
@@ -165,7 +245,15 @@ def _unknown_receiver(party: Party) -> Answer:
     return unknown("destination.country" if _destination_stated(party) else "place.country")
 
 
+@word(
+    _OF_PARTY_TOO,
+    None,
+    replace(_STATED, dimensions=always({dimensions.PLACE: dimensions.US, dimensions.DESTINATION: dimensions.US})),
+    TERRITORIES,
+    example="receives-abroad",
+)
 def receives_abroad(party: Party, _: str) -> Answer:
+    """The item goes to a country other than the US and its territories: the destination, else the stated place."""
     country = received_in(party)
     if country is None:
         return _unknown_receiver(party)
@@ -177,194 +265,73 @@ def in_the_us(party: Party, country: str) -> bool:
     return party.question.tables.places.read_as(country, "EAR", party.question.at) == "US"
 
 
+@word(_OF_PARTY_TOO, parameters.PLACES, _STATED, HOUSE, example="receives-in:EAR:US,EAR:A:5")
 def receives_in(party: Party, parameter: str) -> Answer:
+    """The item goes to one of these: the destination, else the stated place."""
     country = received_in(party)
     if country is None:
         return _unknown_receiver(party)
     return yes(("country", country)) if places_in(party, (country,), parameter) else NO
 
 
+@word(
+    _PLACE,
+    None,
+    replace(
+        _STATED,
+        dimensions=always({dimensions.PLACE: dimensions.NOTHING, dimensions.DESTINATION: dimensions.NOTHING}),
+    ),
+    HOUSE,
+    example="destination-known",
+)
 def destination_known(party: Party, _: str) -> Answer:
+    """It is known where the item goes: the destination, else the stated place."""
     return _unknown_receiver(party) if received_in(party) is None else YES
 
 
+@word(
+    _OF_PARTY_TOO,
+    None,
+    replace(
+        _STATED,
+        absent=Absent.REQUEST,
+        dimensions=always(
+            {
+                dimensions.PLACE: dimensions.NOTHING,
+                dimensions.ADDRESS: dimensions.NOTHING,
+                dimensions.DESTINATION: dimensions.NOTHING,
+            }
+        ),
+    ),
+    HOUSE,
+    example="place-stated & receives-in:BY",
+)
 def place_stated(party: Party, _: str) -> Answer:
+    """Some place is stated: country, address or destination."""
     place, destination = party.question.request.place, party.question.request.destination
     stated = (place.country, place.ip_country, destination.country)
     return known(any(country is not None for country in stated))
 
 
+@word(
+    _PLACE,
+    None,
+    replace(_STATED, item=ItemPart.COLUMNS, dimensions=_columns),
+    Clause(
+        what="an item needs a licence to go where a column of its ECCN covers the country",
+        source="15 CFR 734.13(a)(1), 738.4; Supp. 1 to Part 738",
+        checked=True,
+    ),
+    example="column-destination",
+)
 def column_destination(party: Party, _: str) -> Answer:
+    """The item goes abroad to a country that a column of its ECCN covers."""
     country = received_in(party)
     if country is None:
         return _unknown_receiver(party)
     if in_the_us(party, country):
         return NO
-    if recall(party, "eccn-on-file", "", eccn_on_file).value is not Tri.YES:
+    if recall(party, eccn_on_file).value is not Tri.YES:
         return unknown("model.eccn")
     read = party.question.tables.places.read_as(country, "EAR", party.question.at)
     return yes(("country", country)) if column_covers(party, read) else NO
-
-
-_STATED: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=countries(dimensions.PLACE, dimensions.DESTINATION),
-    obtainable=None,
-)
-_ALL_PLACES: Final = replace(_STATED, facts=own(Fact.INCORPORATED, Fact.HEADQUARTERS))
-
-
-def vendor_tokens(book: Book, entry: Entry | None) -> frozenset[str]:
-    """The place lists of an item's vendor."""
-    vendor = entry.vendor if entry is not None else None
-    names = (f"VENDOR:{vendor}:supported", f"VENDOR:{vendor}:unsupported")
-    return frozenset(name for name in names if name in book.tables.places.groups)
-
-
-def unsupported_tokens(test: str, book: Book, entry: Entry | None) -> frozenset[str]:
-    """What `unsupported-place` asks of a country that is stated: the vendor's lists, and whether it has parts."""
-    return vendor_tokens(book, entry) | {book.tables.parts[test].country}
-
-
-def _unsupported(test: str, book: Book, entry: Entry | None) -> Dimensions:
-    stated = unsupported_tokens(test, book, entry)
-    return (
-        {dimensions.PART: None}
-        | dict.fromkeys((dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), stated)
-        | dict.fromkeys((dimensions.INCORPORATED, dimensions.HEADQUARTERS), vendor_tokens(book, entry))
-    )
-
-
-def _parts(parameter: str, book: Book) -> Dimensions:
-    country = frozenset({book.tables.parts[parameter.partition(",")[0]].country})
-    return {dimensions.PART: None} | dict.fromkeys(
-        (dimensions.PLACE, dimensions.ADDRESS, dimensions.DESTINATION), country
-    )
-
-
-def _columns(_: str, book: Book, entry: Entry | None) -> Dimensions:
-    return dict.fromkeys((dimensions.PLACE, dimensions.DESTINATION), column_tokens(book, entry) | dimensions.US)
-
-
-_PLACE: Final = ("place",)
-_OF_PARTY_TOO: Final = ("place", "party")
-
-WORDS: Final = (
-    Word(
-        name="located-in",
-        columns=_PLACE,
-        parameter=parameters.PLACES,
-        reads=replace(
-            _ALL_PLACES,
-            dimensions=countries(
-                dimensions.PLACE,
-                dimensions.ADDRESS,
-                dimensions.DESTINATION,
-                dimensions.INCORPORATED,
-                dimensions.HEADQUARTERS,
-            ),
-        ),
-        answer=located_in,
-        meaning="A stated place, the place of the address, the destination, the country of a stated part, or the"
-        " incorporation or headquarters of the organisation judged is one of these; unknown where no place is stated,"
-        " no establishment is on file, or a code is not that of a country.",
-        example="located-in:CU,IR,KP",
-        clause=HOUSE,
-    ),
-    Word(
-        name="unsupported-place",
-        columns=_PLACE,
-        parameter=parameters.PARTS_TEST,
-        reads=replace(_ALL_PLACES, item=ItemPart.VENDOR_PLACES, dimensions=_unsupported),
-        answer=unsupported_place,
-        meaning="One of those places is not on the place list of the model's vendor, or is in an excluded part.",
-        example="unsupported-place:UA",
-        clause=HOUSE,
-    ),
-    Word(
-        name="in-part",
-        columns=_PLACE,
-        parameter=parameters.PARTS_TEST,
-        reads=replace(_STATED, dimensions=by_book(_parts)),
-        answer=in_part,
-        meaning="The place of the request, or the destination, is in a barred part of a country. Subdivision and"
-        " postcode are checked one by one; unknown where the country is stated without either, where a subdivision"
-        " code does not exist, or where the two disagree.",
-        example="in-part:UA",
-        clause=HOUSE,
-    ),
-    Word(
-        name="receives-abroad",
-        columns=_OF_PARTY_TOO,
-        parameter=None,
-        reads=replace(
-            _STATED, dimensions=always({dimensions.PLACE: dimensions.US, dimensions.DESTINATION: dimensions.US})
-        ),
-        answer=receives_abroad,
-        meaning="The item goes to a country other than the US and its territories: the destination, else the stated"
-        " place.",
-        example="receives-abroad",
-        clause=TERRITORIES,
-    ),
-    Word(
-        name="receives-in",
-        columns=_OF_PARTY_TOO,
-        parameter=parameters.PLACES,
-        reads=_STATED,
-        answer=receives_in,
-        meaning="The item goes to one of these: the destination, else the stated place.",
-        example="receives-in:EAR:US,EAR:A:5",
-        clause=HOUSE,
-    ),
-    Word(
-        name="destination-known",
-        columns=_PLACE,
-        parameter=None,
-        reads=replace(
-            _STATED,
-            dimensions=always({dimensions.PLACE: dimensions.NOTHING, dimensions.DESTINATION: dimensions.NOTHING}),
-        ),
-        answer=destination_known,
-        meaning="It is known where the item goes: the destination, else the stated place.",
-        example="destination-known",
-        clause=HOUSE,
-    ),
-    Word(
-        name="place-stated",
-        columns=_OF_PARTY_TOO,
-        parameter=None,
-        reads=replace(
-            _STATED,
-            absent=Absent.REQUEST,
-            dimensions=always(
-                {
-                    dimensions.PLACE: dimensions.NOTHING,
-                    dimensions.ADDRESS: dimensions.NOTHING,
-                    dimensions.DESTINATION: dimensions.NOTHING,
-                }
-            ),
-        ),
-        answer=place_stated,
-        meaning="Some place is stated: country, address or destination.",
-        example="place-stated & receives-in:BY",
-        clause=HOUSE,
-    ),
-    Word(
-        name="column-destination",
-        columns=_PLACE,
-        parameter=None,
-        reads=replace(_STATED, item=ItemPart.COLUMNS, dimensions=_columns),
-        answer=column_destination,
-        meaning="The item goes abroad to a country that a column of its ECCN covers.",
-        example="column-destination",
-        clause=Clause(
-            what="an item needs a licence to go where a column of its ECCN covers the country",
-            source="15 CFR 734.13(a)(1), 738.4; Supp. 1 to Part 738",
-            checked=True,
-        ),
-    ),
-)
-"""The words of this family, each with all that anybody asks about it."""

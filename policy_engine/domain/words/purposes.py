@@ -10,27 +10,7 @@ from policy_engine.domain.logic import Answer, known, unknown
 from policy_engine.domain.words import dimensions, parameters
 from policy_engine.domain.words.dimensions import always
 from policy_engine.domain.words.items import item_of
-from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, Word
-
-
-def purpose_stated(party: Party, _: str) -> Answer:
-    return known(party.question.request.purpose is not None)
-
-
-def purpose_permitted(party: Party, _: str) -> Answer:
-    purpose = party.question.request.purpose
-    return unknown("purpose") if purpose is None else known(purpose in item_of(party).purposes)
-
-
-def purpose_in_review(party: Party, _: str) -> Answer:
-    purpose = party.question.request.purpose
-    return unknown("purpose") if purpose is None else known(purpose in item_of(party).purposes_needing_review)
-
-
-def purpose(party: Party, parameter: str) -> Answer:
-    purpose = party.question.request.purpose
-    return unknown("purpose") if purpose is None else known(purpose == parameter)
-
+from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, word
 
 _PURPOSE: Final = ("purpose",)
 _STATED: Final = Reads(
@@ -43,48 +23,35 @@ _STATED: Final = Reads(
 )
 _OF_ITEM: Final = replace(_STATED, item=ItemPart.PURPOSES)
 
-WORDS: Final = (
-    Word(
-        name="purpose-stated",
-        columns=_PURPOSE,
-        parameter=None,
-        reads=replace(
-            _STATED, absent=Absent.REQUEST, dimensions=always({dimensions.PURPOSE: frozenset({dimensions.NONE})})
-        ),
-        answer=purpose_stated,
-        meaning="The request states a purpose.",
-        example="purpose-stated",
-        clause=HOUSE,
-    ),
-    Word(
-        name="purpose",
-        columns=_PURPOSE,
-        parameter=parameters.PURPOSE,
-        reads=_STATED,
-        answer=purpose,
-        meaning="The request states this purpose.",
-        example="purpose:military_end_use",
-        clause=HOUSE,
-    ),
-    Word(
-        name="purpose-permitted",
-        columns=_PURPOSE,
-        parameter=None,
-        reads=_OF_ITEM,
-        answer=purpose_permitted,
-        meaning="The purpose is one of the model's purposes.",
-        example="purpose-permitted",
-        clause=HOUSE,
-    ),
-    Word(
-        name="purpose-in-review",
-        columns=_PURPOSE,
-        parameter=None,
-        reads=_OF_ITEM,
-        answer=purpose_in_review,
-        meaning="The purpose is one that a person has to look at for this model.",
-        example="known purpose-in-review",
-        clause=HOUSE,
-    ),
+
+@word(
+    _PURPOSE,
+    None,
+    replace(_STATED, absent=Absent.REQUEST, dimensions=always({dimensions.PURPOSE: frozenset({dimensions.NONE})})),
+    HOUSE,
+    example="purpose-stated",
 )
-"""The words of this family, each with all that anybody asks about it."""
+def purpose_stated(party: Party, _: str) -> Answer:
+    """The request states a purpose."""
+    return known(party.question.request.purpose is not None)
+
+
+@word(_PURPOSE, parameters.PURPOSE, _STATED, HOUSE, example="purpose:military_end_use")
+def purpose(party: Party, parameter: str) -> Answer:
+    """The request states this purpose."""
+    purpose = party.question.request.purpose
+    return unknown("purpose") if purpose is None else known(purpose == parameter)
+
+
+@word(_PURPOSE, None, _OF_ITEM, HOUSE, example="purpose-permitted")
+def purpose_permitted(party: Party, _: str) -> Answer:
+    """The purpose is one of the model's purposes."""
+    purpose = party.question.request.purpose
+    return unknown("purpose") if purpose is None else known(purpose in item_of(party).purposes)
+
+
+@word(_PURPOSE, None, _OF_ITEM, HOUSE, example="known purpose-in-review")
+def purpose_in_review(party: Party, _: str) -> Answer:
+    """The purpose is one that a person has to look at for this model."""
+    purpose = party.question.request.purpose
+    return unknown("purpose") if purpose is None else known(purpose in item_of(party).purposes_needing_review)

@@ -14,46 +14,7 @@ from policy_engine.domain.words import dimensions, parameters
 from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions, tokens
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.places import place_in_excluded_part, unsupported_tokens, vendor_supports
-from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, Word
-
-
-def status_read(party: Party, parameter: str) -> Answer:
-    rules = parameter.split(",")
-    return known(any(row.id in rules for row in party.question.reached))
-
-
-def unbarred(party: Party, parameter: str) -> Answer:
-    return known(party.question.matched_regimes.isdisjoint(parameter.split(",")))
-
-
-def barred(party: Party, parameter: str) -> Answer:
-    barred = party.question.barred_regimes.get(id(party), frozenset())
-    found = tuple(sorted(barred.intersection(parameter.split(","))))
-    return yes(("barred_by", found)) if found else NO
-
-
-def place_conflict(party: Party, parameter: str) -> Answer:
-    """Whether one of the rules named bars the stated country and not that of the address, or the other way round.
-
-    An address whose country is not known differs from nothing: the place is unknown, and the place rules bar for that.
-    """
-    place = party.question.request.place
-    if place.country is None or place.ip_country is None or place.country == place.ip_country:
-        return NO
-    if not (is_country(place.country) and is_country(place.ip_country)):
-        return NO
-    named = parameter.split(",")
-    for row in party.question.reached:
-        if row.id not in named:
-            continue
-        for term in row.facet("place").terms:
-            stated, address = (bars_country(party, term, country) for country in (place.country, place.ip_country))
-            if stated != address:
-                stricter = place.country if stated else place.ip_country
-                return yes(
-                    ("stated", place.country), ("address", place.ip_country), ("stricter", stricter), ("rule", row.id)
-                )
-    return NO
+from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, word
 
 
 def bars_country(party: Party, term: Term, country: str) -> bool:
@@ -90,47 +51,66 @@ def _compared(parameter: str, book: Book, entry: Entry | None) -> Dimensions:
     return {dimensions.PLACE: compared, dimensions.PART: None, dimensions.ADDRESS: compared}
 
 
-WORDS: Final = (
-    Word(
-        name="place-conflict",
-        columns=("place",),
-        parameter=parameters.RULES,
-        reads=replace(_ROWS, item=ItemPart.VENDOR_PLACES, dimensions=_compared),
-        answer=place_conflict,
-        meaning="Stated country and address are known and differ, and one of these rules, being in force and reaching"
-        " the item, bars the one and not the other.",
-        example="place-conflict:VENDOR-REGION,OFAC-EMBARGO",
-        clause=HOUSE,
-    ),
-    Word(
-        name="status-read-by",
-        columns=("party",),
-        parameter=parameters.RULES,
-        reads=_ROWS,
-        answer=status_read,
-        meaning="One of these rules is in force and reaches the action and the item.",
-        example="us-person & status-read-by:ITAR-RELEASE",
-        clause=HOUSE,
-    ),
-    Word(
-        name="unbarred-by",
-        columns=("party",),
-        parameter=parameters.REGIMES,
-        reads=replace(_ROWS, looks=Looks.AT_BARS_MATCHED),
-        answer=unbarred,
-        meaning="No enforced bar of these regimes matched; one that was lifted has matched.",
-        example="unbarred-by:us-ear,us-order",
-        clause=HOUSE,
-    ),
-    Word(
-        name="barred-by",
-        columns=("party",),
-        parameter=parameters.REGIMES,
-        reads=replace(_ROWS, looks=Looks.AT_BARS_STANDING),
-        answer=barred,
-        meaning="An enforced bar of these regimes stands against this party and was not lifted.",
-        example="barred-by:us-ear,vendor",
-        clause=HOUSE,
-    ),
+@word(
+    ("place",),
+    parameters.RULES,
+    replace(_ROWS, item=ItemPart.VENDOR_PLACES, dimensions=_compared),
+    HOUSE,
+    example="place-conflict:VENDOR-REGION,OFAC-EMBARGO",
 )
-"""The words of this family, each with all that anybody asks about it."""
+def place_conflict(party: Party, parameter: str) -> Answer:
+    """Stated country and address are known and differ, and one of these rules, being in force and reaching the item,
+    bars the one and not the other.
+
+    An address whose country is not known differs from nothing: the place is unknown, and the place rules bar for that.
+    """
+    place = party.question.request.place
+    if place.country is None or place.ip_country is None or place.country == place.ip_country:
+        return NO
+    if not (is_country(place.country) and is_country(place.ip_country)):
+        return NO
+    named = parameter.split(",")
+    for row in party.question.reached:
+        if row.id not in named:
+            continue
+        for term in row.facet("place").terms:
+            stated, address = (bars_country(party, term, country) for country in (place.country, place.ip_country))
+            if stated != address:
+                stricter = place.country if stated else place.ip_country
+                return yes(
+                    ("stated", place.country), ("address", place.ip_country), ("stricter", stricter), ("rule", row.id)
+                )
+    return NO
+
+
+@word(("party",), parameters.RULES, _ROWS, HOUSE, example="us-person & status-read-by:ITAR-RELEASE")
+def status_read_by(party: Party, parameter: str) -> Answer:
+    """One of these rules is in force and reaches the action and the item."""
+    rules = parameter.split(",")
+    return known(any(row.id in rules for row in party.question.reached))
+
+
+@word(
+    ("party",),
+    parameters.REGIMES,
+    replace(_ROWS, looks=Looks.AT_BARS_MATCHED),
+    HOUSE,
+    example="unbarred-by:us-ear,us-order",
+)
+def unbarred_by(party: Party, parameter: str) -> Answer:
+    """No enforced bar of these regimes matched; one that was lifted has matched."""
+    return known(party.question.matched_regimes.isdisjoint(parameter.split(",")))
+
+
+@word(
+    ("party",),
+    parameters.REGIMES,
+    replace(_ROWS, looks=Looks.AT_BARS_STANDING),
+    HOUSE,
+    example="barred-by:us-ear,vendor",
+)
+def barred_by(party: Party, parameter: str) -> Answer:
+    """An enforced bar of these regimes stands against this party and was not lifted."""
+    barred = party.question.barred_regimes.get(id(party), frozenset())
+    found = tuple(sorted(barred.intersection(parameter.split(","))))
+    return yes(("barred_by", found)) if found else NO

@@ -20,11 +20,11 @@ from policy_engine.domain.words import (
     verdicts,
 )
 from policy_engine.domain.words.memory import recall
-from policy_engine.domain.words.word import Looks, Word
+from policy_engine.domain.words.word import Looks, Word, words_of
 
 FAMILIES: Final = (items, organisations, persons, places, owners, lists, purposes, authorisations, verdicts)
 
-VOCABULARY: Final[dict[str, Word]] = {word.name: word for family in FAMILIES for word in family.WORDS}
+VOCABULARY: Final[dict[str, Word]] = {word.name: word for family in FAMILIES for word in words_of(family)}
 """Every word by its name."""
 
 
@@ -45,7 +45,7 @@ STATIC_FACETS: Final = ("action", "item")
 
 def ask(party: Party, word: str, parameter: str = "") -> Answer:
     """What the word says about the party; each question is answered once."""
-    return recall(party, word, parameter, VOCABULARY[word].answer)
+    return recall(party, VOCABULARY[word], parameter)
 
 
 def answer_term(term: Term, party: Party) -> Answer:

@@ -1,7 +1,8 @@
 """A word: one value that says all that anybody asks about it.
 
-Every part is required, so that a word that forgets one is a type error and no set elsewhere has to know its name.
-Judge, reader, record, remedies, analysis and the pages of words and of the law all look here.
+A word is made of the function that answers it, with `word` above it. Every part is required, so that a word that
+forgets one is a type error and no set elsewhere has to know its name. Judge, reader, record, remedies, analysis and the
+pages of words and of the law all look here.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from types import ModuleType
 from typing import Final, Literal
 
 from policy_engine.domain.facts import Party
@@ -163,3 +165,31 @@ class Word:
     def named(self, parameter: str, *kinds: Named) -> tuple[str, ...]:
         """The names of these kinds in a parameter of the word."""
         return tuple(name for kind, name in self.names(parameter) if kind in kinds)
+
+
+def word(
+    columns: tuple[str, ...], parameter: Parameter | None, reads: Reads, clause: Clause, *, example: str
+) -> Callable[[Evaluate], Word]:
+    """Makes a word of the function that answers it: the name is that of the function with hyphens, the meaning the
+    first paragraph of its docstring. Raises `TypeError` for a function without one."""
+
+    def made(answer: Evaluate) -> Word:
+        if answer.__doc__ is None:
+            raise TypeError(f"the word `{answer.__name__}` has no docstring that says what it means")
+        return Word(
+            name=answer.__name__.replace("_", "-"),
+            columns=columns,
+            parameter=parameter,
+            reads=reads,
+            answer=answer,
+            meaning=" ".join(answer.__doc__.partition("\n\n")[0].split()),
+            example=example,
+            clause=clause,
+        )
+
+    return made
+
+
+def words_of(family: ModuleType) -> list[Word]:
+    """The words that a module makes, in their order."""
+    return [one for one in vars(family).values() if isinstance(one, Word) and one.answer.__module__ == family.__name__]

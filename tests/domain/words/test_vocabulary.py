@@ -7,10 +7,12 @@ from typing import Final
 
 import pytest
 
+from policy_engine.domain.facts import Party
+from policy_engine.domain.logic import NO, Answer
 from policy_engine.domain.rules import FACETS, ROW_WORD
 from policy_engine.domain.words import VOCABULARY, Word
 from policy_engine.domain.words.vocabulary import FAMILIES
-from policy_engine.domain.words.word import HOUSE
+from policy_engine.domain.words.word import HOUSE, word, words_of
 from policy_engine.policy.conditions import parse_condition
 
 WORDS: Final = [pytest.param(word, id=word.name) for word in VOCABULARY.values()]
@@ -18,9 +20,18 @@ A_SECTION: Final = re.compile(r"[0-9]+ CFR [0-9]+\.[0-9]+|ECCN [0-9][A-E][0-9]{3
 
 
 def test_no_two_words_have_one_name() -> None:
-    names = [word.name for family in FAMILIES for word in family.WORDS]
+    names = [word.name for family in FAMILIES for word in words_of(family)]
     assert sorted(names) == sorted(VOCABULARY)
     assert ROW_WORD not in names
+
+
+def test_a_word_that_does_not_say_what_it_means_is_none() -> None:
+    def mute(_party: Party, _parameter: str) -> Answer:
+        return NO
+
+    make = word(("party",), None, VOCABULARY["on-file"].reads, HOUSE, example="mute")
+    with pytest.raises(TypeError, match="the word `mute` has no docstring"):
+        make(mute)
 
 
 @pytest.mark.parametrize("word", WORDS)
