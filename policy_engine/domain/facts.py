@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import is_country, suggest
@@ -36,6 +37,8 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.domain.rules import Book, Row, Tables
 from policy_engine.domain.verdict import Draw
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class Role(StrEnum):
@@ -423,38 +426,30 @@ def _asserted(question: Question, subject: Subject, assertion: Assertion, claime
 
 
 def _fill_us_status(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
-    try:
-        kind = UsStatusKind(_single(assertion))
-    except ValueError as error:
-        raise AssertedValueError(f"property `us_status` has no value `{', '.join(assertion.values)}`") from error
+    kind = _one_of(assertion, UsStatusKind)
     filed = status_at(person, at)
     if filed is not None:
         return person, None if filed is kind else filed.value
     return replace(person, us_statuses=(UsStatus(person=person.id, kind=kind),)), None
 
 
-def _fill_citizenships(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
+def _fill_countries(
+    person: Person, assertion: Assertion, at: datetime, row: type[Citizenship | PermanentResidency]
+) -> tuple[Person, str | None]:
+    """The person with a list of countries that was never filed, or what is on file against what is asserted."""
     countries = _countries(assertion)
-    if person.citizenships is None:
-        rows = tuple(Citizenship(person=person.id, country=country) for country in countries)
-        return replace(person, citizenships=rows), None
-    filed = sorted({row.country for row in person.citizenships if row.valid.holds(at)})
-    return person, None if filed == sorted(set(countries)) else ", ".join(filed) or "none"
-
-
-def _fill_residencies(person: Person, assertion: Assertion, at: datetime) -> tuple[Person, str | None]:
-    countries = _countries(assertion)
-    if person.permanent_residencies is None:
-        rows = tuple(PermanentResidency(person=person.id, country=country) for country in countries)
-        return replace(person, permanent_residencies=rows), None
-    filed = sorted({row.country for row in person.permanent_residencies if row.valid.holds(at)})
-    return person, None if filed == sorted(set(countries)) else ", ".join(filed) or "none"
+    filed: tuple[Citizenship | PermanentResidency, ...] | None = getattr(person, assertion.name)
+    if filed is None:
+        rows: dict[str, Any] = {assertion.name: tuple(row(person=person.id, country=one) for one in countries)}
+        return replace(person, **rows), None
+    held = sorted({one.country for one in filed if one.valid.holds(at)})
+    return person, None if held == sorted(set(countries)) else ", ".join(held) or "none"
 
 
 _PERSON_PROPERTIES: Final[dict[str, Callable[[Person, Assertion, datetime], tuple[Person, str | None]]]] = {
     "us_status": _fill_us_status,
-    "citizenships": _fill_citizenships,
-    "permanent_residencies": _fill_residencies,
+    "citizenships": partial(_fill_countries, row=Citizenship),
+    "permanent_residencies": partial(_fill_countries, row=PermanentResidency),
 }
 _ORGANISATION_PROPERTIES: Final = frozenset({"incorporated", "headquarters", "sector"})
 
@@ -463,26 +458,21 @@ ASSERTABLE: Final = frozenset(_PERSON_PROPERTIES) | _ORGANISATION_PROPERTIES
 
 
 def _fill_organisation(organisation: Organisation, assertion: Assertion) -> tuple[Organisation, str | None]:
+    name = assertion.name
+    told = _one_of(assertion, Sector) if name == "sector" else _country(name, _single(assertion))
+    filed: str | None = getattr(organisation, name)
+    if filed is None:
+        filled: dict[str, Any] = {name: told}
+        return replace(organisation, **filled), None
+    return organisation, None if filed == told else str(filed)
+
+
+def _one_of(assertion: Assertion, kinds: type[E]) -> E:
     value = _single(assertion)
-    match assertion.name:
-        case "sector":
-            try:
-                sector = Sector(value)
-            except ValueError as error:
-                raise AssertedValueError(f"property `sector` has no value `{value}`") from error
-            if organisation.sector is None:
-                return replace(organisation, sector=sector), None
-            return organisation, None if organisation.sector is sector else organisation.sector.value
-        case "incorporated":
-            country = _country(assertion.name, value)
-            if organisation.incorporated is None:
-                return replace(organisation, incorporated=country), None
-            return organisation, None if organisation.incorporated == country else organisation.incorporated
-        case _:
-            country = _country(assertion.name, value)
-            if organisation.headquarters is None:
-                return replace(organisation, headquarters=country), None
-            return organisation, None if organisation.headquarters == country else organisation.headquarters
+    try:
+        return kinds(value)
+    except ValueError as error:
+        raise AssertedValueError(f"property `{assertion.name}` has no value `{value}`") from error
 
 
 def _single(assertion: Assertion) -> str:

@@ -12,15 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from policy_engine.domain.catalogue import Catalogue, Entry, Tier, Weights, count_operations
+from policy_engine.domain.catalogue import Catalogue, Tier, Weights, count_operations
 from policy_engine.domain.countries import is_country, is_subdivision, parts_of
 from policy_engine.domain.facts import Question, Role
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OVERSUBSCRIBED
 from policy_engine.domain.persons import status_at
-from policy_engine.domain.request import Place, Request, Subject, SubjectType
+from policy_engine.domain.request import Request, Subject, SubjectType
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
     Authorisation,
@@ -88,11 +88,22 @@ class _Overlay(Mapping[str, V]):
         return len(self._base) + (self._key not in self._base)
 
 
-def _added(base: Mapping[str, tuple[V, ...]], key: str, row: V) -> Mapping[str, tuple[V, ...]]:
-    return _Overlay(base, key, (*base.get(key, ()), row))
-
-
 # --- rows that could be added -----------------------------------------------------------------------------------------
+
+
+def _filing(change: Callable[[Roster], Roster]) -> Hypothesis:
+    return lambda inputs: replace(inputs, roster=change(inputs.roster))
+
+
+def _with(roster: Roster, column: str, key: str, value: object) -> Roster:
+    """The roster with another value under a key of one of its columns."""
+    changed: dict[str, Any] = {column: _Overlay(getattr(roster, column), key, value)}
+    return replace(roster, **changed)
+
+
+def _adding(column: str, key: str, row: object) -> Hypothesis:
+    """One row more among those that the roster has in a column under a key."""
+    return _filing(lambda roster: _with(roster, column, key, (*getattr(roster, column).get(key, ()), row)))
 
 
 def with_authorisation(regime: str, kind: str, holder: str, model: str, action: str, at: datetime) -> Hypothesis:
@@ -106,39 +117,20 @@ def with_authorisation(regime: str, kind: str, holder: str, model: str, action: 
         actions=(action,),
         valid=Validity(start=at),
     )
-
-    def apply(inputs: Inputs) -> Inputs:
-        roster = inputs.roster
-        return replace(inputs, roster=replace(roster, authorisations=_added(roster.authorisations, holder, row)))
-
-    return apply
+    return _adding("authorisations", holder, row)
 
 
 def with_membership(consortium: str, organisation: str, at: datetime) -> Hypothesis:
     """An active membership from the instant on."""
-    row = Membership(
-        organisation=organisation,
-        consortium=consortium,
-        status=MembershipStatus.ACTIVE,
-        valid=Validity(start=at),
-    )
-
-    def apply(inputs: Inputs) -> Inputs:
-        roster = inputs.roster
-        return replace(inputs, roster=replace(roster, memberships=_added(roster.memberships, organisation, row)))
-
-    return apply
+    status, valid = MembershipStatus.ACTIVE, Validity(start=at)
+    row = Membership(organisation=organisation, consortium=consortium, status=status, valid=valid)
+    return _adding("memberships", organisation, row)
 
 
 def with_statement(kind_of_statement: str, organisation: str, at: datetime) -> Hypothesis:
     """A statement from the instant on."""
     row = Statement(organisation=organisation, kind=StatementKind(kind_of_statement), valid=Validity(start=at))
-
-    def apply(inputs: Inputs) -> Inputs:
-        roster = inputs.roster
-        return replace(inputs, roster=replace(roster, statements=_added(roster.statements, organisation, row)))
-
-    return apply
+    return _adding("statements", organisation, row)
 
 
 def with_end_user(question: Question) -> Hypothesis:
@@ -150,7 +142,7 @@ def with_end_user(question: Question) -> Hypothesis:
 
     def apply(inputs: Inputs) -> Inputs:
         named = replace(inputs.request, end_user=Subject(type=SubjectType.ORGANISATION, id=_END_USER))
-        filed = replace(inputs, request=named, roster=_with_organisation(inputs.roster, company))
+        filed = replace(inputs, request=named, roster=_with(inputs.roster, "organisations", _END_USER, company))
         return filed if consortium is None else with_membership(consortium, _END_USER, question.at)(filed)
 
     return apply
@@ -177,8 +169,7 @@ def _people(
     people = {party.person.id for party in question.parties if party.person is not None and unknown(party.person)}
     accounts = {party.account.id for party in question.parties if party.account is not None and party.person_unknown}
 
-    def apply(inputs: Inputs) -> Inputs:
-        roster = inputs.roster
+    def filled(roster: Roster) -> Roster:
         names = set(people)
         for account in sorted(accounts):
             roster, holder = _with_holder(roster, account)
@@ -186,11 +177,11 @@ def _people(
         for name in sorted(names):
             # A holder may be there only with another hypothesis.
             if name in roster.people:
-                roster = replace(roster, people=_Overlay(roster.people, name, fill(roster.people[name])))
-        return replace(inputs, roster=roster)
+                roster = _with(roster, "people", name, fill(roster.people[name]))
+        return roster
 
     if people or accounts:
-        yield apply
+        yield _filing(filled)
 
 
 def _with_holder(roster: Roster, account_id: str) -> tuple[Roster, str]:
@@ -200,12 +191,8 @@ def _with_holder(roster: Roster, account_id: str) -> tuple[Roster, str]:
     name = account.person or _NOBODY + account_id
     employment = Employment(person=name, organisation=account.organisation, kind=EmploymentKind.EMPLOYEE)
     holder = Person(id=name, employments=(employment,), us_statuses=None, citizenships=None, permanent_residencies=None)
-    filed = replace(
-        roster,
-        people=_Overlay(roster.people, name, holder),
-        accounts=_Overlay(roster.accounts, account_id, replace(account, person=name)),
-    )
-    return filed, name
+    filed = _with(roster, "people", name, holder)
+    return _with(filed, "accounts", account_id, replace(account, person=name)), name
 
 
 def _us_status(question: Question) -> Iterable[Hypothesis]:
@@ -246,10 +233,6 @@ def _residencies(question: Question) -> Iterable[Hypothesis]:
     )
 
 
-def _with_organisation(roster: Roster, organisation: Organisation) -> Roster:
-    return replace(roster, organisations=_Overlay(roster.organisations, organisation.id, organisation))
-
-
 def _organisations(
     question: Question, names: Iterable[str], fill: Callable[[Organisation], Organisation]
 ) -> Iterable[Hypothesis]:
@@ -261,17 +244,16 @@ def _organisations(
         if party.person is not None and party.person.employments is None and party.organisation_id == ""
     )
 
-    def apply(inputs: Inputs) -> Inputs:
-        roster = inputs.roster
+    def filled(roster: Roster) -> Roster:
         for name in known:
-            roster = _with_organisation(roster, fill(roster.organisations.get(name, Organisation(id=name))))
+            filed = roster.organisations.get(name, Organisation(id=name))
+            roster = _with(roster, "organisations", name, fill(filed))
         for name in unemployed:
-            person = replace(roster.people[name], employments=())
-            roster = replace(roster, people=_Overlay(roster.people, name, person))
-        return replace(inputs, roster=roster)
+            roster = _with(roster, "people", name, replace(roster.people[name], employments=()))
+        return roster
 
     if known or unemployed:
-        yield apply
+        yield _filing(filled)
 
 
 def _judged(question: Question, unknown: Callable[[Organisation], bool]) -> list[str]:
@@ -301,11 +283,8 @@ def _headquarters(question: Question) -> Iterable[Hypothesis]:
 def _forgetting(hypothesis: Hypothesis) -> Hypothesis:
     """What is remembered of a roster's ownership rests on the shares and on the headquarters of the owners."""
 
-    def apply(inputs: Inputs) -> Inputs:
-        inputs = hypothesis(inputs)
-        return replace(inputs, roster=replace(inputs.roster, memo={}))
-
-    return apply
+    forget = _filing(lambda roster: replace(roster, memo={}))
+    return lambda inputs: forget(hypothesis(inputs))
 
 
 def _sector(question: Question) -> Iterable[Hypothesis]:
@@ -342,19 +321,18 @@ def _share(path: str, question: Question) -> tuple[Hypothesis, ...]:
         return ()
     at, owner, owned = question.at, stake.owner, stake.owned
 
-    def apply(inputs: Inputs) -> Inputs:
-        rows = inputs.roster.owners[owned]
+    def settled(roster: Roster) -> Roster:
+        rows = roster.owners[owned]
         wrong = sum((_least(row) for row in rows if row.valid.holds(at)), Decimal(0)) > OVERSUBSCRIBED
-        settled = tuple(
+        known = tuple(
             replace(row, percent=Decimal(0) if wrong else _least(row), minimum=None, maximum=None)
             if row.owner == owner and row.valid.holds(at) and (row.percent is None or wrong)
             else row
             for row in rows
         )
-        owners = _Overlay(inputs.roster.owners, owned, settled)
-        return replace(inputs, roster=replace(inputs.roster, owners=owners))
+        return _with(roster, "owners", owned, known)
 
-    return (_forgetting(apply),)
+    return (_forgetting(_filing(settled)),)
 
 
 def _least(stake: Stake) -> Decimal:
@@ -372,22 +350,19 @@ def _place_country(question: Question) -> Iterable[Hypothesis]:
         countries = [country for one in acting for country in (one.incorporated, one.headquarters)] + ["US"]
     for country in dict.fromkeys(countries):
         if country is not None and is_country(country):
-            yield _stating(country, lambda request, value: _from(request, replace(request.place, country=value)))
+            yield _stating("place", country=country)
 
 
 def _place_subdivision(question: Question) -> Iterable[Hypothesis]:
     place = question.request.place
     for part in _unbarred_parts(question, place.subdivision, (place.country, place.ip_country)):
-        yield _stating(part, lambda request, value: _from(request, replace(request.place, subdivision=value)))
+        yield _stating("place", subdivision=part)
 
 
 def _destination_subdivision(question: Question) -> Iterable[Hypothesis]:
     destination = question.request.destination
     for part in _unbarred_parts(question, destination.subdivision, (destination.country,)):
-        yield _stating(
-            part,
-            lambda request, value: replace(request, destination=replace(request.destination, subdivision=value)),
-        )
+        yield _stating("destination", subdivision=part)
 
 
 def _unbarred_parts(question: Question, stated: str | None, countries: Collection[str | None]) -> Iterable[str]:
@@ -404,22 +379,25 @@ def _unbarred_parts(question: Question, stated: str | None, countries: Collectio
 def _purpose(question: Question) -> Iterable[Hypothesis]:
     if question.request.purpose is None and question.entry is not None:
         for purpose in question.entry.purposes:
-            yield _stating(purpose, lambda request, value: replace(request, purpose=value))
+            yield _stating(purpose=purpose)
 
 
 def _acting_for(question: Question) -> Iterable[Hypothesis]:
     if question.request.acting_for is None:
         names = {party.organisation_id or "" for party in question.parties if party.role is Role.SUBJECT}
         for name in sorted(names - {""}):
-            yield _stating(name, lambda request, value: replace(request, acting_for=value))
+            yield _stating(acting_for=name)
 
 
-def _stating(value: str, change: Callable[[Request, str], Request]) -> Hypothesis:
-    return lambda inputs: replace(inputs, request=change(inputs.request, value))
+def _stating(part: str | None = None, **told: Any) -> Hypothesis:
+    """The request with these stated, of itself or of a part of it; what else is stated by then stays."""
 
+    def apply(inputs: Inputs) -> Inputs:
+        request = inputs.request
+        changed = told if part is None else {part: replace(getattr(request, part), **told)}
+        return replace(inputs, request=replace(request, **changed))
 
-def _from(request: Request, place: Place) -> Request:
-    return replace(request, place=place)
+    return apply
 
 
 def _reading(question: Question, name: str) -> Iterable[Hypothesis]:
@@ -429,32 +407,28 @@ def _reading(question: Question, name: str) -> Iterable[Hypothesis]:
     )
     at = question.at
 
-    def apply(inputs: Inputs) -> Inputs:
-        readings = inputs.roster.clusters
+    def quiet(roster: Roster) -> Roster:
         for cluster in clusters:
-            past = [row for row in readings.get(cluster, ()) if row.as_of <= at]
-            quiet = ClusterReading(id=cluster, shared=(), accounts=0, exchanges_24h=0, as_of=at)
+            past = [row for row in roster.clusters.get(cluster, ()) if row.as_of <= at]
+            row = ClusterReading(id=cluster, shared=(), accounts=0, exchanges_24h=0, as_of=at)
             if past and name != "as_of":
                 last = max(past, key=lambda row: row.as_of)
-                quiet = replace(
-                    last,
-                    shared=() if last.shared is None and name == "shared" else last.shared,
-                    accounts=0 if last.accounts is None and name == "accounts" else last.accounts,
-                    exchanges_24h=0 if last.exchanges_24h is None and name == "exchanges_24h" else last.exchanges_24h,
-                )
-            readings = _Overlay(readings, cluster, (quiet,))
-        return replace(inputs, roster=replace(inputs.roster, clusters=readings))
+                lacking: dict[str, Any] = {name: getattr(row, name)} if getattr(last, name) is None else {}
+                row = replace(last, **lacking)
+            roster = _with(roster, "clusters", cluster, (row,))
+        return roster
 
     if clusters:
-        yield apply
+        yield _filing(quiet)
 
 
-def _cataloguing(names: Iterable[str], value: V, fill: Callable[[Entry, V], Entry]) -> Hypothesis:
+def _cataloguing(names: Iterable[str], **told: Any) -> Hypothesis:
+    """The catalogue with these said of some of its entries."""
+
     def apply(inputs: Inputs) -> Inputs:
         tables = inputs.book.tables
         entries = dict(tables.catalogue.entries)
-        for name in names:
-            entries[name] = fill(entries[name], value)
+        entries |= {name: replace(entries[name], **told) for name in names}
         return replace(inputs, book=replace(inputs.book, tables=replace(tables, catalogue=Catalogue(entries=entries))))
 
     return apply
@@ -463,7 +437,7 @@ def _cataloguing(names: Iterable[str], value: V, fill: Callable[[Entry, V], Entr
 def _weights(question: Question) -> Iterable[Hypothesis]:
     if question.entry is not None and question.entry.weights in (None, Weights.UNDETERMINED):
         for weights in (Weights.UNPUBLISHED, Weights.PUBLISHED):
-            yield _cataloguing([question.entry.id], weights, lambda entry, value: replace(entry, weights=value))
+            yield _cataloguing([question.entry.id], weights=weights)
 
 
 def _training_operations(question: Question) -> Iterable[Hypothesis]:
@@ -473,19 +447,19 @@ def _training_operations(question: Question) -> Iterable[Hypothesis]:
     counted = {name for test in tests for name in count_operations(question.entry, catalogue, test).counted}
     names = sorted(name for name in counted if catalogue.entries[name].training_operations is None)
     if names:
-        yield _cataloguing(names, Decimal(0), lambda entry, value: replace(entry, training_operations=value))
+        yield _cataloguing(names, training_operations=Decimal(0))
 
 
 def _eccn(question: Question) -> Iterable[Hypothesis]:
     if question.entry is not None and question.entry.eccn is None:
         for eccn in sorted(question.tables.eccn_columns):
-            yield _cataloguing([question.entry.id], eccn, lambda entry, value: replace(entry, eccn=value))
+            yield _cataloguing([question.entry.id], eccn=eccn)
 
 
 def _tier(question: Question) -> Iterable[Hypothesis]:
     if question.entry is not None and question.entry.tier is None:
         for tier in Tier:
-            yield _cataloguing([question.entry.id], tier, lambda entry, value: replace(entry, tier=value))
+            yield _cataloguing([question.entry.id], tier=tier)
 
 
 _RESOLUTIONS: Final[Mapping[str, Callable[[Question], Iterable[Hypothesis]]]] = {
