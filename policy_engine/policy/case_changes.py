@@ -20,39 +20,29 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseChanges:
-    """The ids of the examples that went, that say something else than before, and that are new; each sorted."""
+    """The ids of the examples that went, that say something else than before, and that are new; each sorted.
 
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
-    added: tuple[str, ...]
+    `compared` is false where nobody can say, since the examples of before could not be read.
+    """
+
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    compared: bool = True
 
     @property
     def text(self) -> str:
         """The changes in a phrase that names the first few of each."""
-        phrases = _phrases(("removed", self.removed), ("changed", self.changed), ("added", self.added))
-        return phrases or "none removed, changed or added"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FateOfCases:
-    """What a kept report says of the examples that went or changed, and whether it could compare at all."""
-
-    removed: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    compared: bool = True
+        told = _phrases(removed=self.removed, changed=self.changed, added=self.added)
+        return told or "none removed, changed or added"
 
     @property
-    def lost(self) -> bool:
-        """Whether an example may no longer hold what it held."""
-        return bool(self.removed or self.changed) or not self.compared
-
-    @property
-    def text(self) -> str:
-        """In a clause."""
+    def lost(self) -> str:
+        """What may no longer hold as before, in a clause; empty where every example stays."""
         if not self.compared:
             return "the worked examples could not be compared with those of the book before"
-        told = _phrases(("removed", self.removed), ("changed", self.changed))
-        return f"worked examples no longer hold what they held: {told}" if told else "every worked example stays"
+        told = _phrases(removed=self.removed, changed=self.changed)
+        return f"worked examples no longer hold what they held: {told}" if told else ""
 
 
 class _Kept(msgspec.Struct):
@@ -68,15 +58,16 @@ def cases_report(cases: Iterable[Case], changes: CaseChanges | None) -> bytes:
     return _encoder.encode(content)
 
 
-def fate_of_cases(report: bytes, *, follows: bool) -> FateOfCases:
-    """What a kept report says; `follows` says whether the book follows another, so that there was what to compare.
+def kept_changes(report: bytes, *, follows: bool) -> CaseChanges:
+    """What a kept report says of the examples that went or changed; `follows` says whether the book follows another, so
+    that there was what to compare.
 
     A report that does not tell, since the examples of before could not be read, is no report that all is well.
     """
     kept = msgspec.json.decode(report, type=_Kept)
     if kept.removed is None or kept.changed is None:
-        return FateOfCases(compared=not follows)
-    return FateOfCases(removed=kept.removed, changed=kept.changed)
+        return CaseChanges(compared=not follows)
+    return CaseChanges(removed=kept.removed, changed=kept.changed)
 
 
 def case_changes(before: Iterable[Case], after: Iterable[Case]) -> CaseChanges:
@@ -95,8 +86,8 @@ def _content(case: Case) -> object:
     return replace(case, source="", line=0, catalogue=None), catalogue
 
 
-def _phrases(*told: tuple[str, tuple[str, ...]]) -> str:
-    return ", ".join(f"{len(ids):,} {what} ({_first(ids)})" for what, ids in told if ids)
+def _phrases(**told: tuple[str, ...]) -> str:
+    return ", ".join(f"{len(ids):,} {what} ({_first(ids)})" for what, ids in told.items() if ids)
 
 
 def _first(ids: tuple[str, ...]) -> str:

@@ -52,20 +52,38 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """The names in a book. Of a country group it matters whether it has whole countries or only parts of them."""
+    """The names that a book declares, by what they name. Of a country group it matters whether it has whole countries
+    or only parts of them."""
 
-    models: Known = None
-    vendors: Known = None
-    consortia: Known = None
-    eccn: Known = None
-    groups: Mapping[str, bool] | None = None
-    ownership: Known = None
-    operations: Known = None
-    military: Known = None
-    patterns: Known = None
-    parts: Known = None
-    lists: Known = None
-    rules: Known = None
+    groups: Mapping[str, bool] | None
+    known: Mapping[Named, Known]
+
+
+def names_of(
+    tables: Tables, groups: Mapping[str, bool] | None, *, catalogue: bool, parameters: bool, archived: bool
+) -> Names:
+    """The names in a book whose catalogue, and whose parameters, could be read; an `archived` one declares no lists."""
+    known: dict[Named, Known] = dict.fromkeys(OF_BOOK)
+    if catalogue:
+        entries = tables.catalogue.entries.values()
+        known |= {
+            Named.MODEL: frozenset(tables.catalogue.entries),
+            Named.VENDOR: frozenset(entry.vendor for entry in entries if entry.vendor is not None),
+            Named.CONSORTIUM: frozenset(entry.consortium for entry in entries if entry.consortium is not None),
+        }
+    if parameters:
+        known |= {
+            Named.OWNERSHIP: frozenset(tables.ownership),
+            Named.OPERATIONS: frozenset(tables.operations),
+            Named.MILITARY: frozenset(tables.military),
+            Named.PATTERN: frozenset(tables.patterns),
+            Named.PARTS: frozenset(tables.parts),
+        }
+        if not archived:
+            known[Named.LIST] = frozenset(tables.lists)
+    if catalogue and parameters:
+        known[Named.ECCN] = _eccn_names(tables)
+    return Names(groups=groups, known=known)
 
 
 def group_names(places: Places) -> dict[str, bool]:
@@ -73,7 +91,7 @@ def group_names(places: Places) -> dict[str, bool]:
     return {name: any(member.subdivision is None for member in group.members) for name, group in places.groups.items()}
 
 
-def eccn_names(tables: Tables) -> frozenset[str]:
+def _eccn_names(tables: Tables) -> frozenset[str]:
     """Every classification that the catalogue or a table of the parameters has, and EAR99, which has no columns."""
     found = {"EAR99"}
     found |= {entry.eccn for entry in tables.catalogue.entries.values() if entry.eccn is not None}
@@ -194,14 +212,14 @@ def name_problem(named: Named, text: str, names: Names) -> Problem | None:
         case Named.PLACE:
             return place_problem(text, names.groups)
         case Named.LIST:
-            return list_problem(text, names.lists)
+            return list_problem(text, names.known[Named.LIST])
         case _ if named in _SHAPES:
             pattern, example = _SHAPES[named]
             return _misshapen(named.value, text, pattern, example)
         case _ if named in _CLOSED:
             return _named(named.value, text, _CLOSED[named])
         case _:
-            return _named(named.value, text, _OF_BOOK[named](names))
+            return _named(named.value, text, names.known[named])
 
 
 def _misshapen(what: str, text: str, pattern: re.Pattern[str], example: str) -> Problem | None:
@@ -242,18 +260,10 @@ _CLOSED: Final[Mapping[Named, tuple[str, ...]]] = {
 }
 """Names of closed lists."""
 
-_OF_BOOK: Final[Mapping[Named, Callable[[Names], Known]]] = {
-    Named.MODEL: lambda names: names.models,
-    Named.VENDOR: lambda names: names.vendors,
-    Named.CONSORTIUM: lambda names: names.consortia,
-    Named.ECCN: lambda names: names.eccn,
-    Named.OPERATIONS: lambda names: names.operations,
-    Named.PATTERN: lambda names: names.patterns,
-    Named.PARTS: lambda names: names.parts,
-    Named.RULE: lambda names: names.rules,
-    Named.OWNERSHIP: lambda names: names.ownership,
-    Named.MILITARY: lambda names: names.military,
-}
+OF_BOOK: Final = (
+    *(Named.MODEL, Named.VENDOR, Named.CONSORTIUM, Named.ECCN, Named.OPERATIONS, Named.PATTERN, Named.PARTS),
+    *(Named.RULE, Named.OWNERSHIP, Named.MILITARY, Named.LIST),
+)
 """Names that a book declares."""
 
 

@@ -35,7 +35,7 @@ from policy_engine.policy.changelog import CHANGELOG, read_changelog
 from policy_engine.policy.conditions import hint, parse_condition
 from policy_engine.policy.csv_reader import LARGEST_FILE
 from policy_engine.policy.model import read_matcher
-from policy_engine.policy.names import RULED, Names, eccn_names, group_names
+from policy_engine.policy.names import RULED, group_names, names_of
 from policy_engine.policy.rule_files import FOLDER, SUFFIX, Progress, RuleRows, read_rules
 from policy_engine.policy.tables import (
     EnforcementSetting,
@@ -145,11 +145,11 @@ class BookReader:
             groups=self._groups,
             archived=self._archived,
         )
-        names = _names(
+        names = names_of(
             tables,
-            catalogue_read=self._catalogue is not None,
-            parameters_read=self._parameters is not None,
-            groups=self._groups,
+            self._groups,
+            catalogue=self._catalogue is not None,
+            parameters=self._parameters is not None,
             archived=self._archived,
         )
         return tables, read_rules(self._rule_files, names, faults, progress), tuple(faults)
@@ -380,38 +380,6 @@ def _findings(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Fin
 def _document(name: str, files: Mapping[str, bytes], faults: list[Fault]) -> Node | None:
     data = files.get(name)
     return None if data is None else parse_document(data, name, faults, max_bytes=LARGEST_DOCUMENT)
-
-
-def _names(
-    tables: Tables,
-    *,
-    catalogue_read: bool,
-    parameters_read: bool,
-    groups: Mapping[str, bool] | None,
-    archived: bool,
-) -> Names:
-    entries = tables.catalogue.entries
-    names = Names(groups=groups)
-    if catalogue_read:
-        names = replace(
-            names,
-            models=frozenset(entries),
-            vendors=frozenset(entry.vendor for entry in entries.values() if entry.vendor is not None),
-            consortia=frozenset(entry.consortium for entry in entries.values() if entry.consortium is not None),
-        )
-    if parameters_read:
-        names = replace(
-            names,
-            ownership=frozenset(tables.ownership),
-            operations=frozenset(tables.operations),
-            military=frozenset(tables.military),
-            patterns=frozenset(tables.patterns),
-            parts=frozenset(tables.parts),
-            lists=None if archived else frozenset(tables.lists),
-        )
-    if catalogue_read and parameters_read:
-        names = replace(names, eccn=eccn_names(tables))
-    return names
 
 
 def _enforced(

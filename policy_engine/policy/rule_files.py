@@ -35,6 +35,7 @@ from policy_engine.domain.rules import (
     Term,
 )
 from policy_engine.domain.words import READS_BARS, VOCABULARY
+from policy_engine.domain.words.parameters import Named
 from policy_engine.domain.words.word import Absent
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import (
@@ -141,7 +142,7 @@ def read_rules(
                 one.add(record, "id", message, "a rule has one id for life: give the new one another")
     complete = len(opened) == len(rule_files) and all(one.sheet.complete for one in opened)
     known = frozenset(ids) if complete else None
-    readers = _Cells(replace(names, rules=known))
+    readers = _Cells(names if known is None else replace(names, known={**names.known, Named.RULE: known}))
     drafts = list(_drafts(opened, readers, progress))
     by_id = {draft.row.id: draft for draft in drafts}
     asking = asking_regimes(draft.row for draft in drafts)

@@ -29,7 +29,7 @@ from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, quoted
-from policy_engine.policy.case_changes import CASES_REPORT, fate_of_cases
+from policy_engine.policy.case_changes import CASES_REPORT, kept_changes
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
 from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, withdrawn
@@ -245,15 +245,15 @@ class Publisher:
                 f"proposal {quoted(content.proposal)} has no report of what becomes of the worked examples; propose"
                 " it again"
             )
-        fate = fate_of_cases(data, follows=content.base != NO_BASE)
-        if cases == kept.digest or (cases is None and not fate.lost):
+        changes = kept_changes(data, follows=content.base != NO_BASE)
+        if cases == kept.digest or (cases is None and not changes.lost):
             return cases
         given = "" if cases is None else f"{quoted(cases)} is not the report of this proposal; "
         raise CasesNotAcknowledged(
-            f"{given}{fate.text}; whoever approves the book acknowledges that with `cases`: {quoted(kept.digest)}",
+            f"{given}{changes.lost}; whoever approves the book acknowledges that with `cases`: {quoted(kept.digest)}",
             report=kept.digest,
-            removed=fate.removed,
-            changed=fate.changed,
+            removed=changes.removed,
+            changed=changes.changed,
         )
 
 

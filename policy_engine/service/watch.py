@@ -17,7 +17,7 @@ from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError
-from policy_engine.policy.case_changes import cases_report, fate_of_cases
+from policy_engine.policy.case_changes import cases_report, kept_changes
 from policy_engine.policy.library import BookLost, Library
 from policy_engine.service.assess import changes_of_cases, check_and_try, unsaid
 from policy_engine.service.desk import Desk
@@ -112,11 +112,11 @@ class Watcher:
             if faults:
                 return Alarm(faults=faults)
             report = cases_report((one.case for one in checked.results), changes_of_cases(before, checked.results))
-            fate = fate_of_cases(report, follows=True)
-            if fate.lost:
+            lost = kept_changes(report, follows=True).lost
+            if lost:
                 # Saving is all that a team of one does: there is nobody to ask, so that the record and the log say it.
                 put_watched(self._desk, files, checked.book.fingerprint, cases=report)
-                self._report_lost(fate.text)
+                self._report_lost(lost)
                 return None
         put_watched(self._desk, files, checked.book.fingerprint)
         return None
