@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from policy_engine.domain.facts import ASSERTABLE
-from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster, RosterRows
+from policy_engine.domain.rules import Enforcement
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats import documents
 from policy_engine.formats.book_names import BookNames
-from policy_engine.formats.documents import Node, plain, read_document
-from policy_engine.formats.faults import Fault, FaultsError, near_miss, one_of, quoted
+from policy_engine.formats.documents import Node, parse_document, plain
+from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
-from policy_engine.policy.reader import CASE_SUFFIX, read_folder, refuse_stray_cases
+from policy_engine.policy.fields import Fields, Values
+from policy_engine.policy.names import known_in
+from policy_engine.policy.reader import CASE_SUFFIX, read_files, read_folder, refuse_stray_cases
 
 CASE_CALLER: Final = "case"
 
@@ -108,222 +110,119 @@ def read_cases(folder: Path) -> list[Case]:
 
 
 def _gathered(place: Path, within: Path, prefix: str) -> dict[str, bytes]:
-    root = within.resolve()
-    files: dict[str, bytes] = {}
     faults: list[Fault] = []
     refuse_stray_cases(place, faults, of_book=False)
-    room = LARGEST_CASES
-    for path in sorted(place.glob(f"*{CASE_SUFFIX}")):
-        name = f"{prefix}{path.name}"
-        try:
-            if not path.resolve().is_relative_to(root):
-                message = "the file is a link that leads out of the folder"
-                faults.append(Fault(source=name, line=1, column=1, message=message, remedy="put the file itself there"))
-                continue
-            size = path.stat().st_size
-            if size > room:
-                message = f"the file has {size:,} bytes and there is room for {room:,}"
-                remedy = f"the case files of a folder have at most {LARGEST_CASES:,} bytes"
-                faults.append(Fault(source=name, line=1, column=1, message=message, remedy=remedy))
-                continue
-            room -= size
-            files[name] = path.read_bytes()
-        except (OSError, RuntimeError) as error:
-            reason = (getattr(error, "strerror", None) or "the link leads nowhere").lower()
-            message = f"the file cannot be read: {reason}"
-            remedy = "put a file there that the engine may read"
-            faults.append(Fault(source=name, line=1, column=1, message=message, remedy=remedy))
+    paths = {f"{prefix}{path.name}": path for path in sorted(place.glob(f"*{CASE_SUFFIX}"))}
+    remedy = f"the case files of a folder have at most {LARGEST_CASES:,} bytes"
+    files = read_files(paths, within.resolve(), faults, room=LARGEST_CASES, remedy=remedy)
     if faults:
-        raise FaultsError(tuple(faults))
+        raise FaultsError(faults)
     return files
 
 
 def read_case_files(files: Mapping[str, bytes]) -> list[Case]:
     """Every case of the files, in the order of their names. Raises `FaultsError`."""
     faults: list[Fault] = []
-    cases: list[Case] = []
+    cases: dict[str, Case] = {}
     for name, data in sorted(files.items()):
-        try:
-            root = read_document(data, name)
-        except FaultsError as error:
-            faults += error.faults
-            continue
+        root = parse_document(data, name, faults)
+        values = Values(Findings(source=name, faults=faults))
         if not isinstance(root, documents.Sequence):
-            faults.append(_fault(name, root, "a case file is a list of cases"))
+            place = (1, 1) if root is None else (root.line, root.column)
+            values.findings.add(
+                *place, "a case file is a list of cases", "write each as `- id: ...` with its facts below"
+            )
             continue
         for item in root.items:
-            case = _case(item, name, faults)
-            if case is not None:
-                cases.append(case)
-    seen: dict[str, Case] = {}
-    for case in cases:
-        if case.id in seen:
-            message = f"case `{case.id}` stands in {seen[case.id].source} already"
-            faults.append(Fault(source=case.source, line=case.line, column=1, message=message))
-        seen[case.id] = case
+            case = _case(item, name, values, faults)
+            if case is None:
+                continue
+            if case.id in cases:
+                message = f"the case {quoted(case.id)} stands in {cases[case.id].source} already"
+                values.add(item, message, "give one of them another id")
+            cases[case.id] = case
     if faults:
-        raise FaultsError(tuple(faults))
-    return cases
+        raise FaultsError(faults)
+    return list(cases.values())
 
 
-def _fault(source: str, node: Node, message: str, remedy: str = "") -> Fault:
-    return Fault(source=source, line=node.line, column=node.column, message=message, remedy=remedy)
-
-
-_KEYS: Final = (
-    "id",
-    "title",
-    "note",
-    "at",
-    "known_at",
-    "gateway",
-    "members",
-    "catalogue",
-    "settings",
-    "request",
-    "expect",
-)
-
-
-def _case(node: Node, source: str, faults: list[Fault]) -> Case | None:
+def _case(node: Node, source: str, values: Values, faults: list[Fault]) -> Case | None:
     before = len(faults)
-    if not isinstance(node, documents.Mapping):
-        faults.append(_fault(source, node, "a case is a mapping"))
+    fields = Fields(values, node, "a case")
+    identifier, title = values.text(fields.required("id")), values.text(fields.optional("title"))
+    fields.optional("note")
+    at, known_at = values.instant(fields.required("at")), values.instant(fields.optional("known_at"))
+    gateway, catalogue = values.text(fields.optional("gateway")), fields.optional("catalogue")
+    members_node, request_node = fields.optional("members"), fields.required("request")
+    members = RosterRows() if members_node is None else members_of(members_node, source, faults)
+    settings = Fields(values, fields.optional("settings"), "`settings`")
+    assertable = values.names(settings.optional("assertable"), "`assertable`", _assertable)
+    enforcement = [
+        (key.text, values.choice(held, Enforcement))
+        for key, held in values.entries(settings.optional("enforcement"), "`enforcement`")
+    ]
+    settings.finish()
+    expect = _expectation(fields.required("expect"), values)
+    fields.finish()
+    mapping = values.mapping(request_node, "`request`")
+    document = None if mapping is None else plain(mapping)
+    if not isinstance(document, dict) or len(faults) > before:
         return None
-    for key, _ in node.entries:
-        if key.text not in _KEYS:
-            faults.append(_fault(source, key, f"unknown key `{key.text}`", f"write one of {', '.join(_KEYS)}"))
-    at = _instant(node, "at", source, faults, required=True)
-    known_at = _instant(node, "known_at", source, faults)
-    members_node = node.get("members")
-    members = members_of(members_node, source, faults) if members_node is not None else RosterRows()
-    settings = _plain_mapping(node.get("settings"), source, faults)
-    document = _plain_mapping(node.get("request"), source, faults)
-    expect = _expectation(node.get("expect"), source, faults)
-    request = None
     try:
         request = request_of(document)
     except MalformedRequest as error:
-        faults += [
-            _fault(source, node.get("request") or node, f"request: {one.field} {one.message}") for one in error.faults
-        ]
-    assertable = frozenset(_texts(settings.get("assertable")))
-    unknown = sorted(assertable - ASSERTABLE)
-    if unknown:
-        faults.append(_fault(source, node, f"`{unknown[0]}` is not an assertable property"))
-    identifier = node.get("id")
-    if identifier is None:
-        faults.append(_fault(source, node, "a case needs an `id`"))
-    if len(faults) > before or at is None or request is None or expect is None or identifier is None:
+        for one in error.faults:
+            values.add(mapping or node, f"request: {one.field} {one.message}", "")
         return None
-    enforcement = settings.get("enforcement")
-    gateway = _plain(node.get("gateway"))
-    title = _plain(node.get("title"))
+    if identifier is None or at is None or expect is None:
+        return None
     return Case(
-        id=str(plain(identifier)),
-        title=title if isinstance(title, str) else "",
+        id=identifier,
+        title=title or "",
         source=source,
         line=node.line,
         at=at,
         known_at=known_at or at,
-        gateway=gateway if isinstance(gateway, str) else None,
+        gateway=gateway,
         members=members,
-        catalogue=node.get("catalogue"),
-        enforcement=tuple((str(k), str(v)) for k, v in enforcement.items()) if isinstance(enforcement, dict) else (),
-        assertable=assertable,
+        catalogue=catalogue,
+        enforcement=tuple((rule, kind.value) for rule, kind in enforcement if kind is not None),
+        assertable=frozenset(assertable),
         document=document,
         request=request,
         expect=expect,
     )
 
 
-def _instant(
-    node: documents.Mapping, key: str, source: str, faults: list[Fault], *, required: bool = False
-) -> datetime | None:
-    value = node.get(key)
-    if value is None or (isinstance(value, documents.Scalar) and value.value is None):
-        if required:
-            faults.append(_fault(source, node, f"a case needs `{key}`"))
-        return None
-    try:
-        return parse_instant(value.text if isinstance(value, documents.Scalar) else "")
-    except InstantError as error:
-        faults.append(_fault(source, value, f"`{key}`: {error}"))
-        return None
+_assertable: Final = known_in("assertable property", ASSERTABLE)
+_decision: Final = known_in("decision", ("allow", "deny"))
 
 
-def _plain(node: Node | None) -> object:
-    return None if node is None else plain(node)
+def _expectation(node: Node | None, values: Values) -> Expectation | None:
+    fields = Fields(values, node, "`expect`")
 
+    def texts(name: str) -> tuple[str, ...] | None:
+        wanted = fields.optional(name)
+        return None if wanted is None else values.each(wanted, f"`{name}`", values.text)
 
-def _plain_mapping(node: Node | None, source: str, faults: list[Fault]) -> dict[str, object]:
-    if node is None:
-        return {}
-    value = plain(node)
-    if isinstance(value, dict):
-        return value
-    faults.append(_fault(source, node, "this must be a mapping"))
-    return {}
-
-
-def _codes(value: object) -> tuple[str, ...]:
-    return tuple(map(one_spelling, _texts(value)))
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(one) for one in value) if isinstance(value, list) else ()
-
-
-_EXPECTED: Final = (
-    "decision",
-    "hold",
-    "codes",
-    "only_rules",
-    "not_codes",
-    "rules",
-    "reason",
-    "other",
-    "missing",
-    "obligations",
-    "alternatives",
-    "remedies",
-    "valid_until",
-)
-
-
-def _expectation(node: Node | None, source: str, faults: list[Fault]) -> Expectation | None:
-    if not isinstance(node, documents.Mapping):
-        return None
-    for key, _ in node.entries:
-        if key.text not in _EXPECTED:
-            faults.append(
-                _fault(source, key, f"unknown key `{key.text}` in `expect`", f"write one of {', '.join(_EXPECTED)}")
-            )
-    values = _plain_mapping(node, source, faults)
-    if values.get("decision") not in ("allow", "deny"):
-        faults.append(_fault(source, node, "`expect.decision` must be `allow` or `deny`"))
-        return None
-    hold = values.get("hold")
-    reason = values.get("reason")
-    return Expectation(
-        decision=str(values["decision"]),
-        hold=hold if isinstance(hold, bool) else None,
-        codes=_codes(values.get("codes")),
-        only_rules=_optional_texts(values.get("only_rules")),
-        not_codes=_codes(values.get("not_codes")),
-        rules=_texts(values.get("rules")),
-        reason=one_spelling(str(reason)) if reason is not None else None,
-        other=_texts(values.get("other")),
-        missing=_optional_texts(values.get("missing")),
-        obligations=_texts(values.get("obligations")),
-        alternatives=_optional_texts(values.get("alternatives")),
-        remedies=_texts(values.get("remedies")),
-        valid_until=_instant(node, "valid_until", source, faults),
+    decision, reason = values.checked(fields.required("decision"), _decision), values.text(fields.optional("reason"))
+    expect = Expectation(
+        decision=decision or "",
+        hold=values.boolean(fields.optional("hold")),
+        codes=tuple(map(one_spelling, texts("codes") or ())),
+        only_rules=texts("only_rules"),
+        not_codes=tuple(map(one_spelling, texts("not_codes") or ())),
+        rules=texts("rules") or (),
+        reason=None if reason is None else one_spelling(reason),
+        other=texts("other") or (),
+        missing=texts("missing"),
+        obligations=texts("obligations") or (),
+        alternatives=texts("alternatives"),
+        remedies=texts("remedies") or (),
+        valid_until=values.instant(fields.optional("valid_until")),
     )
-
-
-def _optional_texts(value: object) -> tuple[str, ...] | None:
-    return None if value is None else _texts(value)
+    fields.finish()
+    return None if decision is None else expect
 
 
 def unread_names(cases: Sequence[Case], names: BookNames) -> tuple[Fault, ...]:

@@ -203,4 +203,4 @@ def _read_ancestor(
 
 
 def _purposes(fields: Fields, name: str, what: str, values: Values) -> tuple[str, ...]:
-    return values.each(fields.optional(name), f"`{name}` of {what}", lambda item: values.checked(item, purpose_problem))
+    return values.names(fields.optional(name), f"`{name}` of {what}", purpose_problem)

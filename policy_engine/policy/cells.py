@@ -24,7 +24,7 @@ from policy_engine.domain.instants import InstantError, Validity, parse_instant
 from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligation
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import quoted
-from policy_engine.policy.conditions import Mistake, Reading, hint, read_condition
+from policy_engine.policy.conditions import Mistake, Mistakes, Reading, hint, read_condition
 from policy_engine.policy.csv_reader import like_number
 
 T = TypeVar("T")
@@ -59,22 +59,22 @@ def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
     """The reason codes of a row, at least one, in their order."""
     rules: list[CodeRule] = []
     readings: list[Reading] = []
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     for offset, piece in _pieces(text, mistakes):
         matched = _CODE.fullmatch(piece)
         if matched is None:
             message = f"{quoted(piece)} is not a reason code" if piece else "a reason code is missing"
             remedy = "write `CODE`, `CODE if condition`, `CODE if unknown condition` or `CODE with OTHER if condition`"
-            mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
+            mistakes.add(offset, message, remedy)
             continue
         code = one_spelling(matched["code"])
         beside = None if matched["beside"] is None else one_spelling(matched["beside"])
         if code not in REASON_CODES:
             message = f"there is no reason code {quoted(code)}"
-            mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, REASON_CODES)))
+            mistakes.add(offset, message, hint(code, REASON_CODES))
         if beside is not None and beside not in {rule.code for rule in rules}:
             message = f"{quoted(code)} stands with {quoted(beside)}, which does not stand before it"
-            mistakes.append(Mistake(offset=offset, message=message, remedy="write the other code first"))
+            mistakes.add(offset, message, "write the other code first")
         condition = ANYTHING
         if matched["condition"] is not None:
             reading = _moved(read_condition(matched["condition"], None), offset + matched.start("condition"))
@@ -90,23 +90,23 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
     if not text:
         return Parsed(value=())
     found: list[Obligation] = []
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     for offset, piece in _pieces(text, mistakes):
         matched = _OBLIGATION.fullmatch(piece)
         if matched is None:
             message = f"{quoted(piece)} is not an obligation" if piece else "an obligation is missing"
             remedy = "write `id = sentence` or `id for CODE, CODE = sentence`, and no `;` in the sentence"
-            mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
+            mistakes.add(offset, message, remedy)
             continue
         codes = tuple(one_spelling(code.strip()) for code in matched["codes"].split(",")) if matched["codes"] else ()
         for code in codes:
             if code not in REASON_CODES:
                 message = f"there is no reason code {quoted(code)}"
-                mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, REASON_CODES)))
+                mistakes.add(offset, message, hint(code, REASON_CODES))
         obligation = Obligation(id=matched["id"], message=matched["message"], codes=codes)
         if any((one.id, one.codes) == (obligation.id, codes) for one in found):
             message = f"the obligation {quoted(obligation.id)} stands here twice"
-            mistakes.append(Mistake(offset=offset, message=message, remedy="keep one of the two"))
+            mistakes.add(offset, message, "keep one of the two")
         found.append(obligation)
     return Parsed(value=tuple(found), mistakes=tuple(mistakes))
 
@@ -124,27 +124,27 @@ def parse_sentences(text: str, given: tuple[str, ...]) -> Parsed[Sentences]:
     begun = list(_SENTENCE_OF.finditer(text))
     if not begun:
         return Parsed(value=Sentences(otherwise=text.strip()))
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     found: dict[str, str] = {}
     ends = [*(one.start() for one in begun[1:]), len(text)]
     for one, end in zip(begun, ends, strict=True):
         code, sentence, offset = one_spelling(one["code"]), text[one.end() : end].strip(), one.start("code")
         if code not in given:
             message = f"a sentence is for {quoted(code)}, which the row never gives"
-            mistakes.append(Mistake(offset=offset, message=message, remedy=hint(code, given)))
+            mistakes.add(offset, message, hint(code, given))
         elif code in found:
             message = f"a sentence for {quoted(code)} stands here already"
-            mistakes.append(Mistake(offset=offset, message=message, remedy="keep one of the two"))
+            mistakes.add(offset, message, "keep one of the two")
         if not sentence:
             message = f"the sentence for {quoted(code)} is empty"
-            mistakes.append(Mistake(offset=offset, message=message, remedy="write it, or take the code out"))
+            mistakes.add(offset, message, "write it, or take the code out")
         found[code] = sentence
     otherwise = text[: begun[0].start()].strip()
     bare = [code for code in given if code not in found]
     if not otherwise and bare:
         message = f"there is no sentence for {quoted(bare[0])}"
         remedy = "write one for it, or a sentence without a code in front, for every code that has none"
-        mistakes.append(Mistake(offset=0, message=message, remedy=remedy))
+        mistakes.add(0, message, remedy)
     value = Sentences(otherwise=otherwise or next(iter(found.values())), of_codes=tuple(found.items()))
     return Parsed(value=value, mistakes=tuple(mistakes))
 
@@ -154,12 +154,12 @@ def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:
     if not text:
         return Parsed(value=())
     found: list[Validity] = []
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     for offset, piece in _pieces(text, mistakes):
         begin, slash, end = (part.strip() for part in piece.partition("/"))
         if not slash or not (begin or end):
             message = f"{quoted(piece)} is not an interval" if piece else "an interval is missing"
-            mistakes.append(Mistake(offset=offset, message=message, remedy="write `begin/end`"))
+            mistakes.add(offset, message, "write `begin/end`")
             continue
         interval = parse_interval(begin, end)
         mistakes += (replace(mistake, offset=offset) for mistake in interval.mistakes)
@@ -169,21 +169,19 @@ def parse_suspensions(text: str) -> Parsed[tuple[Validity, ...]]:
 
 def parse_interval(begin: str, end: str) -> Parsed[Validity]:
     """The interval between two instants; an empty text is open."""
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     start, stop = _instant(begin, mistakes), _instant(end, mistakes)
     if start is not None and stop is not None and stop <= start:
         message = f"the end {quoted(end)} is not after the beginning {quoted(begin)}"
-        mistakes.append(
-            Mistake(offset=0, message=message, remedy="the interval holds from the first to before the second")
-        )
+        mistakes.add(0, message, "the interval holds from the first to before the second")
     return Parsed(value=Validity(start=start, end=stop), mistakes=tuple(mistakes))
 
 
-def _instant(text: str, mistakes: list[Mistake]) -> datetime | None:
+def _instant(text: str, mistakes: Mistakes) -> datetime | None:
     try:
         return parse_instant(text) if text else None
     except InstantError:
-        mistakes.append(Mistake(offset=0, message=f"{quoted(text)} is not an instant", remedy=instant_remedy(text)))
+        mistakes.add(0, f"{quoted(text)} is not an instant", instant_remedy(text))
         return None
 
 
@@ -258,11 +256,11 @@ def _date(year: int, month: int, day: int) -> date | None:
         return None
 
 
-def _pieces(text: str, mistakes: list[Mistake]) -> Iterator[tuple[int, str]]:
+def _pieces(text: str, mistakes: Mistakes) -> Iterator[tuple[int, str]]:
     """What stands between semicolons, with the characters before it."""
     if text.count(";") >= _PARTS:
         message = f"the cell has more than {_PARTS} parts"
-        mistakes.append(Mistake(offset=0, message=message, remedy="write several rules"))
+        mistakes.add(0, message, "write several rules")
         return
     at = 0
     for piece in text.split(";"):

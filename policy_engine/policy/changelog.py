@@ -27,7 +27,7 @@ from datetime import date
 from typing import Final, TypeAlias
 
 from policy_engine.domain.rules import FACETS, Book, Condition, Row, Term
-from policy_engine.formats.faults import Fault, Findings, one_of, quoted
+from policy_engine.formats.faults import Fault, Findings, quoted
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.conditions import RULE_ID, hint
 from policy_engine.policy.csv_reader import Record, Sheet, read_sheet
@@ -73,9 +73,9 @@ def read_changelog(data: bytes | None, faults: list[Fault]) -> tuple[Entry, ...]
         return ()
     findings = Findings(source=CHANGELOG, faults=faults)
     sheet = read_sheet(data, findings)
-    if sheet is None or not _has_columns(sheet, findings):
+    at = None if sheet is None else sheet.columns(findings, "a changelog", COLUMNS)
+    if sheet is None or at is None:
         return ()
-    at = {name: sheet.header.cells.index(name) for name in COLUMNS}
     found = [_entry(record, at, sheet, findings) for record in sheet.records]
     return tuple(entry for entry in found if entry is not None)
 
@@ -171,20 +171,6 @@ def _difference(row: Row, later: Row) -> str:
     return ", ".join(f"`{column}`" for column in columns)
 
 
-def _has_columns(sheet: Sheet, findings: Findings) -> bool:
-    header = sheet.header
-    for index, name in enumerate(header.cells):
-        if name not in COLUMNS:
-            sheet.note(findings, header, index, f"there is no column {quoted(name)}", one_of(name, COLUMNS))
-        elif header.cells.index(name) != index:
-            sheet.note(findings, header, index, f"the column {quoted(name)} stands here again", "keep one of them")
-    if not set(COLUMNS) <= set(header.cells):
-        missing = ", ".join(f"`{name}`" for name in COLUMNS if name not in header.cells)
-        remedy = f"write {sheet.separator.join(COLUMNS)}"
-        findings.add(header.line, 1, f"the header lacks {missing}", remedy)
-    return sorted(header.cells) == sorted(COLUMNS)
-
-
 def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findings) -> Entry | None:
     cells = {name: record.cells[index] for name, index in at.items()}
     wrong: list[tuple[str, str, str]] = []
@@ -194,13 +180,8 @@ def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findin
         wrong.append(("rule", f"{quoted(cells['rule'])} is not the id of a rule", remedy))
     day = _day(cells["date"])
     if day is None:
-        wrong.append(
-            (
-                "date",
-                f"{quoted(cells['date'])} is not a date",
-                instant_remedy(cells["date"], "write the day as 2026-06-12"),
-            )
-        )
+        remedy = instant_remedy(cells["date"], "write the day as 2026-06-12")
+        wrong.append(("date", f"{quoted(cells['date'])} is not a date", remedy))
     empty = [column for column in ("what", "why") if not cells[column]]
     wrong += [(column, "the cell is empty", "an entry says what changed, and why") for column in empty]
     for column, message, remedy in wrong:

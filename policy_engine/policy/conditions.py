@@ -58,6 +58,13 @@ class Mistake:
     remedy: str
 
 
+class Mistakes(list[Mistake]):
+    """What is wrong inside a cell, in the order in which it was met."""
+
+    def add(self, offset: int, message: str, remedy: str) -> None:
+        self.append(Mistake(offset=offset, message=message, remedy=remedy))
+
+
 class ConditionError(ValueError):
     """The text is no condition of this column; `mistakes` has every reason."""
 
@@ -97,7 +104,7 @@ def read_condition(text: str, facet: str | None) -> Reading:
         message = f"the condition has more than {MOST_TERMS} terms"
         mistake = Mistake(offset=0, message=message, remedy="name a country group, or write several rules")
         return Reading(condition=ANYTHING, terms=(), mistakes=(mistake,))
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     located: list[tuple[int, Term]] = []
     alternatives: list[tuple[Term, ...]] = []
     at = 0
@@ -157,11 +164,11 @@ def _has_two_spellings(name: str) -> bool:
     return word is not None and word.parameter is not None and word.parameter.either_spelling
 
 
-def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) -> Term | None:
+def _term(text: str, offset: int, facet: str | None, mistakes: Mistakes) -> Term | None:
     matched = _TERM.fullmatch(text)
     if matched is None:
         message, remedy = _misread(text)
-        mistakes.append(Mistake(offset=offset, message=message, remedy=remedy))
+        mistakes.add(offset, message, remedy)
         return None
     name, parameter = matched["name"], matched["parameter"]
     if facet == "action" and parameter is None:
@@ -180,7 +187,7 @@ def _term(text: str, offset: int, facet: str | None, mistakes: list[Mistake]) ->
     else:
         wrong = _misused(name, parameter, facet)
     if wrong is not None:
-        mistakes.append(Mistake(offset=offset, message=wrong[0], remedy=wrong[1]))
+        mistakes.add(offset, wrong[0], wrong[1])
         return None
     return Term(word=name, parameter=parameter or "", negated=negated, only_known=only_known)
 

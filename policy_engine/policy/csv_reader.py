@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from policy_engine.formats.documents import in_windows_1252, other_encoding
-from policy_engine.formats.faults import Findings, cell_name, quoted
+from policy_engine.formats.faults import Findings, cell_name, one_of, quoted
 from policy_engine.formats.spreadsheet import SIGNS
 
 LARGEST_FILE: Final = 64 * 1024 * 1024
@@ -66,6 +66,34 @@ class Sheet:
     records: tuple[Record, ...]
     complete: bool
 
+    def columns(
+        self, findings: Findings, what: str, wanted: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> dict[str, int] | None:
+        """Where each column stands, or `None` when the header is not that of `what` it should be."""
+        header = self.header
+        missing = [name for name in wanted if name not in header.cells]
+        if len(missing) > len(wanted) // 2:
+            message = f"the first line does not name the columns of {what}"
+            findings.add(header.line, 1, message, f"write {self.separator.join(wanted)}")
+            return None
+        columns: dict[str, int] = {}
+        for index, name in enumerate(header.cells):
+            if not name:
+                message = f"the {_nth(index + 1)} column has no name"
+                self.note(findings, header, index, message, "name it, or take the column out of every row")
+            elif name in columns:
+                message = f"the column {quoted(name)} stands here again, first as the {_nth(columns[name] + 1)}"
+                self.note(findings, header, index, message, "keep one of them")
+            elif name in (*wanted, *optional):
+                columns[name] = index
+            else:
+                known = one_of(name, (*wanted, *optional))
+                self.note(findings, header, index, f"there is no column {quoted(name)}", known)
+        for name in missing:
+            message = f"the column `{name}` is missing"
+            findings.add(header.line, 1, message, "add it to the header and a cell to each row")
+        return columns if len(columns) == len(header.cells) and not missing else None
+
     def note(
         self, findings: Findings, record: Record, cell: int, message: str, remedy: str, *, offset: int = 0
     ) -> None:
@@ -88,6 +116,11 @@ class Sheet:
         for _ in range(offset):
             at += 2 if quoted and record.text.startswith(('""', "\r\n"), at) else 1
         return record.line + record.text.count("\n", 0, at), at - record.text.rfind("\n", 0, at)
+
+
+def _nth(number: int) -> str:
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def like_number(text: str) -> bool:

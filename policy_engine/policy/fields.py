@@ -66,11 +66,11 @@ class Values:
     """Reads nodes as values of one type; faults go to the findings of the document's source."""
 
     def __init__(self, findings: Findings) -> None:
-        self._findings = findings
+        self.findings = findings
 
     def add(self, node: Node, message: str, remedy: str) -> None:
         """Note a fault at the node."""
-        self._findings.add(node.line, node.column, message, remedy)
+        self.findings.add(node.line, node.column, message, remedy)
 
     def mapping(self, node: Node | None, what: str) -> Mapping | None:
         if node is None or isinstance(node, Mapping):
@@ -138,6 +138,10 @@ class Values:
             self.add(node, found.message, found.remedy)
             return None
         return text
+
+    def names(self, node: Node | None, what: str, problem: Callable[[str], Problem | None]) -> tuple[str, ...]:
+        """The texts of a list that have no problem, none of them twice."""
+        return self.each(node, what, lambda item: self.checked(item, problem))
 
     def country(self, node: Node | None) -> str | None:
         """An ISO 3166-1 alpha-2 code."""

@@ -179,27 +179,42 @@ def gather(folder: Path, faults: list[Fault]) -> dict[str, bytes]:
     rules = folder / FOLDER
     # A rule file whose name is spelt another way is read too, so that it is refused and not passed over.
     found = sorted(path for path in rules.iterdir() if _is_rule_file(path.name)) if rules.is_dir() else []
-    files: dict[str, bytes] = {}
     single = [folder / name for name in (*SINGLE_FILES, CHANGELOG) if (folder / name).exists()]
-    room = LARGEST_BOOK
-    for path in [*single, *found]:
-        name = path.relative_to(folder).as_posix()
+    paths = {path.relative_to(folder).as_posix(): path for path in (*single, *found)}
+    remedy = f"a book has at most {LARGEST_BOOK:,} bytes, a rule file {LARGEST_FILE:,}"
+    largest = {name: LARGEST_FILE if name.endswith(SUFFIX) else LARGEST_DOCUMENT for name in paths}
+    return read_files(paths, root, faults, room=LARGEST_BOOK, largest=largest, remedy=remedy)
+
+
+def read_files(
+    paths: Mapping[str, Path],
+    root: Path,
+    faults: list[Fault],
+    *,
+    room: int,
+    largest: Mapping[str, int] = MappingProxyType({}),
+    remedy: str,
+) -> dict[str, bytes]:
+    """The content of files by name, as long as there is room; one that cannot be read is a fault, and has none.
+
+    `root` is the folder, resolved, out of which no link may lead, `largest` the bytes that single files may have, and
+    `remedy` is for one that is too large.
+    """
+    files = dict.fromkeys(paths, b"")
+    for name, path in paths.items():
         place = Findings(source=name, faults=faults)
-        files[name] = b""
-        if not path.resolve().is_relative_to(root):
-            place.add(1, 1, "the file is a link that leads out of the folder", "put the file itself there")
-            continue
         try:
-            size = path.stat().st_size
-            most = min(room, LARGEST_FILE if name.endswith(SUFFIX) else LARGEST_DOCUMENT)
+            if not path.resolve().is_relative_to(root):
+                place.add(1, 1, "the file is a link that leads out of the folder", "put the file itself there")
+                continue
+            size, most = path.stat().st_size, min(room, largest.get(name, room))
             if size > most:
-                message = f"the file has {size:,} bytes and there is room for {most:,}"
-                place.add(1, 1, message, f"a book has at most {LARGEST_BOOK:,} bytes, a rule file {LARGEST_FILE:,}")
+                place.add(1, 1, f"the file has {size:,} bytes and there is room for {most:,}", remedy)
                 continue
             room -= size
             files[name] = path.read_bytes()
-        except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+        except (OSError, RuntimeError) as error:
+            reason = (getattr(error, "strerror", None) or "the link leads nowhere").lower()
             place.add(1, 1, f"the file cannot be read: {reason}", "put a file there that the engine may read")
     return files
 

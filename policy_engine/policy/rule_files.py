@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, TypeAlias, TypeVar
 
 from policy_engine.domain.instants import ALWAYS, Validity
@@ -106,7 +107,6 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Is told how much of how much is done."""
 
 T = TypeVar("T")
-V = TypeVar("V")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,44 +176,12 @@ def _open(name: str, data: bytes, faults: list[Fault], room: int) -> _RuleFile |
     sheet = read_sheet(data, findings, most_rows=room)
     if sheet is None:
         return None
-    columns = _columns(sheet, findings)
+    columns = sheet.columns(findings, "a rule file", COLUMNS, OPTIONAL)
     if columns is None:
         return None
     if not sheet.records and not any(fault.source == name for fault in faults):
         findings.add(sheet.header.line, 1, "the file has no rules", "write rules, or take the file away")
     return _RuleFile(regime=regime, sheet=sheet, columns=columns, findings=findings)
-
-
-def _columns(sheet: Sheet, findings: Findings) -> dict[str, int] | None:
-    """Where each column stands, or `None` when the header is not that of a rule file."""
-    header = sheet.header
-    missing = [name for name in COLUMNS if name not in header.cells]
-    if len(missing) > len(COLUMNS) // 2:
-        message = "the first line does not name the columns of a rule file"
-        findings.add(header.line, 1, message, f"write {sheet.separator.join(COLUMNS)}")
-        return None
-    columns: dict[str, int] = {}
-    for index, name in enumerate(header.cells):
-        if not name:
-            message = f"the {_nth(index + 1)} column has no name"
-            sheet.note(findings, header, index, message, "name it, or take the column out of every row")
-        elif name in columns:
-            first = columns[name] + 1
-            message = f"the column {quoted(name)} stands here again, first as the {_nth(first)}"
-            sheet.note(findings, header, index, message, "keep one of them")
-        elif name in (*COLUMNS, *OPTIONAL):
-            columns[name] = index
-        else:
-            known = one_of(name, (*COLUMNS, *OPTIONAL))
-            sheet.note(findings, header, index, f"there is no column {quoted(name)}", known)
-    for name in missing:
-        findings.add(header.line, 1, f"the column `{name}` is missing", "add it to the header and a cell to each row")
-    return columns if len(columns) == len(header.cells) and not missing else None
-
-
-def _nth(number: int) -> str:
-    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{ending}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,40 +200,22 @@ class _Cells:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._conditions: dict[tuple[str, str], Reading] = {}
-        self._codes: dict[str, Parsed[tuple[CodeRule, ...]]] = {}
-        self._obligations: dict[str, Parsed[tuple[Obligation, ...]]] = {}
-        self._suspensions: dict[str, Parsed[tuple[Validity, ...]]] = {}
-        self._intervals: dict[str, Parsed[Validity]] = {}
-
-    def condition(self, text: str, column: str) -> Reading:
-        """A condition whose parameters name something, or with the mistakes that say which do not."""
-        key = (column, text)
-        held = self._conditions.get(key)
-        if held is None:
-            reading = read_condition(text, column)
-            held = replace(reading, mistakes=(*reading.mistakes, *self._unnamed(reading)))
-            self._conditions[key] = held
-        return held
-
-    def codes(self, text: str) -> Parsed[tuple[CodeRule, ...]]:
-        held = self._codes.get(text)
-        if held is None:
-            parsed = parse_codes(text)
-            unnamed = [mistake for reading in parsed.conditions for mistake in self._unnamed(reading)]
-            held = replace(parsed, mistakes=(*parsed.mistakes, *unnamed))
-            self._codes[text] = held
-        return held
-
-    def obligations(self, text: str) -> Parsed[tuple[Obligation, ...]]:
-        return _kept(self._obligations, text, parse_obligations)
-
-    def suspensions(self, text: str) -> Parsed[tuple[Validity, ...]]:
-        return _kept(self._suspensions, text, parse_suspensions)
-
-    def instant(self, text: str) -> Parsed[Validity]:
+        self.condition = cache(self._condition)
+        self.codes = cache(self._codes)
+        self.obligations = cache(parse_obligations)
+        self.suspensions = cache(parse_suspensions)
+        self.instant = cache(lambda begin: parse_interval(begin, ""))
         """An instant as the beginning of an interval."""
-        return _kept(self._intervals, text, lambda begin: parse_interval(begin, ""))
+
+    def _condition(self, text: str, column: str) -> Reading:
+        """A condition whose parameters name something, or with the mistakes that say which do not."""
+        reading = read_condition(text, column)
+        return replace(reading, mistakes=(*reading.mistakes, *self._unnamed(reading)))
+
+    def _codes(self, text: str) -> Parsed[tuple[CodeRule, ...]]:
+        parsed = parse_codes(text)
+        unnamed = [mistake for reading in parsed.conditions for mistake in self._unnamed(reading)]
+        return replace(parsed, mistakes=(*parsed.mistakes, *unnamed))
 
     def _unnamed(self, reading: Reading) -> Iterator[Mistake]:
         if reading.mistakes:
@@ -274,14 +224,6 @@ class _Cells:
             problem = parameter_problem(term, self._names)
             if problem is not None:
                 yield Mistake(offset=offset, message=problem.message, remedy=problem.remedy)
-
-
-def _kept(held: dict[str, V], text: str, parse: Callable[[str], V]) -> V:
-    value = held.get(text)
-    if value is None:
-        value = parse(text)
-        held[text] = value
-    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

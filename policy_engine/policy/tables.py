@@ -11,11 +11,12 @@ fault is never made of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 from policy_engine.domain.catalogue import (
     Catalogue,
@@ -52,6 +53,8 @@ from policy_engine.policy.names import (
     place_problem,
     purpose_problem,
 )
+
+T = TypeVar("T")
 
 _METHODS: Final = ("cascade", "look_through")
 
@@ -219,47 +222,32 @@ class _ParametersReader:
                 values.add(key, f"the list {quoted(key.text)} has no title", "write its title as its publisher has it")
             # Known with a fault too, so that what names it is not a fault as well.
             self.lists[key.text] = title or ""
-        columns = {
-            key.text: self._column(key, node) for key, node in values.entries(fields.optional("columns"), "`columns`")
-        }
+
+        def table(name: str, read: Callable[[Scalar, Node], T]) -> dict[str, T]:
+            entries = values.entries(fields.optional(name), f"`{name}`")
+            return {key.text: read(key, node) for key, node in entries}
+
+        columns = table("columns", self._column)
+        requirements = table("requirements", self._requirement)
         tables = Tables(
             places=places,
             catalogue=catalogue,
             lists=self.lists,
-            ownership={
-                key.text: self._ownership(key, node)
-                for key, node in values.entries(fields.optional("ownership"), "`ownership`")
-            },
-            operations={
-                key.text: self._operations(key, node)
-                for key, node in values.entries(fields.optional("operations"), "`operations`")
-            },
+            ownership=table("ownership", self._ownership),
+            operations=table("operations", self._operations),
             columns=columns,
-            eccn_columns={
-                key.text: self._eccn_columns(key, node, columns)
-                for key, node in values.entries(fields.optional("eccn"), "`eccn`")
-            },
-            military={
-                key.text: self._military(key, node)
-                for key, node in values.entries(fields.optional("military"), "`military`")
-            },
-            patterns={
-                key.text: self._pattern(key, node)
-                for key, node in values.entries(fields.optional("patterns"), "`patterns`")
-            },
-            parts={
-                key.text: self._parts(key, node) for key, node in values.entries(fields.optional("parts"), "`parts`")
-            },
-            requirements={
-                spelt(key.text): self._requirement(key, node)
-                for key, node in values.entries(fields.optional("requirements"), "`requirements`")
-            },
+            eccn_columns=table("eccn", partial(self._eccn_columns, columns)),
+            military=table("military", self._military),
+            patterns=table("patterns", self._pattern),
+            parts=table("parts", self._parts),
+            requirements={spelt(text): requirement for text, requirement in requirements.items()},
         )
         fields.finish()
         return replace(tables, sources=self.sources, programmes=self.programmes)
 
-    def _source(self, fields: Fields, name: str) -> None:
-        """Where an entry comes from, and whether it was compared with that: both are said, or neither."""
+    def _finish(self, fields: Fields, name: str) -> None:
+        """Read where an entry comes from, and whether it was compared with that: both are said, or neither; and refuse
+        every field that is left."""
         source_node, checked_node = fields.optional("source"), fields.optional("checked")
         source, checked = self.values.text(source_node), self.values.boolean(checked_node)
         if (source_node is None) != (checked_node is None):
@@ -269,6 +257,7 @@ class _ParametersReader:
                 self.values.add(node, "a source says whether it was compared with, and a comparison with what", remedy)
         if source is not None and checked is not None:
             self.sources[name] = Source(text=source, checked=checked)
+        fields.finish()
 
     def _programmes(self, test: str, node: Node | None, listed: Collection[str]) -> None:
         """Under which programmes of a list's entry an owner counts."""
@@ -277,15 +266,12 @@ class _ParametersReader:
             if key.text not in listed:
                 message = f"{quoted(key.text)} is not a list that the test counts"
                 self.values.add(key, message, one_of(key.text, tuple(listed)))
-            names = self.values.each(item, f"the programmes of {quoted(key.text)}", self._programme)
+            names = self.values.names(item, f"the programmes of {quoted(key.text)}", _programme_problem)
             if not names:
                 self.values.add(key, f"{quoted(key.text)} has no programme", "list them, or take the list out")
             found[key.text] = names
         if found:
             self.programmes[test] = found
-
-    def _programme(self, node: Node) -> str | None:
-        return self.values.checked(node, _programme_problem)
 
     def _requirement(self, key: Scalar, node: Node) -> Requirement:
         fields = Fields(self.values, node, "a licence requirement")
@@ -296,8 +282,7 @@ class _ParametersReader:
         eccn = self._eccns(eccn_node, "`eccn`")
         if eccn_node is not None and not eccn:
             self.values.add(eccn_node, "the requirement reaches nothing", "name ECCNs")
-        self._source(fields, f"requirements/{key.text}")
-        fields.finish()
+        self._finish(fields, f"requirements/{key.text}")
         return Requirement(text=key.text, eccn=eccn)
 
     def _group(self, node: Node | None) -> str | None:
@@ -309,12 +294,10 @@ class _ParametersReader:
         return place_problem(text, self.groups)
 
     def _places(self, node: Node | None, what: str) -> tuple[str, ...]:
-        return self.values.each(
-            node, what, lambda item: self.values.checked(item, lambda text: place_problem(text, self.groups))
-        )
+        return self.values.names(node, what, lambda text: place_problem(text, self.groups))
 
     def _eccns(self, node: Node | None, what: str) -> tuple[str, ...]:
-        return self.values.each(node, what, lambda item: self.values.checked(item, eccn_problem))
+        return self.values.names(node, what, eccn_problem)
 
     def _lists(self, node: Node | None, what: str) -> tuple[str, ...]:
         return self.values.each(node, what, self._list)
@@ -337,7 +320,7 @@ class _ParametersReader:
                 threshold_node, "a threshold of 0 that need not be passed captures everything", "write strict: true"
             )
             threshold = None
-        methods = values.each(methods_node, "`methods`", self._method)
+        methods = values.names(methods_node, "`methods`", known_in("method", _METHODS))
         if methods_node is not None and not methods:
             values.add(methods_node, f"{what} has no method", one_of("", _METHODS))
         owners_node = fields.required("owners")
@@ -363,8 +346,7 @@ class _ParametersReader:
         if lists_node is not None and not (lists and set(lists) <= set(listed)):
             values.add(lists_node, "the supplement has to name lists that count", "name some of those in `owners`")
         supplement.finish()
-        self._source(fields, f"ownership/{key.text}")
-        fields.finish()
+        self._finish(fields, f"ownership/{key.text}")
         return OwnershipRule(
             test=OwnershipTest(
                 name=key.text,
@@ -381,13 +363,6 @@ class _ParametersReader:
             supplement_eccn=self._eccns(eccn_node, "`eccn`"),
         )
 
-    def _method(self, node: Node) -> str | None:
-        text = self.values.text(node)
-        if text is not None and text not in _METHODS:
-            self.values.add(node, f"there is no method {quoted(text)}", one_of(text, _METHODS))
-            return None
-        return text
-
     def _operations(self, key: Scalar, node: Node) -> OperationsTest:
         values = self.values
         fields = Fields(values, node, f"the operations test {quoted(key.text)}")
@@ -398,8 +373,7 @@ class _ParametersReader:
             derivative_added_max=values.number(fields.required("derivative_added_max")) or Decimal(0),
             derivative_added_share=values.exact(fields.required("derivative_added_share"), 1) or Decimal(0),
         )
-        self._source(fields, f"operations/{key.text}")
-        fields.finish()
+        self._finish(fields, f"operations/{key.text}")
         return test
 
     def _column(self, key: Scalar, node: Node) -> ControlColumn:
@@ -414,26 +388,20 @@ class _ParametersReader:
         covers = self._places(covers_node, "`covers`")
         if covers_node is not None and not covers:
             values.add(covers_node, f"{what} covers nothing", "name countries or groups")
-        self._source(fields, f"columns/{key.text}")
-        fields.finish()
+        self._finish(fields, f"columns/{key.text}")
         return ControlColumn(
             name=key.text, everywhere_except=None if except_node is None else everywhere_except, covers=covers
         )
 
-    def _eccn_columns(self, key: Scalar, node: Node, columns: Mapping[str, ControlColumn]) -> tuple[str, ...]:
+    def _eccn_columns(self, columns: Mapping[str, ControlColumn], key: Scalar, node: Node) -> tuple[str, ...]:
         self.values.checked(key, eccn_problem)
         if isinstance(node, Mapped):
             fields = Fields(self.values, node, f"the ECCN {quoted(key.text)}")
             named = fields.required("columns")
-            self._source(fields, f"eccn/{key.text}")
-            fields.finish()
+            self._finish(fields, f"eccn/{key.text}")
         else:
             named = node
-        names = self.values.each(
-            named,
-            f"the columns of {quoted(key.text)}",
-            lambda item: self.values.checked(item, known_in("column", columns)),
-        )
+        names = self.values.names(named, f"the columns of {quoted(key.text)}", known_in("column", columns))
         if not names:
             self.values.add(key, f"the ECCN {quoted(key.text)} has no columns", "list them, or take the ECCN out")
         return names
@@ -449,8 +417,7 @@ class _ParametersReader:
             supplement_countries=self._places(fields.required("supplement_countries"), "`supplement_countries`"),
             supplement_eccn=self._eccns(fields.required("supplement_eccn"), "`supplement_eccn`"),
         )
-        self._source(fields, f"military/{key.text}")
-        fields.finish()
+        self._finish(fields, f"military/{key.text}")
         return test
 
     def _pattern(self, key: Scalar, node: Node) -> PatternTest:
@@ -463,8 +430,7 @@ class _ParametersReader:
             min_exchanges_24h=values.whole(fields.required("min_exchanges_24h")) or 1,
             max_age_hours=values.whole(fields.required("max_age_hours")) or 1,
         )
-        self._source(fields, f"patterns/{key.text}")
-        fields.finish()
+        self._finish(fields, f"patterns/{key.text}")
         return test
 
     def _parts(self, key: Scalar, node: Node) -> PartsTest:
@@ -481,8 +447,7 @@ class _ParametersReader:
         ]
         if parts_node is not None and not parts:
             values.add(parts_node, f"{what} bars no part", "list the parts")
-        self._source(fields, f"parts/{key.text}")
-        fields.finish()
+        self._finish(fields, f"parts/{key.text}")
         return PartsTest(name=key.text, country=country, subdivisions=parts, postcodes=tuple(postcodes))
 
     def _postcodes(self, item: Node, parts: Collection[str]) -> PostcodeRule:
@@ -535,9 +500,7 @@ def read_settings(
         chosen = values.choice(node, Enforcement)
         if chosen is not None:
             enforcement.append(EnforcementSetting(rule=key.text, enforcement=chosen, node=key))
-    without = values.each(
-        fields.optional("without"), "`without`", lambda item: values.checked(item, known_in("regime", RULED))
-    )
+    without = values.names(fields.optional("without"), "`without`", known_in("regime", RULED))
     fields.finish()
     settings = Settings(
         max_age_classified=Decimal(0) if classified is None else classified,
