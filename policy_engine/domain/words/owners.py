@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -17,7 +17,6 @@ from policy_engine.domain.ownership import Capture, Holding, Seed, capture, ulti
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
     Listing,
-    ListingStatus,
     Organisation,
     Roster,
 )
@@ -27,7 +26,7 @@ from policy_engine.domain.words import dimensions, parameters
 from policy_engine.domain.words.dimensions import Dimensions, by_book, by_parameter, countries, tokens
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.items import classified_as
-from policy_engine.domain.words.lists import unsettled
+from policy_engine.domain.words.lists import confirmed, unsettled
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import in_the_us
@@ -100,10 +99,14 @@ def measure(party: Party, name: str, organisation: Organisation) -> Measured:
             rule.test,
             solved=tangles,
         )
-    lists = tuple((owner, lists_of(party, owner, rule.listed, programmes, window)) for owner in result.owners)
+
+    def on(owner: str, which: Callable[[Listing], bool]) -> tuple[str, tuple[str, ...]]:
+        return owner, lists_of(party, owner, rule.listed, programmes, window, which=which)
+
+    lists = tuple(on(owner, confirmed) for owner in result.owners)
     doubted = result.owners if result.possibly and not result.surely else ()
-    doubts = tuple((owner, doubted_lists_of(party, owner, rule.listed, programmes, window)) for owner in doubted)
-    measured = Measured(capture=result, lists=lists, doubts=tuple(one for one in doubts if one[1]))
+    doubts = tuple(one for owner in doubted if (one := on(owner, unsettled))[1])
+    measured = Measured(capture=result, lists=lists, doubts=doubts)
     remember(question.roster, key, (window, measured))
     question.horizon.note(window.end)
     return measured
@@ -201,42 +204,20 @@ def counts_under(row: Listing, programmes: Programmes) -> bool:
 
 
 def lists_of(
-    party: Party, owner: str, lists: tuple[str, ...], programmes: Programmes, window: Window
+    party: Party,
+    owner: str,
+    lists: tuple[str, ...],
+    programmes: Programmes,
+    window: Window,
+    *,
+    which: Callable[[Listing], bool] = confirmed,
 ) -> tuple[str, ...]:
-    """The lists on which the owner is, by entries that count."""
+    """The lists on which the owner is, by entries that count and are such as asked for: confirmed, or unsettled."""
     rows = party.question.roster.listings.get(owner)
-    if rows is None:
+    if rows is None or (which is unsettled and party.question.edition < Edition.DOUBTS):
         return ()
-    return tuple(
-        sorted(
-            {
-                row.list
-                for row in rows
-                if row.list in lists
-                and window.note(row.valid)
-                and row.status is ListingStatus.CONFIRMED
-                and counts_under(row, programmes)
-            }
-        )
-    )
-
-
-def doubted_lists_of(
-    party: Party, owner: str, lists: tuple[str, ...], programmes: Programmes, window: Window
-) -> tuple[str, ...]:
-    """The lists on which the owner may be: a match waits for a person, or was cleared against another version."""
-    rows = party.question.roster.listings.get(owner)
-    if rows is None or party.question.edition < Edition.DOUBTS:
-        return ()
-    return tuple(
-        sorted(
-            {
-                row.list
-                for row in rows
-                if row.list in lists and window.note(row.valid) and unsettled(row) and counts_under(row, programmes)
-            }
-        )
-    )
+    held = [row for row in rows if row.list in lists and window.note(row.valid)]
+    return tuple(sorted({row.list for row in held if which(row) and counts_under(row, programmes)}))
 
 
 def seed(
@@ -246,7 +227,7 @@ def seed(
     if rule.listed:
         if lists_of(party, owner, rule.listed, programmes, window):
             return Seed.YES
-        return Seed.UNKNOWN if doubted_lists_of(party, owner, rule.listed, programmes, window) else Seed.NO
+        return Seed.UNKNOWN if lists_of(party, owner, rule.listed, programmes, window, which=unsettled) else Seed.NO
     if owner.startswith(PERSON_PREFIX):
         return Seed.NO
     organisation = party.question.roster.organisations.get(owner)
@@ -444,6 +425,18 @@ def _american(party: Party, organisation: Organisation) -> bool:
     return incorporated is not None and in_the_us(party, incorporated)
 
 
+def _top(party: Party, organisation: Organisation) -> Organisation | Answer:
+    """The ultimate parent of the organisation, itself where nobody holds more than half of it; or why it is unknown."""
+    window = Window(party.question.at)
+    parent = ultimate_parent(organisation.id, lambda owned: holdings(party, owned, window))
+    party.question.horizon.note(window.end)
+    if parent.organisation is None:
+        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
+    if parent.organisation == organisation.id:
+        return organisation
+    return party.question.roster.organisations.get(parent.organisation) or unknown("organisation.headquarters")
+
+
 @word(
     _PARTY, parameters.PLACES, _PARENT, _ULTIMATE_PARENT, example="parent-headquartered-in:EAR:US,EAR:AIA-Supp5-740(a)"
 )
@@ -453,21 +446,13 @@ def parent_headquartered_in(party: Party, parameter: str) -> Answer:
     receiver = host_of(party) or party.acting
     if receiver is None:
         return NO
-    window = Window(party.question.at)
-    parent = ultimate_parent(receiver.id, lambda owned: holdings(party, owned, window))
-    party.question.horizon.note(window.end)
-    if parent.organisation is None:
-        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
-    top = receiver
-    if parent.organisation != receiver.id:
-        filed = party.question.roster.organisations.get(parent.organisation)
-        if filed is None:
-            return unknown("organisation.headquarters")
-        top = filed
-    countries = [receiver.headquarters, top.headquarters]
-    if None in countries:
+    top = _top(party, receiver)
+    if isinstance(top, Answer):
+        return top
+    if receiver.headquarters is None or top.headquarters is None:
         return unknown("organisation.headquarters")
-    inside = all(country is not None and places_in(party, (country,), parameter) for country in countries)
+    countries = receiver.headquarters, top.headquarters
+    inside = len(places_in(party, countries, parameter)) == len(countries)
     return yes(("ultimate_parent", top.id)) if inside else NO
 
 
@@ -487,14 +472,10 @@ def ultimate_parent_in(party: Party, parameter: str) -> Answer:
     """The ultimate parent of the organisation judged, itself where it has none, is headquartered in one of these."""
     if party.organisation is None:
         return NO
-    window = Window(party.question.at)
-    parent = ultimate_parent(party.organisation.id, lambda owned: holdings(party, owned, window))
-    party.question.horizon.note(window.end)
-    if parent.organisation is None:
-        return unknown(*(f"ownership.share:{owner}>{owned}" for owner, owned in parent.missing))
-    filed = party.question.roster.organisations.get(parent.organisation)
-    top = party.organisation if parent.organisation == party.organisation.id else filed
-    if top is None or top.headquarters is None:
+    top = _top(party, party.organisation)
+    if isinstance(top, Answer):
+        return top
+    if top.headquarters is None:
         return unknown("organisation.headquarters")
     inside = places_in(party, (top.headquarters,), parameter)
     return yes(("ultimate_parent", top.id), ("headquarters", top.headquarters)) if inside else NO

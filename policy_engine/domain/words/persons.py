@@ -95,26 +95,27 @@ _EVERY_COUNTRY: Final = Clause(
 _PARTY: Final = ("party",)
 
 
+def _standing(party: Party) -> UsStatusKind | Answer:
+    """The standing of the natural person, or the answer where there is none, or none is on file."""
+    if party.person is None:
+        return unknown("person.us_status") if party.person_unknown else NO
+    return status(party) or unknown("person.us_status")
+
+
 @word(_PARTY, None, _STANDING, _US_PERSON, example="foreign-person")
 def foreign_person(party: Party, _: str) -> Answer:
     """The natural person is a foreign person by US status; unknown for an account or service with no person on file; no
     for an organisation as such."""
-    if party.person is None:
-        return unknown("person.us_status") if party.person_unknown else NO
-    kind = status(party)
-    if kind is None:
-        return unknown("person.us_status")
-    return known(kind not in US_PERSON_KINDS)
+    kind = _standing(party)
+    return kind if isinstance(kind, Answer) else known(kind not in US_PERSON_KINDS)
 
 
 @word(_PARTY, None, _STANDING, _US_PERSON, example="us-person")
 def us_person(party: Party, _: str) -> Answer:
     """The natural person is a US person by US status."""
-    if party.person is None:
-        return unknown("person.us_status") if party.person_unknown else NO
-    kind = status(party)
-    if kind is None:
-        return unknown("person.us_status")
+    kind = _standing(party)
+    if isinstance(kind, Answer):
+        return kind
     return yes(("us_status", kind.value)) if kind in US_PERSON_KINDS else NO
 
 
