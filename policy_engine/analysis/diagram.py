@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import repeat
 from typing import Final, TypeVar
 
@@ -286,11 +287,13 @@ class Diagrams:
         """The variables on which the table depends."""
         return frozenset(self._variables[node] for node in self._under(diagram)) - {self._end}
 
-    def _under(self, diagram: Diagram) -> set[Diagram]:
+    def _under(self, diagram: Diagram, below: Callable[[Diagram], Iterable[Diagram]] | None = None) -> set[Diagram]:
+        """The table and all that is below it, by its children or by those that are told."""
         seen = {diagram}
         waiting = [diagram]
         while waiting:
-            for child in self._children[waiting.pop()]:
+            node = waiting.pop()
+            for child in self._children[node] if below is None else below(node):
                 if child not in seen:
                     seen.add(child)
                     waiting.append(child)
@@ -301,50 +304,24 @@ class Diagrams:
     ) -> tuple[frozenset[int], frozenset[int]]:
         """Of the profiles whose other named variables have one of the kept values: the values of one more variable with
         which the table is true of some, and those with which it is false of some."""
-        above: set[Diagram] = set()
-        at: set[Diagram] = set()
-        waiting = [diagram]
-        while waiting:
-            node = waiting.pop()
-            if node in above or node in at:
-                continue
-            if self._variables[node] >= position:
-                at.add(node)
-                continue
-            above.add(node)
-            children = self._children[node]
-            chosen = kept.get(self._variables[node])
-            waiting += children if chosen is None else [children[index] for index in chosen]
-        ends: dict[Diagram, tuple[bool, bool]] = {}
-        true, false = set(), set()
-        for index in range(self.sizes[position]):
-            for node in at:
-                below = self._children[node][index] if self._variables[node] == position else node
-                some, others = self._ends_below(below, kept, ends)
-                if some:
-                    true.add(index)
-                if others:
-                    false.add(index)
-        return frozenset(true), frozenset(false)
+        variables, rows = self._variables, self._children
 
-    def _ends_below(
-        self, node: Diagram, kept: Mapping[int, frozenset[int]], ends: dict[Diagram, tuple[bool, bool]]
-    ) -> tuple[bool, bool]:
-        """Whether the table is true, and whether it is false, of some of the kept below a node."""
-        found = ends.get(node)
-        if found is None:
-            variable = self._variables[node]
-            if variable == self._end:
-                value = self._values[node]
-                found = (value is True, value is False)
-            else:
-                children = self._children[node]
-                chosen = kept.get(variable)
-                below = set(children) if chosen is None else {children[index] for index in chosen}
-                pairs = [self._ends_below(child, kept, ends) for child in below]
-                found = (any(true for true, _ in pairs), any(false for _, false in pairs))
-            ends[node] = found
-        return found
+        def chosen(node: Diagram) -> Iterable[Diagram]:
+            some = kept.get(variables[node])
+            return rows[node] if some is None else [rows[node][index] for index in some]
+
+        @cache
+        def ends(node: Diagram) -> frozenset[Hashable]:
+            if variables[node] == self._end:
+                return frozenset({self._values[node]})
+            return frozenset[Hashable]().union(*map(ends, set(chosen(node))))
+
+        met = self._under(diagram, lambda node: chosen(node) if variables[node] < position else ())
+        at = [node for node in met if variables[node] >= position]
+        columns = [rows[node] if variables[node] == position else [node] * self.sizes[position] for node in at]
+        found = [frozenset[Hashable]().union(*map(ends, below)) for below in zip(*columns, strict=True)]
+        true, false = ([index for index, values in enumerate(found) if one in values] for one in (True, False))
+        return frozenset(true), frozenset(false)
 
     def size(self, diagram: Diagram) -> int:
         """How many nodes the table has."""

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise, product
 from typing import Final
 
@@ -235,9 +235,9 @@ class Domain:
         self.books: Final = tuple(books)
         self._times: Final = tuple(_times(books, instants))
         self.names: Final = vocabularies(books)
-        self._signatures: dict[tuple[str, str], tuple[bool, ...]] = {}
-        self._named_by: dict[str, list[frozenset[str]]] = {}
-        self._countries_read: dict[str, list[tuple[str, ...]]] = {}
+        self._signature: Final = cache(self._signature_of)
+        self._named: Final = cache(self._named_by)
+        self._reads: Final = cache(self._read_as)
         self._solved: dict[tuple[object, ...], dict[str, str] | None] = {}
         self._chains_named: Final[dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
         self._ordinary: Final[dict[tuple[str | None, ...], dict[str, str]]] = {}
@@ -260,42 +260,25 @@ class Domain:
         """Every country of every class, in order."""
         return tuple(sorted(member for one in self.classes for member in one.members))
 
-    def _signature(self, country: str, token: str) -> tuple[bool, ...]:
+    def _signature_of(self, country: str, token: str) -> tuple[bool, ...]:
         """In each book and at each instant, whether the country is the one named or in the group named: as itself,
         and as each law reads it."""
-        key = (country, token)
-        found = self._signatures.get(key)
-        if found is None:
-            named = self._named(token)
-            found = self._signatures[key] = tuple(
-                read in inside for inside, reads in zip(named, self._reads(country), strict=True) for read in reads
-            )
-        return found
+        both = zip(self._named(token), self._reads(country), strict=True)
+        return tuple(read in inside for inside, reads in both for read in reads)
 
-    def _named(self, token: str) -> list[frozenset[str]]:
+    def _named_by(self, token: str) -> list[frozenset[str]]:
         """In each time, the countries that are named or in the group named."""
-        found = self._named_by.get(token)
-        if found is None:
-            found = self._named_by[token] = [
-                _members(book.tables.places, token, at) if ":" in token else frozenset({token})
-                for book, at in self._times
-            ]
-        return found
+        return [
+            _members(book.tables.places, token, at) if ":" in token else frozenset({token}) for book, at in self._times
+        ]
 
-    def _reads(self, country: str) -> list[tuple[str, ...]]:
+    def _read_as(self, country: str) -> list[tuple[str, ...]]:
         """In each time, the country as itself and as each law reads it."""
-        found = self._countries_read.get(country)
-        if found is None:
-            found = self._countries_read[country] = [
-                (
-                    country,
-                    *(
-                        book.tables.places.read_as(country, law, at)
-                        for law in sorted({rule.law for rule in book.tables.places.treat_as})
-                    ),
-                )
-                for book, at in self._times
-            ]
+        found = []
+        for book, at in self._times:
+            places = book.tables.places
+            laws = sorted({rule.law for rule in places.treat_as})
+            found.append((country, *(places.read_as(country, law, at) for law in laws)))
         return found
 
     def _fold(self, tokens: frozenset[str]) -> tuple[CountryClass, ...]:
@@ -478,38 +461,35 @@ def _axis(name: str, *values: str) -> Axis:
     return Axis(name=name, values=values)
 
 
+def _applies(value: str, applies: bool) -> bool:
+    """Whether a value fits where the axis applies, or where it does not."""
+    return (value == dimensions.NOT_APPLICABLE) != applies
+
+
 def _of_organisation(value: str, chosen: Profile) -> bool:
-    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in ORGANISED)
+    return _applies(value, chosen[dimensions.REQUESTER] in ORGANISED)
 
 
 def _of_record(value: str, chosen: Profile) -> bool:
     """Of an organisation of which nothing is filed, everything is unknown."""
-    return (
-        value == dimensions.UNKNOWN
-        if chosen[dimensions.REQUESTER] == dimensions.UNFILED
-        else _of_organisation(value, chosen)
-    )
+    unfiled = chosen[dimensions.REQUESTER] == dimensions.UNFILED
+    return value == dimensions.UNKNOWN if unfiled else _of_organisation(value, chosen)
 
 
-def _us_status(value: str, chosen: Profile) -> bool:
-    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in PEOPLE)
+def _of_person(value: str, chosen: Profile) -> bool:
+    return _applies(value, chosen[dimensions.REQUESTER] in PEOPLE)
 
 
 def _citizenship(value: str, chosen: Profile) -> bool:
-    foreign_american = value == "US" and chosen[dimensions.US_STATUS] == "foreign"
-    return (value == dimensions.NOT_APPLICABLE) == (chosen[dimensions.REQUESTER] not in PEOPLE) and not foreign_american
+    return _of_person(value, chosen) and not (value == "US" and chosen[dimensions.US_STATUS] == "foreign")
 
 
 def _earlier(value: str, chosen: Profile) -> bool:
-    return (value == dimensions.NOT_APPLICABLE) == (
-        chosen[dimensions.CITIZENSHIP] in (dimensions.UNKNOWN, dimensions.NOT_APPLICABLE)
-    )
+    return _applies(value, chosen[dimensions.CITIZENSHIP] not in (dimensions.UNKNOWN, dimensions.NOT_APPLICABLE))
 
 
 def _of_owner(value: str, chosen: Profile) -> bool:
-    return (value == dimensions.NOT_APPLICABLE) == (
-        chosen[dimensions.SHARE] in (dimensions.NONE, dimensions.NOT_APPLICABLE)
-    )
+    return _applies(value, chosen[dimensions.SHARE] not in (dimensions.NONE, dimensions.NOT_APPLICABLE))
 
 
 def _part(value: str, chosen: Profile) -> bool:
@@ -517,21 +497,19 @@ def _part(value: str, chosen: Profile) -> bool:
 
 
 def _listing(value: str, chosen: Profile) -> bool:
-    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in (
-        ORGANISED if value.startswith("organisation ") else PEOPLE
-    )
+    whose = ORGANISED if value.startswith("organisation ") else PEOPLE
+    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in whose
 
 
 def _held(value: str, chosen: Profile) -> bool:
     return value == dimensions.NONE or chosen[dimensions.REQUESTER] in ORGANISED
 
 
+_WITH_ACCOUNTS: Final = frozenset({dimensions.EMPLOYEE, dimensions.CONTRACTOR, dimensions.ACCOUNT})
+
+
 def _clustered(value: str, chosen: Profile) -> bool:
-    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in (
-        dimensions.EMPLOYEE,
-        dimensions.CONTRACTOR,
-        dimensions.ACCOUNT,
-    )
+    return value == dimensions.NONE or chosen[dimensions.REQUESTER] in _WITH_ACCOUNTS
 
 
 def _asserted(value: str, chosen: Profile) -> bool:
@@ -543,7 +521,7 @@ _FITTING: Final[Mapping[str, Callable[[str, Profile], bool]]] = {
     **dict.fromkeys(
         (dimensions.INCORPORATED, dimensions.HEADQUARTERS, dimensions.SECTOR, dimensions.RESELLER), _of_record
     ),
-    dimensions.US_STATUS: _us_status,
+    dimensions.US_STATUS: _of_person,
     dimensions.CITIZENSHIP: _citizenship,
     dimensions.EARLIER: _earlier,
     **dict.fromkeys((dimensions.OWNER_HOME, dimensions.OWNER_LIST), _of_owner),

@@ -51,17 +51,14 @@ class FreezeScope:
     @property
     def text(self) -> str:
         """The scope as a phrase."""
-        phrases = [
-            f"{name} {' or '.join(values)}"
-            for name, values in (
-                ("model", self.models),
-                ("country", self.countries),
-                ("organisation", self.organisations),
-                ("gateway", self.gateways),
-            )
-            if values
-        ]
-        return ", ".join(phrases) or "everything"
+        return scope_text(
+            model=self.models, country=self.countries, organisation=self.organisations, gateway=self.gateways
+        )
+
+
+def scope_text(**names: tuple[str, ...]) -> str:
+    """A scope as a phrase, by what its names are of; without any name it is everything."""
+    return ", ".join(f"{what} {' or '.join(named)}" for what, named in names.items() if named) or "everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

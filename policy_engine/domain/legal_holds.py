@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from policy_engine.domain.freezes import scope_text
+
 HOLD_PREFIX: Final = "HOLD-"
 
 
@@ -35,17 +37,9 @@ class HoldScope:
     @property
     def text(self) -> str:
         """The scope as a phrase."""
-        phrases = [
-            f"{name} {' or '.join(values)}"
-            for name, values in (
-                ("decision", self.decisions),
-                ("organisation", self.organisations),
-                ("subject", self.subjects),
-                ("model", self.models),
-            )
-            if values
-        ]
-        return ", ".join(phrases) or "everything"
+        return scope_text(
+            decision=self.decisions, organisation=self.organisations, subject=self.subjects, model=self.models
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

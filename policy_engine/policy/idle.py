@@ -7,7 +7,7 @@ What only the facts of people can tell, `policy analyse` finds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from policy_engine.domain import logic
@@ -16,7 +16,7 @@ from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster, RosterRows
-from policy_engine.domain.rules import Book, Condition, Effect, Row
+from policy_engine.domain.rules import Book, Condition, Effect, Row, Term
 from policy_engine.domain.words import GATES, STATIC_FACETS, VOCABULARY, answer_condition
 from policy_engine.domain.words.word import Absent
 
@@ -55,26 +55,24 @@ def _may_hold(asked: tuple[Condition, ...], party: Party) -> bool:
 
 def _contradicts_itself(row: Row) -> bool:
     """Whether every way of meeting some facet, or one beside the facets that have but one, asks for both."""
-    certain = {
-        (term.word, term.parameter, term.negated)
+    single = (facet.alternatives[0] for facet in row.facets if len(facet.alternatives) == 1)
+    certain = {term for way in single for term in closed_terms(way)}
+    return any(
+        facet.alternatives and all(contrary(certain.union(closed_terms(way))) for way in facet.alternatives)
         for facet in row.facets
-        if len(facet.alternatives) == 1
-        for term in facet.alternatives[0]
-        if VOCABULARY[term.word].reads.absent is not Absent.OPEN
-    }
-    for facet in row.facets:
-        ways = [
-            {
-                (term.word, term.parameter, term.negated)
-                for term in way
-                if VOCABULARY[term.word].reads.absent is not Absent.OPEN
-            }
-            for way in facet.alternatives
-        ]
-        if ways and all(_both(way | certain) for way in ways):
-            return True
-    return False
+    )
 
 
-def _both(terms: set[tuple[str, str, bool]]) -> bool:
+ClosedTerm = tuple[str, str, bool]
+"""A word about a fact that is never unknown, its parameter, and whether it is negated."""
+
+
+def closed_terms(terms: Iterable[Term]) -> set[ClosedTerm]:
+    """Those of the terms that are about facts that are never unknown."""
+    closed = (term for term in terms if VOCABULARY[term.word].reads.absent is not Absent.OPEN)
+    return {(term.word, term.parameter, term.negated) for term in closed}
+
+
+def contrary(terms: Collection[ClosedTerm]) -> bool:
+    """Whether there is a term among them and its negation."""
     return any((word, parameter, not negated) in terms for word, parameter, negated in terms)

@@ -35,9 +35,8 @@ from policy_engine.domain.rules import (
     Row,
     Term,
 )
-from policy_engine.domain.words import READS_BARS, VOCABULARY
+from policy_engine.domain.words import READS_BARS
 from policy_engine.domain.words.parameters import Named
-from policy_engine.domain.words.word import Absent
 from policy_engine.formats.faults import Fault, Findings, one_of, quoted
 from policy_engine.policy.cells import (
     Parsed,
@@ -49,6 +48,7 @@ from policy_engine.policy.cells import (
 )
 from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
 from policy_engine.policy.csv_reader import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
+from policy_engine.policy.idle import closed_terms, contrary
 from policy_engine.policy.layers import asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
 
@@ -388,12 +388,8 @@ class _RuleFile:
 
 def _asks_nothing(facet: Condition) -> bool:
     """Whether the facet holds for everybody: empty, or with a closed word and its contrary as ways of their own."""
-    alone = {(way[0].word, way[0].parameter, way[0].negated) for way in facet.alternatives if len(way) == 1}
-    return not facet.alternatives or any(
-        (word, parameter, not negated) in alone
-        for word, parameter, negated in alone
-        if VOCABULARY[word].reads.absent is not Absent.OPEN
-    )
+    alone = (way[0] for way in facet.alternatives if len(way) == 1)
+    return not facet.alternatives or contrary(closed_terms(alone))
 
 
 def _check_circle(draft: _Draft, asking: Mapping[str, frozenset[str]]) -> None:
