@@ -28,7 +28,7 @@ from policy_engine.analysis.differences import (
     stretches_of,
     told,
 )
-from policy_engine.analysis.symbolic import DECISIONS, Atlas, Outcome, Scope
+from policy_engine.analysis.symbolic import DECISIONS, Atlas, ReasonedAnswer, Scope
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
@@ -68,7 +68,7 @@ class Access:
     tier: str
     models: tuple[str, ...]
     actions: tuple[Action, ...]
-    outcome: Outcome
+    outcome: ReasonedAnswer
     rules: tuple[str, ...]
     can: tuple[str, ...]
 
@@ -164,7 +164,7 @@ class _Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cell:
-    outcome: Outcome
+    outcome: ReasonedAnswer
     rules: tuple[str, ...]
     can: tuple[str, ...]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from msgspec import to_builtins
+
 from policy_engine.analysis.book_report import (
     MEMBERSHIPS,
     NO_CONSORTIUM,
@@ -17,10 +19,8 @@ from policy_engine.analysis.book_report import (
 )
 from policy_engine.analysis.difference_report import (
     actions_in_words,
-    clause_content,
     difference_content,
     models_in_words,
-    outcome_content,
     together,
 )
 from policy_engine.analysis.symbolic import NO_SUCH_MODEL
@@ -61,7 +61,7 @@ def survey_content(survey: Survey) -> dict[str, object]:
             {
                 "models": list(one.models),
                 "actions": [action.value for action in one.actions],
-                "clauses": [clause_content(clause) for clause in one.clauses],
+                "clauses": to_builtins(one.clauses),
                 "more_clauses": one.more_clauses,
             }
             for one in survey.gaps
@@ -79,7 +79,7 @@ def _access_content(one: Access) -> dict[str, object]:
         "tier": one.tier,
         "models": list(one.models),
         "actions": [action.value for action in one.actions],
-        **outcome_content(one.outcome),
+        **to_builtins(one.outcome),
         "rules": list(one.rules),
         "can_be": list(one.can),
     }

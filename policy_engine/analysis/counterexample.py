@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from policy_engine.analysis.example_facts import CALLER_ID, Asked, Facts
-from policy_engine.analysis.symbolic import Outcome
+from policy_engine.analysis.symbolic import ReasonedAnswer, answer_of
 from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller, Request
@@ -38,7 +38,7 @@ class Witness:
     members: Mapping[str, object]
     request: Mapping[str, object]
 
-    def case(self, identifier: str, title: str, outcome: Outcome) -> dict[str, object]:
+    def case(self, identifier: str, title: str, outcome: ReasonedAnswer) -> dict[str, object]:
         """The witness as a case that expects the outcome."""
         return {
             "id": identifier,
@@ -48,8 +48,8 @@ class Witness:
             "members": dict(self.members),
             "request": dict(self.request),
             "expect": {
-                "decision": "allow" if outcome.allowed else "deny",
-                "hold": outcome.hold,
+                "decision": "allow" if outcome.decision == "allow" else "deny",
+                "hold": outcome.decision == "hold",
                 "rules": [outcome.rule],
                 "reason": outcome.code,
             },
@@ -90,18 +90,18 @@ def witness_of(facts: Facts, asked: Asked) -> Witness:
     )
 
 
-def judged(witness: Witness, judge: Judge, asked: Asked) -> Outcome:
+def judged(witness: Witness, judge: Judge, asked: Asked) -> ReasonedAnswer:
     """What the engine answers to the documents of a witness. Raises `FaultsError` for members that cannot be read."""
     faults: list[Fault] = []
     rows = members_of(read_document(json.dumps(witness.members).encode(), SOURCE), SOURCE, faults)
     if faults:
         raise FaultsError(faults)
     caller = Caller(id=CALLER_ID, gateway=witness.gateway)
-    verdict = conclude_alone(request_of(witness.request), caller, judge, Roster.as_known(rows), asked.at).verdict
-    return Outcome(allowed=verdict.allowed, hold=verdict.hold, rule=verdict.reason.rule, code=verdict.reason_code)
+    conclusion = conclude_alone(request_of(witness.request), caller, judge, Roster.as_known(rows), asked.at)
+    return answer_of(conclusion.verdict)
 
 
-def confirmed(witness: Witness, judge: Judge, asked: Asked, expected: Outcome) -> Witness:
+def confirmed(witness: Witness, judge: Judge, asked: Asked, expected: ReasonedAnswer) -> Witness:
     """The witness, once the engine has answered it as expected. Raises `DisprovedError`."""
     came = judged(witness, judge, asked)
     if came != expected:

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec import to_builtins
 
 from policy_engine.analysis.counterexample import Witness
 from policy_engine.analysis.differences import Clause, Difference, Progress, Where, compare
-from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Outcome
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, ReasonedAnswer
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
@@ -122,17 +123,6 @@ def diff_of_files(
     return diff_report(read_book(old, archived=True), read_book(new), at, progress, since=since)
 
 
-class _Answer(msgspec.Struct):
-    decision: str
-    rule: str
-    code: str
-
-
-class _Clause(msgspec.Struct):
-    text: str
-    values: dict[str, tuple[str, ...]]
-
-
 class _Where(msgspec.Struct):
     models: tuple[str, ...]
     actions: tuple[Action, ...]
@@ -145,17 +135,17 @@ class _Witness(msgspec.Struct):
     gateway: str | None
     members: dict[str, object]
     request: dict[str, object]
-    old: _Answer
-    new: _Answer
+    old: ReasonedAnswer
+    new: ReasonedAnswer
 
 
 class _Difference(msgspec.Struct):
     old: str
     new: str
     rules: tuple[str, ...]
-    reasons: tuple[tuple[_Answer, _Answer], ...]
+    reasons: tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...]
     where: tuple[_Where, ...]
-    clauses: tuple[_Clause, ...]
+    clauses: tuple[Clause, ...]
     more_clauses: bool
     whole: bool
     witness: _Witness
@@ -193,20 +183,16 @@ def _difference_read(held: _Difference) -> Difference:
         old=held.old,
         new=held.new,
         rules=held.rules,
-        reasons=tuple((_outcome_read(before), _outcome_read(after)) for before, after in held.reasons),
+        reasons=held.reasons,
         where=tuple(Where(models=one.models, actions=one.actions, start=one.start, end=one.end) for one in held.where),
-        clauses=tuple(Clause(text=one.text, values=tuple(one.values.items())) for one in held.clauses),
+        clauses=held.clauses,
         more_clauses=held.more_clauses,
         whole=held.whole,
         witness=Witness(at=shown.at, gateway=shown.gateway, members=shown.members, request=shown.request),
-        witness_old=_outcome_read(shown.old),
-        witness_new=_outcome_read(shown.new),
+        witness_old=shown.old,
+        witness_new=shown.new,
         members={},
     )
-
-
-def _outcome_read(held: _Answer) -> Outcome:
-    return Outcome(allowed=held.decision == "allow", hold=held.decision == "hold", rule=held.rule, code=held.code)
 
 
 def difference_content(one: Difference) -> dict[str, object]:
@@ -215,9 +201,9 @@ def difference_content(one: Difference) -> dict[str, object]:
         "old": one.old,
         "new": one.new,
         "rules": list(one.rules),
-        "reasons": [[outcome_content(before), outcome_content(after)] for before, after in one.reasons],
+        "reasons": to_builtins(one.reasons),
         "where": [where_content(where) for where in one.where],
-        "clauses": [clause_content(clause) for clause in one.clauses],
+        "clauses": to_builtins(one.clauses),
         "more_clauses": one.more_clauses,
         "whole": one.whole,
         "witness": {
@@ -225,20 +211,10 @@ def difference_content(one: Difference) -> dict[str, object]:
             "gateway": one.witness.gateway,
             "members": one.witness.members,
             "request": one.witness.request,
-            "old": outcome_content(one.witness_old),
-            "new": outcome_content(one.witness_new),
+            "old": to_builtins(one.witness_old),
+            "new": to_builtins(one.witness_new),
         },
     }
-
-
-def outcome_content(outcome: Outcome) -> dict[str, object]:
-    """An answer and its reason as plain values."""
-    return {"decision": outcome.decision, "rule": outcome.rule, "code": outcome.code}
-
-
-def clause_content(clause: Clause) -> dict[str, object]:
-    """A clause as plain values."""
-    return {"text": clause.text, "values": {name: list(values) for name, values in clause.values}}
 
 
 def where_content(where: Where) -> dict[str, object]:

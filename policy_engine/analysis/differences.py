@@ -22,7 +22,7 @@ from policy_engine.analysis.diagram import Cube, Diagram
 from policy_engine.analysis.dimensions import COUNTRY_AXES
 from policy_engine.analysis.example_facts import facts_of
 from policy_engine.analysis.phrases import countries_of, cube_in_words
-from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas, Outcome, Scope, Touched, edges_of
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas, ReasonedAnswer, Scope, Touched, edges_of
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 
@@ -63,7 +63,7 @@ class Clause:
     """One way of being in a class: in words, and the values by axis, with all countries that a class of them has."""
 
     text: str
-    values: tuple[tuple[str, tuple[str, ...]], ...]
+    values: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +78,14 @@ class Difference:
     old: str
     new: str
     rules: tuple[str, ...]
-    reasons: tuple[tuple[Outcome, Outcome], ...]
+    reasons: tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...]
     where: tuple[Where, ...]
     clauses: tuple[Clause, ...]
     more_clauses: bool
     whole: bool
     witness: Witness
-    witness_old: Outcome
-    witness_new: Outcome
+    witness_old: ReasonedAnswer
+    witness_new: ReasonedAnswer
     members: Mapping[tuple[str, Action, int], Diagram]
 
     @property
@@ -157,7 +157,7 @@ class _Change:
     members: Diagram
     had: Diagram
     read: frozenset[int]
-    pairs: tuple[tuple[Outcome, Outcome], ...]
+    pairs: tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +256,7 @@ def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> lis
                 members=members,
                 had=decisions[old],
                 read=frozenset[int]().union(*(one.read for one in rules.values())),
-                pairs=tuple(sorted(pairs)),
+                pairs=tuple(sorted(pairs, key=_pair_order)),
             )
         )
     return found
@@ -265,7 +265,7 @@ def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> lis
 _Turn = tuple[str, str]
 """The answers before and after."""
 
-_Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[Outcome, Outcome]]]]
+_Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[ReasonedAnswer, ReasonedAnswer]]]]
 """By turn those who have it, and the pairs of outcomes that occur among them."""
 
 
@@ -277,7 +277,7 @@ def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touc
         return {turn: (members, ()) for turn, members in turns.items() if isinstance(turn, tuple)}
     region = atlas.reasons_touched(before, after, touched)
     table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
-    pairs: dict[_Turn, list[tuple[Outcome, Outcome]]] = {}
+    pairs: dict[_Turn, list[tuple[ReasonedAnswer, ReasonedAnswer]]] = {}
     for pair in diagrams.values(table):
         if isinstance(pair, tuple):
             pairs.setdefault(_turn(pair), []).append(pair)
@@ -285,13 +285,17 @@ def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touc
     return {turn: (members[turn], found) for turn, found in pairs.items()}
 
 
-def _turn(pair: tuple[Outcome, Outcome]) -> tuple[str, str]:
+def _pair_order(pair: tuple[ReasonedAnswer, ReasonedAnswer]) -> tuple[object, ...]:
+    return pair[0].order, pair[1].order
+
+
+def _turn(pair: tuple[ReasonedAnswer, ReasonedAnswer]) -> tuple[str, str]:
     """The answers before and after."""
     old, new = pair
     return old.decision, new.decision
 
 
-def _turn_or_none(pair: tuple[Outcome, Outcome] | None) -> tuple[str, str] | None:
+def _turn_or_none(pair: tuple[ReasonedAnswer, ReasonedAnswer] | None) -> tuple[str, str] | None:
     return None if pair is None else _turn(pair)
 
 
@@ -322,11 +326,12 @@ def _difference(
     witnesses = [witness_of(facts_of(profile, one), one) for one in asked]
     for side, one, witness, outcome in zip(place.sides, asked, witnesses, outcomes, strict=True):
         confirmed(witness, atlas.judge(side.book), one, outcome)
+    reasons = {pair for one in places for pair in one.change.pairs}
     return Difference(
         old=kind.old,
         new=kind.new,
         rules=kind.rules,
-        reasons=tuple(sorted({pair for one in places for pair in one.change.pairs} or {(outcomes[0], outcomes[1])})),
+        reasons=tuple(sorted(reasons or {(outcomes[0], outcomes[1])}, key=_pair_order)),
         where=_where(stretches, places),
         clauses=tuple(clause_of(atlas, cube) for cube in words.cubes),
         more_clauses=words.more,
@@ -404,14 +409,14 @@ def _widened(atlas: Atlas, cube: Mapping[int, frozenset[int]], inside: Diagram) 
 def clause_of(atlas: Atlas, cube: Cube) -> Clause:
     """A cube in words and values."""
     domain = atlas.domain
-    values = []
+    values = {}
     for position, indexes in cube:
         axis = domain.axes[position]
         chosen = [axis.values[index] for index in sorted(indexes)]
         if axis.name in COUNTRY_AXES:
             chosen = [*countries_of(domain, chosen), *(value for value in chosen if value not in domain.class_of)]
-        values.append((axis.name, tuple(chosen)))
-    return Clause(text=cube_in_words(domain, cube), values=tuple(values))
+        values[axis.name] = tuple(chosen)
+    return Clause(text=cube_in_words(domain, cube), values=values)
 
 
 def _where(stretches: Sequence[Stretch], places: Sequence[_Place]) -> tuple[Where, ...]:

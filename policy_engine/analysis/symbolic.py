@@ -54,7 +54,7 @@ from policy_engine.domain.rules import (
     Tables,
     Term,
 )
-from policy_engine.domain.verdict import State
+from policy_engine.domain.verdict import State, Verdict
 from policy_engine.domain.words import GATES, READS_BARS, VOCABULARY, ask, dimensions, words_looking
 from policy_engine.domain.words.parameters import Named
 from policy_engine.domain.words.word import Looks
@@ -69,26 +69,34 @@ _FROM_ROWS: Final = words_looking(Looks.AT_ROWS_ENFORCED, Looks.AT_ROWS_REACHED)
 """Words that look at which rows are in force, and not at what these say of anybody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Outcome:
-    """The answer and its reason: the rule and the code that decide first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonedAnswer:
+    """The answer, which is one of `DECISIONS`, and its reason: the rule and the code that decide first."""
 
-    allowed: bool
-    hold: bool
+    decision: str
     rule: str
     code: str
 
     @property
-    def decision(self) -> str:
-        if self.allowed:
-            return "allow"
-        return "hold" if self.hold else "deny"
+    def order(self) -> tuple[int, str, str]:
+        return _SORTED.index(self.decision), self.rule, self.code
 
-
-NO_GRANT: Final = Outcome(allowed=False, hold=False, rule=NO_GRANT_RULE, code="ACTION_NOT_PERMITTED")
-FAULT: Final = Outcome(allowed=False, hold=False, rule=FAULT_RULE, code="ENGINE_FAULT")
 
 DECISIONS: Final = ("allow", "deny", "hold")
+_SORTED: Final = ("deny", "hold", "allow")
+
+NO_GRANT: Final = ReasonedAnswer(decision="deny", rule=NO_GRANT_RULE, code="ACTION_NOT_PERMITTED")
+FAULT: Final = ReasonedAnswer(decision="deny", rule=FAULT_RULE, code="ENGINE_FAULT")
+
+
+def answer_of(verdict: Verdict) -> ReasonedAnswer:
+    """The answer of the engine, as the analysis has it."""
+    return ReasonedAnswer(
+        decision="allow" if verdict.allowed else "hold" if verdict.hold else "deny",
+        rule=verdict.reason.rule,
+        code=verdict.reason_code,
+    )
+
 
 _BARS_FIRST: Final = (Effect.DENY, Effect.PERMIT)
 
@@ -662,7 +670,7 @@ class Atlas:
         return _Regimes(matched=matched, standing=standing)
 
     def outcomes(self, scope: Scope, region: Diagram) -> Diagram:
-        """The `Outcome` for every possible profile in the region, and `None` elsewhere."""
+        """The `ReasonedAnswer` for every possible profile in the region, and `None` elsewhere."""
         diagrams = self.diagrams
         left = diagrams.both(self.possible, region)
         mute = diagrams.both(left, self._mute(scope))
@@ -706,11 +714,11 @@ class Atlas:
         rows = self._stands(scope.ranked[Effect.DENY] + scope.ranked[Effect.PERMIT])
         return self.diagrams.less(self.possible, rows, self._mute(scope))
 
-    def outcome(self, scope: Scope, profile: Profile) -> Outcome:
+    def outcome(self, scope: Scope, profile: Profile) -> ReasonedAnswer:
         """The answer to one profile. Raises `TypeError` for an impossible one."""
         return self.reasons(scope, profile)[0]
 
-    def reasons(self, scope: Scope, profile: Profile) -> tuple[Outcome, tuple[str, ...]]:
+    def reasons(self, scope: Scope, profile: Profile) -> tuple[ReasonedAnswer, tuple[str, ...]]:
         """The answer to one profile, and the ids of all rows that decide, bars before grants: none where nothing grants
         or bars. Raises `TypeError` for an impossible profile."""
         if not self.domain.possible(profile):
@@ -864,9 +872,10 @@ def _code_operation(rule: CodeRule) -> Callable[[frozenset[str], Tri, Tri, bool]
     return give
 
 
-def _outcome(row: Row, code: str, *, hold: bool) -> Outcome:
-    return Outcome(allowed=row.effect is Effect.PERMIT, hold=hold, rule=row.id, code=code)
+def _outcome(row: Row, code: str, *, hold: bool) -> ReasonedAnswer:
+    decision = "allow" if row.effect is Effect.PERMIT else "hold" if hold else "deny"
+    return ReasonedAnswer(decision=decision, rule=row.id, code=code)
 
 
-def _outcome_by(row: Row) -> Callable[[str | None, bool], Outcome | None]:
+def _outcome_by(row: Row) -> Callable[[str | None, bool], ReasonedAnswer | None]:
     return lambda code, hold: None if code is None else _outcome(row, code, hold=hold)

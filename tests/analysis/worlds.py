@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from policy_engine.analysis.dimensions import Profile
-from policy_engine.analysis.symbolic import FAULT, NO_SUCH_MODEL, Atlas, Outcome
+from policy_engine.analysis.symbolic import FAULT, NO_SUCH_MODEL, Atlas, ReasonedAnswer, answer_of
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
@@ -146,7 +146,9 @@ def read(*drawn: list[dict[str, str]]) -> tuple[Book, ...]:
     return tuple(read_book(book(rules=sheet(*one))) for one in drawn)
 
 
-def asked_of_engine(atlas: Atlas, number: int, profile: Profile, model: str, action: Action, at: datetime) -> Outcome:
+def asked_of_engine(
+    atlas: Atlas, number: int, profile: Profile, model: str, action: Action, at: datetime
+) -> ReasonedAnswer:
     """What the engine answers to the facts that a profile stands for."""
     facts = atlas.facts(number, profile, model, action, at)
     judge = atlas.judge(number)
@@ -154,7 +156,7 @@ def asked_of_engine(atlas: Atlas, number: int, profile: Profile, model: str, act
         verdict = judge.verdict(derive(facts.request, Roster.as_known(facts.rows), judge.book, facts.caller, at))
     except JudgingError:
         return FAULT
-    return Outcome(allowed=verdict.allowed, hold=verdict.hold, rule=verdict.reason.rule, code=verdict.reason_code)
+    return answer_of(verdict)
 
 
 def any_profile(atlas: Atlas, random: Random) -> dict[str, str]:
