@@ -19,7 +19,8 @@ from starlette.routing import BaseRoute
 from policy_engine import ENGINE_VERSION
 from policy_engine.http.pages import PAGE_HEADERS
 from policy_engine.http.reference import Media, audience, described, reference
-from policy_engine.render.reference_page import page, reference_page
+from policy_engine.render.pages import page
+from policy_engine.render.reference_page import reference_page
 from policy_engine.shapes.health import IndexDocument
 
 router = audience("operations")
@@ -49,15 +50,7 @@ class Reference:
         self.page: Final = reference_page(document).encode()
 
 
-def _index_page() -> bytes:
-    links = ((INDEX.reference, "The reference of every route"), (INDEX.openapi, "The same for programs (OpenAPI 3.1)"))
-    ways = ((INDEX.alive, "Does it serve?"), (INDEX.ready, "Can it decide?"))
-    items = "".join(f'<li><a href="{path}">{path}</a>: {meaning}</li>' for path, meaning in (*links, *ways))
-    content = f"<h1>{INDEX.name} {INDEX.engine}</h1><p>{INDEX.what}</p><ul>{items}</ul>"
-    return page(INDEX.name, content).encode()
-
-
-_INDEX_PAGE: Final = _index_page()
+_INDEX_PAGE: Final = page("index.html", title=f"{INDEX.name} {INDEX.engine}", index=INDEX).encode()
 _INDEX_JSON: Final = msgspec.json.encode(INDEX)
 _INDEX_HEADERS: Final = {**PAGE_HEADERS, "Vary": "Accept"}
 

@@ -9,7 +9,7 @@ given; for others the counts are rounded down (`disclosure`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -284,3 +284,8 @@ def by_holder(ones: Sequence[StandingRead]) -> Mapping[tuple[str, str | None], t
     for one in ones:
         found.setdefault((one.subject, one.organisation), []).append(one)
     return {holder: tuple(held) for holder, held in found.items()}
+
+
+def decided_by(ones: Iterable[StandingRead]) -> tuple[tuple[str, str], ...]:
+    """The rules that decide now with their codes, each pair once."""
+    return tuple(dict.fromkeys((one.rule, one.code) for one in ones))

@@ -5,7 +5,7 @@ Lists that are long say how much more there is: the page and the JSON have all o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final
 
@@ -16,7 +16,7 @@ from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
 from policy_engine.policy.case_differences import CaseDifference
-from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder
+from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder, decided_by
 
 WIDTH: Final = 79
 CLASSES: Final = 20
@@ -47,13 +47,8 @@ def _lines(report: ProposalReport) -> Iterator[str]:
     if report.changes is not None:
         yield from _changes(report.changes)
     if report.difference is not None:
-        answers = report.difference.answers
-        for title, found in (
-            ("WHO LOSES", [one for one in answers if one.old == "allow"]),
-            ("WHO GAINS", [one for one in answers if one.new == "allow"]),
-            ("WHO IS HELD, OR HELD NO MORE", [one for one in answers if "allow" not in (one.old, one.new)]),
-        ):
-            yield from _classes(title, found)
+        for title, found in answers_by_kind(report):
+            yield from _classes(title.upper(), found)
         if report.difference.reasons:
             yield ""
             count = many(len(report.difference.reasons), "class", "classes")
@@ -101,18 +96,27 @@ def _cell(cell: CellChange) -> Iterator[str]:
                 yield from _wrapped(line, f"        {sign} " if number == 0 else "          ", "          ")
 
 
-def _classes(title: str, found: Iterable[Difference]) -> Iterator[str]:
-    held = list(found)
-    if not held:
+def answers_by_kind(report: ProposalReport) -> tuple[tuple[str, list[Difference]], ...]:
+    """The classes of requesters whose answer changes, by what they lose or gain; none where no difference was kept."""
+    answers = () if report.difference is None else report.difference.answers
+    return (
+        ("Who loses", [one for one in answers if one.old == "allow"]),
+        ("Who gains", [one for one in answers if one.new == "allow"]),
+        ("Who is held, or held no more", [one for one in answers if "allow" not in (one.old, one.new)]),
+    )
+
+
+def _classes(title: str, found: Sequence[Difference]) -> Iterator[str]:
+    if not found:
         return
     yield ""
-    yield f"{title}: {many(len(held), 'class', 'classes')} of requesters"
-    for one in held[:CLASSES]:
+    yield f"{title}: {many(len(found), 'class', 'classes')} of requesters"
+    for one in found[:CLASSES]:
         for line in difference_lines(one):
             inner = line.lstrip(" ")
             indent = " " * (len(line) - len(inner) + 2)
             yield from _wrapped(inner, indent, indent + "  ")
-    yield from _more(len(held) - CLASSES)
+    yield from _more(len(found) - CLASSES)
 
 
 def _impact(impact: ImpactRead) -> Iterator[str]:
@@ -153,7 +157,7 @@ def _holders(title: str, ones: tuple[StandingRead, ...]) -> Iterator[str]:
         models = ", ".join(one.model for one in held)
         for_whom = "" if organisation is None else f" for {organisation}"
         yield from _wrapped(f"{subject}{for_whom}: {models}", "  ", "      ")
-        for rule, code in dict.fromkeys((one.rule, one.code) for one in held):
+        for rule, code in decided_by(held):
             yield f"      {rule} {code}"
     yield from _more(len(holders) - HOLDERS)
 
