@@ -15,9 +15,8 @@ from policy_engine.analysis.difference_report import diff_of_files
 from policy_engine.analysis.page import diff_page, survey_page
 from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
-from policy_engine.cli.output import Exit, JsonFlag, err, print_json
+from policy_engine.cli.output import JsonFlag, instant, print_json, unreadable
 from policy_engine.cli.progress import progress
-from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.policy.reader import read_book, read_folder
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="File to write one self-contained page to.")]
@@ -26,7 +25,9 @@ HtmlOption = Annotated[Path | None, typer.Option("--html", help="File to write o
 def analyse(
     *,
     policies: Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="The instant of who may do what; now when absent.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option("--at", parser=instant, help="The instant of who may do what; now when absent.")
+    ] = None,
     as_json: JsonFlag = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print who may do what as CSV.")] = False,
     html: HtmlOption = None,
@@ -40,9 +41,8 @@ def analyse(
     if as_json and as_csv:
         raise typer.BadParameter("print either --json or --csv")
     book = read_book(read_folder(policies or Settings().policies))
-    instant = _instant(at) or system_clock()
     with progress("analysing") as tell:
-        found = survey(book, instant, lambda stage, done, of: tell(done, of, stage=stage))
+        found = survey(book, at or system_clock(), lambda stage, done, of: tell(done, of, stage=stage))
     if html is not None:
         _write(html, survey_page(found))
     if as_json:
@@ -57,8 +57,12 @@ def diff(
     old: Annotated[Path, typer.Argument(help="Folder of the book before.")],
     new: Annotated[Path, typer.Argument(help="Folder of the book after.")],
     *,
-    at: Annotated[str | None, typer.Option("--at", help="Compare at this instant alone; else over all time.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="Compare from this instant on.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option("--at", parser=instant, help="Compare at this instant alone; else over all time.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--since", parser=instant, help="Compare from this instant on.")
+    ] = None,
     as_json: JsonFlag = False,
     html: HtmlOption = None,
 ) -> None:
@@ -68,12 +72,9 @@ def diff(
     """
     if at is not None and since is not None:
         raise typer.BadParameter("an instant alone, or from an instant on", param_hint="--at and --since")
-    instant, beginning = _instant(at), _instant(since)
     before, after = read_folder(old), read_folder(new)
     with progress("comparing") as tell:
-        report = diff_of_files(
-            before, after, instant, lambda stage, done, of: tell(done, of, stage=stage), since=beginning
-        )
+        report = diff_of_files(before, after, at, lambda stage, done, of: tell(done, of, stage=stage), since=since)
     if html is not None:
         _write(html, diff_page(report))
     if as_json:
@@ -82,16 +83,8 @@ def diff(
         typer.echo(report.text(), nl=False)
 
 
-def _instant(text: str | None) -> datetime | None:
-    try:
-        return None if text is None else parse_instant(text)
-    except InstantError as error:
-        raise typer.BadParameter(str(error), param_hint="--at") from error
-
-
 def _write(file: Path, text: str) -> None:
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
-        err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
-        raise typer.Exit(Exit.USAGE) from error
+        raise unreadable(error, file) from error

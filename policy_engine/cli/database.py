@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from policy_engine.app.builder import schema, upgrade
-from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, tell
 from policy_engine.cli.settings import checked_settings, settings_with_database
 
 
@@ -15,10 +15,7 @@ def bring_up(*, as_json: JsonFlag = False) -> None:
     Example: policy-engine db upgrade
     """
     reached = upgrade(checked_settings()).current
-    if as_json:
-        print_json({"current": reached})
-    else:
-        out.print(f"the database is at {reached}")
+    tell({"current": reached}, f"the database is at {reached}", as_json=as_json)
 
 
 def current(*, as_json: JsonFlag = False) -> None:
@@ -27,8 +24,6 @@ def current(*, as_json: JsonFlag = False) -> None:
     Example: policy-engine db current
     """
     found = schema(settings_with_database())
-    if as_json:
-        print_json({"current": found.current, "newest": found.newest})
-    else:
-        out.print(f"the database is at {found.current or 'no schema'}; the newest is {found.newest}")
+    said = f"the database is at {found.current or 'no schema'}; the newest is {found.newest}"
+    tell({"current": found.current, "newest": found.newest}, said, as_json=as_json)
     raise typer.Exit(Exit.DONE if found.current == found.newest else Exit.FAILED)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -15,10 +15,10 @@ from rich.text import Text
 
 from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, instant, out, print_json
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.cli.tables import show_rows
-from policy_engine.domain.instants import format_instant, parse_instant
+from policy_engine.cli.tables import STATE_STYLES, show_rows
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object, submitted_of
 from policy_engine.service.gate import Gate
@@ -30,9 +30,12 @@ from policy_engine.shapes.answer import AnswerDocument
 def decide(
     file: Annotated[Path, typer.Argument(help="A request as for POST /decide; `-` is standard input.")] = Path("-"),
     *,
-    at: Annotated[str | None, typer.Option("--at", help="Judge as of this instant; now when absent.")] = None,
+    at: Annotated[
+        datetime | None, typer.Option("--at", parser=instant, help="Judge as of this instant; now when absent.")
+    ] = None,
     known_at: Annotated[
-        str | None, typer.Option("--known-at", help="With what was on file at this instant; now when absent.")
+        datetime | None,
+        typer.Option("--known-at", parser=instant, help="With what was on file at this instant; now when absent."),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Decide now and record it, as the service does; else it is simulated.")
@@ -48,8 +51,7 @@ def decide(
     "place": {"country": "US"}}' | policy-engine decide -
     """
     if record and (at is not None or known_at is not None):
-        err.print("`--record` decides now with what is on file now: leave out `--at` and `--known-at`", markup=False)
-        raise typer.Exit(Exit.USAGE)
+        raise failed("`--record` decides now with what is on file now: leave out `--at` and `--known-at`", Exit.USAGE)
     body = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     document = parse_object(body)
     caller = Caller(id="cli", gateway=gateway, explain=True)
@@ -59,11 +61,10 @@ def decide(
             answer = decide_now(parts.gate, document, caller)
         else:
             now = system_clock()
-            instant = parse_instant(at) if at is not None else now
-            known = parse_instant(known_at) if known_at is not None else now
-            answer = simulate(parts.desk, parts.publisher, document, caller, Supposed(at=instant, known_at=known))
+            judged, known = at or now, known_at or now
+            answer = simulate(parts.desk, parts.publisher, document, caller, Supposed(at=judged, known_at=known))
             recorded_first = first_recorded(parts.desk.log.rows_at(parts.desk.view.current().roster.revision))
-            if said := _before_anything(recorded_first, instant, known, chosen=known_at is not None):
+            if said := _before_anything(recorded_first, judged, known, chosen=known_at is not None):
                 err.print(said, markup=False)
     finally:
         parts.close()
@@ -95,9 +96,6 @@ def decide_now(gate: Gate, document: Mapping[str, object], caller: Caller) -> by
     return gate.decide_here(submitted_of(document), caller, determines=True).answer
 
 
-_STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
-
-
 def tell(answer: bytes, *, recorded: bool) -> bool:
     """Print an answer for a person: the decision, why, and every rule that had something to say; whether it allows."""
     told = msgspec.json.decode(answer, type=AnswerDocument)
@@ -114,7 +112,7 @@ def tell(answer: bytes, *, recorded: bool) -> bool:
             )
             for finding in told.findings
         ],
-        styles=[_STYLES[finding.state] for finding in told.findings],
+        styles=[STATE_STYLES[finding.state] for finding in told.findings],
     )
     for name, facts in (("missing", told.missing), ("alternatives", told.alternatives)):
         if facts:

@@ -15,8 +15,8 @@ from policy_engine.app.builder import book_in_force, build, upgrade
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_members
 from policy_engine.cli.decide import decide_now
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
-from policy_engine.cli.seeded import NotEmpty, seed_month
+from policy_engine.cli.output import JsonFlag, failed, out, print_json, tell
+from policy_engine.cli.seeded import NotEmpty, SeededMonth, seed_month
 from policy_engine.cli.settings import checked_settings
 from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
@@ -119,12 +119,14 @@ def _tell_month(settings: Settings, *, as_json: bool) -> None:
     try:
         month = seed_month(settings, seed=_SEED)
     except NotEmpty as error:
-        err.print(str(error), markup=False)
-        raise typer.Exit(Exit.FAILED) from error
+        raise failed(error) from error
+    denied = dict(month.denied.most_common())
+    document = {"from": format_instant(month.start), "to": format_instant(month.end), "allowed": month.allowed}
+    tell(document | {"denied": denied}, lambda: _show_month(settings, month), as_json=as_json)
+
+
+def _show_month(settings: Settings, month: SeededMonth) -> None:
     start, end = format_instant(month.start), format_instant(month.end)
-    if as_json:
-        print_json({"from": start, "to": end, "allowed": month.allowed, "denied": dict(month.denied.most_common())})
-        return
     out.print(
         f"{month.allowed + month.denied.total():,} decisions from {start} to {end} are in {settings.database_url}"
     )

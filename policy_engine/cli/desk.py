@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -90,10 +90,10 @@ def _send(
     body = {**book, "note": note, "effective": effective, "since": since, "withdraws": withdraw or []}
     with progress("the service tries the book"):
         answer = open_service().post("policy", "proposals", body=body, seconds=ASSESSMENT_SECONDS)
-    if as_json:
-        print_json(answer.plain())
-        return
-    proposal = answer.read(ProposalDocument)
+    answer.tell(ProposalDocument, _tell_proposed, as_json=as_json)
+
+
+def _tell_proposed(proposal: ProposalDocument) -> None:
     _tell_proposal(proposal)
     out.print(f"another person approves it: policy-engine policy approve {proposal.id}", markup=False)
 
@@ -135,10 +135,7 @@ def approve(
             raise Refused(f"nothing was approved; when that is meant: {command}{noted}") from refused
         typer.confirm(f"approve {proposal} without what these held?", abort=True, err=True)
         answer = approved(lost.digest)
-    if as_json:
-        print_json(answer.plain())
-    else:
-        _tell_proposal(answer.read(ProposalDocument))
+    answer.tell(ProposalDocument, _tell_proposal, as_json=as_json)
 
 
 def withdraw(
@@ -154,10 +151,7 @@ def withdraw(
     Example: policy-engine policy withdraw PROP-01K9... --reason "counsel wants another wording"
     """
     answer = open_service().post("policy", "proposals", proposal, "withdraw", body={"reason": reason})
-    if as_json:
-        print_json(answer.plain())
-    else:
-        _tell_proposal(answer.read(ProposalDocument))
+    answer.tell(ProposalDocument, _tell_proposal, as_json=as_json)
 
 
 def show(
@@ -195,17 +189,13 @@ def show(
             file.write(page)
         err.print(f"{html}: {len(page):,} bytes", markup=False)
         return
-    tell: Callable[[Answer], None]
     if name is None:
-        answer, tell = service.get("policy"), lambda answer: _tell_desk(answer.read(PolicyDocument))
+        service.get("policy").tell(PolicyDocument, _tell_desk, as_json=as_json)
     elif name.startswith("sha256:"):
-        answer, tell = service.get("policy", "books", name), lambda answer: _tell_files(answer.read(BookFilesDocument))
+        service.get("policy", "books", name).tell(BookFilesDocument, _tell_files, as_json=as_json)
     else:
-        answer, tell = service.get("policy", "proposals", name), lambda answer: _tell_whole(service, answer)
-    if as_json:
-        print_json(answer.plain())
-    else:
-        tell(answer)
+        answer = service.get("policy", "proposals", name)
+        answer.tell(ProposalDocument, partial(_tell_whole, service), as_json=as_json)
 
 
 def _tell_desk(desk: PolicyDocument) -> None:
@@ -281,8 +271,7 @@ def _tell_lost(lost: LostExamples) -> None:
         err.print("those of the book before cannot be read any more, so that none could be compared", markup=False)
 
 
-def _tell_whole(service: Service, answer: Answer) -> None:
-    proposal = answer.read(ProposalDocument)
+def _tell_whole(service: Service, proposal: ProposalDocument) -> None:
     _tell_proposal(proposal)
     out.print()
     text = service.get("policy", "proposals", proposal.id, "report.txt").body.decode("utf-8")

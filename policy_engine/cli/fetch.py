@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from policy_engine.app.stores import open_stores
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, failed, tell
 from policy_engine.cli.remote import Misused, open_service
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.desk import desk_after
@@ -47,13 +47,10 @@ def fetch(
     files = found(fingerprint)
     fault = _written(files, folder, fingerprint)
     if fault is not None:
-        err.print(f"{fault}; nothing was written", markup=False)
-        raise typer.Exit(Exit.FAILED)
+        raise failed(f"{fault}; nothing was written")
     size = sum(map(len, files.values()))
-    if as_json:
-        print_json({"fingerprint": fingerprint, "folder": str(folder), "files": sorted(files), "bytes": size})
-    else:
-        out.print(f"{folder}: {len(files)} files, {size:,} bytes; they read as {fingerprint}", markup=False)
+    told = {"fingerprint": fingerprint, "folder": str(folder), "files": sorted(files), "bytes": size}
+    tell(told, f"{folder}: {len(files)} files, {size:,} bytes; they read as {fingerprint}", as_json=as_json)
 
 
 def _from_service(fingerprint: str) -> dict[str, bytes]:
@@ -65,13 +62,11 @@ def _from_database(fingerprint: str) -> dict[str, bytes]:
     with open_stores(settings_with_database()) as stores:
         archive = desk_after(stores.desk_log.changes(_BOOKS)).archive_of(fingerprint)
         if archive is None:
-            err.print(f"no book with the fingerprint `{fingerprint}` was ever archived here", markup=False)
-            raise typer.Exit(Exit.FAILED)
+            raise failed(f"no book with the fingerprint `{fingerprint}` was ever archived here")
         try:
             return stores.library.files(archive)
         except BookLost as error:
-            err.print(str(error), markup=False)
-            raise typer.Exit(Exit.FAILED) from error
+            raise failed(error) from error
 
 
 _BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")

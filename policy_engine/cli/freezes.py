@@ -8,8 +8,8 @@ import typer
 from rich.text import Text
 
 from policy_engine.cli.desk import frozen_by, when, who
-from policy_engine.cli.output import JsonFlag, out, print_json
-from policy_engine.cli.remote import Answer, open_service
+from policy_engine.cli.output import JsonFlag, out
+from policy_engine.cli.remote import open_service
 from policy_engine.shapes.administration import FreezeDocument
 
 
@@ -42,7 +42,7 @@ def freeze(
         "reason": reason,
         "until": until,
     }
-    _tell(open_service().post("freezes", body=body), as_json=as_json)
+    open_service().post("freezes", body=body).tell(FreezeDocument, _tell, as_json=as_json)
 
 
 def unfreeze(
@@ -55,14 +55,10 @@ def unfreeze(
 
     Example: policy-engine unfreeze FREEZE-01K9... --reason "the order was withdrawn"
     """
-    _tell(open_service().delete("freezes", name, body={"reason": reason}), as_json=as_json)
+    open_service().delete("freezes", name, body={"reason": reason}).tell(FreezeDocument, _tell, as_json=as_json)
 
 
-def _tell(answer: Answer, *, as_json: bool) -> None:
-    if as_json:
-        print_json(answer.plain())
-        return
-    held = answer.read(FreezeDocument)
+def _tell(held: FreezeDocument) -> None:
     frozen = frozen_by(held)
     until = f" until {when(held.until)}" if held.until is not None else ""
     told = {

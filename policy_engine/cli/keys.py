@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_keyring
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, second, tell
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant
@@ -52,12 +51,10 @@ def create(
         rights.add(FEED_RIGHT)
     for one in role or ():
         if one not in ROLES:
-            err.print(f"`{one}` is no role; known are {', '.join(ROLES)}", markup=False)
-            raise typer.Exit(Exit.USAGE)
+            raise failed(f"`{one}` is no role; known are {', '.join(ROLES)}", Exit.USAGE)
         rights.update(ROLES[one])
     if not rights:
-        err.print("a key needs a --role or a --right", markup=False)
-        raise typer.Exit(Exit.USAGE)
+        raise failed("a key needs a --role or a --right", Exit.USAGE)
     with open_keyring(settings_with_database()) as ring:
         made = ring.create(
             name=name,
@@ -71,13 +68,12 @@ def create(
         )
     for notice in made.notices:
         err.print(f"note: {notice}", style="yellow", markup=False)
-    if as_json:
-        print_json({"id": made.key.id, "token": made.token, "rights": sorted(made.key.rights)})
-    else:
-        out.print(f"key {made.key.id} ({', '.join(sorted(made.key.rights))})")
-        if made.key.feed:
-            out.print(f"it records rows of these kinds, and does nothing else: {', '.join(sorted(made.key.feed))}")
-        out.print(f"token, shown this once: {made.token}")
+    rights_held = sorted(made.key.rights)
+    lines = [f"key {made.key.id} ({', '.join(rights_held)})"]
+    if made.key.feed:
+        lines.append(f"it records rows of these kinds, and does nothing else: {', '.join(sorted(made.key.feed))}")
+    lines.append(f"token, shown this once: {made.token}")
+    tell({"id": made.key.id, "token": made.token, "rights": rights_held}, "\n".join(lines), as_json=as_json)
 
 
 def list_keys(*, as_json: JsonFlag = False) -> None:
@@ -112,8 +108,8 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
         [
             (
                 *(key.id, key.name, " ".join(sorted(key.rights)), key.gateway or "", key.person or ""),
-                *(" ".join(sorted(key.feed)), _second(key.created_at)),
-                _second(key.revoked_at) if key.revoked_at else "",
+                *(" ".join(sorted(key.feed)), second(key.created_at)),
+                second(key.revoked_at) if key.revoked_at else "",
             )
             for key in keys
         ],
@@ -136,13 +132,5 @@ def revoke(
     with open_keyring(settings_with_database()) as ring:
         done = ring.revoke(key_id, system_clock())
     if not done:
-        err.print(f"no key `{key_id}` is in force", markup=False)
-        raise typer.Exit(Exit.FAILED)
-    if as_json:
-        print_json({"id": key_id, "revoked": True})
-    else:
-        out.print(f"key {key_id} is revoked")
-
-
-def _second(at: datetime) -> str:
-    return format_instant(at)[:19] + "Z"
+        raise failed(f"no key `{key_id}` is in force")
+    tell({"id": key_id, "revoked": True}, f"key {key_id} is revoked", as_json=as_json)

@@ -7,7 +7,7 @@ import inspect
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from policy_engine.app.builder import cursor_key, open_sealing
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
 from policy_engine.cli import log_report as tell
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.output import JsonFlag, err, failed, misused, out, print_json, writing_to
+from policy_engine.cli.output import tell as print_result
 from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.changes import KINDS
@@ -29,7 +30,6 @@ from policy_engine.domain.ports import LogDamaged
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss
 from policy_engine.formats.identifiers import shown
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.export import FORMS, export
@@ -137,8 +137,7 @@ def _open_inspector() -> Iterator[Inspector]:
             trees, key = _sealed(settings, stores.entries)
             yield Inspector(index=stores.index, indexer=indexer, desk_log=stores.desk_log, cursor_key=key, trees=trees)
     except LogDamaged as damage:
-        err.print(str(damage), markup=False)
-        raise typer.Exit(Exit.FAILED) from damage
+        raise failed(damage) from damage
 
 
 def _sealed(settings: Settings, entries: LogEntries) -> tuple[Trees, bytes]:
@@ -209,10 +208,10 @@ def query(
     """
     if report is not None and (stats is not None or on_file is not None):
         other = "--stats" if stats is not None else "--on-file"
-        raise MalformedRequest(FieldFault(field="--report", message=f"cannot be had together with {other}"))
+        raise misused("--report", f"cannot be had together with {other}")
     counted_by = None if stats is None else _counted_by(stats)
     if as_csv and (counted_by is None or as_json):
-        raise MalformedRequest(FieldFault(field="--csv", message="is for the counts of --stats, and without --json"))
+        raise misused("--csv", "is for the counts of --stats, and without --json")
     filters = read_filters(given)
     with _open_inspector() as inspector, _members_then(on_file) as then:
         if report is not None:
@@ -224,22 +223,18 @@ def query(
             tell.tell_retired(counted.retired)
             _tell_unsealed(inspector, counted.as_of)
             tell.tell_unread(counted.unread)
-            if as_json:
-                print_json(tell.statistics_document(counted))
-            elif as_csv:
+            if as_csv:
                 typer.echo(tell.statistics_csv(counted), nl=False)
             else:
-                tell.tell_statistics(counted, filters.decision)
+                say = partial(tell.tell_statistics, counted, filters.decision)
+                print_result(tell.statistics_document(counted), say, as_json=as_json)
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor, then=then)
             tell.tell_retired(page.retired)
             if cursor is None:
                 _tell_unsealed(inspector, page.as_of)
             tell.tell_unread(page.unread)
-            if as_json:
-                print_json(tell.page_document(page))
-            else:
-                tell.tell_page(page)
+            print_result(tell.page_document(page), partial(tell.tell_page, page), as_json=as_json)
 
 
 @contextmanager
@@ -261,9 +256,9 @@ def _counted_by(text: str) -> tuple[str, ...]:
             near = near_miss(name, tuple(STATISTICS))
             meant = "" if near is None else f"; did you mean `{near}`?"
             told = f"`{shown(name)}` is none of {', '.join(STATISTICS)}{meant}"
-            raise MalformedRequest(FieldFault(field="--stats", message=told))
+            raise misused("--stats", told)
     if len(set(names)) < len(names):
-        raise MalformedRequest(FieldFault(field="--stats", message="names one thing twice: name each once"))
+        raise misused("--stats", "names one thing twice: name each once")
     return names
 
 
@@ -276,12 +271,9 @@ def _report(inspector: Inspector, report: str, given: Mapping[str, str], *, limi
         known = ", ".join(
             key if parameter is None else f"{key}:{parameter}" for key, (parameter, *_) in REPORTS.items()
         )
-        raise MalformedRequest(FieldFault(field="--report", message=f"is one of {known}"))
-    document, speak = _made_report(inspector, name, value, given, limit)
-    if as_json:
-        print_json(document)
-    else:
-        speak()
+        raise misused("--report", f"is one of {known}")
+    document, say = _made_report(inspector, name, value, given, limit)
+    print_result(document, say, as_json=as_json)
 
 
 def _made_report(
@@ -302,19 +294,25 @@ def _made_report(
             try:
                 at = parse_instant(value)
             except InstantError as error:
-                raise MalformedRequest(FieldFault(field="--report", message=str(error))) from error
+                raise misused("--report", str(error)) from error
             found = inspector.book_at(at)
             return tell.book_document(found), partial(tell.tell_book, found)
         case "revocation":
             return _made_revocation(inspector, value, given, limit)
         case _:
-            filters = _decisions_of(name, value, given)
-            page = inspector.page(filters, limit=limit, cursor=None)
-            tell.tell_retired(page.retired)
-            _tell_unsealed(inspector, page.as_of)
-            counts = inspector.statistics(filters, ("decision",))
-            document = {**tell.statistics_document(counts), **tell.page_document(page)}
-            return document, partial(tell.tell_decisions, counts, page)
+            return _counted_decisions(inspector, _decisions_of(name, value, given), limit)
+
+
+def _counted_decisions(
+    inspector: Inspector, filters: Filters, limit: int
+) -> tuple[dict[str, object], Callable[[], None]]:
+    """How many decisions there are of each answer, and the newest."""
+    page = inspector.page(filters, limit=limit, cursor=None)
+    tell.tell_retired(page.retired)
+    _tell_unsealed(inspector, page.as_of)
+    counts = inspector.statistics(filters, ("decision",))
+    document = {**tell.statistics_document(counts), **tell.page_document(page)}
+    return document, partial(tell.tell_decisions, counts, page)
 
 
 def _made_revocation(
@@ -329,7 +327,7 @@ def _made_revocation(
             else f"the log knows no key, authorisation or membership `{shown(value)}` that was revoked or has ended;"
             " with an instant of your own, write subject-after:ID@INSTANT or organisation-after:ID@INSTANT"
         )
-        raise MalformedRequest(FieldFault(field="--report", message=why))
+        raise misused("--report", why)
     (over,) = found
     asked = {"from": format_instant(over.at), **given}
     if over.organisation is not None:
@@ -337,22 +335,15 @@ def _made_revocation(
     filters = read_filters(asked, caller=over.caller)
     if filters.start is not None and filters.start < over.at:
         filters = replace(filters, start=over.at)
-    page = inspector.page(filters, limit=limit, cursor=None)
-    tell.tell_retired(page.retired)
-    _tell_unsealed(inspector, page.as_of)
-    counts = inspector.statistics(filters, ("decision",))
-    document = {
-        "revocation": {"what": over.what, "at": format_instant(over.at), "change": over.change},
-        **tell.statistics_document(counts),
-        **tell.page_document(page),
-    }
+    document, say = _counted_decisions(inspector, filters, limit)
 
-    def speak() -> None:
+    def say_all() -> None:
         by = "" if over.change is None else f" by the change {over.change}"
         out.print(f"{over.what} at {format_instant(over.at)}{by}", markup=False)
-        tell.tell_decisions(counts, page)
+        say()
 
-    return document, speak
+    at = format_instant(over.at)
+    return {"revocation": {"what": over.what, "at": at, "change": over.change}, **document}, say_all
 
 
 def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
@@ -360,7 +351,7 @@ def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
         return read_filters({**given, "decision": "allow"}, authorisation=value)
     who, separator, since = value.rpartition("@")
     if not separator:
-        raise MalformedRequest(FieldFault(field="--report", message=f"is {REPORTS[name][2]}, for example"))
+        raise misused("--report", f"is {REPORTS[name][2]}, for example")
     return read_filters({**given, name.removesuffix("-after"): who, "from": since})
 
 
@@ -381,10 +372,7 @@ def show(
         if found is None:
             _show_change(inspector, decision, as_json=as_json)
             return
-    if as_json:
-        print_json(tell.record_document(found))
-    else:
-        tell.tell_record(found)
+    print_result(tell.record_document(found), partial(tell.tell_record, found), as_json=as_json)
 
 
 def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
@@ -393,18 +381,14 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
         found = changes.find(change_id)
         if found is not None:
             rows = tell.rows_of(changes.content)
-            if as_json:
-                print_json(tell.logged_change_document(found, rows))
-            else:
-                tell.tell_change(found, rows)
-    if found is None:
-        try:
-            inspector.require_kept(change_id)
-        except RecordRetired as gone:
-            err.print(str(gone), markup=False)
-        else:
-            err.print(f"no decision and no change has the id `{change_id}`", markup=False)
-        raise typer.Exit(Exit.FAILED)
+            say = partial(tell.tell_change, found, rows)
+            print_result(tell.logged_change_document(found, rows), say, as_json=as_json)
+            return
+    try:
+        inspector.require_kept(change_id)
+    except RecordRetired as gone:
+        raise failed(gone) from gone
+    raise failed(f"no decision and no change has the id `{change_id}`")
 
 
 _FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS))
@@ -428,7 +412,7 @@ def changes(
     """
     kinds = [one for one in KINDS if kind is None or kind in (one, one.partition(".")[0])]
     if not kinds:
-        raise MalformedRequest(FieldFault(field="--kind", message=f"is one of {', '.join((*_FAMILIES, *KINDS))}"))
+        raise misused("--kind", f"is one of {', '.join((*_FAMILIES, *KINDS))}")
     given = {name: text for name, text in (("from", since), ("to", until)) if text is not None}
     filters = read_filters(given)
     with open_stores(settings_with_database()) as stores:
@@ -437,10 +421,8 @@ def changes(
         found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
         shown, more = found[:limit], len(found) > limit
         rows = tell.rows_of(listed.content)
-        if as_json:
-            print_json(tell.listed_document(shown, rows, more=more))
-        else:
-            tell.tell_listed(shown, rows, more=more)
+        say = partial(tell.tell_listed, shown, rows, more=more)
+        print_result(tell.listed_document(shown, rows, more=more), say, as_json=as_json)
 
 
 @_with_filters
@@ -470,7 +452,7 @@ def export_log(
     """
     if form not in (*FORMS, PARQUET):
         known = ", ".join((*FORMS, PARQUET))
-        raise MalformedRequest(FieldFault(field="--format", message=f"is one of {known}"))
+        raise misused("--format", f"is one of {known}")
     if form == PARQUET:
         require_parquet()
     filters = read_filters(given)
@@ -481,7 +463,7 @@ def export_log(
         as_of = inspector.pin()
         inspector.require_names(filters)
         if size is not None and size > as_of.size:
-            raise MalformedRequest(FieldFault(field="--size", message=f"is at most {as_of.size} now"))
+            raise misused("--size", f"is at most {as_of.size} now")
         if size is None:
             _tell_unsealed(inspector, as_of)
         elif size < as_of.size:
@@ -500,10 +482,9 @@ def export_log(
         stands = msgspec.to_builtins(as_of.document())
         written = {"file": str(output), "bytes": length, "sha256": digest, "as_of": stands}
         print_json({**written, **tell.retired_document(retired)}, where=told)
-    elif told is err:
-        err.print(f"{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
     else:
-        out.print(f"{output}: {length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
+        name = "" if told is err else f"{output}: "
+        told.print(f"{name}{length:,} bytes of the log of size {as_of.size}; SHA-256 {digest}", markup=False)
 
 
 _PIECE: Final = 2**20
@@ -520,20 +501,23 @@ def _write(
 ) -> tuple[str, int]:
     """SHA-256 and length of what was written. What comes before it in files is put `beside` it, where there is room."""
     digest, length = hashlib.sha256(), 0
-    if form == PARQUET:
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=beside) as name:
-            with progress("exporting", total=as_of.size) as advanced:
-                made = write_parquet(inspector.index, filters, Path(name), size=as_of.size, keep=keep, told=advanced)
+
+    def write(piece: bytes) -> None:
+        nonlocal length
+        file.write(piece)
+        digest.update(piece)
+        length += len(piece)
+
+    with ExitStack() as stack:
+        advanced = stack.enter_context(progress("exporting", total=as_of.size))
+        if form == PARQUET:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".export-", dir=beside)))
+            made = write_parquet(inspector.index, filters, folder, size=as_of.size, keep=keep, told=advanced)
             with made.open("rb") as written:
                 while piece := written.read(_PIECE):
-                    file.write(piece)
-                    digest.update(piece)
-                    length += len(piece)
-        return digest.hexdigest(), length
-    with progress("exporting", total=as_of.size) as advanced:
-        for chunk in export(inspector.index, filters, size=as_of.size, form=form, keep=keep):
-            file.write(chunk.data)
-            digest.update(chunk.data)
-            length += len(chunk.data)
-            advanced(chunk.through)
+                    write(piece)
+        else:
+            for chunk in export(inspector.index, filters, size=as_of.size, form=form, keep=keep):
+                write(chunk.data)
+                advanced(chunk.through)
     return digest.hexdigest(), length

@@ -7,8 +7,9 @@ import getpass
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,18 +24,17 @@ from policy_engine.app.builder import open_sealing
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import Stores, open_stores
 from policy_engine.cli.log_report import tell_retired
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json, writing_to
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, instant, misused, out, print_json, tell, writing_to
 from policy_engine.cli.progress import progress
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, RemoteSettings, open_service
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.counted import many
 from policy_engine.domain.desk import Desk, desk_after
-from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogEntry, LogYear
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.change import ChangeFault
 from policy_engine.formats.record_reader import RecordFault, read_record
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.ledger.files import Directory, LogLocked
 from policy_engine.ledger.note import InvalidKey, InvalidNote, Note, VerifierKey, encode_base64
 from policy_engine.ledger.proof import InvalidReceipt, LogLine, Policy, Receipt
@@ -119,22 +119,9 @@ def _open() -> Iterator[_Log]:
         with open_stores(settings_with_database()) as stores:
             yield _Log(stores.settings, stores.engine)
     except ChangeFault as error:
-        _fail(f"a change in the database is not one that this release can read: {error}")
+        raise failed(f"a change in the database is not one that this release can read: {error}") from error
     except _FAILURES as error:
-        _fail(str(error))
-
-
-def _fail(why: str) -> None:
-    err.print(why, markup=False)
-    raise typer.Exit(Exit.FAILED)
-
-
-def _misused(option: str, why: str) -> MalformedRequest:
-    return MalformedRequest(FieldFault(field=option, message=why))
-
-
-def _pause() -> None:
-    time.sleep(0.1)
+        raise failed(error) from error
 
 
 # --- verify -----------------------------------------------------------------------------------------------------------
@@ -169,14 +156,14 @@ def verify(
     Example: policy-engine log verify --receipt 01K9.tlog-proof --record 01K9.json --key 2026.vkey
     """
     if index and not database:
-        raise _misused("--index", "is given together with --database")
+        raise misused("--index", "is given together with --database")
     if receipt is not None or record is not None:
         if receipt is None or record is None or key is None or tiles is not None or database or older:
-            raise _misused("--receipt", "is given together with --record and --key, and with nothing else")
+            raise misused("--receipt", "is given together with --record and --key, and with nothing else")
         _verify_receipt(receipt, record, _read_key(key), as_json=as_json)
     elif tiles is not None or key is not None:
         if tiles is None or key is None or database or year is not None:
-            raise _misused("--tiles", "is given together with --key, and without --year and --database")
+            raise misused("--tiles", "is given together with --key, and without --year and --database")
         _verify_copy(tiles, _read_key(key), older or [], as_json=as_json)
     else:
         _verify_log(year, older or [], database=database, index=index, as_json=as_json)
@@ -186,7 +173,7 @@ def _read_key(path: Path) -> VerifierKey:
     try:
         return VerifierKey.parse(path.read_text(encoding="utf-8").strip())
     except (InvalidKey, UnicodeDecodeError) as error:
-        raise _misused("--key", f"`{path}` holds no verifier key: {error}") from error
+        raise misused("--key", f"`{path}` holds no verifier key: {error}") from error
 
 
 def _verify_receipt(receipt: Path, record: Path, key: VerifierKey, *, as_json: bool) -> None:
@@ -194,14 +181,10 @@ def _verify_receipt(receipt: Path, record: Path, key: VerifierKey, *, as_json: b
         parsed = Receipt.parse(receipt.read_bytes())
         at = parsed.verify(record.read_bytes(), Policy(logs=(LogLine(key=key),))).checkpoint
     except InvalidReceipt as error:
-        _fail(f"{receipt}: {error}")
-        return
-    if as_json:
-        print_json({"origin": at.origin, "index": parsed.index, "size": at.size, "root": encode_base64(at.root)})
-    else:
-        out.print(
-            f"{record}: entry {parsed.index} of {at.origin}, whose checkpoint has {at.size} entries", markup=False
-        )
+        raise failed(f"{receipt}: {error}") from error
+    document = {"origin": at.origin, "index": parsed.index, "size": at.size, "root": encode_base64(at.root)}
+    said = f"{record}: entry {parsed.index} of {at.origin}, whose checkpoint has {at.size} entries"
+    tell(document, said, as_json=as_json)
 
 
 def _verify_copy(folder: Path, key: VerifierKey, older: list[Path], *, as_json: bool) -> None:
@@ -209,12 +192,10 @@ def _verify_copy(folder: Path, key: VerifierKey, older: list[Path], *, as_json: 
         with progress("verifying") as shown:
             at = verify_copy(Directory(folder), key, older=_notes(older).values(), progress=shown)
     except VerificationFailed as error:
-        _fail(str(error))
-        return
-    if as_json:
-        print_json({"origin": at.origin, "size": at.size, "root": encode_base64(at.root)})
-    else:
-        out.print(f"{at.origin}: {at.size} entries, root {encode_base64(at.root)}", markup=False)
+        raise failed(error) from error
+    root = encode_base64(at.root)
+    document = {"origin": at.origin, "size": at.size, "root": root}
+    tell(document, f"{at.origin}: {at.size} entries, root {root}", as_json=as_json)
 
 
 def _notes(paths: list[Path]) -> dict[Path, bytes]:
@@ -225,7 +206,7 @@ def _origin_of(path: Path, note: bytes) -> str:
     try:
         return Note.parse(note).text.decode().partition("\n")[0]
     except InvalidNote as error:
-        raise _misused("--older", f"`{path}` is no checkpoint: {error}") from error
+        raise misused("--older", f"`{path}` is no checkpoint: {error}") from error
 
 
 def _verify_log(year: int | None, older: list[Path], *, database: bool, index: bool, as_json: bool) -> None:
@@ -243,7 +224,7 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, index: b
         origins = {sealing.key(one.year).name for one in years}
         for path, (origin, _) in notes.items():
             if origin not in origins:
-                raise _misused("--older", f"`{path}` is a checkpoint of `{origin}`, which is not verified here")
+                raise misused("--older", f"`{path}` is a checkpoint of `{origin}`, which is not verified here")
         if all_years and all_years[0].first_index:
             raise VerificationFailed(f"entries 0 to {all_years[0].first_index - 1} of the log are in none of its years")
         told = []
@@ -291,7 +272,7 @@ def _verify_year(
     log: _Log, sealing: Sealing, year: LogYear, kept: list[bytes], *, retired: bool, database: bool
 ) -> VerifiedYear:
     with progress(f"verifying {year.year}") as shown:
-        found = verify_year(sealing, year, older=kept, retired=retired, pause=_pause, progress=shown)
+        found = verify_year(sealing, year, older=kept, retired=retired, pause=partial(time.sleep, 0.1), progress=shown)
     if not database or retired or found.checkpoint is None:
         return found
     with progress(f"comparing {year.year}") as shown:
@@ -341,10 +322,7 @@ def reindex(*, as_json: JsonFlag = False) -> None:
     with _open() as log, progress("indexing") as shown:
         size = log.entries.size()
         covered = log.indexer.rebuild(lambda done: shown(done, max(done, size)))
-    if as_json:
-        print_json({"entries": covered})
-    else:
-        out.print(f"the index is made again from {covered} entries of the log")
+    tell({"entries": covered}, f"the index is made again from {covered} entries of the log", as_json=as_json)
 
 
 # --- replay and lookback ----------------------------------------------------------------------------------------------
@@ -381,10 +359,7 @@ def replay_decision(
         else:
             found = replay(record, body, log.past)
             same = found.same is True
-    if as_json:
-        print_json(msgspec.json.decode(found.document()))
-    else:
-        _tell_replay(found, same=same)
+    tell(msgspec.json.decode(found.document()), partial(_tell_replay, found, same=same), as_json=as_json)
     raise typer.Exit(Exit.DONE if same else Exit.FAILED)
 
 
@@ -414,8 +389,10 @@ def _tell_replay(found: Replayed | KnownNow, *, same: bool) -> None:
 def look_back(
     *,
     rule: Annotated[str, typer.Option(help="The rule, by its id.")],
-    start: Annotated[str, typer.Option("--from", help="Decided at this instant or later.")],
-    end: Annotated[str | None, typer.Option("--to", help="Decided before this instant; now when absent.")] = None,
+    start: Annotated[datetime, typer.Option("--from", parser=instant, help="Decided at this instant or later.")],
+    end: Annotated[
+        datetime | None, typer.Option("--to", parser=instant, help="Decided before this instant; now when absent.")
+    ] = None,
     book_now: Annotated[
         bool, typer.Option("--book-now", help="By the book in force now, instead of each by its own.")
     ] = False,
@@ -428,19 +405,19 @@ def look_back(
 
     Example: policy-engine log lookback --rule US-COM-2026-06-12 --from 2026-06-12T21:21:00Z --to 2026-06-30
     """
-    begin, before = _instant("--from", start), system_clock() if end is None else _instant("--to", end)
+    before = end or system_clock()
     with _open() as log, ExitStack() as stack:
         judge = None
         desk = log.desk()
         if book_now:
             book = desk.book_at(desk.moment(system_clock()))
-            judge = None if book is None else log.past.judge_of_any_time(book.fingerprint, _last_epoch(log))
+            judge = None if book is None else log.past.judge_of_any_time(book.fingerprint, log.members.control().epoch)
             if judge is None:
                 raise VerificationFailed("no book is in force now, or it cannot be read")
-        tell_retired(retired_between(desk, begin, before))
+        tell_retired(retired_between(desk, start, before))
         shown = stack.enter_context(progress("looking back"))
         found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
-        for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=begin, end=before, judge=judge):
+        for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=start, end=before, judge=judge):
             match told:
                 case Found():
                     found += 1
@@ -452,17 +429,13 @@ def look_back(
                     looked = told
                     shown(told.decisions, None)
         if looked.allows > obstacles and not looked.known:
-            raise _misused("--rule", f"`{rule}` is in none of the books that were judged by")
+            raise misused("--rule", f"`{rule}` is in none of the books that were judged by")
     if as_json:
         totals = {"decisions": looked.decisions, "allows": looked.allows, "found": found, "not_judged": obstacles}
         typer.echo(msgspec.json.encode(totals).decode())
     else:
         out.print(f"{found} of {looked.allows} allows would be denied; {obstacles} could not be judged")
     raise typer.Exit(Exit.FAILED if found or obstacles else Exit.DONE)
-
-
-def _last_epoch(log: _Log) -> int:
-    return log.members.control().epoch
 
 
 def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
@@ -475,13 +448,6 @@ def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
     else:
         line += f"could not be judged: {told.obstacle}"
     out.print(Text(line))
-
-
-def _instant(option: str, text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except InstantError as error:
-        raise _misused(option, str(error)) from error
 
 
 # --- receipts and packs -----------------------------------------------------------------------------------------------
@@ -509,10 +475,8 @@ def receipt(
     path.write_bytes(made.encode())
     if with_record is not None:
         with_record.write_bytes(entry.body)
-    if as_json:
-        print_json({"file": str(path), "index": made.index, "key": key})
-    else:
-        out.print(f"{path}: entry {made.index}; verify it with the key {key}", markup=False)
+    said = f"{path}: entry {made.index}; verify it with the key {key}"
+    tell({"file": str(path), "index": made.index, "key": key}, said, as_json=as_json)
 
 
 def evidence(
@@ -538,7 +502,7 @@ def evidence(
     Example: policy-engine log evidence --query "subject=person:alice&from=2026-06-12" --output evidence.zip
     """
     if bool(decisions) == (query is not None):
-        raise _misused("--query", "is given when no ids are, and not beside them")
+        raise misused("--query", "is given when no ids are, and not beside them")
     given = None if query is None else _filters_in(query)
     with _open() as log, progress("packing") as shown:
         sealing = log.sealing()
@@ -557,23 +521,12 @@ def evidence(
                 asked=asked,
                 progress=lambda done: shown(done, None),
             )
-    if as_json:
-        print_json(
-            {
-                "file": str(output),
-                "records": packed.records,
-                "changes": packed.changes,
-                "books": packed.books,
-                "checkpoints": list(packed.checkpoints),
-                "contents": packed.contents,
-                "manifest": packed.manifest,
-            }
-        )
-    else:
-        holds = (many(packed.records, "record"), many(packed.changes, "change"), many(packed.books, "book"))
-        out.print(f"{output}: {', '.join(holds)}", markup=False)
-        out.print(f"SHA-256 of the contents {packed.contents}", markup=False)
-        out.print(f"SHA-256 of the manifest {packed.manifest}", markup=False)
+    held = (many(packed.records, "record"), many(packed.changes, "change"), many(packed.books, "book"))
+    said = (
+        f"{output}: {', '.join(held)}\nSHA-256 of the contents {packed.contents}\n"
+        f"SHA-256 of the manifest {packed.manifest}"
+    )
+    tell({"file": str(output), **asdict(packed)}, said, as_json=as_json)
 
 
 def _login() -> str:
@@ -589,7 +542,7 @@ def _filters_in(query: str) -> dict[str, str]:
     pairs = parse_qsl(query, keep_blank_values=True)
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise _misused("--query", "has a filter twice")
+        raise misused("--query", "has a filter twice")
     read_filters(given)
     return given
 
@@ -643,7 +596,7 @@ def hold(
     }
     with progress("looking for the records"):
         answer = open_service(role=_ROLE).post("log", "holds", body=body, seconds=ASSESSMENT_SECONDS)
-    _tell_hold(answer, as_json=as_json)
+    answer.tell(HoldDocument, _tell_hold, as_json=as_json)
 
 
 def release(
@@ -656,7 +609,8 @@ def release(
 
     Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
     """
-    _tell_hold(open_service(role=_ROLE).delete("log", "holds", name, body={"reason": reason}), as_json=as_json)
+    answer = open_service(role=_ROLE).delete("log", "holds", name, body={"reason": reason})
+    answer.tell(HoldDocument, _tell_hold, as_json=as_json)
 
 
 def holds(*, as_json: JsonFlag = False) -> None:
@@ -664,19 +618,17 @@ def holds(*, as_json: JsonFlag = False) -> None:
 
     Example: policy-engine log holds
     """
-    answer = open_service(role=_ROLE).get("log", "holds")
-    if as_json:
-        print_json(answer.plain())
-        return
-    for one in answer.read(HoldsDocument).holds:
+    open_service(role=_ROLE).get("log", "holds").tell(HoldsDocument, _tell_holds, as_json=as_json)
+
+
+def _tell_holds(listed: HoldsDocument) -> None:
+    if not listed.holds:
+        out.print("no legal hold was ever placed")
+    for one in listed.holds:
         out.print(Text(f"{one.id}  {one.status}  {one.scope}  {one.placed_by.person}  {one.placed_at}  {one.reason}"))
 
 
-def _tell_hold(answer: Answer, *, as_json: bool) -> None:
-    if as_json:
-        print_json(answer.plain())
-        return
-    held = answer.read(HoldDocument)
+def _tell_hold(held: HoldDocument) -> None:
     out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
     if held.records is not UNSET:
         out.print(f"{many(held.records, 'record is', 'records are')} held now")
@@ -701,18 +653,10 @@ def retire(
         )
     retired = answer.read(RetiredDocument)
     with _open() as log, progress(f"removing {year}") as shown:
-        removed = remove_retired(
-            log.entries,
-            log.sealing(),
-            log.retirement,
-            log.desk(),
-            year,
-            progress=shown,
-        )
-    if as_json:
-        print_json({"year": retired.year, "decisions": retired.decisions, "removed": removed})
-    else:
-        out.print(f"{year} is retired since {retired.retired_at}: {removed} decisions were removed", markup=False)
+        removed = remove_retired(log.entries, log.sealing(), log.retirement, log.desk(), year, progress=shown)
+    document = {"year": retired.year, "decisions": retired.decisions, "removed": removed}
+    said = f"{year} is retired since {retired.retired_at}: {removed} decisions were removed"
+    tell(document, said, as_json=as_json)
 
 
 _WITH_THE_SERVICE: Final = (

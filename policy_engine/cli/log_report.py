@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
-from rich.bar import Bar
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
-from policy_engine.cli.output import err, out
-from policy_engine.cli.tables import show_pairs, show_rows
+from policy_engine.cli.output import err, out, second
+from policy_engine.cli.tables import STATE_STYLES, show_pairs, show_rows
 from policy_engine.domain.changes import (
     Actor,
     BookApproved,
@@ -57,45 +53,14 @@ from policy_engine.shapes.record import PartyDocument
 from policy_engine.store.change_list import LoggedChange
 from policy_engine.store.decision_index import Logged, Touch
 
-_WIDTH: Final = 40
-_NARROWEST: Final = 8
-_STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
 _UNSTATED: Final = "-"
-
-
-def _second(at: datetime) -> str:
-    return format_instant(at)[:19] + "Z"
+_WIDTH: Final = 40
+"""Characters of the longest bar."""
 
 
 def _cell(text: str | None, style: str = "") -> Text:
     """A cell: what callers sent is shown without anything that a terminal would obey."""
     return Text(_UNSTATED if text is None else shown(text, 200), style=style)
-
-
-def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        whole = column in _WHOLE
-        table.add_column(column, overflow="ignore" if whole else "fold", no_wrap=whole)
-    return table
-
-
-_WHOLE: Final = ("log index", "id", "decided at", "at", "first", "last")
-"""Columns whose cells stand on one line always, so that they can be copied and searched for."""
-
-_ANY_WIDTH: Final = 100_000
-
-
-def _wanted(table: Table) -> int:
-    return Measurement.get(out, out.options.update(width=_ANY_WIDTH, max_width=_ANY_WIDTH), table).maximum
-
-
-def _show(table: Table) -> None:
-    """The table as wide as the terminal; where there is none, as wide as it is, one line to a row."""
-    if out.is_terminal:
-        out.print(table)
-    else:
-        Console(file=out.file, highlight=False, soft_wrap=True, width=_wanted(table)).print(table)
 
 
 def page_document(page: Page) -> dict[str, object]:
@@ -145,7 +110,7 @@ def tell_page(page: Page) -> None:
     columns = ("log index", "decided at", "id", "decision", "subject", "action", "model", "place", "reason")
     rows: list[tuple[Text, ...]] = []
     for logged in page.decisions:
-        start = (Text(str(logged.log_index)), Text(_second(logged.at)), _cell(logged.id))
+        start = (Text(str(logged.log_index)), Text(second(logged.at)), _cell(logged.id))
         try:
             told = read_record(logged.body)
         except RecordFault as error:
@@ -197,23 +162,18 @@ def statistics_csv(counted: Statistics) -> str:
     return "".join(line(cells, end="\n") for cells in ((*counted.by, "decisions"), *rows))
 
 
-def _counts(counted: Statistics, room: int) -> Table:
-    """The counts, with bars of so many characters where that is enough to tell them apart."""
-    bars = room >= _NARROWEST
-    table = _table(*counted.by, "decisions", *([""] if bars else []))
-    table.columns[len(counted.by)].justify = "right"
-    most = max((count.number for count in counted.counts), default=0)
-    for count in counted.counts:
-        bar = [Bar(size=most, begin=0, end=count.number, width=room, color="cyan")] if bars else []
-        table.add_row(*map(_cell, count.values), Text(f"{count.number:,}"), *bar)
-    return table
-
-
 def tell_statistics(counted: Statistics, decision: str | None) -> None:
     """The counts as bars; `decision` is the only one that is counted, if one is."""
-    room = min(_WIDTH, out.width - _wanted(_counts(counted, 0)) - 2) if out.is_terminal else _WIDTH
-    if counted.counts:
-        _show(_counts(counted, room))
+    most = max((count.number for count in counted.counts), default=0)
+    rows = [
+        (
+            *map(_cell, count.values),
+            Text(f"{count.number:,}"),
+            Text("\N{FULL BLOCK}" * max(1, round(_WIDTH * count.number / most)), style="cyan"),
+        )
+        for count in counted.counts
+    ]
+    show_rows((*counted.by, "decisions", ""), rows, spare=("",), right=("decisions",))
     what = {"deny": ("denial", "denials"), "allow": ("allow", "allows")}.get(decision or "", ("decision", "decisions"))
     told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}"
     out.print(Text(told, style="dim"))
@@ -229,21 +189,10 @@ def tell_decisions(counted: Statistics, page: Page) -> None:
 
 
 def touches_document(touches: Sequence[Touch], retired: Sequence[RetiredYear]) -> dict[str, object]:
-    return {
-        "touched": [
-            {
-                "subject": touch.subject,
-                "subject_type": touch.subject_type,
-                "action": touch.action,
-                "decision": touch.decision,
-                "count": touch.count,
-                "first": format_instant(touch.first),
-                "last": format_instant(touch.last),
-            }
-            for touch in touches
-        ],
-        **retired_document(retired),
-    }
+    told = [
+        {**asdict(touch), "first": format_instant(touch.first), "last": format_instant(touch.last)} for touch in touches
+    ]
+    return {"touched": told, **retired_document(retired)}
 
 
 def tell_touches(touches: Sequence[Touch]) -> None:
@@ -252,7 +201,7 @@ def tell_touches(touches: Sequence[Touch]) -> None:
     for touch in touches:
         subject = None if touch.subject is None else f"{touch.subject_type}:{touch.subject}"
         style = "green" if touch.decision == "allow" else "red"
-        instants = (Text(_second(touch.first)), Text(_second(touch.last)))
+        instants = (Text(second(touch.first)), Text(second(touch.last)))
         rows.append(
             (_cell(subject), _cell(touch.action), _cell(touch.decision, style), Text(f"{touch.count:,}"), *instants)
         )
@@ -284,7 +233,7 @@ def tell_changes(changes: Sequence[Change]) -> None:
     for change in changes:
         subject, reason = _told_of(change)
         who = _cell(_actor(change.actor))
-        rows.append((Text(_second(change.at)), _cell(change.id), Text(change.kind), who, _cell(subject), _cell(reason)))
+        rows.append((Text(second(change.at)), _cell(change.id), Text(change.kind), who, _cell(subject), _cell(reason)))
     if rows:
         show_rows(("at", "id", "what", "who", "of", "why"), rows, spare=("at",))
     out.print(Text(f"{len(changes):,} freezes, liftings and reviews on record", style="dim"))
@@ -296,7 +245,7 @@ def _told_of(change: Change) -> tuple[str, str]:
 
 
 def _approved(event: BookApproved) -> tuple[str, str]:
-    since = f"in force from {_second(event.in_force)}"
+    since = f"in force from {second(event.in_force)}"
     if event.cases is not None:
         since += ", with what becomes of the worked examples acknowledged"
     return event.proposal, f"{since}: {event.note}" if event.note else since
@@ -377,7 +326,7 @@ def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more
     rows = []
     for one in changes:
         subject, reason = _told_of_logged(one)
-        start = (Text(str(one.log_index)), Text(_second(one.at)), _cell(one.id), Text(one.kind))
+        start = (Text(str(one.log_index)), Text(second(one.at)), _cell(one.id), Text(one.kind))
         rows.append((*start, _cell(one.person), _cell(one.actor), _cell(subject), _cell(reason)))
     if rows:
         columns = ("log index", "at", "id", "kind", "person", "key", "of", "why")
@@ -508,7 +457,7 @@ def tell_record(logged: Logged) -> None:
             for row in told.findings
         ],
         spare=("effect", "regime", "review", "lifted by"),
-        styles=[_STYLES.get(row.state, "") for row in told.findings],
+        styles=[STATE_STYLES.get(row.state, "") for row in told.findings],
         title="findings",
     )
     for party in told.parties:

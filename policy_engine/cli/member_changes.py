@@ -10,9 +10,9 @@ import typer
 from rich.text import Text
 
 from policy_engine.cli.desk import told_withdrawal, when, who
-from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, err, out
 from policy_engine.cli.progress import progress
-from policy_engine.cli.remote import ASSESSMENT_SECONDS, Answer, Misused, open_service
+from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, open_service
 from policy_engine.cli.reviews import tell_rows
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.shapes.members import ChangeFileDocument, ChangesDocument, EffectsDocument
@@ -35,16 +35,14 @@ def changes(
     """
     service = open_service()
     if change is not None:
-        tell(service.get("members", "changes", change), as_json=as_json)
+        service.get("members", "changes", change).tell(ChangeFileDocument, tell, as_json=as_json)
         return
-    answer = service.get("members", "changes")
-    if as_json:
-        print_json(answer.plain())
-        return
-    found = answer.read(ChangesDocument).changes
-    if not found:
+    service.get("members", "changes").tell(ChangesDocument, _tell_changes, as_json=as_json)
+
+
+def _tell_changes(listed: ChangesDocument) -> None:
+    if not listed.changes:
         out.print("nobody changed members through the service")
-        return
     show_rows(
         ("change", "status", "at once", "rows", "proposed by", "at", "approved by", "reason"),
         [
@@ -52,7 +50,7 @@ def changes(
                 *(one.id or "", one.status, one.at_once or "", str(one.added or 0)),
                 *(who(one.proposed_by), when(one.proposed_at or ""), who(one.approved_by), one.reason or ""),
             )
-            for one in found
+            for one in listed.changes
         ],
         spare=("rows", "at once", "at", "approved by"),
         right=("rows",),
@@ -78,7 +76,7 @@ def approve(
     if shown is None:
         looked = service.get("members", "changes", change).read(ChangeFileDocument)
         if looked.status == "waits" and looked.shown:
-            _tell(looked)
+            tell(looked)
             if not (sys.stdin.isatty() and err.is_terminal):
                 raise Misused(f"approve what was shown: --shown {looked.shown}")
             typer.confirm(f"approve {change}?", abort=True, err=True)
@@ -86,7 +84,7 @@ def approve(
     body = {"shown": shown, "note": note}
     with progress("the service finds out who gains or loses what"):
         answer = service.post("members", "changes", change, "approve", body=body, seconds=ASSESSMENT_SECONDS)
-    tell(answer, as_json=as_json)
+    answer.tell(ChangeFileDocument, tell, as_json=as_json)
 
 
 def withdraw(
@@ -99,15 +97,8 @@ def withdraw(
 
     Example: policy-engine members withdraw MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB --reason "the contract was not signed"
     """
-    tell(open_service().post("members", "changes", change, "withdraw", body={"reason": reason}), as_json=as_json)
-
-
-def tell(answer: Answer, *, as_json: bool) -> None:
-    """A change as the service tells it."""
-    if as_json:
-        print_json(answer.plain())
-    else:
-        _tell(answer.read(ChangeFileDocument))
+    answer = open_service().post("members", "changes", change, "withdraw", body={"reason": reason})
+    answer.tell(ChangeFileDocument, tell, as_json=as_json)
 
 
 _STATUS = {
@@ -120,7 +111,8 @@ _STATUS = {
 }
 
 
-def _tell(change: ChangeFileDocument) -> None:
+def tell(change: ChangeFileDocument) -> None:
+    """A change for a person: where it stands, its rows, and who gains or loses what."""
     head = f"{change.id}  " if change.id is not None else ""
     out.print(Text(f"{head}{_STATUS.get(change.status, change.status)}", style="bold"))
     lines = [

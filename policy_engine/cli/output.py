@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO, Final
@@ -14,6 +15,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 from rich.console import Console
 
+from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 
 out: Final = Console(highlight=False, soft_wrap=True)
@@ -37,6 +39,46 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON
 def print_json(value: object, *, where: Console = out) -> None:
     """One JSON document, on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2), err=where is err)
+
+
+def tell(document: object, say: str | Callable[[], object], *, as_json: bool) -> None:
+    """The result of a command: for a program as one document, for a person as a sentence or as what `say` prints."""
+    if as_json:
+        print_json(document)
+    elif callable(say):
+        say()
+    else:
+        out.print(say, markup=False)
+
+
+def failed(why: object, code: Exit = Exit.FAILED) -> typer.Exit:
+    """Say on standard error what is wrong; what ends the command with the code is given back, to be raised."""
+    err.print(str(why), markup=False)
+    return typer.Exit(code)
+
+
+def misused(option: str, why: str) -> MalformedRequest:
+    """What is wrong with what an option was given, to be raised."""
+    return MalformedRequest(FieldFault(field=option, message=why))
+
+
+def unreadable(error: OSError, path: Path, what: str = "written") -> typer.Exit:
+    """As `failed`, of a file that cannot be written or read."""
+    reason = (error.strerror or "unknown reason").lower()
+    return failed(f"`{error.filename or path}` cannot be {what}: {reason}", Exit.USAGE)
+
+
+def second(at: datetime) -> str:
+    """An instant to the second, for a table."""
+    return f"{format_instant(at)[:19]}Z"
+
+
+def instant(text: str) -> datetime:
+    """The instant in the text of an option. Raises `typer.BadParameter`, which names the option."""
+    try:
+        return parse_instant(text)
+    except InstantError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 class _Stream(io.FileIO):
@@ -69,7 +111,7 @@ def writing_to(path: Path, option: str = "--output") -> Iterator[BinaryIO]:
             target, partial, file = path, None, _stream(path)
         elif not stat.S_ISREG(kind):
             what = "a directory" if stat.S_ISDIR(kind) else "no regular file"
-            raise MalformedRequest(FieldFault(field=option, message=f"`{path}` is {what}: name the file to write"))
+            raise misused(option, f"`{path}` is {what}: name the file to write")
         else:
             target = path.resolve()
             partial = target.with_name(f"{target.name}.partial")
@@ -77,7 +119,7 @@ def writing_to(path: Path, option: str = "--output") -> Iterator[BinaryIO]:
     except OSError as error:
         why = (error.strerror or type(error).__name__).lower()
         message = f"`{path}` cannot be written: {why}; name a file in a folder that is there and yours to write"
-        raise MalformedRequest(FieldFault(field=option, message=message)) from error
+        raise misused(option, message) from error
     try:
         with file:
             yield file

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +23,10 @@ from policy_engine.cli.case_report import (
 )
 from policy_engine.cli.check_report import check_folder, compared_document, report_document, tell_report
 from policy_engine.cli.junit import write_junit
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
-from policy_engine.decision.case_runner import CaseResult, run_cases
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell, unreadable
+from policy_engine.decision.case_runner import run_cases
 from policy_engine.decision.coverage import cover
 from policy_engine.decision.second_judge import disagreements
-from policy_engine.domain.rules import Book
-from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.cases import read_cases, unread_names
 from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
@@ -55,10 +53,7 @@ def check(
     Example: policy-engine policy check --policies policies --against in-force
     """
     report = check_folder(policies or Settings().policies, against)
-    if as_json:
-        print_json(report_document(report))
-    else:
-        tell_report(report)
+    tell(report_document(report), partial(tell_report, report), as_json=as_json)
     raise typer.Exit(Exit.FAILED if report.faults else Exit.DONE)
 
 
@@ -89,21 +84,21 @@ def run_case_files(
     reader = BookReader(read_folder(folder))
     book = reader.book()
 
-    def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
-
     examples = read_cases(cases or folder / "cases")
     if unread := unread_names(examples, names_read(book)):
         raise FaultsError(unread)
     started = time.perf_counter()
-    results = run_cases(examples, book_for)
+    results = run_cases(examples, reader.book_for)
     seconds = time.perf_counter() - started
     good = bool(results) and all(result.holds for result in results)
     started = time.perf_counter()
     differing = disagreements(results) if good else ()
     again = time.perf_counter() - started
     if junit is not None:
-        _write_junit(junit, results, seconds)
+        try:
+            write_junit(junit, results, seconds)
+        except OSError as error:
+            raise unreadable(error, junit) from error
     rows = cover(book, results) if coverage else None
     score = try_mutants(book, results) if mutation and good else None
     if as_json:
@@ -126,14 +121,6 @@ def run_case_files(
         err.print("no mutant was tried: cases that do not all hold tell nothing of a change", markup=False)
     enough = score is None or score.percent >= least
     raise typer.Exit(Exit.DONE if good and enough and not differing else Exit.FAILED)
-
-
-def _write_junit(file: Path, results: list[CaseResult], seconds: float) -> None:
-    try:
-        write_junit(file, results, seconds)
-    except OSError as error:
-        err.print(f"`{file}` cannot be written: {(error.strerror or 'unknown reason').lower()}", markup=False)
-        raise typer.Exit(Exit.USAGE) from error
 
 
 def law(
@@ -160,16 +147,12 @@ def law(
         page = law_page(book, *((folder / name).read_text(encoding="utf-8") for name in (NOT_ENCODED, HANDBOOK)))
         written = None if verify is None else verify.read_text(encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        err.print(f"`{error.filename}` cannot be read: {reason}", markup=False)
-        raise typer.Exit(Exit.USAGE) from error
+        raise unreadable(error, folder, "read") from error
     except ValueError as error:
-        err.print(f"{folder}/{error}", markup=False)
-        raise typer.Exit(Exit.FAILED) from error
+        raise failed(f"{folder}/{error}") from error
     if verify is None:
         typer.echo(page, nl=False)
     elif written != page:
-        err.print(f"`{verify}` is not what the book says now: write it anew with `policy law > {verify}`", markup=False)
-        raise typer.Exit(Exit.FAILED)
+        raise failed(f"`{verify}` is not what the book says now: write it anew with `policy law > {verify}`")
     else:
         out.print(f"{verify} is what the book says", markup=False)

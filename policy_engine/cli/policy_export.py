@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from policy_engine.app.settings import Settings
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, failed, tell, unreadable
 from policy_engine.decision.case_runner import run_cases
-from policy_engine.domain.rules import Book
-from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import one_of, quoted
 from policy_engine.policy.cases import read_cases
 from policy_engine.policy.reader import BookReader, read_folder
@@ -40,20 +38,14 @@ def export(
         known = one_of(case, tuple(sorted(one.id for one in examples)))
         raise typer.BadParameter(f"there is no worked example {quoted(case)}: {known}", param_hint="--case")
 
-    def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
-
     try:
-        files = export_case(run_cases(chosen, book_for)[0])
+        files = export_case(run_cases(chosen, reader.book_for)[0])
     except NotExportable as error:
-        err.print(str(error), markup=False)
-        raise typer.Exit(Exit.FAILED) from error
+        raise failed(error) from error
     _write(casbin, files)
-    if as_json:
-        print_json({"case": case, "folder": str(casbin), "files": sorted(files)})
-    else:
-        listed = ", ".join(sorted(files))
-        out.print(f"{case} is in {casbin}: {listed}; docs/casbin.md says how to read them", markup=False)
+    names = sorted(files)
+    said = f"{case} is in {casbin}: {', '.join(names)}; docs/casbin.md says how to read them"
+    tell({"case": case, "folder": str(casbin), "files": names}, said, as_json=as_json)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -61,11 +53,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             # What is left of another example would be read as this one's.
-            err.print(f"`{folder}` is not empty: name a folder that is new or empty", markup=False)
-            raise typer.Exit(Exit.USAGE)
+            raise failed(f"`{folder}` is not empty: name a folder that is new or empty", Exit.USAGE)
         for name, content in files.items():
             (folder / name).write_bytes(content)
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
-        err.print(f"`{error.filename or folder}` cannot be written: {reason}", markup=False)
-        raise typer.Exit(Exit.USAGE) from error
+        raise unreadable(error, folder) from error

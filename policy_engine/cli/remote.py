@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -14,6 +14,7 @@ import msgspec
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from policy_engine.cli.output import print_json
 from policy_engine.formats.faults import Fault
 from policy_engine.shapes.problem import FaultDocument, ProblemDocument
 
@@ -79,6 +80,13 @@ class Answer:
     def plain(self) -> object:
         """The document, to be printed again."""
         return self.read(object)
+
+    def tell(self, shape: type[Shape], say: Callable[[Shape], object], *, as_json: bool) -> None:
+        """Print the document for a program as it came, and for a person as `say` does."""
+        if as_json:
+            print_json(self.plain())
+        else:
+            say(self.read(shape))
 
 
 class Service:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from policy_engine.cli.desk import when, who
-from policy_engine.cli.output import JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, err, out, tell
 from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.documents import jsonable, read_document
@@ -47,12 +48,13 @@ def list_cases(
         if page.next_cursor is None:
             break
         query["cursor"] = page.next_cursor
-    if as_json:
-        print_json({"reviews": to_builtins(cases, order="sorted")})
-        return
+    document = {"reviews": to_builtins(cases, order="sorted")}
+    tell(document, partial(_tell_cases, cases, "there is no case" if every else "no case waits"), as_json=as_json)
+
+
+def _tell_cases(cases: list[ReviewDocument], none: str) -> None:
     if not cases:
-        out.print("no case waits" if not every else "there is no case")
-        return
+        out.print(none)
     show_rows(
         ("case", "status", "subject", "model", "action", "purpose", "rule", "due"),
         [
@@ -72,11 +74,10 @@ def show(
 
     Example: policy-engine reviews show RV-ABCDEFGH
     """
-    answer = open_service().get("reviews", case)
-    if as_json:
-        print_json(answer.plain())
-        return
-    file = answer.read(ReviewFileDocument)
+    open_service().get("reviews", case).tell(ReviewFileDocument, _tell_file, as_json=as_json)
+
+
+def _tell_file(file: ReviewFileDocument) -> None:
     _tell(file)
     held = answer_in(bytes(file.decision))
     lines = [("held for", f"{held.reason.code}: {held.reason.message}")]
@@ -123,11 +124,10 @@ def close(
     if outcome is Ending.RELEASE and members is None and rows is None:
         rows = _confirmed(service, case)
     body = {"outcome": outcome.value, "rationale": rationale, "members": added, "rows": rows}
-    answer = service.post("reviews", case, "close", body=body)
-    if as_json:
-        print_json(answer.plain())
-        return
-    review = answer.read(ReviewDocument)
+    service.post("reviews", case, "close", body=body).tell(ReviewDocument, _tell_closed, as_json=as_json)
+
+
+def _tell_closed(review: ReviewDocument) -> None:
     _tell(review)
     if review.status == "release_asked" and review.rows is not None:
         out.print(

@@ -22,6 +22,9 @@ from policy_engine.cli.output import out
 
 Cell: TypeAlias = Text | str
 
+STATE_STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
+"""How the findings of a decision are shown, by their states."""
+
 _GAP: Final = "  "
 _LEAST_TEXT: Final = 10
 """A column of more than one word is no narrower than this."""
@@ -71,8 +74,8 @@ def show_rows(
             told = _line(line, shown, widths)
             told.stylize_before(styles[number] if styles else "")
             where.print(told)
-    if left_out:
-        where.print(Text(f"not shown for want of room: {', '.join(left_out)}; --json has everything", style="dim"))
+    if named := ", ".join(filter(None, left_out)):
+        where.print(Text(f"not shown for want of room: {named}; --json has everything", style="dim"))
 
 
 def show_pairs(pairs: Iterable[tuple[str, Cell]], *, where: Console | None = None) -> None:

@@ -105,6 +105,10 @@ class BookReader:
             _refuse_missing(self._rule_files, without, faults)
         self._plain: tuple[Tables, RuleRows, tuple[Fault, ...]] | None = None
 
+    def book_for(self, enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
+        """The book with what a worked example says of it: enforcement by rule, and entries of the catalogue."""
+        return self.book(enforcement=enforcement, extra_catalogue=catalogue)
+
     def book(
         self,
         *,

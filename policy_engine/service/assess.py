@@ -21,7 +21,6 @@ from policy_engine.domain.counted import many
 from policy_engine.domain.ports import DeskLog
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
-from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.case_changes import CASES_REPORT, CaseChanges, case_changes, cases_report
 from policy_engine.policy.cases import CASES, read_case_files, unread_names
@@ -102,10 +101,7 @@ def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Chec
     if unread:
         return Checked(book=None, faults=unread)
 
-    def book_for(enforcement: Mapping[str, str], catalogue: Node | None) -> Book:
-        return reader.book(enforcement=enforcement, extra_catalogue=catalogue)
-
-    results = tuple(run_cases(cases, book_for))
+    results = tuple(run_cases(cases, reader.book_for))
     # Of a case that does not hold there is another thing to mend first.
     differing = disagreements(results) if all(result.holds for result in results) else ()
     return Checked(book=book, faults=differing, results=results)
