@@ -33,7 +33,7 @@ from policy_engine.service.roster import (
     warn_of_tangles,
 )
 from policy_engine.shapes.member_rows import BY_WORD
-from policy_engine.shapes.members import EditAction
+from policy_engine.shapes.members import ChangeFileDocument, EditAction
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
@@ -113,7 +113,7 @@ def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json
     body = {**what, "reason": reason, "dry_run": dry_run}
     with progress("the service finds out who gains or loses what"):
         answer = open_service().post("members", "changes", body=body, seconds=ASSESSMENT_SECONDS)
-    member_changes.tell(answer, as_json=as_json)
+    answer.tell(ChangeFileDocument, member_changes.tell, as_json=as_json)
 
 
 def _tell(change: Change, *, as_json: bool) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine, Row, Select, select
 
@@ -63,16 +63,8 @@ class ChangeList:
             return tuple(map(_change, reader.execute(query)))
 
 
-_CHANGES = select(changes)
+_CHANGES: Final = select(*(changes.c[field.name] for field in fields(LoggedChange)))
 
 
 def _change(row: Row[Any]) -> LoggedChange:
-    return LoggedChange(
-        log_index=row.log_index,
-        id=row.id,
-        kind=row.kind,
-        at=row.at,
-        actor=row.actor,
-        person=row.person,
-        body=row.body,
-    )
+    return LoggedChange(**row._mapping)

@@ -115,23 +115,26 @@ def writing(engine: Engine) -> Iterator[Writer]:
 
 
 @contextmanager
+def raising(unavailable: type[LogUnavailable | MembersUnavailable]) -> Iterator[None]:
+    """What the database says is wrong comes as this error, with the reason and nothing else of the database's."""
+    try:
+        yield
+    except (SQLAlchemyError, NotDurable) as error:
+        raise unavailable(reason_of(error)) from error
+
+
+@contextmanager
 def reading_log(engine: Engine) -> Iterator[Reader]:
     """`reading`, for what is the log's. Raises `LogUnavailable` and nothing else of the database's."""
-    try:
-        with reading(engine) as reader:
-            yield reader
-    except (SQLAlchemyError, NotDurable) as error:
-        raise LogUnavailable(reason_of(error)) from error
+    with raising(LogUnavailable), reading(engine) as reader:
+        yield reader
 
 
 @contextmanager
 def writing_log(engine: Engine) -> Iterator[Writer]:
     """`writing`, for what is the log's. Raises `LogUnavailable` and nothing else of the database's."""
-    try:
-        with writing(engine) as writer:
-            yield writer
-    except (SQLAlchemyError, NotDurable) as error:
-        raise LogUnavailable(reason_of(error)) from error
+    with raising(LogUnavailable), writing(engine) as writer:
+        yield writer
 
 
 _COMMIT_ON_DISK: Final = text("SELECT set_config('synchronous_commit', 'on', true)")
@@ -156,11 +159,8 @@ def verify_durable(engine: Engine) -> None:
 
 def ping(engine: Engine) -> None:
     """Raises `MembersUnavailable` unless the database answers."""
-    try:
-        with engine.connect() as connection:
-            connection.exec_driver_sql("SELECT 1")
-    except (SQLAlchemyError, NotDurable) as error:
-        raise MembersUnavailable(reason_of(error)) from error
+    with raising(MembersUnavailable), engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
 
 
 def reason_of(error: SQLAlchemyError | NotDurable) -> str:

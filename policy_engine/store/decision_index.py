@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -573,18 +573,8 @@ class DecisionIndex:
                 .where(*_selected(reader, filters, size))
                 .group_by(*who)
             )
-            found = [
-                Touch(
-                    subject_type=row.subject_type,
-                    subject=row.subject,
-                    action=row.action,
-                    decision=row.decision,
-                    count=row.number,
-                    first=row[5],
-                    last=row[6],
-                )
-                for row in reader.execute(query)
-            ]
+            names = [field.name for field in fields(Touch)]
+            found = [Touch(**dict(zip(names, row, strict=True))) for row in reader.execute(query)]
         return tuple(sorted(found, key=lambda one: (one.last, one.subject or ""), reverse=True))
 
     @contextmanager

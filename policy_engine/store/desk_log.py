@@ -8,12 +8,11 @@ returned, no decision that was made before it commits any more.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import DESK_KINDS, Change
 from policy_engine.domain.ports import Entry, MembersUnavailable, OpenedReview, Standing
@@ -22,7 +21,7 @@ from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import decode_change
 from policy_engine.store.changes import add_blobs, add_changes, content_of, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
-from policy_engine.store.database import NotDurable, reading, reading_log, reason_of, writing_log
+from policy_engine.store.database import raising, reading, reading_log, writing_log
 from policy_engine.store.keys import read_keys
 from policy_engine.store.members import add_prepared, prepare, read_roster
 from policy_engine.store.tables import changes, decisions, reviews
@@ -41,22 +40,19 @@ class DeskLog:
 
         Raises `MembersUnavailable`.
         """
-        try:
-            with reading(self._engine) as reader:
-                control = read_control(reader)
-                rows = None
-                if control.revision != held_revision:
-                    # A database that was put back to before is not what the reader's rows were read from.
-                    begun = held_revision is not None and held_revision < control.revision
-                    rows = read_roster(reader, after=held_revision if begun else None)
-                keys = read_keys(reader, in_force=True)
-                found = reader.execute(
-                    select(changes.c.log_index, changes.c.body)
-                    .where(changes.c.kind.in_(DESK_KINDS), changes.c.log_index > after_index)
-                    .order_by(changes.c.log_index)
-                ).all()
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), reading(self._engine) as reader:
+            control = read_control(reader)
+            rows = None
+            if control.revision != held_revision:
+                # A database that was put back to before is not what the reader's rows were read from.
+                begun = held_revision is not None and held_revision < control.revision
+                rows = read_roster(reader, after=held_revision if begun else None)
+            keys = read_keys(reader, in_force=True)
+            found = reader.execute(
+                select(changes.c.log_index, changes.c.body)
+                .where(changes.c.kind.in_(DESK_KINDS), changes.c.log_index > after_index)
+                .order_by(changes.c.log_index)
+            ).all()
         return Standing(
             epoch=control.epoch,
             revision=control.revision,
@@ -141,9 +137,7 @@ class DeskLog:
         return tuple(
             OpenedReview(
                 id=row.id,
-                key=ReviewKey(
-                    subject=row.subject, model=row.model, action=row.action, purpose=row.purpose, rule=row.rule
-                ),
+                key=ReviewKey(**{field.name: row._mapping[field.name] for field in fields(ReviewKey)}),
                 opened_at=row.opened_at,
                 decision=row.decision,
             )

@@ -6,16 +6,17 @@ key which is revoked by now is committed after `revoke` has returned.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import Engine, insert, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from policy_engine.domain.changes import Actor, Event, KeyCreated, KeyRevoked
 from policy_engine.domain.ports import Entry, Key, MembersUnavailable
 from policy_engine.store.changes import add_changes
 from policy_engine.store.control import Lock, move, read_control, take
-from policy_engine.store.database import NotDurable, Reader, Writer, reading, reason_of, writing
+from policy_engine.store.database import Reader, Writer, raising, reading, writing
 from policy_engine.store.tables import keys
 
 
@@ -27,60 +28,40 @@ class Keys:
 
     def add(self, key: Key) -> None:
         """Put a new key on file. Raises `ValueError` when its id or its secret is on file already."""
-        try:
-            with writing(self._engine) as writer:
-                take(writer, Lock.LOG)
-                writer.execute(
-                    insert(keys).values(
-                        id=key.id,
+        with raising(MembersUnavailable):
+            try:
+                with writing(self._engine) as writer:
+                    take(writer, Lock.LOG)
+                    writer.execute(insert(keys).values({**asdict(key), "feed": key.feed or None}))
+                    created = KeyCreated(
+                        key=key.id,
                         name=key.name,
-                        secret_hash=key.secret_hash,
-                        rights=key.rights,
+                        rights=tuple(sorted(key.rights)),
                         gateway=key.gateway,
                         person=key.person,
-                        assertable=key.assertable,
-                        feed=key.feed or None,
-                        created_at=key.created_at,
-                        revoked_at=key.revoked_at,
+                        assertable=tuple(sorted(key.assertable)),
+                        feed=tuple(sorted(key.feed)),
                     )
-                )
-                created = KeyCreated(
-                    key=key.id,
-                    name=key.name,
-                    rights=tuple(sorted(key.rights)),
-                    gateway=key.gateway,
-                    person=key.person,
-                    assertable=tuple(sorted(key.assertable)),
-                    feed=tuple(sorted(key.feed)),
-                )
-                _record(writer, f"key-{key.id}-created", key.created_at, created)
-        except IntegrityError as error:
-            raise ValueError(f"key `{key.id}`, or another with its secret, is on file already") from error
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+                    _record(writer, f"key-{key.id}-created", key.created_at, created)
+            except IntegrityError as error:
+                raise ValueError(f"key `{key.id}`, or another with its secret, is on file already") from error
 
     def all(self) -> tuple[Key, ...]:
         """Every key ever made, the revoked ones too, oldest first."""
-        try:
-            with reading(self._engine) as reader:
-                return read_keys(reader)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), reading(self._engine) as reader:
+            return read_keys(reader)
 
     def revoke(self, key_id: str, at: datetime) -> bool:
         """Whether a key was revoked by this call: one that is unknown or was revoked before is left as it is."""
-        try:
-            with writing(self._engine) as writer:
-                take(writer, Lock.LOG)
-                revoked = writer.execute(
-                    update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=at)
-                )
-                if revoked.rowcount == 0:
-                    return False
-                _record(writer, f"key-{key_id}-revoked", at, KeyRevoked(key=key_id))
-                return True
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), writing(self._engine) as writer:
+            take(writer, Lock.LOG)
+            revoked = writer.execute(
+                update(keys).where(keys.c.id == key_id, keys.c.revoked_at.is_(None)).values(revoked_at=at)
+            )
+            if revoked.rowcount == 0:
+                return False
+            _record(writer, f"key-{key_id}-revoked", at, KeyRevoked(key=key_id))
+            return True
 
 
 def read_keys(reader: Reader, *, in_force: bool = False) -> tuple[Key, ...]:
@@ -88,21 +69,7 @@ def read_keys(reader: Reader, *, in_force: bool = False) -> tuple[Key, ...]:
     query = select(keys).order_by(keys.c.created_at, keys.c.id)
     if in_force:
         query = query.where(keys.c.revoked_at.is_(None))
-    return tuple(
-        Key(
-            id=row.id,
-            name=row.name,
-            secret_hash=row.secret_hash,
-            rights=row.rights,
-            gateway=row.gateway,
-            person=row.person,
-            assertable=row.assertable,
-            feed=row.feed or frozenset(),
-            created_at=row.created_at,
-            revoked_at=row.revoked_at,
-        )
-        for row in reader.execute(query)
-    )
+    return tuple(Key(**{**row._mapping, "feed": row.feed or frozenset()}) for row in reader.execute(query))
 
 
 def _record(writer: Writer, change_id: str, at: datetime, event: Event) -> None:

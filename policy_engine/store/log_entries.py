@@ -6,10 +6,12 @@ Numbers are taken under the log's lock and committed in their order, so whoever 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from heapq import merge
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Column, Engine, Row, Table, insert, select
 
 from policy_engine.domain.ports import LogEntry, LogYear
 from policy_engine.store.changes import NEXT_INDEX
@@ -33,15 +35,16 @@ class LogEntries:
     def page(self, first: int, count: int = READ_AT_ONCE) -> Sequence[LogEntry]:
         """The entries from a number on, at most so many; dense."""
         with reading_log(self._engine) as reader:
-            return tuple(merge(_decisions(reader, first, count), _changes(reader, first, count), key=_number))[:count]
+            both = (_entries(reader, table, at, first, count) for table, at in _TABLES)
+            return tuple(merge(*both, key=attrgetter("index")))[:count]
 
     def find(self, entry_id: str) -> LogEntry | None:
         """The entry of a decision or change."""
         with reading_log(self._engine) as reader:
-            for table, at in ((decisions, decisions.c.decided_at), (changes, changes.c.at)):
+            for table, at in _TABLES:
                 row = reader.execute(select(table.c.log_index, at, table.c.body).where(table.c.id == entry_id)).first()
                 if row is not None:
-                    return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
+                    return _entry(row)
             return None
 
     def years(self) -> tuple[LogYear, ...]:
@@ -56,30 +59,20 @@ class LogEntries:
             writer.execute(insert(log_years).values(year=year.year, first_index=year.first_index))
 
 
-def _decisions(reader: Reader, first: int, count: int) -> list[LogEntry]:
-    query = (
-        select(decisions.c.log_index, decisions.c.decided_at, decisions.c.body)
-        .where(decisions.c.log_index >= first)
-        .order_by(decisions.c.log_index)
-        .limit(count)
-    )
-    return [LogEntry(index=row[0], at=row[1], body=_content(row[2])) for row in reader.execute(query)]
+_TABLES: Final = ((decisions, decisions.c.decided_at), (changes, changes.c.at))
+"""The two tables that are one log, each with the column of the entry's instant."""
 
 
-def _changes(reader: Reader, first: int, count: int) -> list[LogEntry]:
-    query = (
-        select(changes.c.log_index, changes.c.at, changes.c.body)
-        .where(changes.c.log_index >= first)
-        .order_by(changes.c.log_index)
-        .limit(count)
-    )
-    return [LogEntry(index=row[0], at=row[1], body=_content(row[2])) for row in reader.execute(query)]
+def _entries(reader: Reader, table: Table, at: Column[datetime], first: int, count: int) -> list[LogEntry]:
+    number = table.c.log_index
+    query = select(number, at, table.c.body).where(number >= first).order_by(number).limit(count)
+    return list(map(_entry, reader.execute(query)))
+
+
+def _entry(row: Row[*tuple[Any, ...]]) -> LogEntry:
+    return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
 
 
 def _content(stored: bytes | str) -> bytes:
     """The bytes of an entry. SQLite keeps a text in any column for whoever puts one there, around this program."""
     return stored.encode() if isinstance(stored, str) else stored
-
-
-def _number(entry: LogEntry) -> int:
-    return entry.index

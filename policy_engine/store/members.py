@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Engine, Table, insert, select, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
@@ -30,7 +29,7 @@ from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
 from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.changes import add_blobs, add_changes, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
-from policy_engine.store.database import NotDurable, Writer, is_postgresql, reading, reason_of, writing
+from policy_engine.store.database import Writer, is_postgresql, raising, reading, writing
 from policy_engine.store.tables import ROSTER, revisions
 
 _LOOKED_UP_AT_ONCE: Final = 500
@@ -93,29 +92,20 @@ class Members:
 
     def snapshot(self) -> Snapshot:
         """Every row, and the counters, as of one instant."""
-        try:
-            with reading(self._engine) as reader:
-                control = read_control(reader)
-                rows = read_roster(reader)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), reading(self._engine) as reader:
+            control = read_control(reader)
+            rows = read_roster(reader)
         return Snapshot(rows=rows, revision=control.revision, epoch=control.epoch)
 
     def control(self) -> Control:
         """The counters alone."""
-        try:
-            with reading(self._engine) as reader:
-                return read_control(reader)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), reading(self._engine) as reader:
+            return read_control(reader)
 
     def people(self) -> frozenset[str]:
         """The ids of the people on file, as far as anything was ever recorded of them."""
-        try:
-            with reading(self._engine) as reader:
-                return frozenset(reader.scalars(select(ROSTER["people"].c.id)))
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
+        with raising(MembersUnavailable), reading(self._engine) as reader:
+            return frozenset(reader.scalars(select(ROSTER["people"].c.id)))
 
     def record(self, rows: RosterRows, *, actor: str, reason: str, at: datetime, under: int | None = None) -> Imported:
         """Add what is new among the rows, all or nothing, and say which revision is in force afterwards.
@@ -125,7 +115,7 @@ class Members:
         and `ValueError` naming by kind and key every row that is recorded later than `at`, or against another one under
         the same key at the same instant.
         """
-        try:
+        with raising(MembersUnavailable):
             with reading(self._engine) as reader:
                 ready = prepare(reader, rows, at)
             keep_large(self._engine, [ready.content])
@@ -145,8 +135,6 @@ class Members:
                     move(writer, revisions=1)
                     return Imported(revision=event.revision, added=event.added)
                 return Imported(revision=ready.revision, added=0)
-        except (SQLAlchemyError, NotDurable) as error:
-            raise MembersUnavailable(reason_of(error)) from error
 
 
 def read_roster(connection: Connection, *, after: int | None = None, up_to: int | None = None) -> RosterRows:

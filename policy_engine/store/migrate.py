@@ -10,11 +10,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy_engine.domain.ports import MembersUnavailable
 from policy_engine.store.control import Lock, take
-from policy_engine.store.database import NotDurable, is_postgresql, reading, reason_of, writing
+from policy_engine.store.database import is_postgresql, raising, reading, writing
 from policy_engine.store.tables import metadata
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
@@ -30,31 +29,22 @@ def head() -> str:
 
 def current(engine: Engine) -> str | None:
     """The schema version of the database, `None` for an empty one. Raises `MembersUnavailable`."""
-    try:
-        with reading(engine) as reader:
-            return MigrationContext.configure(reader).get_current_revision()
-    except (SQLAlchemyError, NotDurable) as error:
-        raise MembersUnavailable(reason_of(error)) from error
+    with raising(MembersUnavailable), reading(engine) as reader:
+        return MigrationContext.configure(reader).get_current_revision()
 
 
 def upgrade(engine: Engine, version: str = "head") -> None:
     """Bring the schema up to a version; two processes may try at once. Raises `MembersUnavailable`."""
-    try:
-        with writing(engine) as writer:
-            take(writer, Lock.MIGRATION)
-            command.upgrade(_config(writer), version)
-    except (SQLAlchemyError, NotDurable) as error:
-        raise MembersUnavailable(reason_of(error)) from error
+    with raising(MembersUnavailable), writing(engine) as writer:
+        take(writer, Lock.MIGRATION)
+        command.upgrade(_config(writer), version)
 
 
 def downgrade(engine: Engine, version: str) -> None:
     """Take the schema back to a version, with everything that the later ones kept. Raises `MembersUnavailable`."""
-    try:
-        with writing(engine) as writer:
-            take(writer, Lock.MIGRATION)
-            command.downgrade(_config(writer), version)
-    except (SQLAlchemyError, NotDurable) as error:
-        raise MembersUnavailable(reason_of(error)) from error
+    with raising(MembersUnavailable), writing(engine) as writer:
+        take(writer, Lock.MIGRATION)
+        command.downgrade(_config(writer), version)
 
 
 def grant(engine: Engine, role: str) -> None:
@@ -62,16 +52,13 @@ def grant(engine: Engine, role: str) -> None:
 
     Raises `ValueError` on SQLite, which has no roles, and `MembersUnavailable`.
     """
-    try:
-        with writing(engine) as writer:
-            if not is_postgresql(writer):
-                raise ValueError("SQLite has no roles")
-            quoted = writer.dialect.identifier_preparer.quote(role)
-            for table in metadata.sorted_tables:
-                writer.exec_driver_sql(f"GRANT {table.info['service']} ON {table.name} TO {quoted}")
-            writer.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {quoted}")
-    except (SQLAlchemyError, NotDurable) as error:
-        raise MembersUnavailable(reason_of(error)) from error
+    with raising(MembersUnavailable), writing(engine) as writer:
+        if not is_postgresql(writer):
+            raise ValueError("SQLite has no roles")
+        quoted = writer.dialect.identifier_preparer.quote(role)
+        for table in metadata.sorted_tables:
+            writer.exec_driver_sql(f"GRANT {table.info['service']} ON {table.name} TO {quoted}")
+        writer.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {quoted}")
 
 
 def _config(connection: Connection | None) -> Config:

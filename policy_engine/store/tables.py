@@ -10,12 +10,12 @@ closed word is stored as it is written in files. A null is unknown, `[]` is know
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from types import NoneType, UnionType
-from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 from sqlalchemy import (
     BigInteger,
@@ -34,7 +34,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from policy_engine.domain.roster import Credit
 from policy_engine.shapes.member_rows import BY_ROWS, Section
@@ -42,109 +42,74 @@ from policy_engine.shapes.member_rows import BY_ROWS, Section
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware instant, exact to the microsecond. Raises `TypeError` for one without a zone."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
-
-
-class Percent(TypeDecorator[Decimal]):
-    """An exact decimal, as text."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, _dialect: Dialect) -> str | None:
-        return None if value is None else str(value)
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
-
-class Word(TypeDecorator[E], Generic[E]):
-    """A word of a closed list. Raises `ValueError` for one that is not on it."""
-
-    impl = Text
-    cache_ok = True
-
-    def __init__(self, words: type[E]) -> None:
-        super().__init__()
-        self.words = words
-
-    def process_bind_param(self, value: E | None, _dialect: Dialect) -> str | None:
-        return None if value is None else self.words(value).value
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> E | None:
-        return None if value is None else self.words(value)
-
-
-class Texts(TypeDecorator[tuple[str, ...]]):
-    """A list in its own order."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: tuple[str, ...] | None, _dialect: Dialect) -> str | None:
-        return None if value is None else _json(value)
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[str, ...] | None:
-        return None if value is None else tuple(json.loads(value))
-
-
-class TextSet(TypeDecorator[frozenset[str]]):
-    """A set, written in the order of its code points."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: frozenset[str] | None, _dialect: Dialect) -> str | None:
-        return None if value is None else _json(sorted(value))
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> frozenset[str] | None:
-        return None if value is None else frozenset(json.loads(value))
-
-
-class Pairs(TypeDecorator[tuple[tuple[str, str | None], ...]]):
-    """Names with their values, as a list of pairs in its own order."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: tuple[tuple[str, str | None], ...] | None, _dialect: Dialect) -> str | None:
-        return None if value is None else _json(value)
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> tuple[tuple[str, str | None], ...] | None:
-        return None if value is None else tuple((name, held) for name, held in json.loads(value))
-
-
-class CreditOfPeriod(TypeDecorator[Credit]):
-    """An amount, exact, and its period, as a pair of texts."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Credit | None, _dialect: Dialect) -> str | None:
-        return None if value is None else _json((str(value.amount), value.period))
-
-    def process_result_value(self, value: str | None, _dialect: Dialect) -> Credit | None:
-        if value is None:
-            return None
-        amount, period = json.loads(value)
-        return Credit(amount=Decimal(amount), period=period)
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+class Coded(TypeDecorator[T]):
+    """A value that stands in a column of another type; null is null."""
+
+    impl: Any = Text
+    cache_ok = True
+
+    def __init__(
+        self, write: Callable[[T], object], read: Callable[[Any], T], column: TypeEngine[Any] | None = None
+    ) -> None:
+        """`write` and `read` go between the value and what the column has: a text where no other type is given."""
+        super().__init__()
+        self.write, self.read, self.column = write, read, column
+        self.impl = column or Text()
+
+    def process_bind_param(self, value: T | None, _dialect: Dialect) -> object:
+        return None if value is None else self.write(value)
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> T | None:
+        return None if value is None else self.read(value)
+
+
+Instant: Final = Coded[datetime](
+    lambda value: (value - _EPOCH) // _MICROSECOND,
+    lambda stored: _EPOCH + timedelta(microseconds=stored),
+    BigInteger(),
+)
+"""An aware instant, exact to the microsecond. Raises `TypeError` for one without a zone."""
+
+Percent: Final = Coded[Decimal](str, Decimal)
+"""An exact decimal, as text."""
+
+Texts: Final = Coded[tuple[str, ...]](_json, lambda stored: tuple(json.loads(stored)))
+"""A list in its own order."""
+
+TextSet: Final = Coded[frozenset[str]](lambda value: _json(sorted(value)), lambda stored: frozenset(json.loads(stored)))
+"""A set, written in the order of its code points."""
+
+Pairs: Final = Coded[tuple[tuple[str, str | None], ...]](
+    _json, lambda stored: tuple((name, held) for name, held in json.loads(stored))
+)
+"""Names with their values, as a list of pairs in its own order."""
+
+
+def _credit(stored: str) -> Credit:
+    amount, period = json.loads(stored)
+    return Credit(amount=Decimal(amount), period=period)
+
+
+CreditOfPeriod: Final = Coded[Credit](lambda value: _json((str(value.amount), value.period)), _credit)
+"""An amount, exact, and its period, as a pair of texts."""
+
+
+class Word(Coded[E]):
+    """A word of a closed list. Raises `ValueError` for one that is not on it."""
+
+    cache_ok = True
+
+    def __init__(self, words: type[E]) -> None:
+        super().__init__(lambda value: words(value).value, words)
+        self.words = words
 
 
 metadata: Final = MetaData(
@@ -208,7 +173,7 @@ _FOUND_BY: Final = {"stakes": ("owned",), "draws": ("authorisation", "person")}
 def _roster_table(section: Section) -> Table:
     """The rows of one section. Dated ones have the interval in which they are true."""
     hints = get_type_hints(section.row)
-    validity = (Column("valid_from", Instant), Column("valid_to", Instant)) if section.dated else ()
+    validity: list[Column[datetime]] = [Column(name, Instant) for name in ("valid_from", "valid_to") if section.dated]
     table = Table(
         "cluster_readings" if section.rows == "clusters" else section.rows,
         metadata,

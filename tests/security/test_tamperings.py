@@ -88,7 +88,7 @@ def sql(*statements: str, changes: int | None = None) -> Act:
 # --- the database -----------------------------------------------------------------------------------------------------
 
 
-OTHER_VALUES: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
+OTHER_VALUES: Final[tuple[tuple[type[TypeEngine[Any]] | TypeEngine[Any], str], ...]] = (
     (Boolean, "CASE WHEN {0} THEN 0 ELSE 1 END"),
     (Word, "CASE {0} WHEN '{1}' THEN '{2}' ELSE '{1}' END"),
     (Percent, "'7.5'"),
@@ -106,7 +106,11 @@ OTHER_VALUES: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
 
 def another_value(column: Column[Any]) -> str:
     words = [word.value for word in getattr(column.type, "words", ())][:2]
-    (form,) = [form for kind, form in OTHER_VALUES if isinstance(column.type, kind)]
+    (form,) = [
+        form
+        for kind, form in OTHER_VALUES
+        if (isinstance(column.type, kind) if isinstance(kind, type) else column.type is kind)
+    ]
     return form.format(column.name, *words)
 
 
