@@ -173,7 +173,7 @@ def tell_statistics(counted: Statistics, decision: str | None) -> None:
         )
         for count in counted.counts
     ]
-    show_rows((*counted.by, "decisions", ""), rows, spare=("",), right=("decisions",))
+    show_rows((*counted.by, "decisions", ""), rows, spare=("",), right=("decisions",), where=out)
     what = {"deny": ("denial", "denials"), "allow": ("allow", "allows")}.get(decision or "", ("decision", "decisions"))
     told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}"
     out.print(Text(told, style="dim"))
