@@ -36,10 +36,10 @@ run: setup ## start the service on an embedded database with the demonstration r
 	@$(BIN)/policy-engine serve --demo
 
 test: lint types ## run every check that CI runs, and say which tests took longest
-	$(BIN)/pytest -n $(WORKERS) --durations 20 --durations-min 5
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 20 --durations-min 5
 
 quick: setup ## run what takes under a minute of processor time: the worked examples, domain, formats and policy; no database, service, ledger, door or story, and no test marked slow
-	$(BIN)/pytest -n $(WORKERS) -m 'not slow' $(addprefix tests/,domain formats policy test_cases.py test_golden.py)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not slow' $(addprefix tests/,domain formats policy test_cases.py test_golden.py)
 
 suite-cost: setup ## measure the processor time of the tests by folder; as long as `make test` with one worker
 	$(BIN)/python -m benchmarks.suite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -40,6 +41,10 @@ __all__ = [
 
 # Before anything that prints is imported: the width of a console is settled when it is made.
 os.environ["COLUMNS"] = "250"
+
+# Modules are compiled once for all processes that tests start, also where the tests themselves leave no bytecode.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / f"policy-engine-bytecode-{os.getuid()}")
 
 # Whose shell has a service's settings in it would try that service here.
 for _name in [name for name in os.environ if name.startswith("POLICY_ENGINE_")]:

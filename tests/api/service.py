@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from policy_engine.service.publish import FOUNDER
 from policy_engine.service.snapshot import Judges
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.members import Members
 from tests.conftest import POLICIES, judge_for
 
 NOBODY = RosterRows()
@@ -110,7 +111,7 @@ def serving(
     `policies`. Ids are counted, unless the test says how they are made.
     """
     if not published:
-        found_test_book(url)
+        _fill(url, rows, recorded or at)
         judges = judges or GivenJudge(judge or judge_for({}, None))
     now = [at]
     counter = iter(range(10**9))
@@ -120,7 +121,7 @@ def serving(
         new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
         judges=judges,
     )
-    if rows != NOBODY:
+    if published and rows != NOBODY:
         parts.members.record(rows, actor="test", reason="test", at=recorded or at)
         parts.gate.view.refresh()
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
@@ -130,8 +131,33 @@ def serving(
 def copied(migrated: Path, folder: Path) -> str:
     """A database of the test's own."""
     path = folder / "service.db"
-    shutil.copyfile(migrated, path)
+    path.write_bytes(_empty(migrated))
     return f"sqlite:///{path}"
+
+
+@cache
+def _empty(migrated: Path) -> bytes:
+    return migrated.read_bytes()
+
+
+_filled: dict[tuple[bytes, RosterRows, datetime], bytes] = {}
+"""What became of an empty file: most tests of a module begin with the same members."""
+
+
+def _fill(url: str, rows: RosterRows, recorded: datetime) -> None:
+    """Found the book of a test and record its members, or copy the file in which that was done before."""
+    path = Path(url.removeprefix("sqlite:///"))
+    key = (path.read_bytes(), rows, recorded) if path.is_file() else None
+    if key in _filled:
+        path.write_bytes(_filled[key])
+        return
+    found_test_book(url)
+    if rows != NOBODY:
+        engine = open_database(url)
+        Members(engine).record(rows, actor="test", reason="test", at=recorded)
+        engine.dispose()
+    if key is not None and not path.with_name(f"{path.name}-wal").exists():
+        _filled[key] = path.read_bytes()
 
 
 def known_by(rows: RosterRows, instant: datetime) -> RosterRows:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,11 +25,6 @@ from policy_engine.service.keyring import RIGHTS
 from tests.conftest import POLICIES, ROOT
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-_BYTECODE: Final = {
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"policy-engine-bytecode-{os.getuid()}"),
-}
-"""Modules are compiled once for all starts, also where the tests themselves leave no bytecode behind."""
 START_SECONDS: Final = 60.0
 """How long a start may take on a machine that does other things too; nothing is measured by it."""
 
@@ -70,7 +64,6 @@ class Installation:
             "POLICY_ENGINE_PORT": str(port),
             # The modules of the tests too, wherever this runs.
             "PYTHONPATH": str(ROOT),
-            **_BYTECODE,
             **more,
         }
 
