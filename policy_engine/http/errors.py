@@ -81,125 +81,71 @@ class Problem:
 
 
 _RETRY: Final = {"Retry-After": "1"}
+
+
+def _told(status: HTTPStatus, name: str, title: str, headers: Mapping[str, str] | None = None) -> Problem:
+    return Problem(status=status, name=name, title=title, tells=True, headers=headers)
+
+
 _KEY_NEEDED: Final = Problem(
     status=HTTPStatus.UNAUTHORIZED,
     name="unauthenticated",
     title="A valid key is needed",
     headers={"WWW-Authenticate": "Bearer"},
 )
+_NOTHING: Final = _told(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here")
+_AWAY: Final = HTTPStatus.SERVICE_UNAVAILABLE
 _TABLE: Final[Mapping[type[Exception], Problem]] = {
-    MalformedRequest: Problem(
-        status=HTTPStatus.BAD_REQUEST, name="malformed", title="The request is malformed", tells=True
-    ),
+    MalformedRequest: _told(HTTPStatus.BAD_REQUEST, "malformed", "The request is malformed"),
     Unauthenticated: _KEY_NEEDED,
-    Forbidden: Problem(
-        status=HTTPStatus.FORBIDDEN, name="forbidden", title="The key does not carry this right", tells=True
-    ),
-    NotFound: Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here", tells=True),
+    Forbidden: _told(HTTPStatus.FORBIDDEN, "forbidden", "The key does not carry this right"),
+    NotFound: _NOTHING,
     # Not 410: that there was a record under the id is more than anybody knows by now.
-    RecordRetired: Problem(
-        status=HTTPStatus.NOT_FOUND, name="retired", title="Records of this year are no longer kept", tells=True
-    ),
-    RequestIdConflict: Problem(
-        status=HTTPStatus.CONFLICT,
-        name="request-id-conflict",
-        title="The request id was used for another request",
-        tells=True,
-    ),
+    RecordRetired: _told(HTTPStatus.NOT_FOUND, "retired", "Records of this year are no longer kept"),
+    RequestIdConflict: _told(HTTPStatus.CONFLICT, "request-id-conflict", "The request id was used for another request"),
     KeyNotInForce: _KEY_NEEDED,
-    PersonNeeded: Problem(
-        status=HTTPStatus.FORBIDDEN,
-        name="person-needed",
-        title="This needs a key that is bound to a person",
-        tells=True,
+    PersonNeeded: _told(HTTPStatus.FORBIDDEN, "person-needed", "This needs a key that is bound to a person"),
+    SecondPersonNeeded: _told(HTTPStatus.FORBIDDEN, "second-person-needed", "This needs another person"),
+    NothingThere: _NOTHING,
+    DeskConflict: _told(HTTPStatus.CONFLICT, "conflict", "This does not fit what stands"),
+    CasesNotAcknowledged: _told(
+        HTTPStatus.CONFLICT,
+        "cases-not-acknowledged",
+        "The book drops or changes worked examples, and nobody has acknowledged it",
     ),
-    SecondPersonNeeded: Problem(
-        status=HTTPStatus.FORBIDDEN, name="second-person-needed", title="This needs another person", tells=True
-    ),
-    NothingThere: Problem(status=HTTPStatus.NOT_FOUND, name="not-found", title="There is nothing here", tells=True),
-    DeskConflict: Problem(
-        status=HTTPStatus.CONFLICT, name="conflict", title="This does not fit what stands", tells=True
-    ),
-    CasesNotAcknowledged: Problem(
-        status=HTTPStatus.CONFLICT,
-        name="cases-not-acknowledged",
-        title="The book drops or changes worked examples, and nobody has acknowledged it",
-        tells=True,
-    ),
-    NotAccepted: Problem(status=HTTPStatus.BAD_REQUEST, name="not-accepted", title="This is not accepted", tells=True),
-    BookNotAccepted: Problem(
-        status=HTTPStatus.BAD_REQUEST, name="book-not-accepted", title="The book is not accepted", tells=True
-    ),
-    BookLost: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        name="book-lost",
-        title="An archived book cannot be read",
-        tells=True,
-        headers=_RETRY,
-    ),
-    BodyTooLarge: Problem(
-        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, name="body-too-large", title="The body is too large", tells=True
-    ),
-    AssessmentEnded: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        name="assessment-ended",
-        title="The book was not looked at to the end",
-        tells=True,
-        headers=_RETRY,
-    ),
-    Busy: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        name="busy",
-        title="As much of this is asked for as there is room for; nothing is allowed",
-        tells=True,
-        headers=_RETRY,
-    ),
+    NotAccepted: _told(HTTPStatus.BAD_REQUEST, "not-accepted", "This is not accepted"),
+    BookNotAccepted: _told(HTTPStatus.BAD_REQUEST, "book-not-accepted", "The book is not accepted"),
+    BookLost: _told(_AWAY, "book-lost", "An archived book cannot be read", _RETRY),
+    BodyTooLarge: _told(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
+    AssessmentEnded: _told(_AWAY, "assessment-ended", "The book was not looked at to the end", _RETRY),
+    Busy: _told(_AWAY, "busy", "As much of this is asked for as there is room for; nothing is allowed", _RETRY),
     LogUnavailable: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        status=_AWAY,
         name="log-unavailable",
         title="No record could be made, so nothing is allowed",
         headers=_RETRY,
     ),
     # Not "nothing is allowed": decisions go on, and are sealed once the log is whole again.
-    LogFault: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        name="log-damaged",
-        title="What is kept of the sealed log is damaged",
-        tells=True,
+    LogFault: _told(_AWAY, "log-damaged", "What is kept of the sealed log is damaged"),
+    EntryAltered: _told(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "entry-altered",
+        "The record in the database is not the one that was sealed",
     ),
-    EntryAltered: Problem(
-        status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        name="entry-altered",
-        title="The record in the database is not the one that was sealed",
-        tells=True,
-    ),
-    LogDamaged: Problem(
-        status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        name="entry-missing",
-        title="An entry of the log is missing",
-        tells=True,
-    ),
+    LogDamaged: _told(HTTPStatus.INTERNAL_SERVER_ERROR, "entry-missing", "An entry of the log is missing"),
     MembersUnavailable: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        status=_AWAY,
         name="members-unavailable",
         title="The membership database cannot be read, so nothing is allowed",
         headers=_RETRY,
     ),
-    NotFresh: Problem(
-        status=HTTPStatus.SERVICE_UNAVAILABLE,
-        name="not-fresh",
-        title="The membership revision asked for is not here yet",
-        tells=True,
-        headers=_RETRY,
-    ),
+    NotFresh: _told(_AWAY, "not-fresh", "The membership revision asked for is not here yet", _RETRY),
 }
 
 INTERNAL: Final = Problem(
     status=HTTPStatus.INTERNAL_SERVER_ERROR, name="internal", title="The service failed; nothing is allowed"
 )
-NOT_READY: Final = Problem(
-    status=HTTPStatus.SERVICE_UNAVAILABLE, name="not-ready", title="The service cannot decide", headers=_RETRY
-)
+NOT_READY: Final = Problem(status=_AWAY, name="not-ready", title="The service cannot decide", headers=_RETRY)
 _GONE: Final = Problem(status=HTTPStatus.BAD_REQUEST, name="disconnected", title="The client hung up")
 
 _log: Final = structlog.get_logger("policy_engine.api")

@@ -162,9 +162,9 @@ class ImpactReport:
                 "standing_access": {
                     "judged": standing.judged,
                     "outcomes": _whole(standing.counts),
-                    "lost": [_standing(one) for one in standing.lost],
-                    "gained": [_standing(one) for one in standing.gained],
-                    "undetermined": [_standing(one) for one in standing.undetermined],
+                    "lost": standing.lost,
+                    "gained": standing.gained,
+                    "undetermined": standing.undetermined,
                     "shares": [_share(share) for share in standing.shares],
                 },
             }
@@ -207,22 +207,8 @@ def _whole(counts: Mapping[Outcome, int]) -> dict[str, int]:
 
 
 def _share(share: Share) -> dict[str, object]:
-    return {
-        "dimension": share.dimension,
-        "value": share.value,
-        "outcomes": _whole(share.counts),
-        "examples": share.examples,
-    }
-
-
-def _standing(one: Standing) -> dict[str, object]:
-    return {
-        "subject": one.subject,
-        "organisation": one.organisation,
-        "model": one.model,
-        "rule": one.rule,
-        "code": one.code,
-    }
+    told = {"dimension": share.dimension, "value": share.value, "examples": share.examples}
+    return {**told, "outcomes": _whole(share.counts)}
 
 
 _LABELS: Final = {
@@ -305,13 +291,8 @@ class _Tally:
     def shares(self) -> tuple[Share, ...]:
         """By dimension, the most changed first."""
         found = [
-            Share(
-                dimension=part[0],
-                value=part[1],
-                counts=dict(counts),
-                examples=tuple(self.part_examples.get(part, ())),
-            )
-            for part, counts in self.parts.items()
+            Share(dimension=name, value=value, counts=dict(counts), examples=tuple(self.part_examples[name, value]))
+            for (name, value), counts in self.parts.items()
         ]
         return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -one.changed, one.value)))
 
@@ -342,19 +323,12 @@ def _compare(old: Judge, new: Judge, roster: Roster, request: Request, caller: C
 def _parts(question: Question | None, request: Request, before: Verdict, after: Verdict) -> Iterator[tuple[str, str]]:
     parties = () if question is None else question.parties
     judged = [party for party in parties if party.role is not Role.HOST]
-    organisations: set[str] = set()
-    countries: set[str] = set()
-    citizenships: set[str] = set()
-    for party in judged:
-        organisation, country = _organisation(party)
-        organisations.add(organisation)
-        countries.add(country)
-        citizenships |= _citizenships(party)
+    known = [_organisation(party) for party in judged]
     entry = None if question is None else question.entry
     for dimension, values in (
-        ("organisation", organisations),
-        ("organisation_country", countries),
-        ("citizenship_country", citizenships),
+        ("organisation", {organisation for organisation, _ in known}),
+        ("organisation_country", {country for _, country in known}),
+        ("citizenship_country", {country for party in judged for country in _citizenships(party)}),
     ):
         for value in sorted(values):
             yield dimension, value

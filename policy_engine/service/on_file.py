@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from policy_engine.domain.changes import Actor, MembersAsked
 from policy_engine.domain.in_force import memberships_in_force
+from policy_engine.domain.instants import Validity
 from policy_engine.domain.ports import DeskLog, Entry
 from policy_engine.domain.request import SubjectType
 from policy_engine.domain.roster import (
@@ -64,53 +65,25 @@ class Fact:
     example: str
 
 
+def _of_person(rows: str, column: str, fault: Callable[[str], str | None], example: str, filed: str = "") -> Fact:
+    return Fact(rows=rows, column=column, holder="person", fault=fault, filed=filed or f"{rows}_filed", example=example)
+
+
+def _of_organisation(rows: str, column: str, holder: str, fault: Callable[[str], str | None], example: str) -> Fact:
+    return Fact(rows=rows, column=column, holder=holder, fault=fault, example=example)
+
+
 FACTS: Final[Mapping[str, Fact]] = {
-    "citizenship": Fact(
-        rows="citizenships",
-        column="country",
-        holder="person",
-        fault=country_fault,
-        filed="citizenships_filed",
-        example="citizenship:CN",
+    "citizenship": _of_person("citizenships", "country", country_fault, "citizenship:CN"),
+    "residency": _of_person("permanent_residencies", "country", country_fault, "residency:US"),
+    "us-status": _of_person("us_statuses", "kind", _status, "us-status:none", "us_status_filed"),
+    "employment": _of_person("employments", "organisation", identifier_fault, "employment:alder-bank"),
+    "membership": _of_organisation(
+        "memberships", "consortium", "organisation", identifier_fault, "membership:glasswing"
     ),
-    "residency": Fact(
-        rows="permanent_residencies",
-        column="country",
-        holder="person",
-        fault=country_fault,
-        filed="permanent_residencies_filed",
-        example="residency:US",
-    ),
-    "us-status": Fact(
-        rows="us_statuses",
-        column="kind",
-        holder="person",
-        fault=_status,
-        filed="us_status_filed",
-        example="us-status:none",
-    ),
-    "employment": Fact(
-        rows="employments",
-        column="organisation",
-        holder="person",
-        fault=identifier_fault,
-        filed="employments_filed",
-        example="employment:alder-bank",
-    ),
-    "membership": Fact(
-        rows="memberships",
-        column="consortium",
-        holder="organisation",
-        fault=identifier_fault,
-        example="membership:glasswing",
-    ),
-    "listing": Fact(rows="listings", column="list", holder="party", fault=identifier_fault, example="listing:SDN"),
-    "headquarters": Fact(
-        rows="organisations", column="headquarters", holder="id", fault=country_fault, example="headquarters:CN"
-    ),
-    "incorporated": Fact(
-        rows="organisations", column="incorporated", holder="id", fault=country_fault, example="incorporated:CN"
-    ),
+    "listing": _of_organisation("listings", "list", "party", identifier_fault, "listing:SDN"),
+    "headquarters": _of_organisation("organisations", "headquarters", "id", country_fault, "headquarters:CN"),
+    "incorporated": _of_organisation("organisations", "incorporated", "id", country_fault, "incorporated:CN"),
 }
 """What can be asked, by name. A membership is one in force, active or suspended; a listing one that is not cleared."""
 
@@ -251,12 +224,8 @@ def _in_force(rows: list[RosterRow], at: datetime) -> Iterable[RosterRow]:
     ]
 
 
-class _Dated(Protocol):
-    def holds(self, at: datetime) -> bool: ...
-
-
 def _valid(row: RosterRow, at: datetime) -> bool:
-    valid: _Dated | None = getattr(row, "valid", None)
+    valid: Validity | None = getattr(row, "valid", None)
     return valid is not None and valid.holds(at)
 
 

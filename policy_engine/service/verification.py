@@ -52,10 +52,10 @@ class VerifiedYear:
 
     year: int
     checkpoint: Checkpoint | None
-    retired: bool
-    held_against: tuple[int, ...]
-    compared: int | None
-    waiting: int | None
+    retired: bool = False
+    held_against: tuple[int, ...] = ()
+    compared: int | None = None
+    waiting: int | None = None
 
 
 def verify_year(
@@ -87,20 +87,14 @@ def verify_year(
         if retired:
             return _retired(year, tiles, published(tiles, key), (*kept, seen))
         if tiles.read(CHECKPOINT) is None and not seen.size and not kept:
-            return _told(year, None, ())
+            return VerifiedYear(year=year.year, checkpoint=None)
         verified = verify_log(tiles, key, older=(*kept, seen), progress=progress)
     except LogFault as fault:
         raise VerificationFailed(f"{year.year}: {fault}") from fault
-    return _told(year, verified.signed.checkpoint, verified.held_against)
+    return VerifiedYear(year=year.year, checkpoint=verified.signed.checkpoint, held_against=verified.held_against)
 
 
 PATIENCE: Final = 20
-
-
-def _told(year: LogYear, checkpoint: Checkpoint | None, held_against: tuple[int, ...]) -> VerifiedYear:
-    return VerifiedYear(
-        year=year.year, checkpoint=checkpoint, retired=False, held_against=held_against, compared=None, waiting=None
-    )
 
 
 def _retired(
@@ -126,14 +120,7 @@ def _retired(
         except InvalidProof as error:
             raise LogFault(CHECKPOINT, None, f"the first {one.size} entries are not those that were seen") from error
         held_against.append(one.size)
-    return VerifiedYear(
-        year=year.year,
-        checkpoint=now,
-        retired=True,
-        held_against=tuple(held_against),
-        compared=None,
-        waiting=None,
-    )
+    return VerifiedYear(year=year.year, checkpoint=now, retired=True, held_against=tuple(held_against))
 
 
 class HeldEntry(Protocol):
