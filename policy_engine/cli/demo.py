@@ -11,18 +11,17 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from policy_engine.app.builder import book_in_force, build, upgrade
+from policy_engine.app.builder import build, upgrade
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_members
 from policy_engine.cli.decide import decide_now
+from policy_engine.cli.demonstration import import_roster
 from policy_engine.cli.output import JsonFlag, failed, out, print_json, tell
 from policy_engine.cli.seeded import NotEmpty, SeededMonth, seed_month
 from policy_engine.cli.settings import checked_settings
 from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
-from policy_engine.policy.names import names_read
-from policy_engine.service.roster import import_members
 
 _INSTANTS: Final = (
     ("before the order", "2026-06-10T15:00:00Z"),
@@ -63,17 +62,13 @@ def demo(
     if seed:
         _tell_month(settings, as_json=as_json)
         return
-    roster = settings.policies / "demo" / "roster.yaml"
     told = []
     with TemporaryDirectory() as folder:
         trial = settings.model_copy(update={"database_url": f"sqlite:///{Path(folder) / 'demo.db'}"})
         upgrade(trial)
         start = parse_instant(_INSTANTS[0][1])
-        names = names_read(book_in_force(trial, start))
         with open_members(trial) as members:
-            import_members(
-                members, roster.read_bytes(), str(roster), names=names, actor="demo", reason="demo", at=start
-            )
+            import_roster(trial, members, start)
         now = [start]
         parts = build(trial, clock=lambda: now[0])
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import typer
@@ -18,7 +19,8 @@ from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
 from policy_engine.service.keyring import ROLES
-from policy_engine.service.roster import import_members
+from policy_engine.service.roster import Change, import_members
+from policy_engine.store.members import Members
 
 _FIRST: Final[dict[str, object]] = {
     "subject": {"type": "person", "id": "carol"},
@@ -61,20 +63,11 @@ class Demonstration:
 def set_up(settings: Settings) -> Demonstration:
     """Set up the demonstration. Members that are on file already stay as they are."""
     upgrade(settings)
-    roster = settings.policies / "demo" / "roster.yaml"
     with open_members(settings) as members:
         revision = members.control().revision
         imported = revision == 0
         if imported:
-            revision = import_members(
-                members,
-                roster.read_bytes(),
-                str(roster),
-                names=names_read(book_in_force(settings, system_clock())),
-                actor="demo",
-                reason="demonstration roster",
-                at=system_clock(),
-            ).revision
+            revision = import_roster(settings, members, system_clock()).revision
     parts = build(settings)
     try:
         names = {f"{_NAME}{name}" for name, _, _ in _KEYS}
@@ -102,6 +95,21 @@ def set_up(settings: Settings) -> Demonstration:
         ended=len(old),
         tokens=tokens,
         decision_id=answer["decision_id"],
+    )
+
+
+def import_roster(settings: Settings, members: Members, at: datetime) -> Change:
+    """Put the demonstration roster on file."""
+    roster = settings.policies / "demo" / "roster.yaml"
+    names = names_read(book_in_force(settings, at))
+    return import_members(
+        members,
+        roster.read_bytes(),
+        str(roster),
+        names=names,
+        actor="demo",
+        reason="demonstration roster",
+        at=at,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from policy_engine.app.builder import cursor_key, open_sealing
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
 from policy_engine.cli import log_report as tell
-from policy_engine.cli.output import JsonFlag, err, failed, misused, out, print_json, writing_to
+from policy_engine.cli.output import JsonFlag, err, failed, misused, option, out, print_json, standing_in, writing_to
 from policy_engine.cli.output import tell as print_result
 from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
@@ -101,15 +100,10 @@ _REPORTS_HELP = "; ".join(f"{example}: {tells}" for _, tells, example in REPORTS
 
 def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for each filter. It is given the texts of those that are used, by name, first."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     options = [
-        inspect.Parameter(
+        option(
             f"filter_{name}",
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[
-                str | None, typer.Option(f"--{name.replace('_', '-')}", help=text, rich_help_panel="Filters")
-            ],
+            Annotated[str | None, typer.Option(f"--{name.replace('_', '-')}", help=text, rich_help_panel="Filters")],
         )
         for name, text in _HELP.items()
     ]
@@ -118,11 +112,7 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
         given = {name: text for name in _HELP if (text := values.pop(f"filter_{name}")) is not None}
         command(given, **values)
 
-    parameters = [*own, *options]
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    return run
+    return standing_in(run, command, *options, given=1)
 
 
 @contextmanager

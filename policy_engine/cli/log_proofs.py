@@ -37,7 +37,7 @@ from policy_engine.formats.change import ChangeFault
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.ledger.files import Directory, LogLocked
 from policy_engine.ledger.note import InvalidKey, InvalidNote, Note, VerifierKey, encode_base64
-from policy_engine.ledger.proof import InvalidReceipt, LogLine, Policy, Receipt
+from policy_engine.ledger.proof import InvalidReceipt, Receipt
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.desk_faults import NothingThere
@@ -179,7 +179,7 @@ def _read_key(path: Path) -> VerifierKey:
 def _verify_receipt(receipt: Path, record: Path, key: VerifierKey, *, as_json: bool) -> None:
     try:
         parsed = Receipt.parse(receipt.read_bytes())
-        at = parsed.verify(record.read_bytes(), Policy(logs=(LogLine(key=key),))).checkpoint
+        at = parsed.verify(record.read_bytes(), key).checkpoint
     except InvalidReceipt as error:
         raise failed(f"{receipt}: {error}") from error
     document = {"origin": at.origin, "index": parsed.index, "size": at.size, "root": encode_base64(at.root)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,12 +14,12 @@ from policy_engine.app.builder import book_in_force
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_members
 from policy_engine.cli import member_changes
-from policy_engine.cli.output import Exit, JsonFlag, err, out, print_json
+from policy_engine.cli.output import JsonFlag, err, failed, instant, option, print_json, standing_in, tell
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service
 from policy_engine.cli.roster_files import sent_document, table_form
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.instants import format_instant
 from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
@@ -39,7 +40,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, a
 Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
 Begins = Annotated[
-    str | None, typer.Option("--begins", help="The `from` of the row meant, where several are about one thing.")
+    datetime | None,
+    typer.Option("--begins", parser=instant, help="The `from` of the row meant, where several are about one thing."),
 ]
 _NAMES = ", ".join(f"{kind.word} {' '.join(field.upper() for field in kind.named_by)}" for kind in BY_WORD.values())
 Name = Annotated[list[str], typer.Argument(help=f"What the row is about: {_NAMES}.")]
@@ -117,13 +119,25 @@ def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json
 
 
 def _tell(change: Change, *, as_json: bool) -> None:
-    if as_json:
-        told = {"revision": change.revision, "added": change.added, "state": list(change.state)}
-        print_json(told | ({"dry_run": True} if change.dry_run else {}))
-        return
-    for line in change.state:
-        out.print(line, markup=False, soft_wrap=True)
-    out.print(change.sentence(), markup=False)
+    told = {"revision": change.revision, "added": change.added, "state": list(change.state)}
+    document = told | ({"dry_run": True} if change.dry_run else {})
+    tell(document, "\n".join((*change.state, change.sentence())), as_json=as_json)
+
+
+def _an_edit(command: Callable[..., Edit]) -> Callable[..., None]:
+    """The command with the options of every change; the edit that it gives is made."""
+
+    def run(*, offline: bool, reason: str | None, dry_run: bool, as_json: bool, **named: Any) -> None:
+        _edit(command(**named), offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+
+    return standing_in(
+        run,
+        command,
+        option("offline", Offline, default=False),
+        option("reason", Why),
+        option("dry_run", DryRun, default=False),
+        option("as_json", JsonFlag, default=False),
+    )
 
 
 def _edit(edit: Edit, *, offline: bool, reason: str | None, dry_run: bool, as_json: bool) -> None:
@@ -139,8 +153,7 @@ def _edit(edit: Edit, *, offline: bool, reason: str | None, dry_run: bool, as_js
                 members, edit, names=names, actor=getpass.getuser(), reason=why, at=at, dry_run=dry_run
             )
         except EditFault as error:
-            err.print(str(error), markup=False, soft_wrap=True)
-            raise typer.Exit(Exit.FAILED) from error
+            raise failed(error) from error
     _tell(change, as_json=as_json)
 
 
@@ -155,136 +168,86 @@ def _sent(edit: Edit) -> dict[str, object]:
     }
 
 
-def _instant(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return parse_instant(text)
-    except InstantError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
+Member = Annotated[str, typer.Argument(help="The member.")]
+Consortium = Annotated[str, typer.Argument(help="Its consortium.")]
 
 
+@_an_edit
 def suspend(
-    organisation: Annotated[str, typer.Argument(help="The member.")],
-    consortium: Annotated[str, typer.Argument(help="Its consortium.")],
+    organisation: Member,
+    consortium: Consortium,
     *,
     start: Annotated[
-        str | None, typer.Option("--from", help="Since when it is suspended; from now on when absent.")
+        datetime | None,
+        typer.Option("--from", parser=instant, help="Since when it is suspended; from now on when absent."),
     ] = None,
-    offline: Offline = False,
-    reason: Why = None,
-    dry_run: DryRun = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> Edit:
     """Suspend a member: its active row ends at the instant, and a suspended one begins there.
 
     That can only narrow access, so it is in force when this has returned.
 
     Example: policy-engine members suspend harbor-cyber glasswing --reason "audit of 30 November"
     """
-    edit = Edit(
-        action=EditAction.SUSPEND,
-        kind="membership",
-        name=(organisation, consortium),
-        at=_instant(start, "--from"),
-    )
-    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+    return Edit(action=EditAction.SUSPEND, kind="membership", name=(organisation, consortium), at=start)
 
 
+@_an_edit
 def resume(
-    organisation: Annotated[str, typer.Argument(help="The member.")],
-    consortium: Annotated[str, typer.Argument(help="Its consortium.")],
+    organisation: Member,
+    consortium: Consortium,
     *,
-    start: Annotated[str, typer.Option("--from", help="Since when it is active again.")],
-    offline: Offline = False,
-    reason: Why = None,
-    dry_run: DryRun = False,
-    as_json: JsonFlag = False,
-) -> None:
+    start: Annotated[datetime, typer.Option("--from", parser=instant, help="Since when it is active again.")],
+) -> Edit:
     """End the suspension of a member: its suspended row ends at the instant, and an active one begins there.
 
     That widens access, so it waits for another person's `members approve`.
 
     Example: policy-engine members resume harbor-cyber glasswing --from 2026-12-08 --reason "audit closed"
     """
-    edit = Edit(
-        action=EditAction.RESUME,
-        kind="membership",
-        name=(organisation, consortium),
-        at=_instant(start, "--from"),
-    )
-    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+    return Edit(action=EditAction.RESUME, kind="membership", name=(organisation, consortium), at=start)
 
 
+@_an_edit
 def end(
     kind: KindWord,
     name: Name,
     *,
-    to: Annotated[str | None, typer.Option("--to", help="When it ends; now when absent.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", parser=instant, help="When it ends; now when absent.")] = None,
     begins: Begins = None,
-    offline: Offline = False,
-    reason: Why = None,
-    dry_run: DryRun = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> Edit:
     """End a dated row, such as a membership or an employment, at an instant.
 
     Example: policy-engine members end employment carol harbor-cyber employee --to 2026-12-31 --reason "has left"
     """
-    edit = Edit(
-        action=EditAction.END,
-        kind=kind,
-        name=tuple(name),
-        at=_instant(to, "--to"),
-        begins=_instant(begins, "--begins"),
-    )
-    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+    return Edit(action=EditAction.END, kind=kind, name=tuple(name), at=to, begins=begins)
 
 
+@_an_edit
 def correct(
     kind: KindWord,
     name: Name,
     *,
     changes: Annotated[list[str], typer.Option("--set", help="FIELD=VALUE as in a membership file.")],
     begins: Begins = None,
-    offline: Offline = False,
-    reason: Why = None,
-    dry_run: DryRun = False,
-    as_json: JsonFlag = False,
-) -> None:
+) -> Edit:
     """Correct a row that was filed wrongly: it is taken back and filed with other values.
 
     Example: policy-engine members correct citizenship alice CN --set country=DE --reason "passport seen"
     """
-    pairs = [tuple(change.partition("=")[::2]) for change in changes if "=" in change]
-    if len(pairs) != len(changes):
+    pairs = [change.partition("=") for change in changes]
+    if any(not sign for _, sign, _ in pairs):
         raise typer.BadParameter("write FIELD=VALUE", param_hint="--set")
-    edit = Edit(
-        action=EditAction.CORRECT,
-        kind=kind,
-        name=tuple(name),
-        begins=_instant(begins, "--begins"),
-        changes=tuple((field, value) for field, value in pairs),
-    )
-    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+    values = tuple((field, value) for field, _, value in pairs)
+    return Edit(action=EditAction.CORRECT, kind=kind, name=tuple(name), begins=begins, changes=values)
 
 
-def retract(
-    kind: KindWord,
-    name: Name,
-    *,
-    begins: Begins = None,
-    offline: Offline = False,
-    reason: Why = None,
-    dry_run: DryRun = False,
-    as_json: JsonFlag = False,
-) -> None:
+@_an_edit
+def retract(kind: KindWord, name: Name, *, begins: Begins = None) -> Edit:
     """Say that a row was never true: it counts no more from now on, and history keeps it.
 
     Example: policy-engine members retract citizenship alice CN --reason "a slip in the form"
     """
-    edit = Edit(action=EditAction.RETRACT, kind=kind, name=tuple(name), begins=_instant(begins, "--begins"))
-    _edit(edit, offline=offline, reason=reason, dry_run=dry_run, as_json=as_json)
+    return Edit(action=EditAction.RETRACT, kind=kind, name=tuple(name), begins=begins)
 
 
 def export(*, as_json: JsonFlag = False) -> None:
@@ -304,10 +267,14 @@ def show(
     name: Annotated[str, typer.Argument(help="The id of an organisation, a person or an account.")],
     *,
     at: Annotated[
-        str | None, typer.Option("--at", help="What is true at this instant; now when absent, and then all is told.")
+        datetime | None,
+        typer.Option(
+            "--at", parser=instant, help="What is true at this instant; now when absent, and then all is told."
+        ),
     ] = None,
     known_at: Annotated[
-        str | None, typer.Option("--known-at", help="As it was known at this instant; now when absent.")
+        datetime | None,
+        typer.Option("--known-at", parser=instant, help="As it was known at this instant; now when absent."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -317,16 +284,11 @@ def show(
 
     Example: policy-engine members show harbor-cyber --at 2026-06-01 --known-at 2026-06-30
     """
-    when, known = _instant(at, "--at"), _instant(known_at, "--known-at")
     with open_members(settings_with_database()) as members:
-        rows = rows_about(members, name, known_at=known)
+        rows = rows_about(members, name, known_at=known_at)
     if rows is None:
-        as_known = "" if known_at is None else f", as known at {known_at}"
-        err.print(f"`{name}` is not on file{as_known}", markup=False)
-        raise typer.Exit(Exit.FAILED)
-    if as_json:
-        text = write_members(rows if when is None else true_at(rows, when), unknown=True)
-        print_json(jsonable(read_document(text.encode(), "show")))
-        return
-    for line in told_about(rows, when or system_clock()):
-        out.print(line, markup=False, soft_wrap=True)
+        as_known = "" if known_at is None else f", as known at {format_instant(known_at)}"
+        raise failed(f"`{name}` is not on file{as_known}")
+    text = write_members(rows if at is None else true_at(rows, at), unknown=True)
+    said = "\n".join(told_about(rows, at or system_clock()))
+    tell(jsonable(read_document(text.encode(), "show")), said, as_json=as_json)

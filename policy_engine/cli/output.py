@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import stat
@@ -79,6 +80,24 @@ def instant(text: str) -> datetime:
         return parse_instant(text)
     except InstantError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def standing_in(
+    run: Callable[..., None], command: Callable[..., object], *options: inspect.Parameter, given: int = 0
+) -> Callable[..., None]:
+    """`run` under the name and the help of a command, with the parameters of the command but the first `given`, which
+    `run` gives it itself, and with options of its own."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[given:]
+    parameters = [*own, *options]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def option(name: str, annotation: object, default: object = None) -> inspect.Parameter:
+    """An option for `standing_in`."""
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 class _Stream(io.FileIO):

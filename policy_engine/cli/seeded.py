@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy_engine.app.builder import book_in_force, build, upgrade
+from policy_engine.app.builder import build, upgrade
 from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_members
+from policy_engine.cli.demonstration import import_roster
 from policy_engine.cli.progress import progress
 from policy_engine.domain.request import Caller, Semantic
 from policy_engine.formats.request_document import batch_item_of
-from policy_engine.policy.names import names_read
-from policy_engine.service.roster import import_members
 
 DAYS: Final = 30
 _A_DAY: Final = 12
@@ -53,7 +52,6 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
     upgrade(settings)
     end = system_clock().replace(minute=0, second=0, microsecond=0)
     start = end - timedelta(days=DAYS)
-    roster = settings.policies / "demo" / "roster.yaml"
     with open_members(settings) as members:
         control = members.control()
         if control.revision or control.epoch:
@@ -61,15 +59,7 @@ def seed_month(settings: Settings, *, seed: int) -> SeededMonth:
                 "the database of POLICY_ENGINE_DATABASE_URL is in use, and a month of decisions goes into an empty one:"
                 " name another, such as sqlite:///var/seeded.db"
             )
-        import_members(
-            members,
-            roster.read_bytes(),
-            str(roster),
-            names=names_read(book_in_force(settings, start)),
-            actor="demo",
-            reason="demonstration roster",
-            at=start,
-        )
+        import_roster(settings, members, start)
         rows = members.snapshot().rows
     subjects = [
         *({"type": "person", "id": person.id} for person in rows.people),

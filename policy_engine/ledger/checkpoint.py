@@ -10,7 +10,7 @@ The body has an origin, a tree size, a root in base64, and perhaps extension lin
    checkpoint, so its bytes are its identity.
 2. A log signs with Ed25519 under a key whose name is its origin. Others may have signed under an origin that is not
    their key name; such a checkpoint can be opened by naming the origin.
-3. A witness adds a cosignature with a time (c2sp.org/tlog-cosignature v1), which covers the whole body.
+3. Cosignatures of witnesses (c2sp.org/tlog-cosignature v1) may stand beside the signature, and are not looked at.
 
 Extension lines are read and kept, and never written by this project: no tree vouches for them.
 """
@@ -18,19 +18,14 @@ Extension lines are read and kept, and never written by this project: no tree vo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from policy_engine.ledger.merkle import EMPTY_ROOT, HASH_SIZE, MAX_SIZE
 from policy_engine.ledger.note import (
     InvalidKey,
-    KeyType,
-    Note,
-    Opened,
     SigningKey,
     VerifierKey,
-    Vouched,
     decode_base64,
     encode_base64,
     open_note,
@@ -88,11 +83,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCheckpoint:
-    """A checkpoint that its log has signed. `note` is the whole of it, byte for byte; `witnessed` who cosigned."""
+    """A checkpoint that its log has signed. `note` is the whole of it, byte for byte."""
 
     checkpoint: Checkpoint
     note: bytes
-    witnessed: tuple[Vouched, ...] = ()
 
 
 def parse_decimal(text: str) -> int:
@@ -103,45 +97,18 @@ def parse_decimal(text: str) -> int:
 
 
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> SignedCheckpoint:
-    """Sign as the log. Raises `InvalidKey` unless it is an Ed25519 key with the origin as its name."""
-    if key.type is not KeyType.ED25519 or key.name != checkpoint.origin:
-        raise InvalidKey("a log signs with an Ed25519 key whose name is its origin")
+    """Sign as the log. Raises `InvalidKey` unless the name of the key is the origin."""
+    if key.name != checkpoint.origin:
+        raise InvalidKey("a log signs with a key whose name is its origin")
     return SignedCheckpoint(checkpoint=checkpoint, note=sign_note(checkpoint.encode(), key))
 
 
-def open_checkpoint(
-    data: bytes, key: VerifierKey, *, origin: str | None = None, witnesses: Iterable[VerifierKey] = ()
-) -> SignedCheckpoint:
-    """Verify a signed checkpoint of the log with this key, and the cosignatures of the witnesses that are known.
+def open_checkpoint(data: bytes, key: VerifierKey, *, origin: str | None = None) -> SignedCheckpoint:
+    """Verify a signed checkpoint of the log with this key; signatures by others, such as witnesses, are ignored.
 
-    `origin` is the name of the key unless given. Whether enough witnesses have cosigned is for the caller to judge. The
-    log's own signature has to be there. Raises `InvalidNote`, `InvalidCheckpoint`, and `InvalidKey` for keys of another
-    type.
+    `origin` is the name of the key unless given. Raises `InvalidNote` and `InvalidCheckpoint`.
     """
-    known = tuple(witnesses)
-    if key.type is not KeyType.ED25519 or any(one.type is not KeyType.COSIGNATURE for one in known):
-        raise InvalidKey("a log has an Ed25519 key and a witness a cosignature key")
-    opened = open_note(data, (key, *known))
-    if all(one.key != key for one in opened.vouched):
-        raise InvalidCheckpoint("the log has not signed the checkpoint")
-    checkpoint = Checkpoint.parse(opened.note.text)
+    checkpoint = Checkpoint.parse(open_note(data, (key,)).note.text)
     if checkpoint.origin != (key.name if origin is None else origin):
         raise InvalidCheckpoint("the checkpoint is that of another log")
-    return SignedCheckpoint(checkpoint=checkpoint, note=data, witnessed=_of_witnesses(opened, key))
-
-
-def cosign(data: bytes, log: VerifierKey, witness: SigningKey, *, timestamp: int, origin: str | None = None) -> bytes:
-    """The signed checkpoint with one more line: the witness has seen it at that time, in seconds since 1970 UTC.
-
-    The checkpoint is verified first. Whether it is consistent with what the witness saw before is for the caller to
-    check and to persist, before it hands out the cosignature. Raises as `open_checkpoint` does.
-    """
-    if witness.type is not KeyType.COSIGNATURE:
-        raise InvalidKey("a witness has a cosignature key")
-    open_checkpoint(data, log, origin=origin)
-    note = Note.parse(data)
-    return Note(text=note.text, signatures=(*note.signatures, witness.sign(note.text, timestamp))).encode()
-
-
-def _of_witnesses(opened: Opened, key: VerifierKey) -> tuple[Vouched, ...]:
-    return tuple(one for one in opened.vouched if one.key != key)
+    return SignedCheckpoint(checkpoint=checkpoint, note=data)

@@ -7,8 +7,7 @@
    signature by a known key spoils the note. A note without a good signature by a known key is refused.
 3. A note may have up to 100 signatures, as in golang.org/x/mod/sumdb/note, and up to a million bytes.
 4. Base64 is that of RFC 4648 section 4 and canonical: there is one way to write a value.
-5. Two types of key are understood: Ed25519 (0x01), and the timestamped cosignature of a witness with Ed25519 (0x04,
-   c2sp.org/tlog-cosignature). Times are whole seconds since 1970-01-01T00:00:00Z.
+5. Keys are of Ed25519 (type 0x01), and no other type is understood.
 
 Nothing of a note counts before it has been opened with trusted keys.
 """
@@ -20,7 +19,6 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 from hashlib import sha256
 from typing import Final
 
@@ -33,8 +31,8 @@ MAX_NOTE_SIZE: Final = 1_000_000
 _KEY_SIZE: Final = 32
 _ED25519_SIZE: Final = 64
 _ID_SIZE: Final = 4
-_TIME_SIZE: Final = 8
-_MAX_TIME: Final = 2**63 - 1
+_ED25519: Final = b"\x01"
+"""The type of key, as c2sp.org/signed-note numbers it."""
 _SKEY_PREFIX: Final = "PRIVATE+KEY+"
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 
@@ -45,13 +43,6 @@ class InvalidNote(ValueError):
 
 class InvalidKey(ValueError):
     """The text is no key, or a key that cannot do what is asked."""
-
-
-class KeyType(IntEnum):
-    """The signature types of c2sp.org/signed-note that are understood."""
-
-    ED25519 = 0x01
-    COSIGNATURE = 0x04
 
 
 def encode_base64(data: bytes) -> str:
@@ -82,19 +73,10 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vouched:
-    """A good signature: whose, and for a cosignature when it was made, in seconds since 1970 UTC."""
-
-    key: VerifierKey
-    timestamp: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
     """The public half of a key. Raises `InvalidKey` for a name or a length that the format excludes."""
 
     name: str
-    type: KeyType
     public: bytes
 
     def __post_init__(self) -> None:
@@ -105,35 +87,29 @@ class VerifierKey:
     @property
     def key_id(self) -> bytes:
         """The first four bytes of SHA-256 over name, newline, type and public key."""
-        return sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.public).digest()[:_ID_SIZE]
+        return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:_ID_SIZE]
 
     def encode(self) -> str:
         """The text to share with whoever shall verify (a `vkey`)."""
-        return f"{self.name}+{self.key_id.hex()}+{encode_base64(bytes([self.type]) + self.public)}"
+        return f"{self.name}+{self.key_id.hex()}+{encode_base64(_ED25519 + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
         """Read a `vkey`. Raises `InvalidKey`."""
-        name, key_id, kind, public = _key_parts(text, "vkey")
-        key = cls(name=name, type=kind, public=public)
+        name, key_id, public = _key_parts(text, "vkey")
+        key = cls(name=name, public=public)
         if key.key_id.hex() != key_id:
             raise InvalidKey("the key id of the vkey is not that of its key")
         return key
 
-    def vouches(self, text: bytes, signature: Signature) -> Vouched:
+    def require(self, text: bytes, signature: Signature) -> None:
         """Verify a signature line of this key over the text of a note. Raises `InvalidNote`."""
-        timestamp: int | None = None
-        message, value = text, signature.value
-        if self.type is KeyType.COSIGNATURE:
-            timestamp = int.from_bytes(value[:_TIME_SIZE], "big")
-            message, value = cosigned_message(text, timestamp), value[_TIME_SIZE:]
-        if len(value) != _ED25519_SIZE:
+        if len(signature.value) != _ED25519_SIZE:
             raise InvalidNote(f"the signature of {self.name} has a wrong length")
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(value, message)
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature.value, text)
         except (InvalidSignature, ValueError) as error:
             raise InvalidNote(f"the signature of {self.name} is not good") from error
-        return Vouched(key=self, timestamp=timestamp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +117,6 @@ class SigningKey:
     """The secret half of a key: `seed` is the 32-byte private key of RFC 8032, and is kept out of every text."""
 
     name: str
-    type: KeyType = KeyType.ED25519
     seed: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -150,19 +125,19 @@ class SigningKey:
             raise InvalidKey(f"a private key has {len(self.seed)} bytes instead of {_KEY_SIZE}")
 
     @classmethod
-    def generate(cls, name: str, kind: KeyType = KeyType.ED25519) -> SigningKey:
+    def generate(cls, name: str) -> SigningKey:
         """A new key from the randomness of the system."""
-        return cls(name=name, type=kind, seed=Ed25519PrivateKey.generate().private_bytes_raw())
+        return cls(name=name, seed=Ed25519PrivateKey.generate().private_bytes_raw())
 
     @property
     def verifier(self) -> VerifierKey:
         """The public half."""
         public = Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
-        return VerifierKey(name=self.name, type=self.type, public=public)
+        return VerifierKey(name=self.name, public=public)
 
     def encode(self) -> str:
         """The secret as text (an `skey`, as golang.org/x/mod/sumdb/note writes it)."""
-        secret = encode_base64(bytes([self.type]) + self.seed)
+        secret = encode_base64(_ED25519 + self.seed)
         return f"{_SKEY_PREFIX}{self.name}+{self.verifier.key_id.hex()}+{secret}"
 
     @classmethod
@@ -170,26 +145,15 @@ class SigningKey:
         """Read an `skey`. Raises `InvalidKey`, which never repeats the text."""
         if not text.startswith(_SKEY_PREFIX):
             raise InvalidKey(f"an skey begins with {_SKEY_PREFIX}")
-        name, key_id, kind, seed = _key_parts(text.removeprefix(_SKEY_PREFIX), "skey")
-        key = cls(name=name, type=kind, seed=seed)
+        name, key_id, seed = _key_parts(text.removeprefix(_SKEY_PREFIX), "skey")
+        key = cls(name=name, seed=seed)
         if key.verifier.key_id.hex() != key_id:
             raise InvalidKey("the key id of the skey is not that of its key")
         return key
 
-    def sign(self, text: bytes, timestamp: int | None = None) -> Signature:
-        """Sign the text of a note; a cosignature takes the time, in seconds since 1970 UTC, and no other one does.
-
-        Raises `InvalidKey` for a time that is missing, uncalled for or out of range.
-        """
-        private = Ed25519PrivateKey.from_private_bytes(self.seed)
-        if self.type is KeyType.ED25519:
-            if timestamp is not None:
-                raise InvalidKey("only a cosignature has a time")
-            value = private.sign(text)
-        else:
-            if timestamp is None or not 0 < timestamp <= _MAX_TIME:
-                raise InvalidKey("a cosignature needs a time after 1970")
-            value = timestamp.to_bytes(_TIME_SIZE, "big") + private.sign(cosigned_message(text, timestamp))
+    def sign(self, text: bytes) -> Signature:
+        """Sign the text of a note."""
+        value = Ed25519PrivateKey.from_private_bytes(self.seed).sign(text)
         return Signature(name=self.name, key_id=self.verifier.key_id, value=value)
 
 
@@ -219,10 +183,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A note that the known keys vouch for; each key stands once in `vouched`, in the order of its first line."""
+    """A note that the known keys vouch for; each key stands once in `signers`, in the order of its first line."""
 
     note: Note
-    vouched: tuple[Vouched, ...]
+    signers: tuple[VerifierKey, ...]
 
 
 def sign_note(text: bytes, *keys: SigningKey) -> bytes:
@@ -241,19 +205,15 @@ def open_note(data: bytes, keys: Iterable[VerifierKey]) -> Opened:
         if known.setdefault((key.name, key.key_id), key) != key:
             raise InvalidKey(f"two keys of {key.name} have the same key id")
     note = Note.parse(data)
-    vouched: dict[VerifierKey, Vouched] = {}
+    signers: dict[VerifierKey, None] = {}
     for signature in note.signatures:
         signer = known.get((signature.name, signature.key_id))
         if signer is not None:
-            vouched.setdefault(signer, signer.vouches(note.text, signature))
-    if not vouched:
+            signer.require(note.text, signature)
+            signers[signer] = None
+    if not signers:
         raise InvalidNote("no known key has signed the note")
-    return Opened(note=note, vouched=tuple(vouched.values()))
-
-
-def cosigned_message(text: bytes, timestamp: int) -> bytes:
-    """What a witness signs with Ed25519 (c2sp.org/tlog-cosignature v1)."""
-    return b"cosignature/v1\n" + f"time {timestamp}\n".encode() + text
+    return Opened(note=note, signers=tuple(signers))
 
 
 def _decoded(data: bytes) -> str:
@@ -291,14 +251,12 @@ def _require_name(name: str) -> None:
         raise InvalidKey(fault)
 
 
-def _key_parts(text: str, what: str) -> tuple[str, str, KeyType, bytes]:
-    """Name, key id in hex, type and key of the text of a key."""
+def _key_parts(text: str, what: str) -> tuple[str, str, bytes]:
+    """Name, key id in hex, and key of the text of a key."""
     parts = text.split("+", 2)
     data = decode_base64(parts[2]) if len(parts) == 3 else None
     if data is None or len(data) != 1 + _KEY_SIZE:
         raise InvalidKey(f"the {what} is malformed")
-    try:
-        kind = KeyType(data[0])
-    except ValueError as error:
-        raise InvalidKey(f"the {what} is of type 0x{data[0]:02x}, which is not understood") from error
-    return parts[0], parts[1], kind, data[1:]
+    if data[:1] != _ED25519:
+        raise InvalidKey(f"the {what} is of type 0x{data[0]:02x}, which is not understood")
+    return parts[0], parts[1], data[1:]

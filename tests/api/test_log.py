@@ -15,7 +15,7 @@ from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.roster import RosterRows, UsStatus, UsStatusKind
 from policy_engine.ledger.checkpoint import open_checkpoint
 from policy_engine.ledger.note import VerifierKey
-from policy_engine.ledger.proof import LogLine, Policy, Receipt
+from policy_engine.ledger.proof import Receipt
 from policy_engine.ledger.verify import verify_log
 from policy_engine.service.keyring import RIGHTS
 from policy_engine.service.retention import remove_retired
@@ -57,7 +57,7 @@ def test_an_auditor_verifies_the_whole_log_and_a_receipt_over_http(sealed: Seale
     assert newest.headers["content-type"] == "text/plain; charset=utf-8"
     receipt = Receipt.parse(auditor.get(f"/log/proof/{name}").content)
     record = auditor.get(f"/decisions/{name}").content
-    assert receipt.verify(record, Policy(logs=(LogLine(key=key),))).checkpoint.origin == f"{ORIGIN}/2026"
+    assert receipt.verify(record, key).checkpoint.origin == f"{ORIGIN}/2026"
 
 
 def test_tiles_never_change_and_checkpoints_do(sealed: Sealed) -> None:
@@ -317,14 +317,14 @@ def test_what_is_told_of_a_retired_year_can_be_checked(retired: Retired) -> None
     officer = retired.sealed.officer
     years = {year["year"]: year for year in officer.get("/log/years").json()["years"]}
     assert years[2026]["retirement"] == retired.retirement
-    policy = Policy(logs=(LogLine(key=VerifierKey.parse(years[2026]["key"])),))
-    assert Receipt.parse(retired.receipt).verify(retired.record, policy).checkpoint.origin == f"{ORIGIN}/2026"
+    key = VerifierKey.parse(years[2026]["key"])
+    assert Receipt.parse(retired.receipt).verify(retired.record, key).checkpoint.origin == f"{ORIGIN}/2026"
     # The change that retired it is an entry of the log, with a receipt of its own.
     change = retired.sealed.parts.entries.find(retired.retirement)
     assert change is not None
-    policy = Policy(logs=(LogLine(key=VerifierKey.parse(years[2036]["key"])),))
+    key = VerifierKey.parse(years[2036]["key"])
     receipt = Receipt.parse(officer.get(f"/log/proof/{retired.retirement}").content)
-    assert receipt.verify(change.body, policy).checkpoint.origin == f"{ORIGIN}/2036"
+    assert receipt.verify(change.body, key).checkpoint.origin == f"{ORIGIN}/2036"
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from policy_engine.ledger.checkpoint import Checkpoint
-from policy_engine.ledger.note import KeyType, SigningKey
+from policy_engine.ledger.note import Note, SigningKey
 from policy_engine.ledger.sealer import EntrySource, seal
 from policy_engine.ledger.tiles import CHECKPOINT, TileConflict, TileStore
 
 VECTORS: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 ORIGIN: Final = "example.com/pdp/audit"
 KEY: Final = SigningKey(name=ORIGIN, seed=b"\x11" * 32)
-WITNESS: Final = SigningKey(name="witness.example/w1", type=KeyType.COSIGNATURE, seed=b"\x22" * 32)
+WITNESS: Final = SigningKey(name="witness.example/w1", seed=b"\x22" * 32)
+
+
+def cosigned(data: bytes) -> bytes:
+    """The note with one more signature, by somebody else."""
+    note = Note.parse(data)
+    return Note(text=note.text, signatures=(*note.signatures, WITNESS.sign(note.text))).encode()
 
 
 class Memory:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.ledger.checkpoint import Checkpoint, cosign, open_checkpoint, sign_checkpoint
+from policy_engine.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from policy_engine.ledger.merkle import EMPTY_ROOT, leaf_hash, verify_consistency
 from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.sealer import EntryGap, HistoryDiffers, published, seal
@@ -15,7 +15,7 @@ from policy_engine.ledger.tiles import CHECKPOINT, EntryTooLong, LogFault, TileC
 from policy_engine.ledger.verify import verify_log
 from policy_engine.ledger.witness import FileWitness, WitnessRefuses
 from tests.ledger import reference
-from tests.ledger.logs import KEY, ORIGIN, WITNESS, Memory, entry, grow, sealed, some, source
+from tests.ledger.logs import KEY, ORIGIN, Memory, cosigned, entry, grow, sealed, some, source
 
 
 def test_an_empty_log_is_signed() -> None:
@@ -44,11 +44,10 @@ def test_a_log_grown_in_steps_is_that_of_one_step(steps: list[int]) -> None:
 
 def test_a_log_that_does_not_grow_is_not_signed_again() -> None:
     store = sealed(300)
-    cosigned = cosign(store.files[CHECKPOINT], KEY.verifier, WITNESS, timestamp=5)
-    store.files[CHECKPOINT] = cosigned
+    store.files[CHECKPOINT] = cosigned(store.files[CHECKPOINT])
     before = dict(store.files)
     again = seal(key=KEY, store=store, entries=source(some(300)))
-    assert (again.added, again.signed.note) == (0, cosigned)
+    assert (again.added, again.signed.note) == (0, before[CHECKPOINT])
     assert store.files == before
 
 
