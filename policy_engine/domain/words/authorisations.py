@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Final
 
@@ -22,13 +22,11 @@ from policy_engine.domain.words.persons import note_countries
 from policy_engine.domain.words.places import received_in
 from policy_engine.domain.words.word import (
     HOUSE,
+    PLAIN,
     Absent,
     Clause,
     Fact,
     FactRead,
-    ItemPart,
-    Looks,
-    Reads,
     Word,
     own,
     word,
@@ -178,14 +176,7 @@ _SCOPE: Final = Clause(
     source="15 CFR 750.7(a)",
     checked=True,
 )
-_CLAIM: Final = Reads(
-    absent=Absent.REQUEST,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=always({dimensions.CLAIM: None}),
-    obtainable=None,
-)
+_CLAIM: Final = replace(PLAIN, absent=Absent.REQUEST, dimensions=always({dimensions.CLAIM: None}))
 
 
 def _paper_dimensions(paper: str) -> Dimensions:
@@ -200,11 +191,10 @@ def _about_papers(
     *, host_too: bool, whoever: bool, obtainable: bool, example: str
 ) -> Callable[[Callable[[Papers], tuple[Authorisation, ...]]], Word]:
     """Makes a word of which authorisations it asks for: whose, for whom, and whether one that is obtained counts."""
-    reads = Reads(
+    reads = replace(
+        PLAIN,
         absent=Absent.CLOSED,
-        looks=Looks.AT_FACTS,
         facts=(FactRead(fact=Fact.AUTHORISATIONS, host_too=host_too, whoever=whoever),),
-        item=ItemPart.NOTHING,
         dimensions=by_parameter(_paper_dimensions),
         obtainable=Fact.AUTHORISATIONS if obtainable else None,
     )
@@ -259,11 +249,10 @@ def authorisation_full(papers: Papers) -> tuple[Authorisation, ...]:
     return papers.full
 
 
-_STATEMENT: Final = Reads(
+_STATEMENT: Final = replace(
+    PLAIN,
     absent=Absent.CLOSED,
-    looks=Looks.AT_FACTS,
     facts=own(Fact.STATEMENTS),
-    item=ItemPart.NOTHING,
     dimensions=by_parameter(lambda kind: {dimensions.STATEMENT + kind: None}),
     obtainable=Fact.STATEMENTS,
 )

@@ -16,9 +16,8 @@ from policy_engine.domain.catalogue import (
 from policy_engine.domain.facts import Edition, Party
 from policy_engine.domain.logic import NO, YES, Answer, Tri, known, unknown, yes
 from policy_engine.domain.words import parameters
-from policy_engine.domain.words.dimensions import NO_REQUESTER
 from policy_engine.domain.words.memory import ItemUnknown
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, ItemPart, Looks, Reads, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Absent, Clause, ItemPart, Looks, word
 
 
 def item_of(party: Party) -> Entry:
@@ -30,14 +29,7 @@ def item_of(party: Party) -> Entry:
 
 
 _ITEM: Final = ("item",)
-_ENTRY: Final = Reads(
-    absent=Absent.CATALOGUE,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.ENTRY,
-    dimensions=NO_REQUESTER,
-    obtainable=None,
-)
+_ENTRY: Final = replace(PLAIN, absent=Absent.CATALOGUE, item=ItemPart.ENTRY)
 _ENTRY_OR_UNKNOWN: Final = replace(_ENTRY, absent=Absent.OPEN)
 _OPERATIONS: Final = Clause(
     what="of several generators the one with the most training operations counts; a derivative of published weights"
@@ -47,13 +39,10 @@ _OPERATIONS: Final = Clause(
 )
 
 
-@word(
-    ("action", "item"),
-    parameters.ACTION,
-    replace(_ENTRY, absent=Absent.REQUEST, item=ItemPart.NOTHING),
-    HOUSE,
-    example="action:infer",
-)
+_ACTION: Final = replace(_ENTRY, absent=Absent.REQUEST, item=ItemPart.NOTHING)
+
+
+@word(("action", "item"), parameters.ACTION, _ACTION, HOUSE, example="action:infer")
 def action(party: Party, parameter: str) -> Answer:
     """The request asks for this action."""
     return known(party.question.request.action.value == parameter)

@@ -22,7 +22,17 @@ from policy_engine.domain.words.items import classified_as, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import no_place, received_in, receives_in
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, FactRead, ItemPart, Looks, Reads, own, word
+from policy_engine.domain.words.word import (
+    HOUSE,
+    PLAIN,
+    Absent,
+    Clause,
+    Fact,
+    FactRead,
+    ItemPart,
+    own,
+    word,
+)
 
 
 def listings(party: Party, names: Iterable[str], lists: str) -> list[Listing]:
@@ -107,17 +117,13 @@ def _military(test: str, book: Book) -> Dimensions:
 
 
 _LISTING: Final = ("listing",)
-_CONFIRMED: Final = Reads(
-    absent=Absent.CLOSED,
-    looks=Looks.AT_FACTS,
-    facts=own(Fact.LISTINGS),
-    item=ItemPart.NOTHING,
-    dimensions=_told_of("confirmed"),
-    obtainable=None,
-)
+_CONFIRMED: Final = replace(PLAIN, absent=Absent.CLOSED, facts=own(Fact.LISTINGS), dimensions=_told_of("confirmed"))
 _POTENTIAL: Final = replace(_CONFIRMED, dimensions=_told_of("potential"))
 _OUTDATED: Final = replace(_CONFIRMED, dimensions=_told_of("outdated"))
 _CLEARED: Final = replace(_CONFIRMED, dimensions=_told_of("cleared"))
+
+
+_ANY_LISTED: Final = replace(_CONFIRMED, facts=(FactRead(fact=Fact.LISTINGS, host_too=True, whoever=False),))
 
 
 @word(_LISTING, parameters.LISTS, _CONFIRMED, HOUSE, example="listed:EL")
@@ -174,13 +180,7 @@ def organisation_listed(party: Party, parameter: str) -> bool:
     return any(map(confirmed, listings(party, names, parameter)))
 
 
-@word(
-    _LISTING,
-    parameters.LISTS,
-    replace(_CONFIRMED, facts=(FactRead(fact=Fact.LISTINGS, host_too=True, whoever=False),)),
-    HOUSE,
-    example="!any-listed:EL,UVL",
-)
+@word(_LISTING, parameters.LISTS, _ANY_LISTED, HOUSE, example="!any-listed:EL,UVL")
 def any_listed(party: Party, parameter: str) -> Answer:
     """The party, the organisation acting or the host has a confirmed listing in force on one of these lists."""
     names = list(party.listed_names)
@@ -209,6 +209,7 @@ def listing_cleared(party: Party, parameter: str) -> Answer:
 @word(
     _LISTING,
     parameters.MILITARY_TEST,
+    # A record has what its own questions read: `listed` of the test's list, and `established-in`.
     replace(_CONFIRMED, facts=(), item=ItemPart.SUPPLEMENT, dimensions=by_book(_military)),
     Clause(
         what="a listed military end user, or a stated military end use, by items and countries",

@@ -20,20 +20,13 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.domain.rules import Book
 from policy_engine.domain.words import dimensions, parameters
-from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions, always, by_parameter, countries
+from policy_engine.domain.words.dimensions import Dimensions, always, by_parameter, countries
 from policy_engine.domain.words.groups import TERRITORIES, places_in
 from policy_engine.domain.words.items import item_of
-from policy_engine.domain.words.word import HOUSE, Absent, Fact, ItemPart, Looks, Reads, own, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Absent, Fact, ItemPart, Looks, own, word
 
 _PARTY: Final = ("party",)
-_UNFILED: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=NO_REQUESTER,
-    obtainable=None,
-)
+_UNFILED: Final = PLAIN
 _FILED: Final = replace(_UNFILED, absent=Absent.CLOSED)
 _STATED: Final = replace(_UNFILED, absent=Absent.REQUEST)
 _EMPLOYMENT: Final = replace(_FILED, facts=own(Fact.EMPLOYMENT), dimensions=always({dimensions.REQUESTER: None}))
@@ -46,6 +39,13 @@ _MEMBERSHIPS: Final = replace(
 
 def _vendors(_parameter: str, _book: Book, entry: Entry | None) -> Dimensions:
     return {dimensions.IDENTITY: frozenset() if entry is None else frozenset({entry.vendor or ""})}
+
+
+_GATEWAY: Final = replace(_STATED, dimensions=by_parameter(lambda name: {dimensions.GATEWAY: frozenset({name})}))
+_SECTOR: Final = replace(_UNFILED, facts=own(Fact.SECTOR), dimensions=always({dimensions.SECTOR: None}))
+_RESELLER: Final = replace(_UNFILED, facts=own(Fact.RESELLER), dimensions=always({dimensions.RESELLER: None}))
+_ACTS_FOR_VENDOR: Final = replace(_FILED, item=ItemPart.VENDOR, dimensions=_vendors)
+_PATTERN: Final = replace(_FILED, facts=own(Fact.CLUSTER), dimensions=always({dimensions.CLUSTER: None}))
 
 
 @word(
@@ -149,25 +149,13 @@ def organisation(party: Party, parameter: str) -> Answer:
     return known(party.organisation_id == parameter)
 
 
-@word(
-    _PARTY,
-    parameters.GATEWAY,
-    replace(_STATED, dimensions=by_parameter(lambda name: {dimensions.GATEWAY: frozenset({name})})),
-    HOUSE,
-    example="gateway:main",
-)
+@word(_PARTY, parameters.GATEWAY, _GATEWAY, HOUSE, example="gateway:main")
 def gateway(party: Party, parameter: str) -> Answer:
     """The request came through this gateway."""
     return known(party.question.caller.gateway == parameter)
 
 
-@word(
-    _PARTY,
-    parameters.SECTOR,
-    replace(_UNFILED, facts=own(Fact.SECTOR), dimensions=always({dimensions.SECTOR: None})),
-    HOUSE,
-    example="sector:government",
-)
+@word(_PARTY, parameters.SECTOR, _SECTOR, HOUSE, example="sector:government")
 def sector(party: Party, parameter: str) -> Answer:
     """The organisation is of this sector."""
     if party.organisation is None:
@@ -177,13 +165,7 @@ def sector(party: Party, parameter: str) -> Answer:
     return known(party.organisation.sector.value == parameter)
 
 
-@word(
-    _PARTY,
-    None,
-    replace(_UNFILED, facts=own(Fact.RESELLER), dimensions=always({dimensions.RESELLER: None})),
-    HOUSE,
-    example="reseller & !end-user-named",
-)
+@word(_PARTY, None, _RESELLER, HOUSE, example="reseller & !end-user-named")
 def reseller(party: Party, _: str) -> Answer:
     """The organisation resells access."""
     if party.organisation is None:
@@ -202,13 +184,7 @@ def end_user_named(party: Party, _: str) -> Answer:
     return unknown("end_user") if party.question.request.end_user is None else YES
 
 
-@word(
-    _PARTY,
-    None,
-    replace(_FILED, item=ItemPart.VENDOR, dimensions=_vendors),
-    HOUSE,
-    example="acts-for-vendor & employee",
-)
+@word(_PARTY, None, _ACTS_FOR_VENDOR, HOUSE, example="acts-for-vendor & employee")
 def acts_for_vendor(party: Party, _: str) -> Answer:
     """The organisation acting is the vendor of the model."""
     vendor = item_of(party).vendor
@@ -296,13 +272,7 @@ def host_of(party: Party) -> Organisation | None:
     return next((one.organisation for one in party.question.parties if one.role is Role.HOST), None)
 
 
-@word(
-    _PARTY,
-    parameters.PATTERN_TEST,
-    replace(_FILED, facts=own(Fact.CLUSTER), dimensions=always({dimensions.CLUSTER: None})),
-    HOUSE,
-    example="pattern:distillation",
-)
+@word(_PARTY, parameters.PATTERN_TEST, _PATTERN, HOUSE, example="pattern:distillation")
 def pattern(party: Party, parameter: str) -> Answer:
     """The account's cluster reaches every bound of the pattern at its last reading; a reading that is too old is
     unknown."""

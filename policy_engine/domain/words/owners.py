@@ -30,7 +30,7 @@ from policy_engine.domain.words.lists import confirmed, unsettled
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import established_in, host_of
 from policy_engine.domain.words.places import in_the_us
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Clause, Fact, ItemPart, Looks, own, word
 
 
 @dataclass(slots=True)
@@ -310,14 +310,7 @@ def _parent(parameter: str) -> Dimensions:
 
 
 # The owners stand in the detail of a finding, and the party's own establishment is asked by `established-in`.
-_SHARES: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.SUPPLEMENT,
-    dimensions=by_book(_ownership),
-    obtainable=None,
-)
+_SHARES: Final = replace(PLAIN, item=ItemPart.SUPPLEMENT, dimensions=by_book(_ownership))
 _HOME: Final = replace(
     _SHARES, facts=own(Fact.HEADQUARTERS), item=ItemPart.NOTHING, dimensions=countries(dimensions.HEADQUARTERS)
 )
@@ -452,7 +445,7 @@ def parent_headquartered_in(party: Party, parameter: str) -> Answer:
     if receiver.headquarters is None or top.headquarters is None:
         return unknown("organisation.headquarters")
     countries = receiver.headquarters, top.headquarters
-    inside = len(places_in(party, countries, parameter)) == len(countries)
+    inside = all(places_in(party, (country,), parameter) for country in countries)
     return yes(("ultimate_parent", top.id)) if inside else NO
 
 

@@ -25,7 +25,7 @@ from policy_engine.domain.words.groups import column_covers, column_tokens, plac
 from policy_engine.domain.words.items import eccn_on_file
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import foreign_organisation
-from policy_engine.domain.words.word import Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
+from policy_engine.domain.words.word import PLAIN, Clause, Fact, ItemPart, own, word
 
 
 def status(party: Party) -> UsStatusKind | None:
@@ -36,13 +36,10 @@ def status(party: Party) -> UsStatusKind | None:
     return status_at(person, party.question.at)
 
 
-_STANDING: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
+_STANDING: Final = replace(
+    PLAIN,
     facts=own(Fact.US_STATUS),
-    item=ItemPart.NOTHING,
     dimensions=always({dimensions.REQUESTER: frozenset({dimensions.ACCOUNT}), dimensions.US_STATUS: None}),
-    obtainable=None,
 )
 _ITAR_FACTS: Final = (Fact.CITIZENSHIPS, Fact.PAST_CITIZENSHIPS, Fact.PERMANENT_RESIDENCIES)
 
@@ -102,6 +99,11 @@ def _standing(party: Party) -> UsStatusKind | Answer:
     return status(party) or unknown("person.us_status")
 
 
+_ITAR_WITHIN: Final = replace(_STANDING, facts=own(*_ITAR_FACTS), dimensions=by_parameter(_itar_dimensions))
+_DEEMED_COVERED: Final = replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns)
+_DEEMED_KNOWN: Final = replace(_DEEMED_READS, dimensions=always(_deemed(dimensions.NOTHING, dimensions.NOTHING)))
+
+
 @word(_PARTY, None, _STANDING, _US_PERSON, example="foreign-person")
 def foreign_person(party: Party, _: str) -> Answer:
     """The natural person is a foreign person by US status; unknown for an account or service with no person on file; no
@@ -159,13 +161,7 @@ def itar_national(party: Party, parameter: str) -> Answer:
     return logic.all_of((foreign, country))
 
 
-@word(
-    _PARTY,
-    parameters.PLACES,
-    replace(_STANDING, facts=own(*_ITAR_FACTS), dimensions=by_parameter(_itar_dimensions)),
-    _EVERY_COUNTRY,
-    example="itar-within:ITAR:126.18(d)(2)",
-)
+@word(_PARTY, parameters.PLACES, _ITAR_WITHIN, _EVERY_COUNTRY, example="itar-within:ITAR:126.18(d)(2)")
 def itar_within(party: Party, parameter: str) -> Answer:
     """A natural person of whom every country is one of these: every citizenship ever held, and every permanent
     residency held now."""
@@ -232,13 +228,7 @@ def deemed_parts(party: Party) -> list[Deemed]:
     return [one for one in found if one.foreign.value is not Tri.NO]
 
 
-@word(
-    _PARTY,
-    None,
-    replace(_DEEMED_READS, item=ItemPart.COLUMNS, dimensions=_deemed_by_columns),
-    _DEEMED_EXPORT,
-    example="deemed-covered",
-)
+@word(_PARTY, None, _DEEMED_COVERED, _DEEMED_EXPORT, example="deemed-covered")
 def deemed_covered(party: Party, _: str) -> Answer:
     """A release is deemed to go to a country that a column of the item's ECCN covers: for the natural person the most
     recent country of citizenship or permanent residency, unknown where one of several has no start date; for the
@@ -257,13 +247,7 @@ def deemed_covered(party: Party, _: str) -> Answer:
     return logic.any_of(answers)
 
 
-@word(
-    _PARTY,
-    None,
-    replace(_DEEMED_READS, dimensions=always(_deemed(dimensions.NOTHING, dimensions.NOTHING))),
-    _DEEMED_EXPORT,
-    example="deemed-known",
-)
+@word(_PARTY, None, _DEEMED_KNOWN, _DEEMED_EXPORT, example="deemed-known")
 def deemed_known(party: Party, _: str) -> Answer:
     """The party is a foreign person, and the country that a release is deemed to go to is known."""
     return logic.any_of(

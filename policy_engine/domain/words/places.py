@@ -21,7 +21,7 @@ from policy_engine.domain.words.groups import TERRITORIES, column_covers, column
 from policy_engine.domain.words.items import eccn_on_file, item_of
 from policy_engine.domain.words.memory import recall
 from policy_engine.domain.words.organisations import establishments
-from policy_engine.domain.words.word import HOUSE, Absent, Clause, Fact, ItemPart, Looks, Reads, own, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Absent, Clause, Fact, ItemPart, own, word
 
 
 def stated_places(party: Party) -> tuple[tuple[str, str], ...]:
@@ -61,14 +61,7 @@ def all_places(party: Party) -> list[tuple[str, str]]:
     return [*stated, *((name, country) for name, country in established if country is not None)]
 
 
-_STATED: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=countries(dimensions.PLACE, dimensions.DESTINATION),
-    obtainable=None,
-)
+_STATED: Final = replace(PLAIN, dimensions=countries(dimensions.PLACE, dimensions.DESTINATION))
 _ALL_PLACES: Final = replace(_STATED, facts=own(Fact.INCORPORATED, Fact.HEADQUARTERS))
 
 
@@ -106,6 +99,9 @@ def _columns(_: str, book: Book, entry: Entry | None) -> Dimensions:
 
 _PLACE: Final = ("place",)
 _OF_PARTY_TOO: Final = ("place", "party")
+
+
+_UNSUPPORTED_PLACE: Final = replace(_ALL_PLACES, item=ItemPart.VENDOR_PLACES, dimensions=_unsupported)
 
 
 @word(
@@ -155,13 +151,7 @@ def _excluded_parts(party: Party) -> str | None:
     return group if group in party.question.tables.places.groups else None
 
 
-@word(
-    _PLACE,
-    parameters.PARTS_TEST,
-    replace(_ALL_PLACES, item=ItemPart.VENDOR_PLACES, dimensions=_unsupported),
-    HOUSE,
-    example="unsupported-place:UA",
-)
+@word(_PLACE, parameters.PARTS_TEST, _UNSUPPORTED_PLACE, HOUSE, example="unsupported-place:UA")
 def unsupported_place(party: Party, parameter: str) -> Answer:
     """One of those places is not on the place list of the model's vendor, or is in an excluded part."""
     hits = [(name, country) for name, country in all_places(party) if not vendor_supports(party, country)]

@@ -10,17 +10,10 @@ from policy_engine.domain.logic import Answer, known, unknown
 from policy_engine.domain.words import dimensions, parameters
 from policy_engine.domain.words.dimensions import always
 from policy_engine.domain.words.items import item_of
-from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Absent, ItemPart, word
 
 _PURPOSE: Final = ("purpose",)
-_STATED: Final = Reads(
-    absent=Absent.OPEN,
-    looks=Looks.AT_FACTS,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=always({dimensions.PURPOSE: None}),
-    obtainable=None,
-)
+_STATED: Final = replace(PLAIN, dimensions=always({dimensions.PURPOSE: None}))
 _OF_ITEM: Final = replace(_STATED, item=ItemPart.PURPOSES)
 
 

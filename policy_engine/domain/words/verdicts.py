@@ -11,10 +11,10 @@ from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import NO, Answer, Tri, known, yes
 from policy_engine.domain.rules import Book, Term
 from policy_engine.domain.words import dimensions, parameters
-from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions, tokens
+from policy_engine.domain.words.dimensions import Dimensions, tokens
 from policy_engine.domain.words.groups import places_in
 from policy_engine.domain.words.places import place_in_excluded_part, unsupported_tokens, vendor_supports
-from policy_engine.domain.words.word import HOUSE, Absent, ItemPart, Looks, Reads, word
+from policy_engine.domain.words.word import HOUSE, PLAIN, Absent, ItemPart, Looks, word
 
 
 def bars_country(party: Party, term: Term, country: str) -> bool:
@@ -28,14 +28,7 @@ def bars_country(party: Party, term: Term, country: str) -> bool:
     return False
 
 
-_ROWS: Final = Reads(
-    absent=Absent.REQUEST,
-    looks=Looks.AT_ROWS_REACHED,
-    facts=(),
-    item=ItemPart.NOTHING,
-    dimensions=NO_REQUESTER,
-    obtainable=None,
-)
+_ROWS: Final = replace(PLAIN, absent=Absent.REQUEST, looks=Looks.AT_ROWS_REACHED)
 
 
 def _compared(parameter: str, book: Book, entry: Entry | None) -> Dimensions:
@@ -51,13 +44,12 @@ def _compared(parameter: str, book: Book, entry: Entry | None) -> Dimensions:
     return {dimensions.PLACE: compared, dimensions.PART: None, dimensions.ADDRESS: compared}
 
 
-@word(
-    ("place",),
-    parameters.RULES,
-    replace(_ROWS, item=ItemPart.VENDOR_PLACES, dimensions=_compared),
-    HOUSE,
-    example="place-conflict:VENDOR-REGION,OFAC-EMBARGO",
-)
+_PLACE_CONFLICT: Final = replace(_ROWS, item=ItemPart.VENDOR_PLACES, dimensions=_compared)
+_UNBARRED_BY: Final = replace(_ROWS, looks=Looks.AT_BARS_MATCHED)
+_BARRED_BY: Final = replace(_ROWS, looks=Looks.AT_BARS_STANDING)
+
+
+@word(("place",), parameters.RULES, _PLACE_CONFLICT, HOUSE, example="place-conflict:VENDOR-REGION,OFAC-EMBARGO")
 def place_conflict(party: Party, parameter: str) -> Answer:
     """Stated country and address are known and differ, and one of these rules, being in force and reaching the item,
     bars the one and not the other.
@@ -90,25 +82,13 @@ def status_read_by(party: Party, parameter: str) -> Answer:
     return known(any(row.id in rules for row in party.question.reached))
 
 
-@word(
-    ("party",),
-    parameters.REGIMES,
-    replace(_ROWS, looks=Looks.AT_BARS_MATCHED),
-    HOUSE,
-    example="unbarred-by:us-ear,us-order",
-)
+@word(("party",), parameters.REGIMES, _UNBARRED_BY, HOUSE, example="unbarred-by:us-ear,us-order")
 def unbarred_by(party: Party, parameter: str) -> Answer:
     """No enforced bar of these regimes matched; one that was lifted has matched."""
     return known(party.question.matched_regimes.isdisjoint(parameter.split(",")))
 
 
-@word(
-    ("party",),
-    parameters.REGIMES,
-    replace(_ROWS, looks=Looks.AT_BARS_STANDING),
-    HOUSE,
-    example="barred-by:us-ear,vendor",
-)
+@word(("party",), parameters.REGIMES, _BARRED_BY, HOUSE, example="barred-by:us-ear,vendor")
 def barred_by(party: Party, parameter: str) -> Answer:
     """An enforced bar of these regimes stands against this party and was not lifted."""
     barred = party.question.barred_regimes.get(id(party), frozenset())

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from policy_engine.domain.facts import Party
 from policy_engine.domain.logic import Answer
-from policy_engine.domain.words.dimensions import DimensionsRead
+from policy_engine.domain.words.dimensions import NO_REQUESTER, DimensionsRead
 from policy_engine.domain.words.parameters import Named, Parameter
 
 Evaluate = Callable[[Party, str], Answer]
@@ -126,6 +126,17 @@ class Reads:
     def other_rows(self) -> bool:
         """Whether what a row does may change the answer: which bars match or stand, or which rows reach the item."""
         return self.looks in (Looks.AT_ROWS_REACHED, Looks.AT_BARS_MATCHED, Looks.AT_BARS_STANDING)
+
+
+PLAIN: Final = Reads(
+    absent=Absent.OPEN,
+    looks=Looks.AT_FACTS,
+    facts=(),
+    item=ItemPart.NOTHING,
+    dimensions=NO_REQUESTER,
+    obtainable=None,
+)
+"""What a word reads that looks at nothing by itself; with `replace` for what a word reads beyond that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
