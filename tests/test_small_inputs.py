@@ -229,7 +229,7 @@ def test_a_case_with_a_listing_that_no_rule_reads_is_refused() -> None:
     assert "did you mean `SDN`?" in fault.remedy
 
 
-PAPERS: Final = """
+AUTHORISATIONS: Final = """
 organisations: [{id: a}]
 authorisations:
   - {id: P1, regime: us-era, kind: licence, holder: a, models: ["technology:4E001.a"], actions: [release]}
@@ -241,7 +241,7 @@ authorisations:
 def test_an_authorisation_of_an_unread_regime_or_for_no_catalogue_entry_is_refused_with_what_was_meant() -> None:
     names = names_read(JUDGE.book)
     with pytest.raises(FaultsError) as refused:
-        read_members(PAPERS.encode(), "papers.yaml", names=names)
+        read_members(AUTHORISATIONS.encode(), "papers.yaml", names=names)
     told = [(fault.line, fault.message, fault.remedy.partition("?")[0]) for fault in refused.value.faults]
     assert told == [
         (4, "no rule asks for an authorisation of the regime `us-era`", "did you mean `us-ear`"),
@@ -251,15 +251,18 @@ def test_an_authorisation_of_an_unread_regime_or_for_no_catalogue_entry_is_refus
 
 
 def test_an_authorisation_stays_fileable_for_a_model_that_the_catalogue_dropped_and_can_be_taken_back() -> None:
-    names, papers = names_read(JUDGE.book), PAPERS.encode()
-    on_file = read_members(papers, "papers.yaml")
-    assert read_members(papers, "papers.yaml", existing=on_file, names=names).authorisations == on_file.authorisations
-    more = papers.replace(b"mythos5,", b"mythos5, mythos6,")
+    names, authorisations = names_read(JUDGE.book), AUTHORISATIONS.encode()
+    on_file = read_members(authorisations, "papers.yaml")
+    assert (
+        read_members(authorisations, "papers.yaml", existing=on_file, names=names).authorisations
+        == on_file.authorisations
+    )
+    more = authorisations.replace(b"mythos5,", b"mythos5, mythos6,")
     with pytest.raises(FaultsError) as refused:
         read_members(more, "papers.yaml", existing=on_file, names=names)
     unknown = [fault.message for fault in refused.value.faults if "catalogue" in fault.message]
     assert unknown == ["the catalogue has no entry `mythos6`"]
-    retracted = papers.replace(b"]}\n", b"], retracted: true}\n")
+    retracted = authorisations.replace(b"]}\n", b"], retracted: true}\n")
     assert all(row.retracted for row in read_members(retracted, "papers.yaml", names=names).authorisations)
 
 

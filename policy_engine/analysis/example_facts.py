@@ -167,7 +167,7 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
                 named_users=0 if value == "full" else None,
                 valid=past if value == "ended" else Validity(),
             )
-            for name, value in named[dimensions.PAPER].items()
+            for name, value in named[dimensions.AUTHORISATION].items()
         ),
         listings=tuple(listings),
         statements=tuple(
@@ -180,7 +180,8 @@ def rows_of(profile: Profile, asked: Asked) -> RosterRows:
 def _named(profile: Profile) -> Mapping[str, Mapping[str, str]]:
     """What is on file of what a rule names, by the prefix of the axes and then by name."""
     found: dict[str, dict[str, str]] = {
-        prefix: {} for prefix in (dimensions.LISTING, dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.PAPER)
+        prefix: {}
+        for prefix in (dimensions.LISTING, dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.AUTHORISATION)
     }
     for name, value in profile.items():
         if value != dimensions.NONE and ":" in name:

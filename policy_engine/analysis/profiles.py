@@ -26,7 +26,7 @@ from itertools import pairwise, product
 from typing import Final
 
 from policy_engine.analysis.dimensions import COUNTRY_AXES, ORGANISED, PEOPLE, Axis, Profile
-from policy_engine.analysis.word_reads import asks_of_papers, dimensions_read, split, terms_of
+from policy_engine.analysis.word_reads import asks_of_authorisations, dimensions_read, split, terms_of
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.countries import COUNTRIES, parts_of
 from policy_engine.domain.instants import Validity
@@ -45,7 +45,7 @@ class Vocabularies:
     lists: tuple[str, ...]
     consortia: tuple[str, ...]
     statements: tuple[str, ...]
-    papers: tuple[str, ...]
+    authorisations: tuple[str, ...]
     purposes: tuple[str, ...]
     exceptions: tuple[str, ...]
     shares: tuple[str, ...]
@@ -77,7 +77,7 @@ class _Named:
             dimensions.STATEMENT: set(),
         }
         self.by_kind: Final[dict[Named, set[str]]] = {kind: set() for kind in Named}
-        self.papers: Final[set[str]] = set()
+        self.authorisations: Final[set[str]] = set()
         self.kinds_of_any: Final[set[str]] = set()
         self.purposes: Final[set[str]] = set()
         self.parts: Final[set[str]] = set()
@@ -87,12 +87,12 @@ class _Named:
         asked = VOCABULARY[word]
         for kind, name in asked.names(parameter):
             self.by_kind[kind].add(name)
-        for regime in asked.named(parameter, Named.PAPER_REGIME):
-            kinds = asked.named(parameter, Named.PAPER_KIND)
+        for regime in asked.named(parameter, Named.AUTHORISATION_REGIME):
+            kinds = asked.named(parameter, Named.AUTHORISATION_KIND)
             if regime == ANY_REGIME:
                 self.kinds_of_any.update(kinds)
             else:
-                self.papers.update(f"{regime}/{kind}" for kind in kinds)
+                self.authorisations.update(f"{regime}/{kind}" for kind in kinds)
 
     def take_axis(self, axis: str, told: frozenset[str] | None, book: Book, entry: Entry | None) -> None:
         """What a word tells apart on an axis."""
@@ -115,7 +115,7 @@ class _Named:
         for word, parameter in terms_of(book):
             self.take_word(word, parameter)
             items: tuple[Entry | None, ...] = (None,) if word in GATES else entries
-            singles = (parameter,) if asks_of_papers(word) else split(word, parameter, ())
+            singles = (parameter,) if asks_of_authorisations(word) else split(word, parameter, ())
             for single, entry in product(singles, items):
                 for axis, told in dimensions_read(word, single, book, entry).items():
                     self.take_axis(axis, told, book, entry)
@@ -128,14 +128,14 @@ def vocabularies(books: Sequence[Book]) -> Vocabularies:
     for book in books:
         named.take_book(book)
     for kind in sorted(named.kinds_of_any):
-        if not any(paper.endswith(f"/{kind}") for paper in named.papers):
-            named.papers.add(f"operator/{kind}")
+        if not any(authorisation.endswith(f"/{kind}") for authorisation in named.authorisations):
+            named.authorisations.add(f"operator/{kind}")
     return Vocabularies(
         tokens=frozenset(named.tokens | {part.partition("-")[0] for part in named.parts}),
         lists=tuple(sorted(named.by_prefix[dimensions.LISTING])),
         consortia=tuple(sorted(named.by_prefix[dimensions.MEMBERSHIP])),
         statements=tuple(sorted(named.by_prefix[dimensions.STATEMENT])),
-        papers=tuple(sorted(named.papers)),
+        authorisations=tuple(sorted(named.authorisations)),
         purposes=tuple(sorted(named.purposes | named.by_kind[Named.PURPOSE])),
         exceptions=tuple(sorted(named.by_kind[Named.EXCEPTION])),
         shares=_shares({rule.test.threshold for book in books for rule in book.tables.ownership.values()}),
@@ -327,7 +327,10 @@ class Domain:
                 for name in names.consortia
             ),
             *(_axis(dimensions.STATEMENT + name, dimensions.NONE, "on file") for name in names.statements),
-            *(_axis(dimensions.PAPER + name, dimensions.NONE, "held", "ended", "full") for name in names.papers),
+            *(
+                _axis(dimensions.AUTHORISATION + name, dimensions.NONE, "held", "ended", "full")
+                for name in names.authorisations
+            ),
             _axis(dimensions.PURPOSE, dimensions.NONE, *names.purposes, dimensions.OTHER),
             _axis(dimensions.CLAIM, dimensions.NONE, *names.exceptions, dimensions.OTHER),
             _axis(
@@ -527,7 +530,7 @@ _FITTING: Final[Mapping[str, Callable[[str, Profile], bool]]] = {
     **dict.fromkeys((dimensions.OWNER_HOME, dimensions.OWNER_LIST), _of_owner),
     dimensions.PART: _part,
     dimensions.LISTING: _listing,
-    **dict.fromkeys((dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.PAPER), _held),
+    **dict.fromkeys((dimensions.MEMBERSHIP, dimensions.STATEMENT, dimensions.AUTHORISATION), _held),
     dimensions.CLUSTER: _clustered,
     dimensions.ASSERTION: _asserted,
 }

@@ -381,7 +381,7 @@ class Atlas:
         key = (asked.model, asked.action)
         found = state.reached.get(key)
         if found is None:
-            candidates = state.timeless.lifters(self._question(state.timeless.book, asked, self._ordinary))
+            candidates = state.timeless.reaching_rows(self._question(state.timeless.book, asked, self._ordinary))
             rows = {row.id: row for row in state.book.rows}
             found = state.reached[key] = {}
             for name, candidate in sorted(candidates.items()):
@@ -464,7 +464,7 @@ class Atlas:
     def _spelt_out(self, setting: Setting, word: str, parameter: str) -> Hashable:
         entry = setting.asked.entry
         state = self._states[setting.book]
-        told = dimensions_read(word, split(word, parameter, self.domain.names.papers)[0], state.book, entry)
+        told = dimensions_read(word, split(word, parameter, self.domain.names.authorisations)[0], state.book, entry)
         if not told:
             return "word", word, parameter, self._answer(setting, self._ordinary, word, parameter)
         item = item_read(word, parameter, state.book, entry)
@@ -479,7 +479,7 @@ class Atlas:
         found = self._words.get(key)
         if found is None:
             found = self.diagrams.end(Tri.NO)
-            for single in split(word, parameter, self.domain.names.papers):
+            for single in split(word, parameter, self.domain.names.authorisations):
                 found = self._any(found, self._asked_of_engine(sheet.setting, word, single))
             self._words[key] = found
         return found

@@ -14,7 +14,7 @@ from policy_engine.domain.catalogue import Entry, ItemKind
 from policy_engine.domain.rules import ROW_WORD, Book
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.domain.words.dimensions import NO_REQUESTER, Dimensions
-from policy_engine.domain.words.parameters import ANY_REGIME, LISTS, PAPERS, Named
+from policy_engine.domain.words.parameters import ANY_REGIME, AUTHORISATIONS, LISTS, Named
 from policy_engine.domain.words.word import ItemPart
 
 
@@ -33,24 +33,24 @@ def reads_nobody(word: str) -> bool:
     return VOCABULARY[word].reads.dimensions is NO_REQUESTER
 
 
-def asks_of_papers(word: str) -> bool:
+def asks_of_authorisations(word: str) -> bool:
     """Whether the parameter of the word names authorisations."""
-    return VOCABULARY[word].parameter is PAPERS
+    return VOCABULARY[word].parameter is AUTHORISATIONS
 
 
-def pairs_of(parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
+def pairs_of(parameter: str, authorisations: Sequence[str]) -> tuple[str, ...]:
     """The declared papers, as regime/kind, that the parameter of a word about authorisations names."""
     regime, _, kinds = parameter.partition("/")
     wanted = kinds.split(",")
-    pairs = [paper.partition("/") for paper in papers]
+    pairs = [authorisation.partition("/") for authorisation in authorisations]
     return tuple(f"{owner}/{kind}" for owner, _, kind in pairs if regime in (ANY_REGIME, owner) and kind in wanted)
 
 
-def split(word: str, parameter: str, papers: Sequence[str]) -> tuple[str, ...]:
+def split(word: str, parameter: str, authorisations: Sequence[str]) -> tuple[str, ...]:
     """The parameters of which the word says that any is so: a list of lists, or of papers, is one question for each."""
     if VOCABULARY[word].parameter is LISTS:
         return tuple(parameter.split(","))
-    return pairs_of(parameter, papers) if asks_of_papers(word) else (parameter,)
+    return pairs_of(parameter, authorisations) if asks_of_authorisations(word) else (parameter,)
 
 
 _NO_ITEM: Final = ("no item",)

@@ -88,7 +88,7 @@ class Conflict:
 
 
 @dataclass(slots=True)
-class Horizon:
+class ValidityTracker:
     """The first instant after `at` at which anything that was read changes."""
 
     at: datetime
@@ -121,7 +121,7 @@ class Question:
     parties: tuple[Party, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     ignored: tuple[str, ...] = ()
-    horizon: Horizon
+    horizon: ValidityTracker
     enforced: frozenset[str] = frozenset()
     reached: tuple[Row, ...] = ()
     fault: str | None = None
@@ -151,7 +151,7 @@ class Question:
         """The same question, not judged yet, in which of all places only these are free."""
         other = replace(
             self,
-            horizon=Horizon(self.at),
+            horizon=ValidityTracker(self.at),
             matched_regimes=frozenset(),
             barred_regimes={},
             places={},
@@ -259,7 +259,7 @@ def derive(
         entry=book.tables.catalogue.find(request.model, caller.gateway),
         roster=roster,
         book=book,
-        horizon=Horizon(at),
+        horizon=ValidityTracker(at),
         edition=edition,
     )
     said = _Said()

@@ -26,7 +26,7 @@ def memberships_in_force(rows: Iterable[Membership], at: datetime) -> list[Membe
     return [row for row in held if row.status is MembershipStatus.SUSPENDED or _of(row) not in suspended]
 
 
-def paper_in_force(rows: Iterable[Authorisation], at: datetime) -> Authorisation | None:
+def authorisation_in_force(rows: Iterable[Authorisation], at: datetime) -> Authorisation | None:
     """Of the rows under one id the one in force at the instant whose cap counts: the smallest; `None` where none is."""
     return min((row for row in rows if row.valid.holds(at)), key=_cap, default=None)
 

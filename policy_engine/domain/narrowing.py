@@ -83,15 +83,15 @@ def widenings(before: RosterRows, rows: RosterRows) -> tuple[Widening, ...]:
     """The rows, beside those on file, that may turn a deny into an allow; none where all of them only narrow."""
     found: list[Widening] = []
     memberships, listings = _latest(before.memberships), _latest(before.listings)
-    papers, statements = _latest(before.authorisations), _latest(before.statements)
+    authorisations, statements = _latest(before.authorisations), _latest(before.statements)
     for column in fields(rows):
         for row in getattr(rows, column.name):
             match row:
                 case Membership():
                     why = _membership(row, _standing(memberships, row.key))
                 case Authorisation():
-                    held = _standing(papers, row.key)
-                    beside = [one for one in papers.values() if one.id == row.id and one.key != row.key]
+                    held = _standing(authorisations, row.key)
+                    beside = [one for one in authorisations.values() if one.id == row.id and one.key != row.key]
                     why = _authorisation(row, held, [one for one in beside if not one.retracted])
                 case Listing():
                     why = _listing(row, _standing(listings, row.key))

@@ -73,7 +73,7 @@ class PartsTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+class GroupMembership:
     """Whether a place is in a group now, and when that changes next."""
 
     inside: bool
@@ -113,13 +113,13 @@ class Places:
         """When a country, read as the group's law reads it at the instant, is in the group as a whole."""
         return self._wholes[group].get(self.read_as(country, group.partition(":")[0], at), ())
 
-    def in_group(self, country: str, group: str, at: datetime) -> Membership:
+    def in_group(self, country: str, group: str, at: datetime) -> GroupMembership:
         """Whether a country as a whole is in the group at the instant. Raises `KeyError` for no such group."""
         law = group.partition(":")[0]
         changes = [rule.valid.next_change(at) for rule in self.treat_as if rule.law == law and rule.country == country]
         times = self.times_in(country, group, at)
         changes += [valid.next_change(at) for valid in times]
-        return Membership(
+        return GroupMembership(
             inside=any(valid.holds(at) for valid in times),
             changes_at=min((change for change in changes if change is not None), default=None),
         )

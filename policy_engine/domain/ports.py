@@ -38,7 +38,7 @@ class MembersMoved(Exception):
     """Rows were recorded since those to be recorded now were made: they were held against others than are on file."""
 
 
-class Outcome(Enum):
+class AppendOutcome(Enum):
     """What became of a record that was handed to the log.
 
     COMMITTED: it is durable. REPLAYED: an earlier decision under the same request id still holds and its bytes are
@@ -56,7 +56,7 @@ class Outcome(Enum):
 class Appended:
     """The outcome, and the bytes that stand in the log when there are any (committed or replayed)."""
 
-    outcome: Outcome
+    outcome: AppendOutcome
     body: bytes | None = None
 
 
@@ -97,7 +97,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ControlReading:
     """What decisions stand on, read at one instant: the counters, the members, the keys, and the changes of the desk.
 
     `rows` are those recorded since the revision that the reader holds, all of them for a reader that holds none or one
@@ -114,7 +114,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class NewEvent:
     """An event to be recorded, before it is known which control epoch it brings."""
 
     id: str
@@ -201,11 +201,11 @@ class DecisionLog(Protocol):
 class DeskLog(Protocol):
     """The events of the policy desk, in the same log as the decisions. Methods raise `LogUnavailable`."""
 
-    def standing(self, *, held_revision: int | None, after_index: int) -> Standing: ...
+    def standing(self, *, held_revision: int | None, after_index: int) -> ControlReading: ...
 
     def record(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[NewEvent],
         *,
         under: int,
         contents: Sequence[bytes] = (),
@@ -222,7 +222,7 @@ class DeskLog(Protocol):
         """
         ...
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: NewEvent) -> None:
         """Record, durably, an event that nothing stands on: the control epoch stays, and so does every decision."""
         ...
 

@@ -64,7 +64,7 @@ _ORDER: Final = tuple(ChangeKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RemedyChange:
     """One change and what it needs, by name: `facts`; `regime`, `kind`, `holder`, `model` and `action`; `consortium`
     and `organisation`; `kind_of_statement` and `organisation`; nothing for an end user; `to` for a model."""
 
@@ -80,8 +80,8 @@ class Change:
 class Remedy:
     """A change that leads to allow, together with those in `also` where it is not enough alone."""
 
-    change: Change
-    also: tuple[Change, ...] = ()
+    change: RemedyChange
+    also: tuple[RemedyChange, ...] = ()
 
     @property
     def message(self) -> str:
@@ -91,7 +91,7 @@ class Remedy:
 
 def to_model(name: str) -> Remedy:
     """Another model, which the same requester may use for the same action and purpose."""
-    return Remedy(change=Change(kind=ChangeKind.MODEL, needs=(("to", name),)))
+    return Remedy(change=RemedyChange(kind=ChangeKind.MODEL, needs=(("to", name),)))
 
 
 Judged = tuple[Question, Verdict]
@@ -107,7 +107,7 @@ def find_remedies(inputs: Inputs, judge: JudgeInputs) -> tuple[Remedy, ...]:
 # --- what the rows ask for --------------------------------------------------------------------------------------------
 
 
-def _proposals(question: Question, verdict: Verdict) -> list[Change]:
+def _proposals(question: Question, verdict: Verdict) -> list[RemedyChange]:
     """The changes that some deciding row asks for; none as soon as one bar, or the want of a grant, is past remedy."""
     if question.entry is None or not all(party.on_file for party in question.parties):
         return []
@@ -153,13 +153,13 @@ def _stands(row: Row, party: Party) -> bool:
     return not row.unless.alternatives or _towards(row.unless, party) != set()
 
 
-def _against(row: Row, finding: Finding, question: Question) -> set[Change]:
+def _against(row: Row, finding: Finding, question: Question) -> set[RemedyChange]:
     """What may keep the bar from standing against each party for which it does."""
     ways = _facts(finding.missing, question)
     for party in _judged_by(row, question):
         if _stands(row, party):
             for term in (term for facet in row.facets for term in facet.terms if term.negated):
-                ways |= _paper(term, party)
+                ways |= _obtained(term, party)
             ways |= _towards(row.unless, party) or set()
     return ways
 
@@ -168,9 +168,9 @@ def _judged_by(row: Row, question: Question) -> list[Party]:
     return [party for party in question.parties if row.judges_host or party.role is not Role.HOST]
 
 
-def _granting(row: Row, question: Question) -> set[Change]:
+def _granting(row: Row, question: Question) -> set[RemedyChange]:
     """What may make the grant hold for all parties; whom the subject acts for may still be left to be said."""
-    ways: set[Change] = set()
+    ways: set[RemedyChange] = set()
     subjects = [party for party in question.parties if party.role is Role.SUBJECT]
     for party in question.parties:
         if party.role is not Role.HOST:
@@ -181,12 +181,12 @@ def _granting(row: Row, question: Question) -> set[Change]:
     return ways
 
 
-def _all_facets(row: Row, party: Party) -> set[Change] | None:
+def _all_facets(row: Row, party: Party) -> set[RemedyChange] | None:
     return _united(_towards(facet, party) for facet in row.facets)
 
 
-def _united(parts: Iterable[set[Change] | None]) -> set[Change] | None:
-    ways: set[Change] = set()
+def _united(parts: Iterable[set[RemedyChange] | None]) -> set[RemedyChange] | None:
+    ways: set[RemedyChange] = set()
     for part in parts:
         if part is None:
             return None
@@ -194,7 +194,7 @@ def _united(parts: Iterable[set[Change] | None]) -> set[Change] | None:
     return ways
 
 
-def _towards(condition: Condition, party: Party) -> set[Change] | None:
+def _towards(condition: Condition, party: Party) -> set[RemedyChange] | None:
     """What is wanting for the condition to be known to hold: nothing when it is, `None` when no change may do it."""
     if not condition.alternatives:
         return set()
@@ -208,7 +208,7 @@ def _towards(condition: Condition, party: Party) -> set[Change] | None:
     return set().union(*ways)
 
 
-def _towards_term(term: Term, party: Party) -> set[Change] | None:
+def _towards_term(term: Term, party: Party) -> set[RemedyChange] | None:
     question = party.question
     if term.word == ROW_WORD:
         row = question.book.row(term.parameter)
@@ -218,7 +218,7 @@ def _towards_term(term: Term, party: Party) -> set[Change] | None:
         return set()
     ways = _facts(_missing(term, answer, party), question)
     if not term.negated:
-        ways |= _paper(term, party)
+        ways |= _obtained(term, party)
     return ways or None
 
 
@@ -231,21 +231,21 @@ def _missing(term: Term, answer: Answer, party: Party) -> tuple[str, ...]:
     return ask(party, term.word, term.parameter).missing if term.only_known else answer.missing
 
 
-def _facts(paths: Iterable[str], question: Question) -> set[Change]:
+def _facts(paths: Iterable[str], question: Question) -> set[RemedyChange]:
     found = set()
     for path in paths:
         if path == "end_user":
-            found.add(Change(kind=ChangeKind.END_USER))
+            found.add(RemedyChange(kind=ChangeKind.END_USER))
         elif resolutions(path, question):
             found.add(_fact(path))
     return found
 
 
-def _fact(*paths: str) -> Change:
-    return Change(kind=ChangeKind.FACT, needs=(("facts", tuple(sorted(paths))),))
+def _fact(*paths: str) -> RemedyChange:
+    return RemedyChange(kind=ChangeKind.FACT, needs=(("facts", tuple(sorted(paths))),))
 
 
-def _paper(term: Term, party: Party) -> set[Change]:
+def _obtained(term: Term, party: Party) -> set[RemedyChange]:
     """The row on file that would make the word hold, for a word that asks for one that can be obtained."""
     question, reads = party.question, VOCABULARY[term.word].reads
     if reads.obtainable is None or question.entry is None:
@@ -270,7 +270,7 @@ def _paper(term: Term, party: Party) -> set[Change]:
             kind = ChangeKind.STATEMENT
             needs = (("kind_of_statement", term.parameter), ("organisation", holder or ""))
     on_file = holder in question.roster.organisations and not is_supposed(holder or "")
-    return {Change(kind=kind, needs=needs)} if on_file else set()
+    return {RemedyChange(kind=kind, needs=needs)} if on_file else set()
 
 
 def _authorisation(parameter: str, holder: str, question: Question, entry: Entry) -> Detail:
@@ -288,7 +288,7 @@ def _authorisation(parameter: str, holder: str, question: Question, entry: Entry
     )
 
 
-def _hypotheses(change: Change, question: Question) -> tuple[Hypothesis, ...]:
+def _hypotheses(change: RemedyChange, question: Question) -> tuple[Hypothesis, ...]:
     """The ways to suppose a change; for a fact, its values in turn."""
     needs = {name: value for name, value in change.needs if isinstance(value, str)}
     match change.kind:
@@ -304,7 +304,7 @@ def _hypotheses(change: Change, question: Question) -> tuple[Hypothesis, ...]:
             return tuple(one for path in _paths(change) for one in resolutions(path, question))
 
 
-def _paths(change: Change) -> tuple[str, ...]:
+def _paths(change: RemedyChange) -> tuple[str, ...]:
     return tuple(path for _, paths in change.needs if not isinstance(paths, str) for path in paths)
 
 
@@ -315,7 +315,7 @@ def _paths(change: Change) -> tuple[str, ...]:
 class _Step:
     """A change with one way to suppose it."""
 
-    change: Change
+    change: RemedyChange
     suppose: Hypothesis
 
 
@@ -329,7 +329,7 @@ class _Node:
     facts: list[_Step] = field(default_factory=list)
 
     @property
-    def changes(self) -> frozenset[Change]:
+    def changes(self) -> frozenset[RemedyChange]:
         return frozenset(step.change for step in self.steps)
 
     @property
@@ -346,7 +346,7 @@ class _Search:
         self._inputs = inputs
         self._judge = judge
         self._left = MAX_JUDGEMENTS
-        self._tried: set[frozenset[Change]] = set()
+        self._tried: set[frozenset[RemedyChange]] = set()
 
     def run(self) -> tuple[Remedy, ...]:
         # Judged anew, since asking a party more would change what the record says was looked at.
@@ -385,7 +385,7 @@ class _Search:
                     node.facts.append(best.steps[-1])
                 yield best
 
-    def _best(self, node: _Node, change: Change) -> _Node | None:
+    def _best(self, node: _Node, change: RemedyChange) -> _Node | None:
         best: _Node | None = None
         for suppose in _hypotheses(change, node.question):
             child = self._node((*node.steps, _Step(change=change, suppose=suppose)))
@@ -410,7 +410,7 @@ class _Search:
         remedies = sorted((_remedy(changes) for changes in least), key=_order)
         return tuple(remedies[:MAX_OFFERED])
 
-    def _needed(self, node: _Node) -> list[Change]:
+    def _needed(self, node: _Node) -> list[RemedyChange]:
         """The changes of the node, less those without which it is an allow as well."""
         steps = node.steps
         for step in node.steps:
@@ -421,7 +421,7 @@ class _Search:
         return [step.change for step in steps]
 
 
-def _remedy(changes: Iterable[Change]) -> Remedy:
+def _remedy(changes: Iterable[RemedyChange]) -> Remedy:
     facts = [path for change in changes if change.kind is ChangeKind.FACT for path in _paths(change)]
     merged = [change for change in changes if change.kind is not ChangeKind.FACT]
     first, *also = sorted([*merged, *([_fact(*facts)] if facts else [])], key=lambda change: change.order)
@@ -460,7 +460,7 @@ _FILED: Final = {
 }
 
 
-def _clause(change: Change) -> str:
+def _clause(change: RemedyChange) -> str:
     needs = dict(change.needs)
     match change.kind:
         case ChangeKind.FACT:

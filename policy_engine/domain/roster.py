@@ -483,7 +483,7 @@ class Roster:
     listings: Mapping[str, tuple[Listing, ...]]
     statements: Mapping[str, tuple[Statement, ...]]
     clusters: Mapping[str, tuple[ClusterReading, ...]]
-    papers: Mapping[str, tuple[Authorisation, ...]]
+    authorisations_by_id: Mapping[str, tuple[Authorisation, ...]]
     """The authorisations by their id, whoever holds them."""
     revision: int = 0
     memo: dict[Hashable, object] = field(default_factory=dict, compare=False, repr=False)
@@ -522,7 +522,7 @@ class Roster:
             listings=_grouped(rows.listings, known_at, lambda row: row.party),
             statements=_grouped(rows.statements, known_at, lambda row: row.organisation),
             clusters=_grouped(rows.clusters, known_at, lambda row: row.id),
-            papers=_grouped(rows.authorisations, known_at, lambda row: row.id),
+            authorisations_by_id=_grouped(rows.authorisations, known_at, lambda row: row.id),
             revision=revision,
         )
 

@@ -364,7 +364,7 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class BookSettings:
     """What an operator decides where the law is open, and how long an allow may be reused (seconds)."""
 
     max_age_classified: Decimal = Decimal(5)
@@ -377,7 +377,7 @@ class Book:
 
     rows: tuple[Row, ...]
     tables: Tables
-    settings: Settings
+    settings: BookSettings
     matcher: str
     fingerprint: str
 

@@ -45,7 +45,7 @@ from policy_engine.domain.decision import Decision
 from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
-from policy_engine.domain.remedies import Change, Remedy
+from policy_engine.domain.remedies import Remedy, RemedyChange
 from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
@@ -163,11 +163,11 @@ def _remedy(remedy: Remedy) -> RemedyDocument:
     )
 
 
-def _change(change: Change) -> ChangeDocument:
+def _change(change: RemedyChange) -> ChangeDocument:
     return ChangeDocument(change=change.kind, **_needs(change))
 
 
-def _needs(change: Change) -> dict[str, Any]:
+def _needs(change: RemedyChange) -> dict[str, Any]:
     """What a change needs, each a member of its document."""
     return dict(change.needs)
 

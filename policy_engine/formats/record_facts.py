@@ -16,7 +16,7 @@ from typing import Any, Final
 from policy_engine.domain.facts import Party
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.words import VOCABULARY, papers_on_file
+from policy_engine.domain.words import VOCABULARY, authorisations_on_file
 from policy_engine.domain.words.organisations import host_of
 from policy_engine.domain.words.word import Fact, FactRead
 from policy_engine.shapes.record import (
@@ -122,8 +122,8 @@ def _authorisations(party: Party, asked: Asked) -> object:
         return ()
     found: dict[str, str] = {}
     for read, parameter in _asked_of(Fact.AUTHORISATIONS, asked):
-        papers = papers_on_file(party, parameter, host_too=read.host_too, whoever=read.whoever)
-        for state, rows in (("ended", papers.ended), ("full", papers.full), ("usable", papers.usable)):
+        worth = authorisations_on_file(party, parameter, host_too=read.host_too, whoever=read.whoever)
+        for state, rows in (("ended", worth.ended), ("full", worth.full), ("usable", worth.usable)):
             found |= {row.id: state for row in rows}
     return tuple(AuthorisationOnRecord(id=name, state=state) for name, state in sorted(found.items()))
 

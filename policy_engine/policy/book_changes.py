@@ -21,7 +21,7 @@ from policy_engine.formats.documents import Mapping as MappingNode
 from policy_engine.formats.documents import Node, Scalar, Sequence, parse_document
 from policy_engine.formats.faults import Fault, Findings
 from policy_engine.policy.cases import CASES
-from policy_engine.policy.changelog import CHANGELOG, Entry, new_entries, read_changelog
+from policy_engine.policy.changelog import CHANGELOG, ChangelogEntry, new_entries, read_changelog
 from policy_engine.policy.csv_reader import read_sheet
 from policy_engine.policy.reader import LARGEST_DOCUMENT
 from policy_engine.policy.rule_files import FOLDER
@@ -51,7 +51,7 @@ class RowChange:
     before_file: str | None
     after_file: str | None
     cells: tuple[CellChange, ...]
-    reasons: tuple[Entry, ...] = ()
+    reasons: tuple[ChangelogEntry, ...] = ()
 
     @property
     def what(self) -> str:
@@ -79,7 +79,7 @@ class BookChanges:
 
     rows: tuple[RowChange, ...]
     files: tuple[FileChange, ...]
-    other_reasons: tuple[Entry, ...] = ()
+    other_reasons: tuple[ChangelogEntry, ...] = ()
     unread: tuple[str, ...] = ()
 
     def count(self, what: str) -> int:
@@ -115,7 +115,7 @@ def cells_content(cells: tuple[CellChange, ...]) -> list[dict[str, object]]:
     return [{"name": cell.name, "before": cell.before, "after": cell.after} for cell in cells]
 
 
-def _entry_content(entry: Entry) -> dict[str, object]:
+def _entry_content(entry: ChangelogEntry) -> dict[str, object]:
     return {"rule": entry.rule, "date": entry.day.isoformat(), "what": entry.what, "why": entry.why}
 
 
@@ -167,7 +167,7 @@ def _rows(files: Mapping[str, bytes], unread: list[str]) -> dict[str, _Row]:
     return found
 
 
-def _row(rule: str, before: _Row | None, after: _Row | None, entries: tuple[Entry, ...]) -> RowChange | None:
+def _row(rule: str, before: _Row | None, after: _Row | None, entries: tuple[ChangelogEntry, ...]) -> RowChange | None:
     old_file, old = (None, {}) if before is None else before
     new_file, new = (None, {}) if after is None else after
     cells = tuple(

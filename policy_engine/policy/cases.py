@@ -242,14 +242,14 @@ def unread_names(cases: Sequence[Case], names: BookNames) -> tuple[Fault, ...]:
             meant = meant_list(name, lists)
             remedy = one_of(name, lists) if meant is None else f"did you mean {quoted(meant)}?"
             fault(case, f"a listing on {quoted(name)}, a list that no rule reads", remedy)
-        papers = case.members.authorisations
-        for name in sorted({row.regime for row in papers} - names.regimes):
+        authorisations = case.members.authorisations
+        for name in sorted({row.regime for row in authorisations} - names.regimes):
             message = f"an authorisation of {quoted(name)}, a regime of which no rule asks for one"
             fault(case, message, one_of(name, regimes))
         own = (
             {key.text for key, _ in case.catalogue.entries} if isinstance(case.catalogue, documents.Mapping) else set()
         )
-        for name in sorted({model for row in papers for model in row.models} - names.items - own):
+        for name in sorted({model for row in authorisations for model in row.models} - names.items - own):
             near = near_miss(name, tuple(sorted(names.items | own)))
             meant = "" if near is None else f"did you mean {quoted(near)}? "
             remedy = f"{meant}write the id of an entry of the catalogue"

@@ -24,7 +24,7 @@ from policy_engine.domain.instants import InstantError, Validity, parse_instant
 from policy_engine.domain.rules import ANYTHING, REASON_CODES, CodeRule, Obligation
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import quoted
-from policy_engine.policy.conditions import Mistake, Mistakes, Reading, hint, read_condition
+from policy_engine.policy.conditions import ConditionReading, Mistake, Mistakes, hint, read_condition
 from policy_engine.policy.csv_reader import like_number
 
 T = TypeVar("T")
@@ -51,14 +51,14 @@ class Parsed(Generic[T]):
     """What a cell says as far as it could be read, its conditions with their places, and what is wrong."""
 
     value: T
-    conditions: tuple[Reading, ...] = ()
+    conditions: tuple[ConditionReading, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
 
 
 def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
     """The reason codes of a row, at least one, in their order."""
     rules: list[CodeRule] = []
-    readings: list[Reading] = []
+    readings: list[ConditionReading] = []
     mistakes = Mistakes()
     for offset, piece in _pieces(text, mistakes):
         matched = _CODE.fullmatch(piece)
@@ -268,8 +268,8 @@ def _pieces(text: str, mistakes: Mistakes) -> Iterator[tuple[int, str]]:
         at += len(piece) + 1
 
 
-def _moved(reading: Reading, by: int) -> Reading:
-    return Reading(
+def _moved(reading: ConditionReading, by: int) -> ConditionReading:
+    return ConditionReading(
         condition=reading.condition,
         terms=tuple((offset + by, term) for offset, term in reading.terms),
         mistakes=tuple(replace(mistake, offset=mistake.offset + by) for mistake in reading.mistakes),

@@ -30,7 +30,7 @@ from policy_engine.domain.rules import FACETS, Book, Condition, Row, Term
 from policy_engine.formats.faults import Fault, Findings, quoted
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.conditions import RULE_ID, hint
-from policy_engine.policy.csv_reader import Record, Sheet, read_sheet
+from policy_engine.policy.csv_reader import Sheet, SheetRow, read_sheet
 
 CHANGELOG: Final = "CHANGELOG.csv"
 """The name of the file, in the folder of the book."""
@@ -44,7 +44,7 @@ _Meaning: TypeAlias = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ChangelogEntry:
     """One entry; `line` is where it stands in the file."""
 
     rule: str
@@ -60,14 +60,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ChangelogComparison:
     """What the step from one book to the next leaves unsaid, and what is said of rules that did not change."""
 
     faults: tuple[Fault, ...]
     notices: tuple[str, ...]
 
 
-def read_changelog(data: bytes | None, faults: list[Fault]) -> tuple[Entry, ...]:
+def read_changelog(data: bytes | None, faults: list[Fault]) -> tuple[ChangelogEntry, ...]:
     """The entries in the order of the file, none where there is no file; what is wrong is added to `faults`."""
     if data is None:
         return ()
@@ -80,7 +80,7 @@ def read_changelog(data: bytes | None, faults: list[Fault]) -> tuple[Entry, ...]
     return tuple(entry for entry in found if entry is not None)
 
 
-def new_entries(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry, ...]:
+def new_entries(before: Sequence[ChangelogEntry], after: Sequence[ChangelogEntry]) -> tuple[ChangelogEntry, ...]:
     """The entries of the later changelog that the earlier one has not."""
     left = Counter(entry.content for entry in before)
     found = []
@@ -92,7 +92,7 @@ def new_entries(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[Entry,
     return tuple(found)
 
 
-def meaning_changes(old: Book, new: Book, entries: Sequence[Entry]) -> tuple[Fault, ...]:
+def meaning_changes(old: Book, new: Book, entries: Sequence[ChangelogEntry]) -> tuple[Fault, ...]:
     """A fault for every rule that means something else in the new book, or is gone from it, and has no entry.
 
     `entries` are those written for this step: see `new_entries`. The place is the row's in the file of its regime; of a
@@ -114,7 +114,9 @@ def meaning_changes(old: Book, new: Book, entries: Sequence[Entry]) -> tuple[Fau
     return tuple(faults)
 
 
-def compare(old: Book, new: Book, before: Sequence[Entry], after: Sequence[Entry]) -> Comparison:
+def compare(
+    old: Book, new: Book, before: Sequence[ChangelogEntry], after: Sequence[ChangelogEntry]
+) -> ChangelogComparison:
     """`meaning_changes` with what is wrong between the changelogs: lost entries, and new ones about no rule."""
     entries = new_entries(before, after)
     faults = list(meaning_changes(old, new, entries))
@@ -127,16 +129,16 @@ def compare(old: Book, new: Book, before: Sequence[Entry], after: Sequence[Entry
         for entry in entries
         if entry.rule in same
     )
-    return Comparison(faults=tuple(faults), notices=notices)
+    return ChangelogComparison(faults=tuple(faults), notices=notices)
 
 
-def _lost(entry: Entry) -> Fault:
+def _lost(entry: ChangelogEntry) -> Fault:
     message = f"the entry of {entry.day} about {quoted(entry.rule)} is gone or changed: {quoted(entry.what)}"
     remedy = "put it back as it was, and write another entry for what is to be said now"
     return Fault(source=CHANGELOG, line=1, column=1, message=message, remedy=remedy)
 
 
-def _about_nothing(entry: Entry, known: frozenset[str]) -> Fault:
+def _about_nothing(entry: ChangelogEntry, known: frozenset[str]) -> Fault:
     message = f"there is no rule {quoted(entry.rule)}, in this book or in the one before"
     return Fault(source=CHANGELOG, line=entry.line, column=1, message=message, remedy=hint(entry.rule, known))
 
@@ -171,7 +173,7 @@ def _difference(row: Row, later: Row) -> str:
     return ", ".join(f"`{column}`" for column in columns)
 
 
-def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findings) -> Entry | None:
+def _entry(record: SheetRow, at: Mapping[str, int], sheet: Sheet, findings: Findings) -> ChangelogEntry | None:
     cells = {name: record.cells[index] for name, index in at.items()}
     wrong: list[tuple[str, str, str]] = []
     if not RULE_ID.fullmatch(cells["rule"]):
@@ -188,7 +190,7 @@ def _entry(record: Record, at: Mapping[str, int], sheet: Sheet, findings: Findin
         sheet.note(findings, record, at[column], f"in `{column}`: {message}", remedy)
     if wrong or day is None:
         return None
-    return Entry(rule=cells["rule"], day=day, what=cells["what"], why=cells["why"], line=record.line)
+    return ChangelogEntry(rule=cells["rule"], day=day, what=cells["what"], why=cells["why"], line=record.line)
 
 
 def _day(text: str) -> date | None:

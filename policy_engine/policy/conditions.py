@@ -74,7 +74,7 @@ class ConditionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ConditionReading:
     """A condition as far as it could be read, its terms with the characters before each, and what is wrong."""
 
     condition: Condition
@@ -94,16 +94,16 @@ def parse_condition(text: str, facet: str | None) -> Condition:
     return reading.condition
 
 
-def read_condition(text: str, facet: str | None) -> Reading:
+def read_condition(text: str, facet: str | None) -> ConditionReading:
     """As `parse_condition`, with the mistakes as values and the places of the terms."""
     if facet is not None and facet != UNLESS and facet not in FACETS:
         raise ValueError(f"there is no column of conditions `{facet}`")
     if not text.strip(_WHITE):
-        return Reading(condition=ANYTHING, terms=(), mistakes=())
+        return ConditionReading(condition=ANYTHING, terms=(), mistakes=())
     if text.count("|") + text.count("&") >= MOST_TERMS:
         message = f"the condition has more than {MOST_TERMS} terms"
         mistake = Mistake(offset=0, message=message, remedy="name a country group, or write several rules")
-        return Reading(condition=ANYTHING, terms=(), mistakes=(mistake,))
+        return ConditionReading(condition=ANYTHING, terms=(), mistakes=(mistake,))
     mistakes = Mistakes()
     located: list[tuple[int, Term]] = []
     alternatives: list[tuple[Term, ...]] = []
@@ -118,7 +118,7 @@ def read_condition(text: str, facet: str | None) -> Reading:
                 located.append((offset, term))
             at += len(piece) + 1
         alternatives.append(tuple(terms))
-    return Reading(
+    return ConditionReading(
         condition=Condition(alternatives=tuple(alternatives)), terms=tuple(located), mistakes=tuple(mistakes)
     )
 

@@ -47,7 +47,7 @@ _CELL: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class SheetRow:
     """A row of cells as it stands from `line` on; `text` is the row with its quotation marks. A spreadsheet shows it as
     the row `number`: a row with a line break in a cell is one, and so is a line that is skipped."""
 
@@ -62,8 +62,8 @@ class Sheet:
     """The rows of a file, each with as many cells as the header has columns; `complete` when none was left out."""
 
     separator: str
-    header: Record
-    records: tuple[Record, ...]
+    header: SheetRow
+    records: tuple[SheetRow, ...]
     complete: bool
 
     def columns(
@@ -95,13 +95,13 @@ class Sheet:
         return columns if len(columns) == len(header.cells) and not missing else None
 
     def note(
-        self, findings: Findings, record: Record, cell: int, message: str, remedy: str, *, offset: int = 0
+        self, findings: Findings, record: SheetRow, cell: int, message: str, remedy: str, *, offset: int = 0
     ) -> None:
         """Note a fault in a cell, after `offset` of its characters."""
         line, column = self.place(record, cell, offset)
         findings.add(line, column, message, remedy, cell=cell_name(record.number, cell + 1))
 
-    def place(self, record: Record, cell: int, offset: int = 0) -> tuple[int, int]:
+    def place(self, record: SheetRow, cell: int, offset: int = 0) -> tuple[int, int]:
         """Line and column of the character that comes after `offset` others in a cell."""
         at = 0
         for _ in range(cell):
@@ -212,7 +212,7 @@ def read_sheet(data: bytes, findings: Findings, *, most_rows: int = MOST_ROWS) -
         return None
     written, header = len(header.cells), _trimmed(header, 1)
     width = len(header.cells)
-    records: list[Record] = []
+    records: list[SheetRow] = []
     while (record := scanner.next()) is not None:
         if len(record.cells) == written > width:
             record = _trimmed(record, width)
@@ -229,7 +229,7 @@ def read_sheet(data: bytes, findings: Findings, *, most_rows: int = MOST_ROWS) -
     return Sheet(separator=scanner.separator, header=header, records=tuple(records), complete=scanner.complete)
 
 
-def _miscounted(record: Record, header: Record, separator: str) -> tuple[str, str]:
+def _miscounted(record: SheetRow, header: SheetRow, separator: str) -> tuple[str, str]:
     cells, columns = len(record.cells), len(header.cells)
     message = f"the row has {cells} cells and the header {columns}"
     if record.cells[0] in ("p", "p2", "g", "P"):
@@ -246,7 +246,7 @@ def _failure(cell: str) -> tuple[str, str]:
     return f"{quoted(cell)} is what a spreadsheet writes where it fails", "write what the cell should say"
 
 
-def _trimmed(record: Record, width: int) -> Record:
+def _trimmed(record: SheetRow, width: int) -> SheetRow:
     """The record without the empty cells at its right, but at least so many cells."""
     count = len(record.cells)
     while count > width and not record.cells[count - 1]:
@@ -287,7 +287,7 @@ class _Scanner:
         self._line = 1
         self._number = 0
 
-    def header(self) -> Record | None:
+    def header(self) -> SheetRow | None:
         """The first row, by which the separator is known."""
         at = self._skip()
         first = self._text[at : self._end_of_line(at)]
@@ -312,7 +312,7 @@ class _Scanner:
             self._findings.add(self._line, 1, "there is no header line", "name the columns in the first line")
         return record
 
-    def next(self) -> Record | None:
+    def next(self) -> SheetRow | None:
         """The next row that says something and can be read."""
         while True:
             at = self._skip()
@@ -347,7 +347,7 @@ class _Scanner:
             self._number += 1
         return self._at
 
-    def _record(self, at: int) -> Record | None:
+    def _record(self, at: int) -> SheetRow | None:
         self._number += 1
         text, line, cells = self._text, self._line, []
         end = self._end_of_line(at)
@@ -370,9 +370,9 @@ class _Scanner:
                     break
             row = text[start:at].removesuffix("\n").removesuffix("\r")
             self._at, self._line = at, line + row.count("\n") + 1
-        return Record(line=line, number=self._number, text=row, cells=tuple([one.strip(BLANK) for one in cells]))
+        return SheetRow(line=line, number=self._number, text=row, cells=tuple([one.strip(BLANK) for one in cells]))
 
-    def _check(self, record: Record) -> bool:
+    def _check(self, record: SheetRow) -> bool:
         """Note the cells that a spreadsheet would run or has spoilt; `False` when one is too long to be read."""
         for index, cell in enumerate(record.cells):
             if cell.startswith(_BEGINNINGS):
@@ -394,7 +394,7 @@ class _Scanner:
                 self._note(record, index, message, remedy)
         return short
 
-    def _note(self, record: Record, index: int, message: str, remedy: str) -> None:
+    def _note(self, record: SheetRow, index: int, message: str, remedy: str) -> None:
         sheet = Sheet(separator=self.separator, header=record, records=(), complete=True)
         sheet.note(self._findings, record, index, message, remedy)
 

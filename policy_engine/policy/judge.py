@@ -250,13 +250,13 @@ class Judge:
 
     def lifts(self, term: Term, party: Party) -> bool:
         """Whether a term of a bar's `unless` is known to hold for the party."""
-        return _lifts(term, party, self.lifters(party.question))
+        return _lifts(term, party, self.reaching_rows(party.question))
 
     def relief(self, unless: Condition, party: Party) -> tuple[str, ...]:
         """What is known to lift a bar with this `unless` for the party, by name."""
-        return _relief(unless, party, self.lifters(party.question))
+        return _relief(unless, party, self.reaching_rows(party.question))
 
-    def lifters(self, question: Question) -> dict[str, _Candidate]:
+    def reaching_rows(self, question: Question) -> dict[str, _Candidate]:
         """The rows that are valid now and reach the question's action and item, by id."""
         return self._reaching(bisect_right(self._edges, question.at), question).by_id
 

@@ -39,7 +39,7 @@ _QUESTIONS: Final = "## Open questions"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class ComparedCount:
     """How many of a kind were compared with their source, of how many."""
 
     kind: str
@@ -51,7 +51,7 @@ class Checked:
         return f"{self.compared} of {self.total} {self.kind}"
 
 
-def counts(book: Book) -> tuple[Checked, ...]:
+def counts(book: Book) -> tuple[ComparedCount, ...]:
     """How much of the book was compared with its sources, by each kind that it has; what says nothing of that counts as
     not compared."""
     places, sources = book.tables.places, book.tables.sources
@@ -67,9 +67,9 @@ def counts(book: Book) -> tuple[Checked, ...]:
     return tuple(one for one in found if one.total)
 
 
-def _counted(kind: str, compared: Iterable[bool]) -> Checked:
+def _counted(kind: str, compared: Iterable[bool]) -> ComparedCount:
     found = list(compared)
-    return Checked(kind=kind, compared=sum(found), total=len(found))
+    return ComparedCount(kind=kind, compared=sum(found), total=len(found))
 
 
 def entries(book: Book) -> tuple[str, ...]:

@@ -254,8 +254,8 @@ _CLOSED: Final[Mapping[Named, tuple[str, ...]]] = {
     Named.TIER: _values(Tier),
     Named.SECTOR: _values(Sector),
     Named.STATEMENT: _values(StatementKind),
-    Named.PAPER_KIND: _values(AuthorisationKind),
-    Named.PAPER_REGIME: (*RULED, ANY_REGIME),
+    Named.AUTHORISATION_KIND: _values(AuthorisationKind),
+    Named.AUTHORISATION_REGIME: (*RULED, ANY_REGIME),
     Named.REGIME: RULED,
 }
 """Names of closed lists."""
@@ -281,7 +281,7 @@ def names_read(book: Book) -> BookNames:
     """
     tables = book.tables
     terms = [term for row in book.rows for term in row.terms]
-    regimes = names_in(terms, Named.PAPER_REGIME)
+    regimes = names_in(terms, Named.AUTHORISATION_REGIME)
     if ANY_REGIME in regimes:
         regimes = regimes - {ANY_REGIME} | {row.regime for row in book.rows}
     entries = tables.catalogue.entries

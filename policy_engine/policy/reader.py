@@ -27,7 +27,7 @@ from typing import Final
 
 import msgspec
 
-from policy_engine.domain.rules import Book, Condition, Enforcement, Row, Settings, Tables
+from policy_engine.domain.rules import Book, BookSettings, Condition, Enforcement, Row, Tables
 from policy_engine.formats.documents import Node, parse_document
 from policy_engine.formats.faults import Fault, FaultsError, Findings, one_of, quoted
 from policy_engine.policy.catalogue_file import CatalogueReader
@@ -303,7 +303,7 @@ def book_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in files.items() if name in SINGLE_FILES or name.startswith(FOLDER)}
 
 
-def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: Settings, matcher: str) -> str:
+def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: BookSettings, matcher: str) -> str:
     """`sha256:` and 64 hex digits over the canonical content."""
     digest = hashlib.sha256()
     texts: dict[int, str] = {}

@@ -46,8 +46,8 @@ from policy_engine.policy.cells import (
     parse_sentences,
     parse_suspensions,
 )
-from policy_engine.policy.conditions import RULE_ID, UNLESS, Mistake, Reading, read_condition
-from policy_engine.policy.csv_reader import MOST_ROWS, Record, Sheet, like_date, like_number, read_sheet
+from policy_engine.policy.conditions import RULE_ID, UNLESS, ConditionReading, Mistake, read_condition
+from policy_engine.policy.csv_reader import MOST_ROWS, Sheet, SheetRow, like_date, like_number, read_sheet
 from policy_engine.policy.idle import closed_terms, contrary
 from policy_engine.policy.layers import asking_regimes, reached_from
 from policy_engine.policy.names import RULED, Names, parameter_problem
@@ -101,7 +101,7 @@ _EFFECTS: Final = {kind.value: kind for kind in Effect}
 # What is no request was never judged by a rule.
 _PUBLIC_CODES: Final = {kind.value: kind for kind in PublicCode if kind is not PublicCode.INVALID_REQUEST}
 _TOLD_EVERY: Final = 1_000
-_NOTHING: Final = Reading(condition=ANYTHING, terms=(), mistakes=())
+_NOTHING: Final = ConditionReading(condition=ANYTHING, terms=(), mistakes=())
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how much of how much is done."""
@@ -190,8 +190,8 @@ class _Draft:
 
     row: Row
     file: _RuleFile
-    record: Record
-    unless: Reading
+    record: SheetRow
+    unless: ConditionReading
     asks: tuple[tuple[str, int, Term], ...]
 
 
@@ -207,7 +207,7 @@ class _Cells:
         self.instant = cache(lambda begin: parse_interval(begin, ""))
         """An instant as the beginning of an interval."""
 
-    def _condition(self, text: str, column: str) -> Reading:
+    def _condition(self, text: str, column: str) -> ConditionReading:
         """A condition whose parameters name something, or with the mistakes that say which do not."""
         reading = read_condition(text, column)
         return replace(reading, mistakes=(*reading.mistakes, *self._unnamed(reading)))
@@ -217,7 +217,7 @@ class _Cells:
         unnamed = [mistake for reading in parsed.conditions for mistake in self._unnamed(reading)]
         return replace(parsed, mistakes=(*parsed.mistakes, *unnamed))
 
-    def _unnamed(self, reading: Reading) -> Iterator[Mistake]:
+    def _unnamed(self, reading: ConditionReading) -> Iterator[Mistake]:
         if reading.mistakes:
             return
         for offset, term in reading.terms:
@@ -235,12 +235,12 @@ class _RuleFile:
     columns: dict[str, int]
     findings: Findings
 
-    def add(self, record: Record, column: str, message: str, remedy: str, offset: int = 0) -> None:
+    def add(self, record: SheetRow, column: str, message: str, remedy: str, offset: int = 0) -> None:
         """Note a fault at a cell."""
         told = f"in `{column}`: {message}"
         self.sheet.note(self.findings, record, self.columns[column], told, remedy, offset=offset)
 
-    def read(self, record: Record, cells: _Cells) -> _Draft | None:
+    def read(self, record: SheetRow, cells: _Cells) -> _Draft | None:
         """The row in a record; what is wrong is noted, and the row is `None` when it is not even clear what it does."""
         if record.cells == self.sheet.header.cells:
             self.add(record, "id", "the header line stands here again", "take it out")
@@ -307,7 +307,7 @@ class _RuleFile:
         )
         return _Draft(row=row, file=self, record=record, unless=unless, asks=asks)
 
-    def _check_identity(self, record: Record, text: Mapping[str, str]) -> None:
+    def _check_identity(self, record: SheetRow, text: Mapping[str, str]) -> None:
         rule_id = text["id"]
         if like_number(rule_id) or like_date(rule_id):
             message = f"{quoted(rule_id)} is a number or a date to a spreadsheet, which spells it anew"
@@ -324,7 +324,7 @@ class _RuleFile:
             message = f"{quoted(text['regime'])} is not the regime of this file"
             self.add(record, "regime", message, f"write `{self.regime}`, or move the row to the file of its regime")
 
-    def _one_of(self, record: Record, text: Mapping[str, str], column: str, kinds: Mapping[str, T]) -> T | None:
+    def _one_of(self, record: SheetRow, text: Mapping[str, str], column: str, kinds: Mapping[str, T]) -> T | None:
         written = text[column]
         if written in kinds:
             return kinds[written]
@@ -336,7 +336,7 @@ class _RuleFile:
         self.add(record, column, f"{quoted(written)} is not known" if written else "the cell is empty", remedy)
         return None
 
-    def _condition(self, record: Record, text: Mapping[str, str], column: str, cells: _Cells) -> Reading:
+    def _condition(self, record: SheetRow, text: Mapping[str, str], column: str, cells: _Cells) -> ConditionReading:
         if not text[column]:
             return _NOTHING
         reading = cells.condition(text[column], column)
@@ -344,12 +344,12 @@ class _RuleFile:
             self.add(record, column, mistake.message, mistake.remedy, mistake.offset)
         return reading
 
-    def _parsed(self, record: Record, column: str, parsed: Parsed[T]) -> T:
+    def _parsed(self, record: SheetRow, column: str, parsed: Parsed[T]) -> T:
         for mistake in parsed.mistakes:
             self.add(record, column, mistake.message, mistake.remedy, mistake.offset)
         return parsed.value
 
-    def _validity(self, record: Record, text: Mapping[str, str], cells: _Cells) -> Validity:
+    def _validity(self, record: SheetRow, text: Mapping[str, str], cells: _Cells) -> Validity:
         if not text["from"] and not text["to"]:
             return ALWAYS
         start = self._parsed(record, "from", cells.instant(text["from"])).start
@@ -360,7 +360,7 @@ class _RuleFile:
         return Validity(start=start, end=end)
 
     def _check_obligations(
-        self, record: Record, obligations: tuple[Obligation, ...], codes: tuple[CodeRule, ...]
+        self, record: SheetRow, obligations: tuple[Obligation, ...], codes: tuple[CodeRule, ...]
     ) -> None:
         given = {rule.code for rule in codes}
         for obligation in obligations:
@@ -369,7 +369,7 @@ class _RuleFile:
                     message = f"the obligation {quoted(obligation.id)} is for {quoted(code)}, which the row never gives"
                     self.add(record, "obligations", message, "name codes of the column `codes`")
 
-    def _check_effect(self, record: Record, row: Row, public_code: PublicCode | None) -> None:
+    def _check_effect(self, record: SheetRow, row: Row, public_code: PublicCode | None) -> None:
         is_bar = row.effect is Effect.DENY
         if public_code is not None and is_bar == (public_code is PublicCode.ALLOWED):
             remedy = "write another code" if is_bar else "write `ALLOWED`"

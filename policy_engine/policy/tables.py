@@ -27,13 +27,13 @@ from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OwnershipTest
 from policy_engine.domain.places import CountryGroup, GroupMember, PartsTest, Places, PostcodeRule, TreatAs
 from policy_engine.domain.rules import (
+    BookSettings,
     ControlColumn,
     Enforcement,
     MilitaryTest,
     OwnershipRule,
     PatternTest,
     Requirement,
-    Settings,
     Source,
     Tables,
     spelt,
@@ -488,7 +488,7 @@ def _programme_problem(text: str) -> Problem | None:
 
 def read_settings(
     document: Node | None, findings: Findings
-) -> tuple[Settings, tuple[EnforcementSetting, ...], tuple[str, ...]]:
+) -> tuple[BookSettings, tuple[EnforcementSetting, ...], tuple[str, ...]]:
     """The settings, which rows have another enforcement than their own, and the regimes that the book is without."""
     values = Values(findings)
     fields = Fields(values, document, "the file of settings")
@@ -502,7 +502,7 @@ def read_settings(
             enforcement.append(EnforcementSetting(rule=key.text, enforcement=chosen, node=key))
     without = values.names(fields.optional("without"), "`without`", known_in("regime", RULED))
     fields.finish()
-    settings = Settings(
+    settings = BookSettings(
         max_age_classified=Decimal(0) if classified is None else classified,
         max_age_other=Decimal(0) if other is None else other,
     )

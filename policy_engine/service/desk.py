@@ -14,7 +14,7 @@ from typing import Final
 from policy_engine.domain.changes import Actor, Event
 from policy_engine.domain.desk import Withdrawal
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
+from policy_engine.domain.ports import DeskLog, LogUnavailable, NewEvent
 from policy_engine.domain.roster import RosterRows
 from policy_engine.domain.spelling import skeleton
 from policy_engine.formats.faults import quoted
@@ -69,7 +69,7 @@ class Desk:
                 raise KeyNotInForce("the key was revoked")
             at = self.clock()
             proposed = make(ground, at)
-            entry = Entry(id=self.new_id(at), at=at, actor=actor, event=proposed.event)
+            entry = NewEvent(id=self.new_id(at), at=at, actor=actor, event=proposed.event)
             try:
                 epoch = self.log.record(
                     [entry],

@@ -20,7 +20,7 @@ from typing import Final
 from policy_engine.decision.conclude import Basis, conclude, refuse
 from policy_engine.decision.recording import Written, write, write_refusal
 from policy_engine.domain.facts import AssertedValueError
-from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable, Outcome
+from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, LogUnavailable
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
@@ -166,7 +166,7 @@ class Gate:
 
         Raises `RequestIdConflict`.
         """
-        if appended.outcome is Outcome.CONFLICT:
+        if appended.outcome is AppendOutcome.CONFLICT:
             name = attempt.submitted.request.request_id
             raise RequestIdConflict(f"request id `{name}` was used for another request")
         return _durable(attempt.answer, appended)
@@ -226,7 +226,7 @@ class Gate:
         """As `settled`, of each item; `None` where the whole batch is to be judged again."""
         answers = []
         for made, one in zip(attempt.answers, appended, strict=True):
-            answer = CONFLICTING if one.outcome is Outcome.CONFLICT else _durable(made, one)
+            answer = CONFLICTING if one.outcome is AppendOutcome.CONFLICT else _durable(made, one)
             if answer is None:
                 return None
             answers.append(answer)
@@ -314,11 +314,11 @@ class Gate:
 def _durable(made: bytes, appended: Appended) -> bytes | None:
     """The answer that is durable: the one made, or the one that a retry made before; `None` where it is stale."""
     match appended.outcome:
-        case Outcome.COMMITTED:
+        case AppendOutcome.COMMITTED:
             return made
-        case Outcome.REPLAYED if appended.body is not None:
+        case AppendOutcome.REPLAYED if appended.body is not None:
             return full_answer(appended.body)
-        case Outcome.STALE:
+        case AppendOutcome.STALE:
             return None
         case _:
             raise LogUnavailable("the log gave no record")

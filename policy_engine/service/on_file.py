@@ -18,7 +18,7 @@ from typing import Final
 from policy_engine.domain.changes import Actor, MembersAsked
 from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity
-from policy_engine.domain.ports import DeskLog, Entry
+from policy_engine.domain.ports import DeskLog, NewEvent
 from policy_engine.domain.request import SubjectType
 from policy_engine.domain.roster import (
     PERSON_PREFIX,
@@ -242,4 +242,4 @@ class Looks:
         at = self._clock()
         told = tuple(sorted(f"{name}={value}" for name, value in filters.items()))
         event = MembersAsked(what=what, on_file=asked.text, filters=told)
-        self._log.note(Entry(id=self._new_id(at), at=at, actor=actor, event=event))
+        self._log.note(NewEvent(id=self._new_id(at), at=at, actor=actor, event=event))

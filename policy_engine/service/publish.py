@@ -25,7 +25,7 @@ from policy_engine.domain.changes import (
 )
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import InForce, Proposal
-from policy_engine.domain.ports import DeskLog, Entry, LogUnavailable
+from policy_engine.domain.ports import DeskLog, LogUnavailable, NewEvent
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, quoted
@@ -232,7 +232,7 @@ class Publisher:
             return counts_alone(content)
         at = self.desk.clock()
         read = ReportRead(proposal=proposal, report=name, digest=digest_of(content))
-        self.desk.log.note(Entry(id=self.desk.new_id(at), at=at, actor=actor, event=read))
+        self.desk.log.note(NewEvent(id=self.desk.new_id(at), at=at, actor=actor, event=read))
         return content
 
     def _acknowledged(self, content: BookProposed, cases: str | None) -> str | None:
@@ -311,7 +311,7 @@ def found_book(log: DeskLog, files: Mapping[str, bytes], *, at: datetime, entry_
             return
         archive = encode_archive(files)
         event = BookFounded(fingerprint=read_book(book_files(files)).fingerprint, archive=digest_of(archive))
-        entry = Entry(id=entry_id, at=at, actor=FOUNDER, event=event)
+        entry = NewEvent(id=entry_id, at=at, actor=FOUNDER, event=event)
         if log.record([entry], under=standing.epoch, contents=[archive]) is not None:
             return
     raise LogUnavailable("the control epoch keeps moving")

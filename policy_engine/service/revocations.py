@@ -43,7 +43,7 @@ def revocations_of(log: DeskLog, name: str) -> tuple[Revocation, ...]:
     rows = log.standing(held_revision=None, after_index=-1).rows or RosterRows()
     found += _taken_back(name, rows)
     roster = Roster.as_known(rows)
-    found += _ended_papers(name, roster.papers.get(name, ()))
+    found += _ended_papers(name, roster.authorisations_by_id.get(name, ()))
     organisation, _, consortium = name.partition("/")
     memberships = [row for row in roster.memberships.get(organisation, ()) if consortium in ("", row.consortium)]
     found += _ended_memberships(memberships, rows.memberships)
@@ -54,10 +54,10 @@ def _taken_back(name: str, rows: RosterRows) -> list[Revocation]:
     """Rows that were never true, from the instant at which that was recorded."""
     organisation, _, consortium = name.partition("/")
     found = []
-    for paper in _latest(row for row in rows.authorisations if row.id == name):
-        if paper.retracted and paper.recorded_at is not None:
-            what = f"authorisation {name} of {paper.holder} retracted"
-            found.append(Revocation(what=what, at=paper.recorded_at, organisation=paper.holder))
+    for authorisation in _latest(row for row in rows.authorisations if row.id == name):
+        if authorisation.retracted and authorisation.recorded_at is not None:
+            what = f"authorisation {name} of {authorisation.holder} retracted"
+            found.append(Revocation(what=what, at=authorisation.recorded_at, organisation=authorisation.holder))
     for row in _latest(row for row in rows.memberships if row.organisation == organisation):
         if row.retracted and row.status is MembershipStatus.ACTIVE and row.recorded_at is not None:
             what = f"membership of {row.organisation} in {row.consortium} retracted"

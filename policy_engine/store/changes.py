@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Table, func, insert, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 
 from policy_engine.domain.changes import Change
-from policy_engine.domain.ports import Entry
+from policy_engine.domain.ports import NewEvent
 from policy_engine.formats.change import digest_of, encode_change
 from policy_engine.store.database import Reader, Writer, is_postgresql, writing
 from policy_engine.store.tables import blobs, changes, decisions
@@ -25,7 +25,7 @@ NEXT_INDEX: Final = select(func.coalesce(func.max(_INDEXES.c.log_index) + 1, 0))
 """The next number of the log, which decisions and changes share; dense from 0."""
 
 
-def add_changes(writer: Writer, entries: Sequence[Entry], *, epoch: int) -> None:
+def add_changes(writer: Writer, entries: Sequence[NewEvent], *, epoch: int) -> None:
     """Record events that bring the epoch. The log's lock is held, so that nobody else takes the numbers."""
     first = writer.scalar(select(NEXT_INDEX))
     rows = []

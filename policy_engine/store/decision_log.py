@@ -34,8 +34,8 @@ from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from policy_engine.domain.decision import Record
-from policy_engine.domain.in_force import paper_in_force
-from policy_engine.domain.ports import Appended, LogUnavailable, Outcome
+from policy_engine.domain.in_force import authorisation_in_force
+from policy_engine.domain.ports import Appended, AppendOutcome, LogUnavailable
 from policy_engine.domain.reviews import CASES_PER_HOUR, HOUR, ReviewNeeded, overflow
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
@@ -364,7 +364,7 @@ class _Page:
         answers = []
         for record in unit:
             answer = self._enter(record)
-            if answer.outcome is Outcome.STALE:
+            if answer.outcome is AppendOutcome.STALE:
                 self.index, rows, opened, self.earlier, mark = before
                 del self.rows[rows:], self.opened[opened:]
                 self.places.back_to(mark)
@@ -379,7 +379,7 @@ class _Page:
         if before is not None and before.digest != record.request_digest:
             return _CONFLICT
         if before is not None and before.still_holds(record):
-            return Appended(outcome=Outcome.REPLAYED, body=before.body)
+            return Appended(outcome=AppendOutcome.REPLAYED, body=before.body)
         if record.draws and not self.places.taken_for(record):
             return _STALE
         attempt = 1 if before is None else before.attempt + 1
@@ -412,7 +412,7 @@ class _Page:
                 attempt=attempt,
                 body=record.body,
             )
-        return Appended(outcome=Outcome.COMMITTED, body=record.body)
+        return Appended(outcome=AppendOutcome.COMMITTED, body=record.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -518,8 +518,10 @@ class _Places:
             persons |= {taken.person for taken in new if taken.authorisation == draw.authorisation}
             if draw.person in persons:
                 continue
-            paper = _in_force(self._papers[draw.authorisation], record.decided_at)
-            if paper is None or (paper.named_users is not None and len(persons) >= paper.named_users):
+            authorisation = _in_force(self._papers[draw.authorisation], record.decided_at)
+            if authorisation is None or (
+                authorisation.named_users is not None and len(persons) >= authorisation.named_users
+            ):
                 return False
             new.append(
                 Draw(
@@ -563,8 +565,8 @@ class _Places:
 
     def _load(self, authorisation: str) -> None:
         if authorisation not in self._papers:
-            papers = read_rows(self._writer, _AUTHORISATIONS, [authorisation])
-            self._papers[authorisation] = tuple(row for row in papers if isinstance(row, Authorisation))
+            authorisations = read_rows(self._writer, _AUTHORISATIONS, [authorisation])
+            self._papers[authorisation] = tuple(row for row in authorisations if isinstance(row, Authorisation))
             draws = read_rows(self._writer, _DRAWS, [authorisation])
             self._drawn[authorisation] = [row for row in draws if isinstance(row, Draw)]
 
@@ -578,14 +580,14 @@ class _Places:
         }
 
 
-def _in_force(papers: tuple[Authorisation, ...], at: datetime) -> Authorisation | None:
+def _in_force(authorisations: tuple[Authorisation, ...], at: datetime) -> Authorisation | None:
     """The row under one id that counts, by the definition of whoever decided."""
-    known = Roster.as_known(RosterRows(authorisations=papers)).authorisations.values()
-    return paper_in_force((row for rows in known for row in rows), at)
+    known = Roster.as_known(RosterRows(authorisations=authorisations)).authorisations.values()
+    return authorisation_in_force((row for rows in known for row in rows), at)
 
 
-_STALE: Final = Appended(outcome=Outcome.STALE)
-_CONFLICT: Final = Appended(outcome=Outcome.CONFLICT)
+_STALE: Final = Appended(outcome=AppendOutcome.STALE)
+_CONFLICT: Final = Appended(outcome=AppendOutcome.CONFLICT)
 _INSERT: Final = insert(decisions)
 _COUNTERS: Final = select(
     controls.c.epoch,

@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Engine, select
 
 from policy_engine.domain.changes import DESK_KINDS, Change
-from policy_engine.domain.ports import Entry, MembersUnavailable, OpenedReview, Standing
+from policy_engine.domain.ports import ControlReading, MembersUnavailable, NewEvent, OpenedReview
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import decode_change
@@ -35,7 +35,7 @@ class DeskLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+    def standing(self, *, held_revision: int | None, after_index: int) -> ControlReading:
         """The counters, the keys in force, the members' rows and the desk's changes since what the reader has.
 
         Raises `MembersUnavailable`.
@@ -53,7 +53,7 @@ class DeskLog:
                 .where(changes.c.kind.in_(DESK_KINDS), changes.c.log_index > after_index)
                 .order_by(changes.c.log_index)
             ).all()
-        return Standing(
+        return ControlReading(
             epoch=control.epoch,
             revision=control.revision,
             rows=rows,
@@ -64,7 +64,7 @@ class DeskLog:
 
     def record(
         self,
-        entries: Sequence[Entry],
+        entries: Sequence[NewEvent],
         *,
         under: int,
         contents: Sequence[bytes] = (),
@@ -103,12 +103,12 @@ class DeskLog:
                     revisions = 1
                     told = replace(event, change=change)
                     name = f"members-{event.revision}"
-                    entries = (*entries, Entry(id=name, at=first.at, actor=first.actor, event=told))
+                    entries = (*entries, NewEvent(id=name, at=first.at, actor=first.actor, event=told))
             add_changes(writer, entries, epoch=epoch)
             move(writer, revisions=revisions)
             return epoch
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: NewEvent) -> None:
         """Record an event that nothing stands on, under the epoch that is."""
         with writing_log(self._engine) as writer:
             take(writer, Lock.LOG)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from policy_engine.domain.changes import Actor, Event, KeyCreated, KeyRevoked
-from policy_engine.domain.ports import Entry, Key, MembersUnavailable
+from policy_engine.domain.ports import Key, MembersUnavailable, NewEvent
 from policy_engine.store.changes import add_changes
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import Reader, Writer, raising, reading, writing
@@ -74,6 +74,6 @@ def read_keys(reader: Reader, *, in_force: bool = False) -> tuple[Key, ...]:
 
 def _record(writer: Writer, change_id: str, at: datetime, event: Event) -> None:
     # Keys are made and revoked from the command line of the machine that has the database.
-    entry = Entry(id=change_id, at=at, actor=Actor(key="command line"), event=event)
+    entry = NewEvent(id=change_id, at=at, actor=Actor(key="command line"), event=event)
     add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
     move(writer)

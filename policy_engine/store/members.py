@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Dialect, Engine, Table, insert, select, text
 
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
-from policy_engine.domain.ports import Control, Entry, Imported, MembersMoved, MembersUnavailable, Snapshot
+from policy_engine.domain.ports import Control, Imported, MembersMoved, MembersUnavailable, NewEvent, Snapshot
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
@@ -130,7 +130,7 @@ class Members:
                 if event is not None:
                     # Taken last, so that decisions do not wait for a long import.
                     take(writer, Lock.LOG)
-                    entry = Entry(id=f"members-{event.revision}", at=at, actor=Actor(key=actor), event=event)
+                    entry = NewEvent(id=f"members-{event.revision}", at=at, actor=Actor(key=actor), event=event)
                     add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
                     move(writer, revisions=1)
                     return Imported(revision=event.revision, added=event.added)

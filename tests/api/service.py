@@ -19,7 +19,7 @@ from policy_engine.app.settings import Settings
 from policy_engine.domain.changes import BookFounded
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import parse_instant
-from policy_engine.domain.ports import Entry
+from policy_engine.domain.ports import NewEvent
 from policy_engine.domain.roster import RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
@@ -52,7 +52,7 @@ def found_test_book(url: str) -> None:
     standing = log.standing(held_revision=0, after_index=-1)
     if not standing.changes:
         event = BookFounded(fingerprint="sha256:test", archive="sha256:test")
-        entry = Entry(id="founding", at=parse_instant("2000-01-01"), actor=FOUNDER, event=event)
+        entry = NewEvent(id="founding", at=parse_instant("2000-01-01"), actor=FOUNDER, event=event)
         log.record([entry], under=standing.epoch)
     engine.dispose()
 

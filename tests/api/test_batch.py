@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from policy_engine.domain.ports import Outcome
+from policy_engine.domain.ports import AppendOutcome
 from policy_engine.domain.request import Caller, Semantic
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members
@@ -180,8 +180,8 @@ def test_a_membership_that_changes_in_between_has_the_whole_batch_judged_again(s
         b" from: 2026-04-07T00:00:00Z, to: 2026-11-01, status: active}]"
     )
     service.parts.gate.view.refresh()
-    assert begun.handle.result(10)[0].outcome is Outcome.COMMITTED
+    assert begun.handle.result(10)[0].outcome is AppendOutcome.COMMITTED
     import_members(service.parts.members, ended, "m.yaml", names=BookNames(), actor="t", reason="t", at=service.now[0])
     stale = service.parts.gate.begin_batch(items, Semantic.EXECUTE_ALL, CALLER)
-    assert [one.outcome for one in stale.handle.result(10)] == [Outcome.STALE, Outcome.STALE]
+    assert [one.outcome for one in stale.handle.result(10)] == [AppendOutcome.STALE, AppendOutcome.STALE]
     assert decisions(batch(service, *documents)) == ["deny", "deny"]

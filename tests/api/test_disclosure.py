@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.domain.changes import Actor, BookProposed, Report, ReportRead
-from policy_engine.domain.ports import Entry, LogUnavailable
+from policy_engine.domain.ports import LogUnavailable, NewEvent
 from policy_engine.formats.change import digest_of
 from policy_engine.service.disclosure import STEP, counts_alone
 from policy_engine.service.impact import Outcome
@@ -91,7 +91,7 @@ def test_exact_counts_that_an_earlier_release_recorded_are_shown_to_who_may_read
         withdraws=(),
         reports=(Report(name="impact", digest="sha256:old", summary=summary),),
     )
-    entry = Entry(id="OLD", at=desk.now[0], actor=Actor(key="k", person="dora"), event=event)
+    entry = NewEvent(id="OLD", at=desk.now[0], actor=Actor(key="k", person="dora"), event=event)
     assert desk.parts.desk_log.record([entry], under=desk.parts.members.control().epoch) is not None
     blind = Officer(desk, "egon", "policy:read", "decisions:read")
     seeing = Officer(desk, "flora", "policy:read", "decisions:read", "members:read")

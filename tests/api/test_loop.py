@@ -15,7 +15,7 @@ import pytest
 
 from policy_engine.api.app import create_app
 from policy_engine.domain.facts import Question
-from policy_engine.domain.ports import DecisionLog, Outcome
+from policy_engine.domain.ports import AppendOutcome, DecisionLog
 from policy_engine.domain.request import Caller
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.membership_file import read_members
@@ -98,7 +98,7 @@ def test_only_what_was_judged_before_is_answered_without_a_turn_among_what_is_ju
     again = gate.begin_at_once(submitted_of({**ALLOWED, "request_id": "again"}), caller)
     assert again is not None
     assert json.loads(again.answer)["decision"] == json.loads(first.answer)["decision"] == "allow"
-    assert again.handle.result(10).outcome is Outcome.COMMITTED
+    assert again.handle.result(10).outcome is AppendOutcome.COMMITTED
     assert gate.begin_at_once(submitted_of({**ALLOWED, "min_revision": 9_999}), caller) is None
     with pytest.raises(MalformedRequest, match="gives no access"):
         gate.begin_at_once(submitted_of({**ALLOWED, "action": "licence_determination"}), caller)

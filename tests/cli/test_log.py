@@ -32,7 +32,7 @@ from policy_engine.domain.changes import (
 )
 from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import Validity, format_instant, parse_instant
-from policy_engine.domain.ports import Entry
+from policy_engine.domain.ports import NewEvent
 from policy_engine.domain.roster import (
     Authorisation,
     AuthorisationKind,
@@ -314,7 +314,7 @@ class Desk:
     ) -> None:
         engine = open_database(self.url)
         desk = DeskLog(engine)
-        entry = Entry(id=name, at=parse_instant(at), actor=Actor(key="k", person=person), event=event)
+        entry = NewEvent(id=name, at=parse_instant(at), actor=Actor(key="k", person=person), event=event)
         desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
         engine.dispose()
 
@@ -556,7 +556,7 @@ def test_changes_of_every_kind_are_listed_shown_and_named_by_the_id_of_their_ent
     desk = DeskLog(engine)
     for number, (kind, event) in enumerate(KINDS.items()):
         at = parse_instant("2026-06-01") + timedelta(days=number)
-        entry = Entry(id=f"e-{kind}", at=at, actor=Actor(key="k-1", person="pia"), event=event_of(event))
+        entry = NewEvent(id=f"e-{kind}", at=at, actor=Actor(key="k-1", person="pia"), event=event_of(event))
         desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)
     engine.dispose()
 
@@ -707,7 +707,7 @@ def test_the_report_of_a_revoked_key_finds_the_instant_and_what_was_decided_for_
 ) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'cli.db'}")
     desk = DeskLog(engine)
-    entry = Entry(
+    entry = NewEvent(
         id="key-1-revoked", at=parse_instant(NOON_OF_JUNE_1), actor=Actor(key="k"), event=KeyRevoked(key="key-1")
     )
     desk.record([entry], under=desk.standing(held_revision=None, after_index=-1).epoch)

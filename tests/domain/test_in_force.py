@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import permutations
 
-from policy_engine.domain.in_force import memberships_in_force, paper_in_force
+from policy_engine.domain.in_force import authorisation_in_force, memberships_in_force
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import (
@@ -53,7 +53,7 @@ def test_members_of_other_consortia_and_rows_of_other_times_do_not_meet() -> Non
     assert memberships_in_force((ACTIVE, other, over), AT) == [ACTIVE, other]
 
 
-PAPER = Authorisation(
+AUTHORISATION = Authorisation(
     id="D-9",
     regime="us-ear",
     kind=AuthorisationKind.LICENCE,
@@ -64,25 +64,25 @@ PAPER = Authorisation(
     named_users=3,
     valid=Validity(start=datetime(2026, 5, 1, tzinfo=UTC)),
 )
-LOWERED = replace(PAPER, named_users=2)
+LOWERED = replace(AUTHORISATION, named_users=2)
 DRAWN = tuple(Draw(authorisation="D-9", person=person, at=AT) for person in ("ito", "kim"))
 
 
 def test_of_two_rows_under_one_id_the_smaller_cap_counts() -> None:
-    for rows in permutations((PAPER, LOWERED, replace(PAPER, named_users=None))):
-        assert paper_in_force(rows, AT) == LOWERED
+    for rows in permutations((AUTHORISATION, LOWERED, replace(AUTHORISATION, named_users=None))):
+        assert authorisation_in_force(rows, AT) == LOWERED
 
 
-def released(*papers: Authorisation) -> tuple[str, ...]:
-    rows = replace(DEMO, authorisations=papers, draws=DRAWN)
+def released(*authorisations: Authorisation) -> tuple[str, ...]:
+    rows = replace(DEMO, authorisations=authorisations, draws=DRAWN)
     return codes(rows, asking("bora", "technology:4E001.a", "release", place={"country": "KR"}))
 
 
 def test_a_third_person_is_denied_by_the_code_of_the_cap_where_one_row_has_room_for_two() -> None:
-    assert "LICENCE_REQUIRED" not in released(PAPER)
-    assert "AUTHORISATION_CAP_EXHAUSTED" in released(PAPER, LOWERED)
+    assert "LICENCE_REQUIRED" not in released(AUTHORISATION)
+    assert "AUTHORISATION_CAP_EXHAUSTED" in released(AUTHORISATION, LOWERED)
 
 
 def test_what_one_row_under_an_id_does_not_allow_another_does_not_allow_either() -> None:
-    assert "LICENCE_REQUIRED" in released(PAPER, replace(PAPER, countries=("JP",)))
-    assert "LICENCE_REQUIRED" in released(PAPER, replace(PAPER, holder="harbor-cyber"))
+    assert "LICENCE_REQUIRED" in released(AUTHORISATION, replace(AUTHORISATION, countries=("JP",)))
+    assert "LICENCE_REQUIRED" in released(AUTHORISATION, replace(AUTHORISATION, holder="harbor-cyber"))

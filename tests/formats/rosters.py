@@ -75,7 +75,7 @@ TRICKY: Final = (
 ORGANISATIONS: Final = ("NO", "1e5", "a: b", "北河控股")
 PEOPLE: Final = ("null", "2026-01-01", "- a")
 CONSORTIA: Final = ("glasswing", "y")
-PAPERS: Final = ("D-1", "007")
+AUTHORISATIONS: Final = ("D-1", "007")
 CLUSTERS: Final = ("c-9", "#a")
 """Ids that every drawn roster has, so that any row may name any of them."""
 
@@ -271,11 +271,11 @@ ROSTERS: Final = st.builds(
                 valid=INTERVALS,
                 recorded_at=RECORDED,
             ).map(as_filed)
-            for id_ in PAPERS
+            for id_ in AUTHORISATIONS
         )
     ),
     draws=some(
-        st.builds(Draw, authorisation=st.sampled_from(PAPERS), person=PERSON, at=INSTANTS, recorded_at=RECORDED)
+        st.builds(Draw, authorisation=st.sampled_from(AUTHORISATIONS), person=PERSON, at=INSTANTS, recorded_at=RECORDED)
     ),
     listings=some(
         st.builds(

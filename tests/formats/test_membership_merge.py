@@ -111,8 +111,9 @@ def test_a_row_that_leaves_out_its_end_does_not_open_again_and_one_that_says_nul
 def test_what_an_authorisation_leaves_out_never_makes_it_wider() -> None:
     renewed = "authorisations: [{id: D, regime: us-ear, kind: licence, holder: a, models: [m], actions: [release]%s}]"
 
-    (same,) = known(FIRST, renewed % "").papers["D"]
-    _, later = sorted(known(FIRST, renewed % ", from: 2027-01-01").papers["D"], key=lambda row: row.valid.start or NOON)
+    (same,) = known(FIRST, renewed % "").authorisations_by_id["D"]
+    both = known(FIRST, renewed % ", from: 2027-01-01").authorisations_by_id["D"]
+    _, later = sorted(both, key=lambda row: row.valid.start or NOON)
 
     assert (same.countries, same.named_users, same.persons) == (("KR",), 3, ("kim",))
     assert (later.countries, later.named_users, later.persons, later.valid.end) == (("KR",), 3, ("kim",), None)

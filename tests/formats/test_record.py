@@ -49,7 +49,7 @@ from policy_engine.domain.roster import (
     UsStatus,
     UsStatusKind,
 )
-from policy_engine.domain.rules import REGIMES, Book, Effect, Obligation, PublicCode, Settings, Tables
+from policy_engine.domain.rules import REGIMES, Book, BookSettings, Effect, Obligation, PublicCode, Tables
 from policy_engine.domain.verdict import Finding, State, Verdict, combine
 from policy_engine.domain.words import VOCABULARY, ask
 from policy_engine.domain.words.word import Fact
@@ -175,7 +175,7 @@ ENTRY: Final = Entry(id="alpha-1", kind=ItemKind.MODEL, tier=Tier.COMMODITY, ali
 BOOK: Final = Book(
     rows=(),
     tables=Tables(places=Places(groups={}), catalogue=Catalogue(entries={"alpha-1": ENTRY})),
-    settings=Settings(),
+    settings=BookSettings(),
     matcher="",
     fingerprint="sha256:" + "0f" * 32,
 )
@@ -537,7 +537,7 @@ ORGANISATION_CHANGES: Final[dict[str, Callable[[Organisation], Organisation]]] =
 }
 
 
-def papers(holder: str, request: Request) -> tuple[Authorisation, ...]:
+def authorisations(holder: str, request: Request) -> tuple[Authorisation, ...]:
     """One paper of every regime and kind for what is asked."""
     return tuple(
         Authorisation(
@@ -574,7 +574,7 @@ def with_other_facts(roster: Roster, party: Party, read: set[str]) -> Iterator[t
     if "authorisations" not in read:
         yield (
             "authorisations",
-            replace(roster, authorisations={**roster.authorisations, name: papers(name, request)}, memo={}),
+            replace(roster, authorisations={**roster.authorisations, name: authorisations(name, request)}, memo={}),
         )
     if "memberships" not in read:
         joined = (Membership(organisation=name, consortium="glasswing", status=MembershipStatus.ACTIVE),)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import Fault
-from policy_engine.policy.changelog import Entry, compare, meaning_changes, new_entries, read_changelog
+from policy_engine.policy.changelog import ChangelogEntry, compare, meaning_changes, new_entries, read_changelog
 from policy_engine.policy.reader import CHANGELOG, read_book, read_folder
 from tests.policy.books import BAR, GRANT, NOTE, book, fault_of, sheet
 
@@ -25,7 +25,7 @@ def book_of(*rows: Mapping[str, str]) -> Book:
     return read_book(book(rules=sheet(*rows)))
 
 
-def entries(text: str) -> tuple[Entry, ...]:
+def entries(text: str) -> tuple[ChangelogEntry, ...]:
     faults: list[Fault] = []
     found = read_changelog(text.encode(), faults)
     assert not faults
@@ -138,8 +138,11 @@ def test_a_new_entry_about_a_rule_that_means_the_same_is_worth_a_notice() -> Non
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))
 def test_new_entries_are_what_has_to_be_added_to_the_old_ones(before: list[str], after: list[str]) -> None:
-    def log(rules: list[str]) -> list[Entry]:
-        return [Entry(rule=rule, day=date(2026, 1, 1), what="w", why="y", line=line) for line, rule in enumerate(rules)]
+    def log(rules: list[str]) -> list[ChangelogEntry]:
+        return [
+            ChangelogEntry(rule=rule, day=date(2026, 1, 1), what="w", why="y", line=line)
+            for line, rule in enumerate(rules)
+        ]
 
     added = [entry.rule for entry in new_entries(log(before), log(after))]
     lost = [entry.rule for entry in new_entries(log(after), log(before))]

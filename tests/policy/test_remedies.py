@@ -28,10 +28,10 @@ from policy_engine.domain.remedies import (
     MAX_FACTS,
     MAX_JUDGEMENTS,
     MAX_OFFERED,
-    Change,
     ChangeKind,
     Judged,
     Remedy,
+    RemedyChange,
     find_remedies,
 )
 from policy_engine.domain.roster import Roster, Sector, UsStatus, UsStatusKind
@@ -77,7 +77,7 @@ def told(document: World, *, explain: bool = True) -> Decision:
 Edit = Callable[[World], None]
 
 
-def carried_out(document: World, change: Change) -> Iterator[World]:
+def carried_out(document: World, change: RemedyChange) -> Iterator[World]:
     """The world with the change made on the file or in the request; for a fact, with each value that it might have."""
     for edits in product(*(list(_edits(document, part)) for part in _parts(change))):
         changed = deepcopy(document)
@@ -94,14 +94,14 @@ def all_carried_out(document: World, remedy: Remedy) -> Iterator[World]:
     yield from worlds
 
 
-def _parts(change: Change) -> list[Change]:
+def _parts(change: RemedyChange) -> list[RemedyChange]:
     if change.kind is not ChangeKind.FACT:
         return [change]
     (facts,) = (value for _, value in change.needs)
     return [replace(change, needs=(("facts", (path,)),)) for path in facts]
 
 
-def _edits(document: World, change: Change) -> Iterator[Edit]:
+def _edits(document: World, change: RemedyChange) -> Iterator[Edit]:
     needs: dict[str, Any] = dict(change.needs)
     since = {"from": document["at"], "to": None}
     match change.kind:
@@ -800,22 +800,24 @@ def test_whenever_one_change_is_enough_its_kind_is_offered(random: Random) -> No
     assert enough <= singles
 
 
-def _conceivable(document: World, found: Decision) -> Iterator[Change]:
+def _conceivable(document: World, found: Decision) -> Iterator[RemedyChange]:
     """Every single row that could be added and every fact that is missing, without a look at any rule."""
     organisations = [one["id"] for one in document["members"]["organisations"]]
     asked_for, action = document["request"]["model"], document["request"]["action"]
     for path in found.verdict.missing:
         if path == "end_user":
-            yield Change(kind=ChangeKind.END_USER)
+            yield RemedyChange(kind=ChangeKind.END_USER)
         elif path not in ("person.citizenships", "ownership"):
-            yield Change(kind=ChangeKind.FACT, needs=(("facts", (path,)),))
+            yield RemedyChange(kind=ChangeKind.FACT, needs=(("facts", (path,)),))
     for holder in organisations:
         for regime, kind in product(("us-order", "us-ear", "us-itar", "vendor"), ("licence", "exemption")):
             needs = (("regime", regime), ("kind", kind), ("holder", holder), ("model", asked_for), ("action", action))
-            yield Change(kind=ChangeKind.AUTHORISATION, needs=needs)
+            yield RemedyChange(kind=ChangeKind.AUTHORISATION, needs=needs)
         rows = [row for row in document["members"]["memberships"] if row["organisation"] == holder]
         if not any(_in_force(row, document["at"]) for row in rows):
-            yield Change(kind=ChangeKind.MEMBERSHIP, needs=(("consortium", "glasswing"), ("organisation", holder)))
+            yield RemedyChange(
+                kind=ChangeKind.MEMBERSHIP, needs=(("consortium", "glasswing"), ("organisation", holder))
+            )
         held = {row["kind"] for row in document["members"]["statements"] if row["organisation"] == holder}
         for kind in sorted({"uvl", "sta_consignee", "supp8_740"} - held):
-            yield Change(kind=ChangeKind.STATEMENT, needs=(("kind_of_statement", kind), ("organisation", holder)))
+            yield RemedyChange(kind=ChangeKind.STATEMENT, needs=(("kind_of_statement", kind), ("organisation", holder)))

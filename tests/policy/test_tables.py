@@ -11,7 +11,7 @@ from policy_engine.domain.catalogue import DerivedFrom, Entry, ItemKind, Operati
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OwnershipTest
 from policy_engine.domain.places import CountryGroup, GroupMember, PartsTest, PostcodeRule, TreatAs
-from policy_engine.domain.rules import ControlColumn, MilitaryTest, OwnershipRule, PatternTest, Settings
+from policy_engine.domain.rules import BookSettings, ControlColumn, MilitaryTest, OwnershipRule, PatternTest
 from policy_engine.formats.documents import Mapping, read_document
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.reader import read_book
@@ -176,7 +176,7 @@ def test_norway_is_a_country_with_and_without_quotation_marks() -> None:
 
 def test_settings_are_read_as_exact_numbers() -> None:
     settings = SETTINGS.replace("classified: 5", "classified: 2.5")
-    expected = Settings(max_age_classified=Decimal("2.5"), max_age_other=Decimal(30))
+    expected = BookSettings(max_age_classified=Decimal("2.5"), max_age_other=Decimal(30))
     assert expected == read_book(book(settings=settings)).settings
 
 

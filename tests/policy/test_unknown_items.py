@@ -42,12 +42,12 @@ LICENCE: Final = Authorisation(
 ON_FILE: Final = read_members(MEMBERS.encode(), "members.yaml")
 
 
-def members(*papers: Authorisation) -> Roster:
+def members(*authorisations: Authorisation) -> Roster:
     rows = RosterRows(
         organisations=ON_FILE.organisations,
         people=ON_FILE.people,
         employments=ON_FILE.employments,
-        authorisations=papers,
+        authorisations=authorisations,
     )
     return Roster.as_known(rows, revision=1)
 
@@ -98,8 +98,8 @@ def test_a_grant_that_asks_about_the_item_does_not_count(item: str) -> None:
 
 @pytest.mark.parametrize("unless", ["published", "!published", "PAPERS"])
 def test_nothing_about_the_item_lifts_a_bar(unless: str) -> None:
-    papers = row(NOTE, party="on-file", authorisation="", item="!published")
-    finding = said(judged(row(BAR, party="on-file", unless=unless), papers), "REGION")
+    authorisations = row(NOTE, party="on-file", authorisation="", item="!published")
+    finding = said(judged(row(BAR, party="on-file", unless=unless), authorisations), "REGION")
     assert finding is not None
     assert (finding.state, finding.lifted_by) == ("deciding", None)
 
@@ -130,15 +130,15 @@ def test_a_code_for_the_unknown_item_is_given() -> None:
 
 def test_whether_a_paper_names_a_model_that_nobody_knows_is_unknown_and_no_place_is_drawn_on_it() -> None:
     grant = row(GRANT, id="OTHER", party="on-file | holds:vendor/licence")
-    for papers, expected in (((), NO), ((LICENCE,), unknown("model"))):
-        roster = members(*papers)
+    for authorisations, expected in (((), NO), ((LICENCE,), unknown("model"))):
+        roster = members(*authorisations)
         judge = Judge(read_book(book(rules=sheet(GRANT, grant))))
         request = asking("ann", "gamma-1", place={"country": "US"})
         question = derive(request, roster, judge.book, CALLER, AT)
         assert ask(question.parties[0], "holds", "vendor/licence") == expected
         assert judge.verdict(question).draws == ()
         (party,) = read_record(record_of(judge, roster, request, AT)).parties
-        assert party.words["holds:vendor/licence"] == ("unknown" if papers else "no")
+        assert party.words["holds:vendor/licence"] == ("unknown" if authorisations else "no")
         assert party.known.authorisations == ()
 
 

@@ -19,7 +19,7 @@ from policy_engine.domain.changes import Actor
 from policy_engine.domain.decision import Record
 from policy_engine.domain.desk import Desk, InForce
 from policy_engine.domain.facts import AssertedValueError
-from policy_engine.domain.ports import Appended, Outcome
+from policy_engine.domain.ports import Appended, AppendOutcome
 from policy_engine.domain.request import Action, Caller, Request, Subject, SubjectType
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import NO_BOOK_RULE
@@ -51,7 +51,7 @@ class Written:
     def append(self, record: Record) -> Future[Appended]:
         self.bodies.append(record.body)
         future: Future[Appended] = Future()
-        future.set_result(Appended(outcome=Outcome.COMMITTED, body=record.body))
+        future.set_result(Appended(outcome=AppendOutcome.COMMITTED, body=record.body))
         return future
 
     def append_all(self, records: Sequence[Record]) -> Future[tuple[Appended, ...]]:

@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from policy_engine.domain.decision import Record
-from policy_engine.domain.ports import Appended, Key, LogUnavailable, Outcome
+from policy_engine.domain.ports import Appended, AppendOutcome, Key, LogUnavailable
 from policy_engine.domain.request import Action, Caller, Semantic, Submitted
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
 from policy_engine.service import pools, turns
@@ -39,7 +39,7 @@ CALLER = Caller(id="test", gateway=ASKED.caller.gateway, assertable=ASKED.caller
 class Log:
     """A log that says of each record, or of each batch, what comes next; nothing for `None`."""
 
-    says: list[Outcome | None]
+    says: list[AppendOutcome | None]
     handed: list[tuple[Record, ...]] = field(default_factory=list)
     alive: bool = True
 
@@ -63,7 +63,7 @@ class Log:
     def read(self, _decision_id: str) -> bytes | None:
         return None
 
-    def _next(self, records: tuple[Record, ...]) -> Outcome | None:
+    def _next(self, records: tuple[Record, ...]) -> AppendOutcome | None:
         self.handed.append(records)
         return self.says.pop(0) if self.says else None
 
@@ -118,7 +118,7 @@ DOORS = ("awaited", "here", "batch awaited", "batch here")
 
 
 def test_a_door_that_awaits_and_one_that_does_not_give_the_same_bytes(pool: Pool) -> None:
-    told = {name: door(gate_of(Log([Outcome.COMMITTED]))) for name, door in doors(pool).items()}
+    told = {name: door(gate_of(Log([AppendOutcome.COMMITTED]))) for name, door in doors(pool).items()}
     assert told["awaited"] == told["here"]
     assert told["batch awaited"] == told["batch here"]
     assert [json.loads(one)["allowed"] for one in told["batch here"]] == [json.loads(told["here"][0])["allowed"], False]
@@ -138,7 +138,7 @@ def test_a_synchronous_door_never_answers_before_the_record(
 
 @pytest.mark.parametrize("door", DOORS)
 def test_what_is_stale_is_judged_again_on_what_stands_then(door: str, pool: Pool) -> None:
-    log = Log([Outcome.STALE, Outcome.STALE, Outcome.COMMITTED])
+    log = Log([AppendOutcome.STALE, AppendOutcome.STALE, AppendOutcome.COMMITTED])
     later = replace(GROUND, epoch=2)
     answers = doors(pool)[door](gate_of(log, GROUND, later, replace(GROUND, epoch=3)))
     assert [records[0].control_epoch for records in log.handed] == [1, 2, 3]
@@ -148,7 +148,7 @@ def test_what_is_stale_is_judged_again_on_what_stands_then(door: str, pool: Pool
 
 @pytest.mark.parametrize("door", DOORS)
 def test_an_epoch_that_keeps_moving_is_no_answer(door: str, pool: Pool) -> None:
-    log = Log([Outcome.STALE] * 99)
+    log = Log([AppendOutcome.STALE] * 99)
     with pytest.raises(LogUnavailable, match="keeps moving"):
         doors(pool)[door](gate_of(log))
     assert len(log.handed) == MAX_ATTEMPTS
@@ -175,8 +175,8 @@ def test_a_bearer_is_found_out_anew_on_every_snapshot_at_every_door(pool: Pool) 
         lambda gate: gate.decide_batch_here(ITEMS, Semantic.EXECUTE_ALL, bearer),
     )
     for decide in asked:
-        assert decide(gate_of(Log([Outcome.COMMITTED]), with_key)).caller.id == "k"
-        log = Log([Outcome.STALE, Outcome.COMMITTED])
+        assert decide(gate_of(Log([AppendOutcome.COMMITTED]), with_key)).caller.id == "k"
+        log = Log([AppendOutcome.STALE, AppendOutcome.COMMITTED])
         with pytest.raises(Unauthenticated):
             decide(gate_of(log, with_key, without))
         assert len(log.handed) == 1
@@ -184,14 +184,14 @@ def test_a_bearer_is_found_out_anew_on_every_snapshot_at_every_door(pool: Pool) 
 
 def test_a_request_id_of_another_request_is_no_decision_alone_and_a_deny_in_a_batch() -> None:
     with pytest.raises(RequestIdConflict):
-        gate_of(Log([Outcome.CONFLICT])).decide_here(SUBMITTED, CALLER)
-    told = gate_of(Log([Outcome.CONFLICT])).decide_batch_here(ITEMS[:1], Semantic.EXECUTE_ALL, CALLER).answers
+        gate_of(Log([AppendOutcome.CONFLICT])).decide_here(SUBMITTED, CALLER)
+    told = gate_of(Log([AppendOutcome.CONFLICT])).decide_batch_here(ITEMS[:1], Semantic.EXECUTE_ALL, CALLER).answers
     assert [json.loads(one)["decision"] for one in told] == ["deny"]
 
 
 def test_a_door_that_does_not_ask_for_determinations_never_gets_one() -> None:
     asked = Submitted(request=replace(SUBMITTED.request, action=Action.LICENCE_DETERMINATION), digest="")
-    log = Log([Outcome.COMMITTED])
+    log = Log([AppendOutcome.COMMITTED])
     for step in (gate_of(log).decide_here, gate_of(log).begin, gate_of(log).begin_at_once):
         with pytest.raises(MalformedRequest, match="gives no access"):
             step(asked, CALLER)

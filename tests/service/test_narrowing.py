@@ -218,7 +218,7 @@ _OF_A_KIND: Final[dict[str, Callable[[Roster], object]]] = {
         roster.consortia,
         roster.memberships,
         roster.authorisations,
-        roster.papers,
+        roster.authorisations_by_id,
         roster.draws,
         roster.listings,
         roster.statements,

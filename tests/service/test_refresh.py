@@ -11,7 +11,7 @@ import pytest
 
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import Validity, parse_instant
-from policy_engine.domain.ports import Control, Standing
+from policy_engine.domain.ports import Control, ControlReading
 from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
@@ -90,7 +90,7 @@ class Restored(DeskLog):
         self.second = second
         self.replaced = False
 
-    def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+    def standing(self, *, held_revision: int | None, after_index: int) -> ControlReading:
         if self.replaced:
             return self.second().standing(held_revision=held_revision, after_index=after_index)
         return super().standing(held_revision=held_revision, after_index=after_index)
@@ -123,7 +123,7 @@ def test_the_collector_runs_again_once_the_members_are_read_or_could_not_be(stor
     assert gc.isenabled()
 
     class Broken(DeskLog):
-        def standing(self, *, held_revision: int | None, after_index: int) -> Standing:
+        def standing(self, *, held_revision: int | None, after_index: int) -> ControlReading:
             raise ZeroDivisionError(f"{held_revision} {after_index}")
 
     with pytest.raises(ZeroDivisionError):

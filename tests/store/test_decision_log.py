@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, Engine, RowMapping, event, insert, select
 
 from policy_engine.domain.decision import Record
-from policy_engine.domain.ports import Appended, Control, Key, LogUnavailable, Outcome
+from policy_engine.domain.ports import Appended, AppendOutcome, Control, Key, LogUnavailable
 from policy_engine.domain.roster import Draw, RosterRows
 from policy_engine.store.control import move
 from policy_engine.store.database import reading, writing
@@ -65,7 +65,7 @@ def rows(store: Store) -> Sequence[RowMapping]:
         return reader.execute(select(decisions).order_by(decisions.c.log_index)).mappings().all()
 
 
-def said(*futures: Future[Appended]) -> list[Outcome]:
+def said(*futures: Future[Appended]) -> list[AppendOutcome]:
     return [future.result(SOON).outcome for future in futures]
 
 
@@ -79,7 +79,7 @@ def held(gate: Gate, log: DecisionLog) -> Iterator[None]:
         yield
     finally:
         barrier.released.set()
-    assert said(before) == [Outcome.STALE]
+    assert said(before) == [AppendOutcome.STALE]
 
 
 def test_a_record_is_durable_when_its_future_is_done_and_is_read_back_byte_for_byte(
@@ -89,7 +89,7 @@ def test_a_record_is_durable_when_its_future_is_done_and_is_read_back_byte_for_b
 
     appended = log.append(given).result(SOON)
 
-    assert appended == Appended(outcome=Outcome.COMMITTED, body=given.body)
+    assert appended == Appended(outcome=AppendOutcome.COMMITTED, body=given.body)
     (row,) = rows(store)
     assert dict(row) == {
         "log_index": 0,
@@ -114,7 +114,7 @@ def test_what_waits_is_committed_together(store: Store, gate: Gate, log: Decisio
     with held(gate, log):
         futures = [log.append(record(f"{number:04}")) for number in range(GROUP + 1)]
 
-    assert set(said(*futures)) == {Outcome.COMMITTED}
+    assert set(said(*futures)) == {AppendOutcome.COMMITTED}
     assert gate.count == 3  # the one before, a full group, and the one record too many for it
     assert [row["id"] for row in rows(store)] == [f"{number:04}" for number in range(GROUP + 1)]
 
@@ -131,7 +131,7 @@ def test_log_indexes_are_dense_over_threads_and_processes(store: Store) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert set(said(*futures)) == {Outcome.COMMITTED}
+        assert set(said(*futures)) == {AppendOutcome.COMMITTED}
 
     logged = rows(store)
     assert [row["log_index"] for row in logged] == list(range(400))
@@ -147,22 +147,22 @@ def test_no_future_is_done_before_the_commit_has_returned(store: Store, gate: Ga
     assert rows(store) == []
 
     barrier.released.set()
-    assert said(future) == [Outcome.COMMITTED]
+    assert said(future) == [AppendOutcome.COMMITTED]
     assert len(rows(store)) == 1
 
 
 def test_a_record_made_under_another_epoch_is_stale_and_is_not_written(store: Store, log: DecisionLog) -> None:
     members = Members(store.open())
     before = log.append(record("before"))
-    assert said(before) == [Outcome.COMMITTED]
+    assert said(before) == [AppendOutcome.COMMITTED]
 
     members.record(capped(1), actor="officer", reason="test", at=AT)
 
     assert members.control().epoch == 1
     assert said(*(log.append(record(f"{epoch}", epoch=epoch)) for epoch in (0, 1, 2))) == [
-        Outcome.STALE,
-        Outcome.COMMITTED,
-        Outcome.STALE,
+        AppendOutcome.STALE,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.STALE,
     ]
     assert [row["id"] for row in rows(store)] == ["before", "1"]
 
@@ -195,7 +195,7 @@ def test_once_a_revocation_has_returned_nothing_older_is_committed_and_it_waits_
     barrier.released.set()
     revocation.join(SOON)
     assert not revocation.is_alive()
-    assert said(older, log.append(record("late", epoch=1))) == [Outcome.COMMITTED, Outcome.STALE]
+    assert said(older, log.append(record("late", epoch=1))) == [AppendOutcome.COMMITTED, AppendOutcome.STALE]
     assert [row["id"] for row in rows(store)] == ["older"]
 
 
@@ -203,21 +203,21 @@ def test_the_same_request_again_gets_the_decision_that_was_made_and_nothing_is_w
     store: Store, log: DecisionLog
 ) -> None:
     first = record("01", request_id="r")
-    assert said(log.append(first)) == [Outcome.COMMITTED]
+    assert said(log.append(first)) == [AppendOutcome.COMMITTED]
 
     again = log.append(record("02", request_id="r", at=AT + timedelta(seconds=29)))
 
-    assert again.result(SOON) == Appended(outcome=Outcome.REPLAYED, body=first.body)
+    assert again.result(SOON) == Appended(outcome=AppendOutcome.REPLAYED, body=first.body)
     assert [row["id"] for row in rows(store)] == ["01"]
 
 
 def test_another_request_under_the_same_id_is_a_conflict_however_old_the_first(store: Store, log: DecisionLog) -> None:
-    assert said(log.append(record("01", request_id="r"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", request_id="r"))) == [AppendOutcome.COMMITTED]
 
     assert said(
         log.append(record("02", request_id="r", digest="d2")),
         log.append(record("03", request_id="r", digest="d2", at=AT + HOUR * 10_000)),
-    ) == [Outcome.CONFLICT, Outcome.CONFLICT]
+    ) == [AppendOutcome.CONFLICT, AppendOutcome.CONFLICT]
     assert [row["id"] for row in rows(store)] == ["01"]
 
 
@@ -231,25 +231,25 @@ def test_request_ids_of_different_callers_and_requests_without_one_have_nothing_
         log.append(record("04", request_id=None, caller="a", digest="d1")),
     ]
 
-    assert said(*futures) == [Outcome.COMMITTED] * 4
-    assert said(log.append(record("05", request_id="r", caller="b", digest="d2"))) == [Outcome.REPLAYED]
+    assert said(*futures) == [AppendOutcome.COMMITTED] * 4
+    assert said(log.append(record("05", request_id="r", caller="b", digest="d2"))) == [AppendOutcome.REPLAYED]
 
 
 @pytest.mark.parametrize(
     ("lasts", "later", "outcome"),
     [
-        (30.0, timedelta(seconds=30) - MICROSECOND, Outcome.REPLAYED),
-        (30.0, timedelta(seconds=30), Outcome.COMMITTED),
-        (0.0, timedelta(0), Outcome.COMMITTED),
-        (86_400.0, HOUR - MICROSECOND, Outcome.REPLAYED),
-        (86_400.0, HOUR, Outcome.COMMITTED),
-        (86_400.0, -HOUR, Outcome.COMMITTED),
+        (30.0, timedelta(seconds=30) - MICROSECOND, AppendOutcome.REPLAYED),
+        (30.0, timedelta(seconds=30), AppendOutcome.COMMITTED),
+        (0.0, timedelta(0), AppendOutcome.COMMITTED),
+        (86_400.0, HOUR - MICROSECOND, AppendOutcome.REPLAYED),
+        (86_400.0, HOUR, AppendOutcome.COMMITTED),
+        (86_400.0, -HOUR, AppendOutcome.COMMITTED),
     ],
 )
 def test_a_decision_is_given_again_only_within_an_hour_and_before_it_has_run_out(
-    log: DecisionLog, lasts: float, later: timedelta, outcome: Outcome
+    log: DecisionLog, lasts: float, later: timedelta, outcome: AppendOutcome
 ) -> None:
-    assert said(log.append(record("01", request_id="r", lasts=lasts))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", request_id="r", lasts=lasts))) == [AppendOutcome.COMMITTED]
 
     assert said(log.append(record("02", request_id="r", at=AT + later))) == [outcome]
 
@@ -259,7 +259,7 @@ def test_a_request_that_is_decided_anew_is_a_new_attempt_linked_to_the_one_befor
 ) -> None:
     for number in range(3):
         at = AT + timedelta(minutes=number)
-        assert said(log.append(record(f"{number}", request_id="r", at=at))) == [Outcome.COMMITTED]
+        assert said(log.append(record(f"{number}", request_id="r", at=at))) == [AppendOutcome.COMMITTED]
 
     assert [(row["id"], row["attempt"], row["retry_of"]) for row in rows(store)] == [
         ("0", 1, None),
@@ -271,13 +271,13 @@ def test_a_request_that_is_decided_anew_is_a_new_attempt_linked_to_the_one_befor
 
 
 def test_a_request_is_decided_anew_when_the_epoch_has_moved_in_between(store: Store, log: DecisionLog) -> None:
-    assert said(log.append(record("01", request_id="r"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", request_id="r"))) == [AppendOutcome.COMMITTED]
     with writing(store.open()) as writer:
         move(writer)
 
     assert said(
         log.append(record("02", request_id="r", epoch=0)), log.append(record("03", request_id="r", epoch=1))
-    ) == [Outcome.STALE, Outcome.COMMITTED]
+    ) == [AppendOutcome.STALE, AppendOutcome.COMMITTED]
     assert [(row["id"], row["retry_of"]) for row in rows(store)] == [("01", None), ("03", "01")]
 
 
@@ -293,11 +293,11 @@ def test_in_one_group_a_record_sees_those_before_it(store: Store, gate: Gate, lo
 
     answers = [future.result(SOON) for future in futures]
     assert [answer.outcome for answer in answers] == [
-        Outcome.COMMITTED,
-        Outcome.REPLAYED,
-        Outcome.CONFLICT,
-        Outcome.COMMITTED,
-        Outcome.REPLAYED,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.REPLAYED,
+        AppendOutcome.CONFLICT,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.REPLAYED,
     ]
     assert [answers[1].body, answers[4].body] == [b'{"decision_id":"01"}', b'{"decision_id":"04"}']
     assert [(row["id"], row["attempt"], row["retry_of"]) for row in rows(store)] == [("01", 1, None), ("04", 2, "01")]
@@ -369,7 +369,7 @@ def test_a_place_that_is_taken_is_a_draw_and_a_revision_of_the_members_and_moves
 ) -> None:
     members = seats(store, 2)
 
-    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
     snapshot = members.snapshot()
     assert snapshot.rows.draws == (Draw(authorisation="D-1", person="alice", at=AT, recorded_at=AT),)
@@ -383,10 +383,10 @@ def test_a_person_draws_once_and_needs_no_other_place_even_when_the_rest_are_gon
     store: Store, log: DecisionLog
 ) -> None:
     members = seats(store, 1)
-    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
     later = AT + timedelta(days=1)
-    assert said(log.append(record("02", epoch=2, at=later, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("02", epoch=2, at=later, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
     assert len(members.snapshot().rows.draws) == 1
     assert members.control() == Control(epoch=2, revision=2)
@@ -395,11 +395,11 @@ def test_a_person_draws_once_and_needs_no_other_place_even_when_the_rest_are_gon
 def test_a_record_that_needs_a_place_which_is_gone_is_stale_and_leaves_nothing(store: Store, log: DecisionLog) -> None:
     members = seats(store, 1)
     seats(store, 5, id="D-2")
-    assert said(log.append(record("01", epoch=2, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", epoch=2, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
     refused = log.append(record("02", epoch=3, at=AT + HOUR, draws=(("D-2", "bob"), ("D-1", "bob"))))
 
-    assert said(refused) == [Outcome.STALE]
+    assert said(refused) == [AppendOutcome.STALE]
     assert [row["id"] for row in rows(store)] == ["01"]
     assert [draw.person for draw in members.snapshot().rows.draws] == ["alice"]
     assert members.control() == Control(epoch=3, revision=3)
@@ -417,11 +417,11 @@ def test_in_one_group_places_are_counted_record_by_record(store: Store, gate: Ga
         ]
 
     assert said(*futures) == [
-        Outcome.COMMITTED,
-        Outcome.COMMITTED,
-        Outcome.STALE,
-        Outcome.COMMITTED,
-        Outcome.COMMITTED,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.STALE,
+        AppendOutcome.COMMITTED,
+        AppendOutcome.COMMITTED,
     ]
     assert [draw.person for draw in members.snapshot().rows.draws] == ["alice", "bob"]
     # Two revisions, one for each decision that drew, under one new epoch.
@@ -431,7 +431,7 @@ def test_in_one_group_places_are_counted_record_by_record(store: Store, gate: Ga
 def test_one_record_may_take_several_places_and_takes_all_or_none(store: Store, log: DecisionLog) -> None:
     members = seats(store, 1)
 
-    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [Outcome.STALE]
+    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [AppendOutcome.STALE]
 
     assert members.snapshot().rows.draws == ()
     assert members.control() == Control(epoch=1, revision=1)
@@ -440,13 +440,13 @@ def test_one_record_may_take_several_places_and_takes_all_or_none(store: Store, 
 @pytest.mark.parametrize(
     ("draws_on_file", "outcome"),
     [
-        ([("alice", AT)], Outcome.STALE),
-        ([("alice", AT + HOUR)], Outcome.COMMITTED),
-        ([("bob", EARLIER)], Outcome.COMMITTED),
+        ([("alice", AT)], AppendOutcome.STALE),
+        ([("alice", AT + HOUR)], AppendOutcome.COMMITTED),
+        ([("bob", EARLIER)], AppendOutcome.COMMITTED),
     ],
 )
 def test_a_draw_counts_from_its_own_instant_on(
-    store: Store, log: DecisionLog, draws_on_file: list[tuple[str, Any]], outcome: Outcome
+    store: Store, log: DecisionLog, draws_on_file: list[tuple[str, Any]], outcome: AppendOutcome
 ) -> None:
     members = seats(store, 1)
     on_file = tuple(Draw(authorisation="D-1", person=person, at=at) for person, at in draws_on_file)
@@ -457,39 +457,39 @@ def test_a_draw_counts_from_its_own_instant_on(
 
 def test_a_draw_of_a_process_whose_clock_runs_ahead_counts_at_once(store: Store, log: DecisionLog) -> None:
     seats(store, 1)
-    assert said(log.append(record("01", epoch=1, at=AT + HOUR, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", epoch=1, at=AT + HOUR, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
-    assert said(log.append(record("02", epoch=2, at=AT, draws=(("D-1", "bob"),)))) == [Outcome.STALE]
+    assert said(log.append(record("02", epoch=2, at=AT, draws=(("D-1", "bob"),)))) == [AppendOutcome.STALE]
 
 
 def test_of_rows_in_force_the_lowest_cap_counts_whichever_was_recorded_last(log: DecisionLog, store: Store) -> None:
     members = seats(store, 1)
     members.record(capped(3), actor="officer", reason="two more", at=AT + HOUR)
     both = record("01", epoch=2, draws=(("D-1", "alice"), ("D-1", "bob")))
-    assert said(log.append(both)) == [Outcome.STALE]
-    assert said(log.append(record("02", epoch=2, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(both)) == [AppendOutcome.STALE]
+    assert said(log.append(record("02", epoch=2, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
     # A place taken has moved the epoch, under which only the cap stands in the way of another.
-    assert said(log.append(record("03", epoch=3, draws=(("D-1", "bob"),)))) == [Outcome.STALE]
-    assert said(log.append(record("04", epoch=3))) == [Outcome.COMMITTED]
+    assert said(log.append(record("03", epoch=3, draws=(("D-1", "bob"),)))) == [AppendOutcome.STALE]
+    assert said(log.append(record("04", epoch=3))) == [AppendOutcome.COMMITTED]
 
 
 def test_of_rows_recorded_at_once_the_lowest_cap_counts(log: DecisionLog, store: Store) -> None:
     both = tuple(row for count in (2, 1, None) for row in capped(count).authorisations)
     Members(store.open()).record(RosterRows(authorisations=both), actor="officer", reason="test", at=AT)
 
-    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [Outcome.STALE]
+    assert said(log.append(record("01", epoch=1, draws=(("D-1", "alice"), ("D-1", "bob"))))) == [AppendOutcome.STALE]
 
 
 def test_there_is_no_place_on_an_authorisation_that_is_not_on_file(log: DecisionLog) -> None:
-    assert said(log.append(record("01", draws=(("D-9", "alice"),)))) == [Outcome.STALE]
+    assert said(log.append(record("01", draws=(("D-9", "alice"),)))) == [AppendOutcome.STALE]
 
 
 def test_an_authorisation_without_a_cap_has_a_place_for_everybody(store: Store, log: DecisionLog) -> None:
     seats(store, None)
     places = tuple(("D-1", f"person-{number}") for number in range(20))
 
-    assert said(log.append(record("01", epoch=1, draws=places))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", epoch=1, draws=places))) == [AppendOutcome.COMMITTED]
 
 
 def test_of_two_processes_that_race_for_the_last_place_one_wins_every_time(store: Store) -> None:
@@ -500,9 +500,9 @@ def test_of_two_processes_that_race_for_the_last_place_one_wins_every_time(store
             seats(store, 1, id=paper)
             epoch = members.control().epoch
             barrier = threading.Barrier(2)
-            answers: list[Outcome] = []
+            answers: list[AppendOutcome] = []
 
-            def race(log: DecisionLog, asked: Record, barrier: threading.Barrier, answers: list[Outcome]) -> None:
+            def race(log: DecisionLog, asked: Record, barrier: threading.Barrier, answers: list[AppendOutcome]) -> None:
                 barrier.wait()
                 answers.append(log.append(asked).result(SOON).outcome)
 
@@ -597,7 +597,7 @@ def test_a_database_that_does_not_let_a_transaction_begin_fails_the_group_and_th
             move(holder)
             assert "lock" in unavailable(log.append(record("01")))
 
-        assert said(log.append(record("02", epoch=1))) == [Outcome.COMMITTED]
+        assert said(log.append(record("02", epoch=1))) == [AppendOutcome.COMMITTED]
     assert [row["id"] for row in rows(store)] == ["02"]
 
 
@@ -607,23 +607,23 @@ def test_a_database_that_is_gone_fails_the_group_and_the_next_one_is_written_whe
     postgres, name = postgres_store.postgres, postgres_store.name
     assert postgres is not None
     with logging(postgres_store.open()) as log:
-        assert said(log.append(record("01"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("01"))) == [AppendOutcome.COMMITTED]
         postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         postgres.terminate(name)
         unavailable(log.append(record("02")))
         postgres.run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
-        assert said(log.append(record("03"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("03"))) == [AppendOutcome.COMMITTED]
     assert [(row["log_index"], row["id"]) for row in rows(postgres_store)] == [(0, "01"), (1, "03")]
 
 
 def test_a_connection_that_the_server_ended_while_nothing_was_written_costs_no_record(postgres_store: Store) -> None:
     assert postgres_store.postgres is not None
     with logging(postgres_store.open()) as log:
-        assert said(log.append(record("01"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("01"))) == [AppendOutcome.COMMITTED]
         postgres_store.postgres.terminate(postgres_store.name)
 
-        assert said(log.append(record("02"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("02"))) == [AppendOutcome.COMMITTED]
 
 
 def test_a_server_process_that_is_killed_in_the_middle_of_a_group_fails_it_and_the_next_one_is_written(
@@ -640,7 +640,7 @@ def test_a_server_process_that_is_killed_in_the_middle_of_a_group_fails_it_and_t
         barrier.released.set()
         unavailable(future)
 
-        assert said(log.append(record("02"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("02"))) == [AppendOutcome.COMMITTED]
     assert [(row["log_index"], row["id"]) for row in rows(postgres_store)] == [(0, "02")]
 
 
@@ -661,7 +661,7 @@ def test_a_database_that_takes_no_row_fails_the_whole_group_and_leaves_nothing_o
         assert members.snapshot().rows.draws == ()
         assert members.control() == Control(epoch=1, revision=1)
 
-    assert said(log.append(record("03", epoch=1, draws=(("D-1", "alice"),)))) == [Outcome.COMMITTED]
+    assert said(log.append(record("03", epoch=1, draws=(("D-1", "alice"),)))) == [AppendOutcome.COMMITTED]
 
 
 def test_a_commit_that_fails_leaves_nothing_and_the_next_group_is_written_on_another_connection(
@@ -673,7 +673,7 @@ def test_a_commit_that_fails_leaves_nothing_and_the_next_group_is_written_on_ano
     connections = gate.connections
     gate.before = nothing
 
-    assert said(log.append(record("02", request_id="r"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("02", request_id="r"))) == [AppendOutcome.COMMITTED]
     assert gate.connections == connections + 1
     assert [(row["log_index"], row["id"], row["attempt"]) for row in rows(store)] == [(0, "02", 1)]
 
@@ -688,16 +688,16 @@ def test_a_commit_of_which_nothing_was_heard_fails_and_who_asks_again_is_told_of
 
     again = log.append(record("02", request_id="r", at=AT + timedelta(seconds=1)))
 
-    assert again.result(SOON) == Appended(outcome=Outcome.REPLAYED, body=b'{"decision_id":"01"}')
+    assert again.result(SOON) == Appended(outcome=AppendOutcome.REPLAYED, body=b'{"decision_id":"01"}')
     assert [row["id"] for row in rows(store)] == ["01"]
 
 
 def test_an_id_is_taken_once(store: Store, log: DecisionLog) -> None:
-    assert said(log.append(record("01"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01"))) == [AppendOutcome.COMMITTED]
 
     unavailable(log.append(record("01")))
 
-    assert said(log.append(record("02"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("02"))) == [AppendOutcome.COMMITTED]
     assert [row["id"] for row in rows(store)] == ["01", "02"]
 
 
@@ -709,8 +709,8 @@ def test_a_record_too_many_fails_at_once_and_those_that_wait_are_written(engine:
 
             assert refused.done()
             assert "3 records wait" in unavailable(refused)
-        assert said(*waiting) == [Outcome.COMMITTED] * 3
-        assert said(log.append(record("room again"))) == [Outcome.COMMITTED]
+        assert said(*waiting) == [AppendOutcome.COMMITTED] * 3
+        assert said(log.append(record("room again"))) == [AppendOutcome.COMMITTED]
 
 
 def test_a_record_whose_caller_has_gone_before_its_turn_is_not_written_and_harms_nobody(
@@ -720,7 +720,7 @@ def test_a_record_whose_caller_has_gone_before_its_turn_is_not_written_and_harms
         futures = [log.append(record(f"{number}")) for number in range(3)]
         assert futures[1].cancel()
 
-    assert said(futures[0], futures[2]) == [Outcome.COMMITTED] * 2
+    assert said(futures[0], futures[2]) == [AppendOutcome.COMMITTED] * 2
     assert [(row["log_index"], row["id"]) for row in rows(store)] == [(0, "0"), (1, "2")]
 
 
@@ -731,7 +731,7 @@ def test_closing_writes_what_waits_and_takes_no_more(store: Store) -> None:
     log.close()
 
     assert not log.alive
-    assert {future.result(0).outcome for future in futures} == {Outcome.COMMITTED}
+    assert {future.result(0).outcome for future in futures} == {AppendOutcome.COMMITTED}
     assert "closed" in unavailable(log.append(record("late")))
     log.close()
 
@@ -746,7 +746,7 @@ def test_closing_while_the_database_hangs_fails_what_waits(store: Store, gate: G
 
     assert "closed" in unavailable(waiting)
     barrier.released.set()
-    assert said(running) == [Outcome.COMMITTED]
+    assert said(running) == [AppendOutcome.COMMITTED]
     assert [row["id"] for row in rows(store)] == ["running"]
 
 
@@ -787,7 +787,7 @@ def test_a_record_with_text_that_no_database_takes_is_refused_alone(
     with pytest.raises(ValueError, match="cannot be recorded"):
         log.append(broken())
 
-    assert said(log.append(record("01", caller="银行", request_id="naïve"))) == [Outcome.COMMITTED]
+    assert said(log.append(record("01", caller="银行", request_id="naïve"))) == [AppendOutcome.COMMITTED]
 
 
 def test_reading_a_log_out_of_reach_is_unavailable_and_not_none(store: Store, log: DecisionLog) -> None:
@@ -815,13 +815,13 @@ def test_a_long_import_does_not_keep_decisions_waiting_on_postgresql(postgres_st
         importer.start()
         assert barrier.reached.wait(SOON)
 
-        assert said(log.append(record("meanwhile"))) == [Outcome.COMMITTED]
+        assert said(log.append(record("meanwhile"))) == [AppendOutcome.COMMITTED]
 
         barrier.released.set()
         importer.join(SOON)
         assert said(log.append(record("older")), log.append(record("newer", epoch=1))) == [
-            Outcome.STALE,
-            Outcome.COMMITTED,
+            AppendOutcome.STALE,
+            AppendOutcome.COMMITTED,
         ]
 
 
@@ -840,8 +840,8 @@ def test_a_draw_and_an_import_at_once_get_revisions_of_their_own(store: Store) -
     with logging(store.open()) as log:
         importer.start()
         for number in range(20):
-            outcome = Outcome.STALE
-            while outcome is Outcome.STALE:
+            outcome = AppendOutcome.STALE
+            while outcome is AppendOutcome.STALE:
                 epoch = members.control().epoch
                 asked = record(f"{number}", epoch=epoch, draws=(("D-1", f"person-{number}"),))
                 (outcome,) = said(log.append(asked))

@@ -5,7 +5,7 @@ its family, and the table of words in `policies/README.md` is written from these
 a word costs once.
 """
 
-from policy_engine.domain.words.authorisations import Papers, has_place, papers_on_file
+from policy_engine.domain.words.authorisations import Authorisations, authorisations_on_file, has_place
 from policy_engine.domain.words.vocabulary import (
     GATES,
     READS_BARS,
@@ -23,12 +23,12 @@ __all__ = [
     "READS_BARS",
     "STATIC_FACETS",
     "VOCABULARY",
-    "Papers",
+    "Authorisations",
     "Word",
     "answer_condition",
     "answer_term",
     "ask",
+    "authorisations_on_file",
     "has_place",
-    "papers_on_file",
     "words_looking",
 ]

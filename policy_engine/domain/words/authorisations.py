@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Final
 
 from policy_engine.domain.facts import Edition, Party, Role
-from policy_engine.domain.in_force import paper_in_force
+from policy_engine.domain.in_force import authorisation_in_force
 from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, known, yes
 from policy_engine.domain.persons import deemed_countries, itar_countries
@@ -34,7 +34,7 @@ from policy_engine.domain.words.word import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
+class Authorisations:
     """Authorisations that name holder, regime, kind, model, action and country, by what they are worth now."""
 
     usable: tuple[Authorisation, ...]
@@ -42,7 +42,7 @@ class Papers:
     full: tuple[Authorisation, ...]
 
 
-def papers_on_file(party: Party, parameter: str, *, host_too: bool, whoever: bool = False) -> Papers:
+def authorisations_on_file(party: Party, parameter: str, *, host_too: bool, whoever: bool = False) -> Authorisations:
     """The authorisations that fit the request; `parameter` is regime/kind, either of them `any` or a comma list.
 
     With `whoever` also those that are not for the natural person.
@@ -62,11 +62,15 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool, whoever: boo
         for row in question.roster.authorisations.get(holder, ())
         if regime in ("any", row.regime) and row.kind.value in wanted and fits(party, row, whoever=whoever)
     ]
-    rows = [row for name in dict.fromkeys(row.id for row in fitting) for row in question.roster.papers.get(name, ())]
+    rows = [
+        row
+        for name in dict.fromkeys(row.id for row in fitting)
+        for row in question.roster.authorisations_by_id.get(name, ())
+    ]
     question.horizon.note(earliest((row.valid for row in (*fitting, *rows)), at=question.at))
     in_force = [row for row in fitting if row.valid.holds(question.at) and counts(party, row, fitting)]
     usable = tuple(row for row in in_force if has_place(party, row))
-    return Papers(
+    return Authorisations(
         usable=usable,
         ended=tuple(row for row in fitting if row.valid.ended(question.at)),
         full=tuple(row for row in in_force if row not in usable),
@@ -76,8 +80,8 @@ def papers_on_file(party: Party, parameter: str, *, host_too: bool, whoever: boo
 def counts(party: Party, row: Authorisation, fitting: Collection[Authorisation]) -> bool:
     """Whether the row is the one that counts of those in force under its id, every one of which must fit as it does."""
     question = party.question
-    rows = [one for one in question.roster.papers.get(row.id, (row,)) if one.valid.holds(question.at)]
-    return paper_in_force(rows, question.at) == row and all(one in fitting for one in rows)
+    rows = [one for one in question.roster.authorisations_by_id.get(row.id, (row,)) if one.valid.holds(question.at)]
+    return authorisation_in_force(rows, question.at) == row and all(one in fitting for one in rows)
 
 
 def fits(party: Party, row: Authorisation, *, whoever: bool = False) -> bool:
@@ -159,7 +163,7 @@ def named_user(party: Party) -> Person | None:
     return next((one.person for one in party.question.parties if one.role is Role.SUBJECT), None)
 
 
-def paper_answer(rows: tuple[Authorisation, ...]) -> Answer:
+def authorisation_answer(rows: tuple[Authorisation, ...]) -> Answer:
     if not rows:
         return NO
     detail: list[tuple[str, str | tuple[str, ...]]] = [("authorisations", tuple(sorted(row.id for row in rows)))]
@@ -179,74 +183,78 @@ _SCOPE: Final = Clause(
 _CLAIM: Final = replace(PLAIN, absent=Absent.REQUEST, dimensions=always({dimensions.CLAIM: None}))
 
 
-def _paper_dimensions(paper: str) -> Dimensions:
+def _authorisation_dimensions(authorisation: str) -> Dimensions:
     """A licence is for employees (15 CFR 750.7(a)(3)), and a place of a cap is for a natural person."""
     return {
-        dimensions.PAPER + paper: None,
+        dimensions.AUTHORISATION + authorisation: None,
         dimensions.REQUESTER: frozenset({dimensions.CONTRACTOR, dimensions.ACCOUNT}),
     }
 
 
-def _about_papers(
+def _about_authorisations(
     *, host_too: bool, whoever: bool, obtainable: bool, example: str
-) -> Callable[[Callable[[Papers], tuple[Authorisation, ...]]], Word]:
+) -> Callable[[Callable[[Authorisations], tuple[Authorisation, ...]]], Word]:
     """Makes a word of which authorisations it asks for: whose, for whom, and whether one that is obtained counts."""
     reads = replace(
         PLAIN,
         absent=Absent.CLOSED,
         facts=(FactRead(fact=Fact.AUTHORISATIONS, host_too=host_too, whoever=whoever),),
-        dimensions=by_parameter(_paper_dimensions),
+        dimensions=by_parameter(_authorisation_dimensions),
         obtainable=Fact.AUTHORISATIONS if obtainable else None,
     )
 
-    def made(which: Callable[[Papers], tuple[Authorisation, ...]]) -> Word:
+    def made(which: Callable[[Authorisations], tuple[Authorisation, ...]]) -> Word:
         @wraps(which)
         def answer(party: Party, parameter: str) -> Answer:
-            return paper_answer(which(papers_on_file(party, parameter, host_too=host_too, whoever=whoever)))
+            return authorisation_answer(
+                which(authorisations_on_file(party, parameter, host_too=host_too, whoever=whoever))
+            )
 
-        return word(_COLUMNS, parameters.PAPERS, reads, _SCOPE, example=example)(answer)
+        return word(_COLUMNS, parameters.AUTHORISATIONS, reads, _SCOPE, example=example)(answer)
 
     return made
 
 
-@_about_papers(host_too=False, whoever=False, obtainable=True, example="holds:us-order/licence")
-def holds(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(host_too=False, whoever=False, obtainable=True, example="holds:us-order/licence")
+def holds(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """The organisation acting holds an authorisation in force, with a place left for the natural person, that names the
     model, the action and, if it lists countries, where the item goes, and is known to be for the purpose and the
     person. A licence is for employees unless it says otherwise; a cap on named users has no place for a subject without
     a natural person."""
-    return papers.usable
+    return authorisations.usable
 
 
-@_about_papers(host_too=False, whoever=True, obtainable=False, example="organisation-holds:us-itar/licence")
-def organisation_holds(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(host_too=False, whoever=True, obtainable=False, example="organisation-holds:us-itar/licence")
+def organisation_holds(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """The organisation acting holds such an authorisation, whichever persons it is for."""
-    return papers.usable
+    return authorisations.usable
 
 
-@_about_papers(host_too=True, whoever=False, obtainable=True, example="holds-or-host:us-ear/licence")
-def holds_or_host(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(host_too=True, whoever=False, obtainable=True, example="holds-or-host:us-ear/licence")
+def holds_or_host(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """The organisation acting or the host holds such an authorisation."""
-    return papers.usable
+    return authorisations.usable
 
 
-@_about_papers(host_too=False, whoever=False, obtainable=False, example="authorisation-ended:us-order/licence")
-def authorisation_ended(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(host_too=False, whoever=False, obtainable=False, example="authorisation-ended:us-order/licence")
+def authorisation_ended(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """Such an authorisation of the organisation acting existed and has ended."""
-    return papers.ended
+    return authorisations.ended
 
 
-@_about_papers(host_too=True, whoever=False, obtainable=False, example="authorisation-ended-or-host:us-ear/licence")
-def authorisation_ended_or_host(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(
+    host_too=True, whoever=False, obtainable=False, example="authorisation-ended-or-host:us-ear/licence"
+)
+def authorisation_ended_or_host(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """Such an authorisation of the organisation acting or the host existed and has ended."""
-    return papers.ended
+    return authorisations.ended
 
 
-@_about_papers(host_too=True, whoever=False, obtainable=False, example="authorisation-full:us-ear/licence")
-def authorisation_full(papers: Papers) -> tuple[Authorisation, ...]:
+@_about_authorisations(host_too=True, whoever=False, obtainable=False, example="authorisation-full:us-ear/licence")
+def authorisation_full(authorisations: Authorisations) -> tuple[Authorisation, ...]:
     """Such an authorisation is in force and its cap has no place left for the natural person, or the subject has no
     natural person whose place could be counted."""
-    return papers.full
+    return authorisations.full
 
 
 _STATEMENT: Final = replace(

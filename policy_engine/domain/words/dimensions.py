@@ -41,7 +41,7 @@ GATEWAY: Final = "gateway"
 LISTING: Final = "listing:"
 MEMBERSHIP: Final = "membership:"
 STATEMENT: Final = "statement:"
-PAPER: Final = "paper:"
+AUTHORISATION: Final = "paper:"
 
 EMPLOYEE: Final = "employee"
 CONTRACTOR: Final = "contractor"

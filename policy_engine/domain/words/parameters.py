@@ -36,8 +36,8 @@ class Named(StrEnum):
     LIST = "list"
     MILITARY = "military test"
     PURPOSE = "purpose"
-    PAPER_REGIME = "regime of authorisations"
-    PAPER_KIND = "kind of authorisation"
+    AUTHORISATION_REGIME = "regime of authorisations"
+    AUTHORISATION_KIND = "kind of authorisation"
     STATEMENT = "kind of statement"
     EXCEPTION = "licence exception"
     REGIME = "regime"
@@ -131,12 +131,12 @@ RULE_AND_TEST: Final = Parameter(
 LISTS: Final = Parameter(text="lists of parameters.yaml, by code, separated by commas", shape=Several(Named.LIST))
 MILITARY_TEST: Final = Parameter(text="military test of parameters.yaml", shape=One(Named.MILITARY))
 PURPOSE: Final = Parameter(text="purpose", shape=One(Named.PURPOSE))
-PAPERS: Final = Parameter(
+AUTHORISATIONS: Final = Parameter(
     text="regime or any / kinds, separated by commas",
     shape=Pair(
-        first=One(Named.PAPER_REGIME),
+        first=One(Named.AUTHORISATION_REGIME),
         sign="/",
-        second=Several(Named.PAPER_KIND),
+        second=Several(Named.AUTHORISATION_KIND),
         form="a regime or `any`, `/` and kinds of authorisation",
         example="us-ear/licence",
     ),

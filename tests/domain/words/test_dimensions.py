@@ -63,7 +63,7 @@ def alike(domain: Domain, name: str, told: frozenset[str] | None, value: str) ->
 @pytest.mark.parametrize("word", OF_FACTS)
 def test_what_a_word_does_not_tell_apart_changes_none_of_its_answers(atlas: Atlas, book: Book, word: Word) -> None:
     random, domain = Random(word.name), atlas.domain
-    parameter = split(word.name, parameter_of(word), domain.names.papers)[0]
+    parameter = split(word.name, parameter_of(word), domain.names.authorisations)[0]
     for _ in range(100):
         model = random.choice((*book.tables.catalogue.entries, NO_SUCH_MODEL))
         told = word.reads.dimensions(parameter, book, book.tables.catalogue.find(model, None))
