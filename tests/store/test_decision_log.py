@@ -527,7 +527,7 @@ _RACER = """
 import sys
 from datetime import datetime, UTC
 from policy_engine.domain.decision import Record
-from policy_engine.domain.ports import Outcome
+from policy_engine.domain.ports import AppendOutcome
 from policy_engine.domain.verdict import Draw
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_log import DecisionLog
@@ -547,7 +547,7 @@ for turn in range(20):
             draws=(Draw(authorisation=f"T-{turn}", person=name),),
         )
         outcome = log.append(record).result(10).outcome
-        if outcome is Outcome.COMMITTED:
+        if outcome is AppendOutcome.COMMITTED:
             break
         if len([draw for draw in members.snapshot().rows.draws if draw.authorisation == f"T-{turn}"]) == 1:
             break
