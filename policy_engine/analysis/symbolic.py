@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import product
 from operator import itemgetter
 from typing import Final
@@ -91,12 +92,11 @@ FAULT: Final = ReasonedAnswer(decision="deny", rule=FAULT_RULE, code="ENGINE_FAU
 
 def answer_of(verdict: Verdict) -> ReasonedAnswer:
     """The answer of the engine, as the analysis has it."""
-    return ReasonedAnswer(
-        decision="allow" if verdict.allowed else "hold" if verdict.hold else "deny",
-        rule=verdict.reason.rule,
-        code=verdict.reason_code,
-    )
+    return _outcome(verdict.reason.rule, verdict.reason_code, allows=verdict.allowed, hold=verdict.hold)
 
+
+_OPERATIONS: Final = 4_096
+"""So many operations are made once for all that ask alike, so that diagrams remember what was done with them."""
 
 _BARS_FIRST: Final = (Effect.DENY, Effect.PERMIT)
 
@@ -242,7 +242,7 @@ class Atlas:
         self._matches: dict[int, Diagram] = {}
         self._tables: dict[int, RowTable] = {}
         self._scopes: dict[tuple[int, ...], Scope] = {}
-        self._operations: dict[Hashable, Callable[..., Hashable]] = {}
+        self._operations: dict[tuple[str, str], Callable[[frozenset[str]], Tri]] = {}
         self._decisions: dict[Scope, Diagram] = {}
         self._ordinary: Final = self.domain.complete({}) or {}
         self._rosters: Final[dict[Hashable, Roster]] = {}
@@ -520,13 +520,6 @@ class Atlas:
 
         return build(0, ())
 
-    def _operation(self, key: Hashable, make: Callable[[], Callable[..., Hashable]]) -> Callable[..., Hashable]:
-        """One operation for equal keys, so that what was done with it is remembered."""
-        found = self._operations.get(key)
-        if found is None:
-            found = self._operations[key] = make()
-        return found
-
     def _build(self, sheet: _Sheet) -> Scope:
         tables: dict[str, RowTable] = {}
         for one in sheet.reached.values():
@@ -613,18 +606,16 @@ class Atlas:
             raise LookupError(f"`{term.word}` was asked before the rows that it looks at")
         setting = sheet.setting
 
-        def make() -> Callable[..., Hashable]:
-            def answer(found: frozenset[str]) -> Tri:
-                question = self._question(self._states[setting.book].book, setting.asked, self._ordinary)
-                party = question.parties[0]
-                question.matched_regimes = found
-                question.barred_regimes = {id(party): found}
-                return ask(party, term.word, term.parameter).value
-
-            return answer
+        def answer(found: frozenset[str]) -> Tri:
+            question = self._question(self._states[setting.book].book, setting.asked, self._ordinary)
+            party = question.parties[0]
+            question.matched_regimes = found
+            question.barred_regimes = {id(party): found}
+            return ask(party, term.word, term.parameter).value
 
         table = regimes.standing if term.word in _STANDING else regimes.matched
-        return self.diagrams.combine(self._operation((term.word, term.parameter), make), table)
+        # One operation for each word and parameter, so that what was done with it is remembered.
+        return self.diagrams.combine(self._operations.setdefault((term.word, term.parameter), answer), table)
 
     def _relief(self, sheet: _Sheet, alternative: Sequence[Term], regimes: _Regimes | None) -> Diagram:
         """Where every term of one alternative of `unless` is known to hold."""
@@ -649,8 +640,7 @@ class Atlas:
         whole = self.diagrams.end(frozenset())
         for rule in one.row.codes:
             condition = self._condition(sheet, rule.condition, regimes)
-            operation = self._operation(rule, lambda rule=rule: _code_operation(rule))  # type: ignore[misc]
-            whole = self.diagrams.combine(operation, whole, match, condition, stands)
+            whole = self.diagrams.combine(_code_operation(rule), whole, match, condition, stands)
         return whole
 
     def _regimes(self, row: Row, tables: Iterable[RowTable], region: Diagram) -> _Regimes:
@@ -661,7 +651,7 @@ class Atlas:
         for table in tables:
             regime = table.row.regime
             if table.row.effect is Effect.DENY and table.state is State.DECIDING:
-                add = self._operation(("regime", regime), lambda regime=regime: _adding(regime))  # type: ignore[misc]
+                add = _adding(regime)
                 if regime in asked_matched:
                     counts = self.diagrams.within(region, self.diagrams.combine(_or_none, table.counts), None)
                     matched = self.diagrams.overlay(add, counts, matched)
@@ -682,7 +672,7 @@ class Atlas:
             for table in tables:
                 here = diagrams.both(left, self._stands((table,)))
                 if not diagrams.nowhere(here):
-                    told = self._operation(("decides", table.row.id, effect), lambda row=table.row: _outcome_by(row))  # type: ignore[misc]
+                    told = _outcome_by(table.row.id, allows=effect is Effect.PERMIT)
                     said = diagrams.combine(told, diagrams.within(here, table.says, None), holds)
                     whole = diagrams.filled(whole, said)
                     left = diagrams.less(left, here)
@@ -738,7 +728,8 @@ class Atlas:
         if not decided:
             return NO_GRANT, names
         first, code = decided[0]
-        return _outcome(first, code, hold=any(row.hold for row, _ in decided)), names
+        hold = any(row.hold for row, _ in decided)
+        return _outcome(first.id, code, allows=first.effect is Effect.PERMIT, hold=hold), names
 
     def touched(self, before: Scope, after: Scope) -> Mapping[str, Touched]:
         """By row, where it may decide otherwise in one scope than in the other; rows that say the same are left out."""
@@ -854,6 +845,7 @@ def _granted(grant: bool) -> str:
     return "allow" if grant else NO_GRANT.decision
 
 
+@lru_cache(maxsize=_OPERATIONS)
 def _adding(regime: str) -> Callable[[object, frozenset[str]], frozenset[str]]:
     def add(_: object, found: frozenset[str]) -> frozenset[str]:
         return found | {regime}
@@ -861,6 +853,7 @@ def _adding(regime: str) -> Callable[[object, frozenset[str]], frozenset[str]]:
     return add
 
 
+@lru_cache(maxsize=_OPERATIONS)
 def _code_operation(rule: CodeRule) -> Callable[[frozenset[str], Tri, Tri, bool], frozenset[str]]:
     def give(codes: frozenset[str], match: Tri, condition: Tri, decides: bool) -> frozenset[str]:
         if rule.beside is not None and (not decides or rule.beside not in codes):
@@ -872,10 +865,13 @@ def _code_operation(rule: CodeRule) -> Callable[[frozenset[str], Tri, Tri, bool]
     return give
 
 
-def _outcome(row: Row, code: str, *, hold: bool) -> ReasonedAnswer:
-    decision = "allow" if row.effect is Effect.PERMIT else "hold" if hold else "deny"
-    return ReasonedAnswer(decision=decision, rule=row.id, code=code)
+def _outcome(rule: str, code: str, *, allows: bool, hold: bool) -> ReasonedAnswer:
+    return ReasonedAnswer(decision="allow" if allows else "hold" if hold else "deny", rule=rule, code=code)
 
 
-def _outcome_by(row: Row) -> Callable[[str | None, bool], ReasonedAnswer | None]:
-    return lambda code, hold: None if code is None else _outcome(row, code, hold=hold)
+@lru_cache(maxsize=_OPERATIONS)
+def _outcome_by(rule: str, *, allows: bool) -> Callable[[str | None, bool], ReasonedAnswer | None]:
+    def told(code: str | None, hold: bool) -> ReasonedAnswer | None:
+        return None if code is None else _outcome(rule, code, allows=allows, hold=hold)
+
+    return told

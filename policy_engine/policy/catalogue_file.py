@@ -6,12 +6,11 @@ all documents are read. An alias is one entry's for each gateway and never anoth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias
 
 from policy_engine.domain.catalogue import Catalogue, DerivedFrom, Entry, ItemKind, TaughtBy, Tier, Weights
+from policy_engine.domain.tangles import owners_first
 from policy_engine.formats.documents import Node, Scalar
 from policy_engine.formats.faults import Findings, quoted
 from policy_engine.policy.conditions import hint
@@ -82,40 +81,14 @@ class CatalogueReader:
 
     def _circular(self) -> list[_Filed]:
         """The entries that are among their own ancestors."""
-        above = {
-            name: {one.target for one in filed.names if one.how != "fallback" and one.target in self._filed}
-            for name, filed in self._filed.items()
-        }
-        below: dict[str, set[str]] = {name: set() for name in above}
-        for name, ancestors in above.items():
-            for ancestor in ancestors:
-                below[ancestor].add(name)
-        # Without ancestors, or without descendants, that are themselves in question, an entry is in no circle.
-        with_ancestors = _left(above, below)
-        circular = _left(_within(below, with_ancestors), _within(above, with_ancestors))
-        return [filed for name, filed in self._filed.items() if name in circular]
-
-
-_Kin: TypeAlias = Mapping[str, set[str]]
-
-
-def _within(kin: _Kin, names: set[str]) -> dict[str, set[str]]:
-    return {name: others & names for name, others in kin.items() if name in names}
-
-
-def _left(kin: _Kin, back: _Kin) -> set[str]:
-    """What is left when all that have no kin are taken away, again and again."""
-    counts = {name: len(others) for name, others in kin.items()}
-    pending = [name for name, count in counts.items() if not count]
-    left = set(kin)
-    while pending:
-        name = pending.pop()
-        left.discard(name)
-        for other in back[name]:
-            counts[other] -= 1
-            if not counts[other]:
-                pending.append(other)
-    return left
+        numbers = {name: number for number, name in enumerate(self._filed)}
+        above = [
+            [numbers[one.target] for one in filed.names if one.how != "fallback" and one.target in numbers]
+            for filed in self._filed.values()
+        ]
+        groups = owners_first(range(len(above)), lambda entry: iter(above[entry]), bytearray(len(above)))
+        circular = {entry for group in groups for entry in group if len(group) > 1 or entry in above[entry]}
+        return [filed for number, filed in enumerate(self._filed.values()) if number in circular]
 
 
 def _read_entry(key: Scalar, node: Node, values: Values) -> _Filed:
