@@ -306,7 +306,7 @@ def _asked(error: Exception) -> list[Any]:
 
     scope = {"type": "http", "method": "POST", "path": "/decide", "headers": []}
     with suppress(ZeroDivisionError):
-        asyncio.run(Direct(nothing, {"/decide": endpoint})(scope, receive, send))
+        asyncio.run(Direct(nothing, {"/decide": endpoint}, {})(scope, receive, send))
     return sent
 
 

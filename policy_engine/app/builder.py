@@ -24,10 +24,13 @@ from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
+from policy_engine.domain.gateways import Profiles
 from policy_engine.domain.ports import DecisionLog, DeskLog, Keys, LogEntries, Members
 from policy_engine.domain.request import Request, Subject
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import Book
+from policy_engine.formats.faults import Fault, FaultsError
+from policy_engine.formats.gateway_profiles import read_profiles
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
@@ -97,6 +100,7 @@ class Parts:
     log: DecisionLog
     desk_log: DeskLog
     gate: Gate
+    profiles: Profiles
     desk: Desk
     publisher: Publisher
     check: Callable[[Mapping[str, bytes]], Checked]
@@ -131,6 +135,7 @@ def build(
     faults, `HistoryRefused` for a log that is not the one sealed so far, and the store's errors for a database that
     cannot be used.
     """
+    profiles = profiles_of(settings)
     engine = open_database(settings.database_url)
     new_id = new_id or DecisionIds()
     members = StoredMembers(engine)
@@ -217,6 +222,7 @@ def build(
         log=log,
         desk_log=desk_log,
         gate=gate,
+        profiles=profiles,
         desk=desk,
         publisher=publisher,
         check=checked,
@@ -446,6 +452,24 @@ SEAL_SECONDS: Final = 0.25
 
 WATCH_SECONDS: Final = 0.5
 """How often a watched folder is looked at."""
+
+
+def profiles_of(settings: Settings) -> Profiles:
+    """The gateways' profiles in the settings' file; none where the settings name no file.
+
+    Raises `FaultsError` for a file with faults, and one that cannot be read.
+    """
+    if settings.gateways is None:
+        return Profiles()
+    name = settings.gateways.name
+    try:
+        data = settings.gateways.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        remedy = "mend POLICY_ENGINE_GATEWAYS, or take it away: then the doors for gateways deny"
+        fault = Fault(source=name, line=1, column=1, message=f"the file cannot be read: {reason}", remedy=remedy)
+        raise FaultsError([fault]) from error
+    return read_profiles(data, name)
 
 
 def book_in_force(settings: Settings, at: datetime) -> Book:

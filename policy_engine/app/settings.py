@@ -24,6 +24,9 @@ class Settings(BaseSettings):
         Path("policies"),
         description="folder of the rule book: taken as the first book of an empty database, and read on by --watch",
     )
+    gateways: Path | None = Field(
+        None, description="file of the gateways' profiles; without it the doors for gateways deny"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8181, ge=0, le=65535, description="port to listen on")
     ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")

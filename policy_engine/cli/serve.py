@@ -67,7 +67,7 @@ def serve(
 def _configured(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         # The factory is named, not imported: one process builds the parts once, in the server's own process.
-        "policy_engine.api.app:from_environment",
+        "policy_engine.asgi:from_environment",
         factory=True,
         http=guarded(
             Limits(

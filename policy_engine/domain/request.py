@@ -134,10 +134,13 @@ class Semantic(StrEnum):
 class Caller:
     """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert.
 
-    `explain`: may see explanations. What could change a deny is looked for on behalf of such a caller alone.
+    `explain`: may see explanations. What could change a deny is looked for on behalf of such a caller alone. `profile`:
+    the fingerprint of the gateways' profiles by which the question was read out of what a gateway passed on; `None` for
+    a question that was asked as such.
     """
 
     id: str
     gateway: str | None = None
     assertable: frozenset[str] = frozenset()
     explain: bool = False
+    profile: str | None = None

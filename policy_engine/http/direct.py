@@ -18,16 +18,16 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Direct:
-    """Answers `POST` on the paths of `posts`, and hands everything else on."""
+    """Answers `POST` on the paths of `posts`, every method on the paths of `prefixes` (a prefix that ends in `/` is
+    that of many), and hands everything else on."""
 
-    def __init__(self, app: ASGIApp, posts: Mapping[str, Endpoint]) -> None:
+    def __init__(self, app: ASGIApp, posts: Mapping[str, Endpoint], prefixes: Mapping[str, Endpoint]) -> None:
         self._app = app
         self._posts = posts
+        self._prefixes = tuple(prefixes.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = None
-        if scope["type"] == "http" and scope["method"] == "POST":
-            endpoint = self._posts.get(scope["path"])
+        endpoint = self._endpoint(scope) if scope["type"] == "http" else None
         if endpoint is None:
             await self._app(scope, receive, send)
             return
@@ -44,3 +44,13 @@ class Direct:
                 raise
             response = error_response(error)
         await response(scope, receive, send)
+
+    def _endpoint(self, scope: Scope) -> Endpoint | None:
+        path: str = scope["path"]
+        if scope["method"] == "POST" and (found := self._posts.get(path)) is not None:
+            return found
+        return next((endpoint for prefix, endpoint in self._prefixes if _begins(path, prefix)), None)
+
+
+def _begins(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) if prefix.endswith("/") else path == prefix

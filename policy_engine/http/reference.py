@@ -107,12 +107,15 @@ def described(
     examples: Iterable[Example] = (),
     keyed: bool = True,
     right: str | None = None,
+    by_status: bool = False,
 ) -> Described:
     """What a route takes and answers, for its decorator.
 
     `right` is for a route that asks for the key itself; of any other its dependency says which right it needs.
+    `by_status`: a route for gateways that read a status, which answers errors in their clients' words.
     """
-    asked = [*(_KEYED if keyed else ()), MalformedRequest, INTERNAL, *problems]
+    own = () if by_status else (*(_KEYED if keyed else ()), INTERNAL)
+    asked = [MalformedRequest, *own, *problems]
     extra: Schema = {}
     if body is not None:
         asked.append(BodyTooLarge)
@@ -128,7 +131,7 @@ def described(
     extra["responses"] |= _refused(asked)
     extra["parameters"] = [one.document() for one in parameters]
     if right is not None:
-        extra["security"] = [{SCHEME: [right]}]
+        extra["security"] = [{GATEWAY_SCHEME if by_status else SCHEME: [right]}]
     status = int(next(iter(answers)))
     return Described(
         response_class=Response,
@@ -144,7 +147,10 @@ def parameters_of(route: APIRoute) -> tuple[str, ...]:
 
 
 SCHEME: Final = "key"
-"""The name of the one way to say who asks."""
+"""The name of the way to say who asks."""
+
+GATEWAY_SCHEME: Final = "gateway-key"
+"""The name of the way in which a gateway does where `Authorization` is its client's."""
 
 
 def _ref(shape: type[msgspec.Struct]) -> Schema:
@@ -243,13 +249,19 @@ def reference(routes: Sequence[BaseRoute]) -> Schema:
     )
     components = told.setdefault("components", {})
     components["schemas"] = _schemas()
+    components["securitySchemes"][GATEWAY_SCHEME] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Policy-Engine-Key",
+        "description": "The gateway's key, at the doors at which `Authorization` is its client's.",
+    }
     shared: Schema = {}
     for operation in _operations(told):
         responses = operation["responses"]
         # The framework's own, for parameters that no route leaves to it.
         responses.pop("422", None)
         for status, response in responses.items():
-            if int(status) >= HTTPStatus.BAD_REQUEST:
+            if MEDIA_TYPE in response["content"]:
                 kinds = response["content"][MEDIA_TYPE]["examples"]
                 name = f"problem-{status}-{'-or-'.join(kinds)}"
                 shared[name] = response

@@ -33,11 +33,28 @@ async def admitted(request: Request, ring: KeyRing, pools: Pools, right: str) ->
     before it is refused, once for all who ask meanwhile, so that a flood of bad keys is none of questions to the
     database. Raises `Unauthenticated`, `Forbidden`, `Busy` and `MembersUnavailable`.
     """
-    bearer = bearer_of(request, right)
+    return await admit(bearer_of(request, right), ring, pools)
+
+
+async def admit(bearer: Bearer, ring: KeyRing, pools: Pools) -> Bearer:
+    """As `admitted`, of who was found to present a token."""
     if bearer.token is not None and not bearer.is_known(ring.current()):
         await pools.looks.run(ring.refresh)
     bearer.key(ring.current())
     return bearer
+
+
+GATEWAY_KEY: Final = "x-policy-engine-key"
+"""Where a gateway presents its key at the doors at which `Authorization` carries the token of the gateway's client."""
+
+
+def gateway_of(request: Request, right: str) -> Bearer:
+    """As `bearer_of`, at a door for gateways: what stands under `Authorization` is the client's and is not looked at.
+
+    Of two lines, neither counts.
+    """
+    given = request.headers.getlist(GATEWAY_KEY)
+    return Bearer(token=given[0].strip() if len(given) == 1 else None, right=right)
 
 
 async def entered(request: Request, ring: KeyRing, pools: Pools, right: str) -> Key:

@@ -103,10 +103,14 @@ class Snapshots(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """Who presents a token (`None`: none), and asks for what needs a right."""
+    """Who presents a token (`None`: none), and asks for what needs a right.
+
+    `profile` is the fingerprint of the gateway's profile by which a question was read, where one was.
+    """
 
     token: str | None
     right: str
+    profile: str | None = None
 
     def is_known(self, ground: HasKeys) -> bool:
         """Whether the token names a key that is in force; nothing is said of its secret."""
@@ -123,7 +127,7 @@ class Bearer:
 
     def caller(self, ground: HasKeys) -> Caller:
         """The key as the one who asks. Raises `Unauthenticated` and `Forbidden`."""
-        return caller_of(self.key(ground))
+        return caller_of(self.key(ground), self.profile)
 
 
 def key_of(token: str, ground: HasKeys) -> Key | None:
@@ -270,6 +274,12 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def caller_of(key: Key) -> Caller:
-    """The key as the one who asks."""
-    return Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain="decisions:explain" in key.rights)
+def caller_of(key: Key, profile: str | None = None) -> Caller:
+    """The key as the one who asks, by a gateway's profile or by itself."""
+    return Caller(
+        id=key.id,
+        gateway=key.gateway,
+        assertable=key.assertable,
+        explain="decisions:explain" in key.rights,
+        profile=profile,
+    )

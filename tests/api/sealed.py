@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from fastapi.testclient import TestClient
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import DecisionIds, Parts
+from policy_engine.asgi import create_app
 from policy_engine.service.sealing import Sealing, SealKeeper
 from tests.api.service import NOON, Service, copied, serving
 from tests.conftest import POLICIES

@@ -13,9 +13,9 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.domain.changes import BookFounded
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import parse_instant
@@ -104,6 +104,7 @@ def serving(
     published: bool = False,
     new_id: Callable[[datetime], str] | None = None,
     policies: Path = POLICIES,
+    gateways: Path | None = None,
 ) -> Iterator[Service]:
     """A service on a database that is at the newest schema, with these members on file.
 
@@ -116,7 +117,7 @@ def serving(
     now = [at]
     counter = iter(range(10**9))
     parts = build(
-        Settings(database_url=url, policies=policies),
+        Settings(database_url=url, policies=policies, gateways=gateways),
         clock=lambda: now[0],
         new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
         judges=judges,

@@ -20,7 +20,7 @@ import pytest
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Scope
 
-from policy_engine.api.app import create_app
+from policy_engine.asgi import create_app
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.inspect import PARAMETERS
 from policy_engine.service.keyring import ROLES

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from policy_engine.api.app import create_app
+from policy_engine.asgi import create_app
 from policy_engine.domain.facts import Question
 from policy_engine.domain.ports import AppendOutcome, DecisionLog
 from policy_engine.domain.request import Caller

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.ports import Control

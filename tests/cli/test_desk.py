@@ -17,9 +17,9 @@ from typing import ClassVar
 import pytest
 import uvicorn
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.policy.cases import desk_folder
 from policy_engine.service.keyring import RIGHTS
 from tests.api.desks import FAULTY, OVERLOOKED, ROSTER, SMALL, TRIED, WITHOUT_CONSORTIUM, overlook

@@ -21,9 +21,9 @@ import msgspec
 import pytest
 import uvicorn
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import Parts, build, open_sealing
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.request import Caller

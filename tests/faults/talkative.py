@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 
 import uvicorn
 
-from policy_engine.api.app import create_app
 from policy_engine.app.application_log import configure_logging
 from policy_engine.app.builder import KeepLog, Parts, build
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.service.sealing import Sealing
 
 SECRET: Final = "CANARY-UNFORESEEN"

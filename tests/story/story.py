@@ -40,9 +40,9 @@ from typing import Final, Protocol
 
 import uvicorn
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.cli.main import main
 from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant

@@ -17,6 +17,7 @@ from policy_engine.api import auditor, compliance, gateway, health, index, log, 
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.gateways import by_status
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
 from policy_engine.http.errors import error_response
@@ -95,11 +96,12 @@ def create_app(parts: Parts) -> ASGIApp:
     app.state.one_replay = threading.Lock()
     app.state.reference = _reference()
     errors.install(app)
-    return RequestHead(Direct(app, gateway.AT_THE_DOOR))
+    return RequestHead(Direct(app, gateway.AT_THE_DOOR, by_status.AT_THE_DOOR))
 
 
 _ROUTERS: Final = (
     gateway.router,
+    by_status.router,
     index.router,
     health.router,
     auditor.router,

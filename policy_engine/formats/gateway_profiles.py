@@ -1,0 +1,273 @@
+"""The file of gateways' profiles (`gateways.yaml`): strict YAML to `Profiles`, or every fault with place and remedy.
+
+A profile without a source for the place, or for the purpose, is refused: without a place nothing is allowed, and models
+of the classified tier need a purpose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from policy_engine.domain.gateways import (
+    ANY_METHOD,
+    Answers,
+    Gives,
+    Mcp,
+    Network,
+    Origin,
+    PlaceSource,
+    Profile,
+    Profiles,
+    Route,
+    Source,
+    SubjectSource,
+    Tool,
+    path_fault,
+)
+from policy_engine.domain.request import Action, SubjectType
+from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, jsonable, read_document
+from policy_engine.formats.faults import FaultsError, Findings, quoted
+from policy_engine.formats.fields import Fields
+
+MAX_BYTES: Final = 1024 * 1024
+
+_PROFILE: Final = (
+    "subject_from",
+    "model_from",
+    "place_from",
+    "purpose_from",
+    "end_user_from",
+    "acting_for_from",
+    "aliases",
+    "routes",
+    "trusted_proxies",
+)
+_ORIGINS: Final = tuple(Origin)
+_HEADER: Final = re.compile(r"[a-z0-9][a-z0-9!#$%&'*+.^_`|~-]*")
+_SEGMENT: Final = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_NEEDED: Final = {
+    "subject_from": "without a subject nothing is allowed",
+    "model_from": "without a model nothing is allowed",
+    "place_from": "without a place nothing is allowed",
+    "purpose_from": "models of the classified tier need a purpose",
+}
+
+T = TypeVar("T")
+
+
+def read_profiles(data: bytes, source: str) -> Profiles:
+    """The profiles in a file. Raises `FaultsError` with every fault."""
+    node = read_document(data, source, max_bytes=MAX_BYTES)
+    findings = Findings(source=source)
+    top = Fields.of(node, "the file of gateways", ("gateways",), findings)
+    profiles: dict[str, Profile] = {}
+    held = None if top is None else top.node_of("gateways")
+    if top is not None and held is None:
+        top.fault("gateways", "the file names no gateway", "write gateways: {NAME: {...}}")
+    if held is not None and not isinstance(held, Mapping):
+        findings.add(held.line, held.column, "`gateways` must be a mapping", "write gateways: {NAME: {...}}")
+    fingerprint = "sha256:" + hashlib.sha256(_canonical(node)).hexdigest()
+    for key, value in held.entries if isinstance(held, Mapping) else ():
+        profile = _profile(key.text, value, findings)
+        if profile is not None:
+            profiles[key.text] = replace(profile, fingerprint=fingerprint)
+    if findings.faults:
+        raise FaultsError(findings.faults)
+    return Profiles(fingerprint=fingerprint, by_gateway=profiles)
+
+
+def _canonical(node: Node) -> bytes:
+    return json.dumps(jsonable(node), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _profile(name: str, node: Node, findings: Findings) -> Profile | None:
+    fields = Fields.of(node, f"the profile of {quoted(name)}", _PROFILE, findings)
+    if fields is None:
+        return None
+    for needed, why in _NEEDED.items():
+        if not fields.items(needed):
+            fields.fault(needed, f"{quoted(needed)} of {fields.what} names no source: {why}", "name where it is from")
+    routes = _each(fields, "routes", _route)
+    if not routes:
+        fields.fault("routes", f"{fields.what} lists no route: what is not listed is denied", "list each route")
+    return Profile(
+        gateway=name,
+        fingerprint="",
+        subject_from=_each(fields, "subject_from", _subject_source),
+        model_from=_each(fields, "model_from", _plain_source),
+        place_from=_each(fields, "place_from", _place_source),
+        purpose_from=_each(fields, "purpose_from", _plain_source),
+        end_user_from=_each(fields, "end_user_from", _subject_source),
+        acting_for_from=_each(fields, "acting_for_from", _plain_source),
+        aliases=_aliases(fields),
+        routes=routes,
+        trusted_proxies=_each(fields, "trusted_proxies", _network),
+    )
+
+
+def _each(fields: Fields, name: str, read: Callable[[Node, str, Findings], T | None]) -> tuple[T, ...]:
+    found: list[T] = []
+    for node in fields.items(name) or ():
+        one = read(node, f"an entry of {quoted(name)}", fields.findings)
+        if one is None:
+            continue
+        if one in found:
+            fields.findings.add(node.line, node.column, f"{quoted(name)} has this entry twice", "remove one of the two")
+        found.append(one)
+    return tuple(found)
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def _source(fields: Fields) -> Source | None:
+    given = [origin for origin in Origin if fields.node_of(origin) is not None]
+    if len(given) != 1:
+        fields.fault(
+            given[1] if given else "",
+            f"{fields.what} must name one place to take the value from",
+            f"write one of {', '.join(Origin)}",
+        )
+        return None
+    (origin,) = given
+    name = fields.name(origin, required=True)
+    if name is None:
+        return None
+    if origin is Origin.HEADER and not _HEADER.fullmatch(name):
+        fields.fault(origin, f"{quoted(name)} is no header name in small letters", "write it as x-user-id")
+        return None
+    if origin is Origin.HEADER and name in _KEPT:
+        fields.fault(origin, f"{quoted(name)} carries secrets or how a message is sent", "name a header of its own")
+        return None
+    if origin is Origin.ADDRESS and name != "client":
+        fields.fault(origin, f"there is no address {quoted(name)}", "write address: client")
+        return None
+    return Source(origin=origin, name=name)
+
+
+_KEPT: Final = frozenset(
+    "authorization cookie proxy-authorization x-policy-engine-key x-api-key host content-length transfer-encoding"
+    " connection x-request-id".split()
+)
+"""Headers that are never a source: secrets would come into a record, and the others are another layer's."""
+
+
+def _plain_source(node: Node, what: str, findings: Findings) -> Source | None:
+    fields = Fields.of(node, what, _ORIGINS, findings)
+    return None if fields is None else _source(fields)
+
+
+def _subject_source(node: Node, what: str, findings: Findings) -> SubjectSource | None:
+    fields = Fields.of(node, what, (*_ORIGINS, "type"), findings)
+    if fields is None:
+        return None
+    source, kind = _source(fields), fields.choice("type", SubjectType, required=True)
+    return None if source is None or kind is None else SubjectSource(source=source, type=kind)
+
+
+def _place_source(node: Node, what: str, findings: Findings) -> PlaceSource | None:
+    fields = Fields.of(node, what, (*_ORIGINS, "gives"), findings)
+    if fields is None:
+        return None
+    source, gives = _source(fields), fields.choice("gives", Gives, required=True)
+    if source is None or gives is None:
+        return None
+    if source.origin is Origin.ADDRESS and gives is not Gives.IP:
+        fields.fault("gives", "an address gives `ip` and no country", "write gives: ip, and name a source of a country")
+        return None
+    return PlaceSource(source=source, gives=gives)
+
+
+def _network(node: Node, what: str, findings: Findings) -> Network | None:
+    text = node.text if isinstance(node, Scalar) else ""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        message = f"{what} {quoted(text)} is no network"
+        findings.add(node.line, node.column, message, "write one such as 10.0.0.0/8")
+        return None
+
+
+# --- aliases and routes -----------------------------------------------------------------------------------------------
+
+
+def _aliases(fields: Fields) -> dict[str, str]:
+    node = fields.node_of("aliases")
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        fields.fault("aliases", "`aliases` must be a mapping", "write aliases: {GATEWAYS-NAME: CATALOGUE-ID}")
+        return {}
+    found: dict[str, str] = {}
+    for key, value in node.entries:
+        alias, model = fields.name_of("aliases", key), fields.name_of("aliases", value)
+        if alias is not None and model is not None:
+            found[alias] = model
+    return found
+
+
+def _route(node: Node, what: str, findings: Findings) -> Route | None:
+    fields = Fields.of(node, what, ("method", "path", "action", "answers", "model", "mcp"), findings)
+    if fields is None:
+        return None
+    path = fields.name("path", required=True)
+    mcp = _mcp(fields)
+    action = fields.choice("action", Action, required=mcp is None)
+    answers = fields.choice("answers", Answers)
+    model = fields.name("model")
+    method = fields.name("method") or ANY_METHOD
+    if method != ANY_METHOD and not re.fullmatch(r"[A-Z]{1,20}", method):
+        fields.fault(
+            "method", f"{quoted(method)} is no method in capital letters", "write POST, or leave it out for any"
+        )
+    if action is Action.LICENCE_DETERMINATION:
+        fields.fault("action", "`licence_determination` gives no access", "ask POST /decide for it")
+    if mcp is not None and (model is not None or action is not None):
+        fields.fault("mcp", "`mcp` says model and action for each tool", "leave `model` and `action` of the route out")
+    if path is None:
+        return None
+    fault = path_fault(_SEGMENT.sub(r"\1", path))
+    if fault is not None:
+        fields.fault("path", f"{quoted(path)} {fault}", "write it as /v1/models/{model}/invoke")
+    return Route(
+        method=method,
+        path=path,
+        action=action or Action.INFER,
+        answers=answers or (Answers.OPENAI if mcp is None else Answers.MCP),
+        model=model,
+        mcp=mcp,
+    )
+
+
+def _mcp(fields: Fields) -> Mcp | None:
+    node = fields.node_of("mcp")
+    if node is None:
+        return None
+    tables = Fields.of(node, "`mcp`", ("methods", "tools"), fields.findings)
+    if tables is None:
+        return None
+    return Mcp(methods=_tools(tables, "methods"), tools=_tools(tables, "tools"))
+
+
+def _tools(fields: Fields, name: str) -> dict[str, Tool]:
+    node = fields.node_of(name)
+    if node is None or is_null(node):
+        return {}
+    if not isinstance(node, Mapping):
+        fields.fault(name, f"{quoted(name)} must be a mapping", "write {NAME: {model: ID, action: infer}}")
+        return {}
+    found: dict[str, Tool] = {}
+    for key, value in node.entries:
+        one = Fields.of(value, f"{quoted(key.text)} of {quoted(name)}", ("model", "action"), fields.findings)
+        if one is None:
+            continue
+        model, action = one.name("model", required=True), one.choice("action", Action, required=True)
+        if model is not None and action is not None:
+            found[key.text] = Tool(model=model, action=action)
+    return found

@@ -1,0 +1,34 @@
+"""A service with gateways' profiles, the demonstration roster, and a key for each gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from policy_engine.formats.membership_file import read_members
+from tests.api.service import Service, copied, serving
+from tests.conftest import POLICIES
+
+PROFILES = Path(__file__).parent / "profiles.yaml"
+
+
+@pytest.fixture
+def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
+    """The demonstration roster and the profiles of the tests."""
+    roster = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
+    with serving(copied(migrated, tmp_path), roster, gateways=PROFILES) as running:
+        yield running
+
+
+@pytest.fixture
+def headers(service: Service) -> dict[str, str]:
+    """The head of a gateway whose profile reads headers: its key, and carol from the United States."""
+    return {**keyed(service, "headers"), "x-user-id": "carol", "x-geo-country": "US"}
+
+
+def keyed(service: Service, gateway: str) -> dict[str, str]:
+    """The head that a gateway authenticates by at a door where `Authorization` is its client's."""
+    made = service.key("decide", gateway=gateway)
+    return {"X-Policy-Engine-Key": made["Authorization"].removeprefix("Bearer ")}
