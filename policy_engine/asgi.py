@@ -11,60 +11,18 @@ from functools import cache
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.gateways import by_status
+from policy_engine.gateways.authzen import routes as authzen
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
-from policy_engine.http.errors import error_response
+from policy_engine.http.head import RequestHead
 
 _TURN_SECONDS: Final = 0.000_5
-
-
-class RequestHead:
-    """What holds for the head of every request, whichever route answers it.
-
-    `X-Request-ID` is given back as it came. A head that names the host not once (RFC 9112 section 3.2), or more than
-    one key, is refused: a proxy before the service may have read the other one.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if scope["method"] == "HEAD":
-            # It is answered as GET is; the server leaves the body out.
-            scope = {**scope, "method": "GET"}
-        given = None
-        hosts = keys = 0
-        for name, value in scope["headers"]:
-            if name == b"host":
-                hosts += 1
-            elif name == b"authorization":
-                keys += 1
-            elif name == b"x-request-id" and given is None:
-                given = value
-        app = self._app
-        if keys > 1 or hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
-            what = "Host" if keys <= 1 else "Authorization"
-            app = error_response(MalformedRequest(FieldFault(field=what, message="must stand once in the head")))
-        if given is None:
-            await app(scope, receive, send)
-            return
-
-        async def echo(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", given)]
-            await send(message)
-
-        await app(scope, receive, echo)
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -102,6 +60,7 @@ def create_app(parts: Parts) -> ASGIApp:
 _ROUTERS: Final = (
     gateway.router,
     by_status.router,
+    authzen.router,
     index.router,
     health.router,
     auditor.router,

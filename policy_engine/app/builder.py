@@ -101,6 +101,8 @@ class Parts:
     desk_log: DeskLog
     gate: Gate
     profiles: Profiles
+    public_url: str | None
+    page_key: bytes
     desk: Desk
     publisher: Publisher
     check: Callable[[Mapping[str, bytes]], Checked]
@@ -223,6 +225,8 @@ def build(
         desk_log=desk_log,
         gate=gate,
         profiles=profiles,
+        public_url=settings.public_url,
+        page_key=hmac.digest(secrets.token_bytes(32) if keeper is None else _seed(settings), _PAGES, "sha256"),
         desk=desk,
         publisher=publisher,
         check=checked,
@@ -351,6 +355,10 @@ class KeepLog:
         indexing.close()
         derived.dispose()
         engine.dispose()
+
+
+_PAGES: Final = b"policy-engine token of a page, version 1"
+"""With the seed of the log's key: the same for every process of one service."""
 
 
 def cursor_key(settings: Settings) -> bytes:

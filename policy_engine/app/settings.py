@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.domain.reviews import CASES_PER_HOUR
 from policy_engine.ledger.note import name_fault
+
+_IDENTIFIER: Final = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?")
 
 
 class Settings(BaseSettings):
@@ -29,6 +33,9 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8181, ge=0, le=65535, description="port to listen on")
+    public_url: str | None = Field(
+        None, description="https address under which callers know the service, such as `https://pdp.example.com`"
+    )
     ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")
     witness: Path = Field(
         Path("var/witness"),
@@ -61,6 +68,16 @@ class Settings(BaseSettings):
     connections_per_address: int = Field(
         256, ge=1, description="the same from one address; a proxy is one address, so as many as it opens"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_identifier(cls, url: str | None) -> str | None:
+        # What AuthZEN calls the identifier of a decision point: https, without query and fragment.
+        if url is not None and not re.fullmatch(
+            r"https://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?", url
+        ):
+            raise ValueError("write an https address without a query and without `/` at its end")
+        return url
 
     @field_validator("log_origin")
     @classmethod

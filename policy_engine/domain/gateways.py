@@ -202,6 +202,33 @@ def asked(message: Message, profile: Profile) -> Asked:
     return Asked(requests=tuple(replace(request, model=model) for model in models), route=route)
 
 
+def stated(message: Message, profile: Profile) -> tuple[Place, str | None]:
+    """The place and the purpose that the profile's headers and fixed values state, for a message that itself says who
+    wants what. Raises `Doubt`."""
+    _require_trusted(message, profile)
+    apart = tuple(one for one in profile.place_from if one.source.origin in _APART)
+    purposes = tuple(one for one in profile.purpose_from if one.origin in _APART)
+    read = _Reader(message, replace(profile, place_from=apart), {})
+    return read.place(), read.agreed(purposes, "purpose")
+
+
+_APART: Final = frozenset({Origin.HEADER, Origin.FIXED, Origin.ADDRESS})
+
+
+def agreed_place(one: Place, other: Place) -> Place:
+    """The evidence of two statements of where a requester is. Raises `Doubt` where they differ."""
+    found = {
+        name: _one((getattr(one, name), getattr(other, name)), f"place ({name})")
+        for name in ("country", "ip_country", "subdivision", "postcode", "ip")
+    }
+    return Place(**found)
+
+
+def agreed_text(one: str | None, other: str | None, what: str) -> str | None:
+    """The text that one or both of two statements give. Raises `Doubt` where they differ."""
+    return _one((one, other), what)
+
+
 # --- the route --------------------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ _DESCRIBED: Final = described(
 async def ext_authz(request: Request) -> Response:
     """May the client's request go on? Method and path are the client's own, behind `/ext_authz`."""
 
-    def message(read: _Head, body: Mapping[str, object] | None) -> Message:
+    def message(read: Head, body: Mapping[str, object] | None) -> Message:
         raw = request.scope.get("raw_path", request.scope["path"].encode()).decode("latin-1")
         query = request.scope.get("query_string", b"").decode("latin-1")
         if not raw.startswith(f"{EXT_AUTHZ}/"):
@@ -95,7 +95,7 @@ async def ext_authz(request: Request) -> Response:
 async def forward_auth(request: Request) -> Response:
     """May the client's request go on? Method and target are in the headers that the proxy writes."""
 
-    def message(read: _Head, body: Mapping[str, object] | None) -> Message:
+    def message(read: Head, body: Mapping[str, object] | None) -> Message:
         method, target = read.one_of(_ASKED_BY), read.one_of(_URIS)
         if target is None:
             raise Doubt("the proxy says nothing of what its client asked for: X-Forwarded-Uri is missing")
@@ -117,7 +117,7 @@ _every_method(f"{EXT_AUTHZ}/{{path:path}}", ext_authz, "POST")
 _every_method(FORWARD_AUTH, forward_auth, "GET")
 
 
-class _Head:
+class Head:
     """The head of a gateway's request. What cannot be decoded reads as no name of anything."""
 
     def __init__(self, request: Request) -> None:
@@ -141,7 +141,7 @@ class _Head:
         return Message(method=method, target=target, headers=self.headers, body=body, peer=self._peer)
 
 
-_Made = Callable[[_Head, Mapping[str, object] | None], Message]
+_Made = Callable[[Head, Mapping[str, object] | None], Message]
 
 
 async def _answered(request: Request, message: _Made) -> Response:
@@ -156,7 +156,7 @@ async def _answered(request: Request, message: _Made) -> Response:
 
 
 async def _asked(parts: Parts, bearer: Bearer, request: Request, message: _Made) -> Outcome:
-    head = _Head(request)
+    head = Head(request)
     profile = profile_of(parts, bearer)
     try:
         body = None
@@ -170,7 +170,7 @@ async def _asked(parts: Parts, bearer: Bearer, request: Request, message: _Made)
     return await ask(parts, bearer, made)
 
 
-async def _parsed(parts: Parts, data: bytes, head: _Head) -> Mapping[str, object]:
+async def _parsed(parts: Parts, data: bytes, head: Head) -> Mapping[str, object]:
     partial = head.value(PARTIAL) not in {"", "false"}
     kind, encoding = head.value("content-type"), head.value("content-encoding")
     if len(data) <= AT_ONCE:

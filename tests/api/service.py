@@ -117,7 +117,7 @@ def serving(
     now = [at]
     counter = iter(range(10**9))
     parts = build(
-        Settings(database_url=url, policies=policies, gateways=gateways),
+        Settings(database_url=url, policies=policies, gateways=gateways, public_url="https://pdp.example.com"),
         clock=lambda: now[0],
         new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
         judges=judges,

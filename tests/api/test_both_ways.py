@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from starlette.types import ASGIApp
 
-from policy_engine.asgi import RequestHead
+from policy_engine.http.head import RequestHead
 from policy_engine.service.keyring import ROLES
 from tests.api.service import Service, copied, serving
 from tests.api.test_fuzz import ROSTER, Answered, Drawn, Fuzz, ask, table_of
