@@ -57,6 +57,9 @@ ON_THE_WAY: Final = (
             "policy/library.py",
             "service/gate.py",
             "service/keyring.py",
+            "gateways/asking.py",
+            "gateways/authzen/engine.py",
+            "gateways/by_status.py",
             "service/decision_cache.py",
             "service/pools.py",
             "service/snapshot.py",
@@ -72,6 +75,8 @@ BATCH: Final = "tests/api/test_batch.py::"
 LOG: Final = "tests/store/test_decision_log.py::"
 UNKNOWN: Final = "tests/policy/test_unknown_items.py::"
 HERE: Final = "tests/test_doubts.py::"
+STATUS: Final = "tests/gateways/test_by_status.py::"
+AUTHZEN: Final = "tests/gateways/test_authzen.py::"
 
 TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("http/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
@@ -124,6 +129,39 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("formats/request_document.py", "batch_item_of", "MalformedRequest"): (
         f"{BATCH}test_an_item_that_is_no_request_is_a_recorded_deny_with_its_fault"
     ),
+    ("domain/gateways.py", "_within", "ValueError"): (
+        "tests/gateways/test_profiles.py::test_a_chain_with_what_is_no_address_is_a_doubt"
+    ),
+    ("gateways/asking.py", "ask", "(Doubt, MalformedRequest)"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
+    ("gateways/asking.py", "ask", "MalformedRequest"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
+    (
+        "gateways/asking.py",
+        "ask_each",
+        "Doubt",
+    ): f"{STATUS}test_each_of_several_models_is_denied_where_nobody_can_be_asked",
+    ("gateways/asking.py", "_item", "MalformedRequest"): (f"{STATUS}test_each_of_several_models_has_its_own_answer"),
+    ("gateways/asking.py", "client_body", "MalformedRequest"): (
+        f"{STATUS}test_a_body_that_programs_read_differently_is_denied"
+    ),
+    ("gateways/authzen/engine.py", "EngineWorld.evaluate", "MalformedRequest"): (
+        f"{AUTHZEN}test_what_is_not_known_is_a_recorded_denial"
+    ),
+    ("gateways/authzen/engine.py", "EngineWorld._item", "(Doubt, MalformedRequest)"): (
+        f"{AUTHZEN}test_what_is_not_known_is_a_recorded_denial"
+    ),
+    ("gateways/authzen/engine.py", "EngineWorld._supposed", "(Doubt, MalformedRequest)"): (
+        f"{AUTHZEN}test_what_is_not_known_is_found_by_no_search"
+    ),
+    ("gateways/authzen/engine.py", "_is_allowed", "AssertedValueError"): (
+        f"{AUTHZEN}test_what_is_not_known_is_found_by_no_search"
+    ),
+    ("gateways/by_status.py", "_answered", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
+    (
+        "gateways/by_status.py",
+        "_answered",
+        "Exception",
+    ): f"{STATUS}test_where_no_answer_can_be_given_nothing_is_allowed",
+    ("gateways/by_status.py", "_asked", "Doubt"): f"{STATUS}test_a_body_that_programs_read_differently_is_denied",
     ("service/gate.py", "Gate._item", "MalformedRequest"): (
         f"{BATCH}test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_taken_for_access"
     ),

@@ -434,14 +434,8 @@ def _require_query(message: Message, named: list[str]) -> None:
     query = message.target.partition("?")[2]
     if not query:
         return
-    try:
-        told = [
-            value
-            for name, value in parse_qsl(query, keep_blank_values=True, strict_parsing=False)
-            if name.strip().lower() == "model"
-        ]
-    except ValueError:
-        raise Doubt("the query has more parts than are read") from None
+    pairs = parse_qsl(query, keep_blank_values=True)
+    told = [value for name, value in pairs if name.strip().lower() == "model"]
     if any(value not in named for value in told) or len(told) > 1:
         raise Doubt("the query names another model than the profile's sources")
 

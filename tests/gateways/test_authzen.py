@@ -137,6 +137,23 @@ def test_what_a_search_finds_is_what_an_evaluation_allows(service: Service, key:
         assert allowed is (name in names), name
 
 
+NOT_FOUND: dict[str, dict[str, Any]] = {
+    "a purpose that is no text": {"context": {"purpose": 5}},
+    "a place that differs from the profile's": {"context": {"country": "DE"}},
+    "an asserted word that is none": {
+        "subject": {"type": "person", "id": "carol", "properties": {"us_status": "perhaps"}}
+    },
+}
+
+
+@pytest.mark.parametrize("what", NOT_FOUND)
+def test_what_is_not_known_is_found_by_no_search(service: Service, what: str) -> None:
+    asserting = service.key("decide", gateway="authzen", assertable=frozenset({"us_status"}))
+    body = {**CAROL, **NOT_FOUND[what], "resource": {"type": "ai_model"}}
+    found = service.client.post("/access/v1/search/resource", json=body, headers=asserting)
+    assert (found.status_code, found.json()["results"]) == (200, [])
+
+
 def test_a_search_for_subjects_needs_the_right_to_read_members(service: Service) -> None:
     alone = service.key("decide", gateway="authzen")
     body = {**CAROL, "subject": {"type": "person"}}

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
+import structlog
 
+from policy_engine.domain.gateways import Message
+from policy_engine.domain.ports import LogUnavailable
+from policy_engine.gateways.asking import ask_each
+from policy_engine.service.keyring import Bearer
 from tests.api.service import Service
 from tests.gateways.conftest import keyed
 
@@ -207,3 +213,42 @@ def test_the_clients_request_id_is_echoed_and_makes_no_retry(service: Service, h
     first, second = _ask(service, head), _ask(service, head)
     assert first.headers["x-request-id"] == second.headers["x-request-id"] == "abc"
     assert first.headers["x-decision-id"] != second.headers["x-decision-id"]
+
+
+def test_where_no_answer_can_be_given_nothing_is_allowed(
+    service: Service, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = {**headers, "x-model": "opus-4.6"}
+    for error, logged in ((LogUnavailable("no disk"), False), (ZeroDivisionError("a fact"), True)):
+
+        def fails(*_: object, _error: Exception = error, **__: object) -> None:
+            raise _error
+
+        monkeypatch.setattr(service.parts.gate, "decide", fails)
+        with structlog.testing.capture_logs() as lines:
+            answer = _ask(service, head)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "authorization_unavailable"
+        assert "x-decision-id" not in answer.headers
+        assert "a fact" not in answer.text + str(lines)
+        assert bool(lines) is logged
+
+
+def _each(service: Service, gateway: str, *models: str) -> list[bool]:
+    token = keyed(service, gateway)["X-Policy-Engine-Key"]
+    message = Message(
+        method="GET",
+        target="/v1/models",
+        headers=(("x-user-id", "carol"), ("x-geo-country", "US")),
+        models=models,
+    )
+    bearer = Bearer(token=token, right="decide")
+    return [one.allowed for one in asyncio.run(ask_each(service.parts, bearer, message))]
+
+
+def test_each_of_several_models_has_its_own_answer(service: Service) -> None:
+    assert _each(service, "headers", "opus-4.6", "nothing", "\u043epus-4.6", "opus") == [True, False, False, True]
+
+
+def test_each_of_several_models_is_denied_where_nobody_can_be_asked(service: Service) -> None:
+    assert _each(service, "elsewhere", "opus-4.6", "opus") == [False, False]

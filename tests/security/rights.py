@@ -16,12 +16,18 @@ OPEN: Final = {
     ("GET", "/openapi.json"): "the reference, the same for everybody",
     ("GET", "/livez"): "nothing but whether the service is there",
     ("GET", "/readyz"): "nothing but whether it can decide",
+    ("GET", "/.well-known/authzen-configuration"): "where the routes of the Authorization API are",
 }
 """What answers without a key, and what it says."""
 
 NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/decide"): "decide",
     ("POST", "/decide/batch"): "decide",
+    ("POST", "/access/v1/evaluation"): "decide",
+    ("POST", "/access/v1/evaluations"): "decide",
+    ("POST", "/access/v1/search/subject"): "members:read",
+    ("POST", "/access/v1/search/resource"): "decide",
+    ("POST", "/access/v1/search/action"): "decide",
     ("GET", "/decisions"): "decisions:read",
     ("GET", "/decisions/export"): "decisions:read",
     ("GET", "/decisions/{decision_id}"): "decisions:read",
@@ -61,6 +67,12 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
 }
 """Every other route, by method and path, with the one right that opens it."""
 
+BY_STATUS: Final[dict[tuple[str, str], str]] = {
+    ("POST", "/ext_authz/{path:path}"): "decide",
+    ("GET", "/forward-auth"): "decide",
+}
+"""Doors for gateways that read a status: any method, and the key in a header of its own."""
+
 
 def page() -> str:
     """The table as Markdown."""
@@ -69,6 +81,7 @@ def page() -> str:
         "|---|---|",
         *(f"| `{method} {path}` | none: it says {told} |" for (method, path), told in sorted(OPEN.items())),
         *(f"| `{method} {path}` | `{right}` |" for (method, path), right in NEEDED.items()),
+        *(f"| any method `{path}` | `{right}`, in `X-Policy-Engine-Key` |" for (_, path), right in BY_STATUS.items()),
     ]
     roles = [
         "| role of a key | rights |",

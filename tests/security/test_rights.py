@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from policy_engine.service.keyring import RIGHTS
 from tests.api.service import Service, copied, serving
-from tests.security.rights import NEEDED, OPEN, PAGE, page
+from tests.security.rights import BY_STATUS, NEEDED, OPEN, PAGE, page
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -52,7 +52,9 @@ def ask(service: Service, method: str, address: str, headers: dict[str, str]) ->
 
 
 def test_every_route_of_the_application_says_which_right_it_needs(service: Service) -> None:
-    assert set(routes(service)) == {*NEEDED, *OPEN}
+    by_status = {path for _, path in BY_STATUS}
+    assert {place for place in routes(service) if place[1] not in by_status} == {*NEEDED, *OPEN}
+    assert by_status < {path for _, path in routes(service)}
 
 
 @pytest.mark.parametrize(("method", "path"), NEEDED, ids=lambda value: value)
@@ -89,10 +91,27 @@ def test_a_route_is_closed_to_whoever_has_no_key_in_force(service: Service, meth
     assert ask(service, method, f"{address}?key={good}&access_token={good}", {})[0] == HTTPStatus.UNAUTHORIZED
 
 
+@pytest.mark.parametrize("path", [path for _, path in BY_STATUS])
+def test_a_door_that_answers_by_status_is_opened_by_its_right_in_its_own_header_alone(
+    service: Service, keys: dict[str, dict[str, str]], path: str
+) -> None:
+    address = path.replace("{path:path}", "v1/models")
+    for right, headers in keys.items():
+        token = headers["Authorization"].removeprefix("Bearer ")
+        for method in ("GET", "POST", "PROPFIND"):
+            own = service.client.request(method, address, headers={"X-Policy-Engine-Key": token})
+            forbidden = own.json()["error"]["code"] == "gateway_forbidden"
+            assert (own.status_code, forbidden) == (HTTPStatus.FORBIDDEN, right != BY_STATUS_RIGHT), (right, method)
+            assert service.client.request(method, address, headers=headers).status_code == HTTPStatus.UNAUTHORIZED
+
+
+BY_STATUS_RIGHT: Final = "decide"
+
+
 def test_every_other_method_is_refused_without_doing_anything(service: Service) -> None:
     held = routes(service)
     everything = service.key()
-    for path in sorted({path for _, path in held}):
+    for path in sorted({path for _, path in held} - {path for _, path in BY_STATUS}):
         address = next(address for (_, other), address in held.items() if other == path)
         for method in METHODS:
             if not any(place in held for place in ((method, path),)):

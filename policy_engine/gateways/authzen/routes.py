@@ -31,14 +31,13 @@ from policy_engine.shapes.authzen import (
 )
 
 LOOKS: Final = "members:read"
-"""The right that a search for subjects needs beside `decide`: its answer says who is on file."""
+"""The right that a search for subjects needs: its answer says who is on file."""
 
 
 async def _world(request: Request) -> EngineWorld:
     parts: Parts = request.app.state.parts
-    bearer = await admitted(request, parts.ring, parts.pools, RIGHT)
-    if request.url.path == SEARCH[Searched.SUBJECT]:
-        await admitted(request, parts.ring, parts.pools, LOOKS)
+    right = LOOKS if request.url.path == SEARCH[Searched.SUBJECT] else RIGHT
+    bearer = await admitted(request, parts.ring, parts.pools, right)
     profile = profile_of(parts, bearer)
     head: Message = Head(request).message(request.method, request.url.path, None)
     return EngineWorld(parts, bearer, profile, head)
@@ -67,9 +66,9 @@ _INFER: Final = {"name": "infer"}
 _PROBLEMS: Final = (LogUnavailable,)
 
 
-def _described(answer: Any, body: Any, name: str, example: Mapping[str, object]) -> Any:
+def _described(answer: Any, body: Any, name: str, example: Mapping[str, object], *, right: str = RIGHT) -> Any:
     told = Example(name=name, meaning="Judged by the rules in force.", body=example)
-    return described({HTTPStatus.OK: answer}, body=body, problems=_PROBLEMS, right=RIGHT, examples=(told,))
+    return described({HTTPStatus.OK: answer}, body=body, problems=_PROBLEMS, right=right, examples=(told,))
 
 
 def _post(path: str, endpoint: Callable[..., Any], described_as: Any) -> None:
@@ -93,7 +92,7 @@ _post(
         {
             **_CAROL,
             "action": _INFER,
-            "evaluations": [{"resource": _OPUS}, {"resource": {"type": "ai_model", "id": "mythos-5"}}],
+            "evaluations": [{"resource": _OPUS}, {"resource": {"type": "ai_model", "id": "gpt-5.4"}}],
         },
     ),
 )
@@ -106,7 +105,9 @@ _SEARCHES: Final = {
     Searched.ACTION: (DOOR.search_action, {**_CAROL, "resource": _OPUS}),
 }
 for _searched, (_endpoint, _example) in _SEARCHES.items():
-    _post(SEARCH[_searched], _endpoint, _described(SearchAnswer, SearchBody, f"which {_searched}s", _example))
+    _right = LOOKS if _searched is Searched.SUBJECT else RIGHT
+    _told = _described(SearchAnswer, SearchBody, f"which {_searched}s", _example, right=_right)
+    _post(SEARCH[_searched], _endpoint, _told)
 router.add_api_route(
     CONFIGURATION,
     DOOR.configuration,
