@@ -92,8 +92,7 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("domain/facts.py", "derive", "ContradictionError"): (
         "tests/test_properties.py::test_two_us_statuses_at_once_are_an_engine_fault_and_never_an_allow"
     ),
-    ("domain/facts.py", "_fill_us_status", "ValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
-    ("domain/facts.py", "_fill_organisation", "ValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
+    ("domain/facts.py", "_one_of", "ValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
     ("domain/instants.py", "parse_instant", "(ValueError, OverflowError)"): f"{HERE}test_what_is_no_instant_is_refused",
     ("domain/tangles.py", "solve", "_TooMuchWork"): (
         "tests/policy/test_tangled_ownership.py::test_what_cannot_be_told_within_the_bound_is_denied_and_held_and_named"
@@ -117,8 +116,7 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
         "json.JSONDecodeError",
     ): MALFORMED,
     ("formats/request_document.py", "parse_object", "ValueError"): MALFORMED,
-    ("formats/request_document.py", "request_of", "ValueError"): (f"{DECIDE}test_a_malformed_field_is_400_and_named"),
-    ("formats/request_document.py", "_Reader.subject", "ValueError"): (
+    ("formats/request_document.py", "_read_choice.read", "ValueError"): (
         f"{DECIDE}test_a_malformed_field_is_400_and_named"
     ),
     ("policy/judge.py", "Judge._reaches", "(ContradictionError, JudgingError)"): (

@@ -10,9 +10,9 @@ from typing import Final
 
 import casbin
 
+from policy_engine.domain.request import Semantic
 from policy_engine.gateways.authzen.questions import ActionNamed, Entity, Evaluation, Item, Refused, Search, Searched
 from policy_engine.gateways.authzen.world import Decision, Found
-from policy_engine.service.gate import Semantic
 
 HERE: Final = Path(__file__).parent
 OVERRIDING: Final = frozenset({"role", "department", "status", "owner", "ownerID", "soft"})

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Final, TypeVar
 
 from policy_engine.domain.gateways import (
@@ -34,6 +35,7 @@ from policy_engine.domain.request import Action, SubjectType
 from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, jsonable, read_document
 from policy_engine.formats.faults import FaultsError, Findings, quoted
 from policy_engine.formats.fields import Fields
+from policy_engine.shapes.member_rows import Member, Value
 
 MAX_BYTES: Final = 1024 * 1024
 
@@ -59,6 +61,7 @@ _NEEDED: Final = {
 }
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 
 def read_profiles(data: bytes, source: str) -> Profiles:
@@ -123,6 +126,18 @@ def _each(fields: Fields, name: str, read: Callable[[Node, str, Findings], T | N
     return tuple(found)
 
 
+def _name(fields: Fields, name: str, *, required: bool = False) -> str | None:
+    """A field that is compared byte for byte."""
+    found = fields.value(Member(name=name, value=Value.NAME, fields=(), required=required))
+    return found if isinstance(found, str) else None
+
+
+def _word(fields: Fields, name: str, words: type[E], *, required: bool = False) -> E | None:
+    """A field that is one of a closed list of words."""
+    found = fields.value(Member(name=name, value=Value.TEXT, fields=(), required=required, words=words))
+    return found if isinstance(found, words) else None
+
+
 # --- sources ----------------------------------------------------------------------------------------------------------
 
 
@@ -136,7 +151,7 @@ def _source(fields: Fields) -> Source | None:
         )
         return None
     (origin,) = given
-    name = fields.name(origin, required=True)
+    name = _name(fields, origin, required=True)
     if name is None:
         return None
     if origin is Origin.HEADER and not _HEADER.fullmatch(name):
@@ -167,7 +182,7 @@ def _subject_source(node: Node, what: str, findings: Findings) -> SubjectSource 
     fields = Fields.of(node, what, (*_ORIGINS, "type"), findings)
     if fields is None:
         return None
-    source, kind = _source(fields), fields.choice("type", SubjectType, required=True)
+    source, kind = _source(fields), _word(fields, "type", SubjectType, required=True)
     return None if source is None or kind is None else SubjectSource(source=source, type=kind)
 
 
@@ -175,7 +190,7 @@ def _place_source(node: Node, what: str, findings: Findings) -> PlaceSource | No
     fields = Fields.of(node, what, (*_ORIGINS, "gives"), findings)
     if fields is None:
         return None
-    source, gives = _source(fields), fields.choice("gives", Gives, required=True)
+    source, gives = _source(fields), _word(fields, "gives", Gives, required=True)
     if source is None or gives is None:
         return None
     if source.origin is Origin.ADDRESS and gives is not Gives.IP:
@@ -216,12 +231,12 @@ def _route(node: Node, what: str, findings: Findings) -> Route | None:
     fields = Fields.of(node, what, ("method", "path", "action", "answers", "model", "mcp"), findings)
     if fields is None:
         return None
-    path = fields.name("path", required=True)
+    path = _name(fields, "path", required=True)
     mcp = _mcp(fields)
-    action = fields.choice("action", Action, required=mcp is None)
-    answers = fields.choice("answers", Answers)
-    model = fields.name("model")
-    method = fields.name("method") or ANY_METHOD
+    action = _word(fields, "action", Action, required=mcp is None)
+    answers = _word(fields, "answers", Answers)
+    model = _name(fields, "model")
+    method = _name(fields, "method") or ANY_METHOD
     if method != ANY_METHOD and not re.fullmatch(r"[A-Z]{1,20}", method):
         fields.fault(
             "method", f"{quoted(method)} is no method in capital letters", "write POST, or leave it out for any"
@@ -267,7 +282,7 @@ def _tools(fields: Fields, name: str) -> dict[str, Tool]:
         one = Fields.of(value, f"{quoted(key.text)} of {quoted(name)}", ("model", "action"), fields.findings)
         if one is None:
             continue
-        model, action = one.name("model", required=True), one.choice("action", Action, required=True)
+        model, action = _name(one, "model", required=True), _word(one, "action", Action, required=True)
         if model is not None and action is not None:
             found[key.text] = Tool(model=model, action=action)
     return found

@@ -235,6 +235,7 @@ def _record(decision: Decision, answer: bytes, request: RequestBody | RequestDig
                 gateway=caller.gateway,
                 assertable=tuple(sorted(caller.assertable)),
                 explain=caller.explain,
+                profile=UNSET if caller.profile is None else caller.profile,
             ),
             control_epoch=decision.control_epoch,
             engine=ENGINE_VERSION,

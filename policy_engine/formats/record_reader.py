@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec import UnsetType
 
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.request import Caller, Request
@@ -97,7 +98,11 @@ def read_record(body: bytes) -> RecordedDecision:
         request=request,
         request_digest=digest,
         caller=Caller(
-            id=caller.id, gateway=caller.gateway, assertable=frozenset(caller.assertable), explain=caller.explain
+            id=caller.id,
+            gateway=caller.gateway,
+            assertable=frozenset(caller.assertable),
+            explain=caller.explain,
+            profile=None if isinstance(caller.profile, UnsetType) else caller.profile,
         ),
         model=answer.model.id,
         tier=answer.model.tier,

@@ -15,11 +15,10 @@ import msgspec
 
 from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Answers, Asked, Doubt, Message, Profile, asked
-from policy_engine.domain.request import BatchItem, Request, Submitted
+from policy_engine.domain.request import BatchItem, Request, Semantic, Submitted
 from policy_engine.domain.rules import PublicCode
 from policy_engine.formats.record import short_answer
 from policy_engine.formats.request_document import MalformedRequest, parse_object, request_digest, submitted_of
-from policy_engine.service.gate import Semantic
 from policy_engine.service.keyring import Bearer
 
 RIGHT: Final = "decide"

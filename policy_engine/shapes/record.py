@@ -23,6 +23,9 @@ class CallerDocument(Recorded, frozen=True, kw_only=True):
     gateway: str | None
     assertable: tuple[str, ...]
     explain: bool
+    profile: Annotated[
+        str | UnsetType, Meta(description="The fingerprint of the gateways' profiles by which the question was read.")
+    ] = UNSET
 
 
 class MembershipOnRecord(Recorded, frozen=True, kw_only=True):

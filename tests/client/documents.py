@@ -59,7 +59,7 @@ def _written(hint: Any) -> str:
     hint = _plain(hint)
     if get_origin(hint) is tuple:
         return f"tuple[{_written(get_args(hint)[0])}, ...]"
-    return NAMES.get(hint, hint.__name__)
+    return str(NAMES.get(hint, hint.__name__))
 
 
 def _read(field: str, hint: Any) -> str:

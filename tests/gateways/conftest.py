@@ -18,7 +18,7 @@ PROFILES = Path(__file__).parent / "profiles.yaml"
 def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
     """The demonstration roster and the profiles of the tests."""
     roster = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-    with serving(copied(migrated, tmp_path), roster, gateways=PROFILES) as running:
+    with serving(copied(migrated, tmp_path), roster, published=True, gateways=PROFILES) as running:
         yield running
 
 

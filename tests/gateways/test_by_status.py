@@ -34,6 +34,19 @@ def test_an_allow_is_200_with_the_decision_that_is_on_record(service: Service, h
     assert answer.headers["x-decision-id"] == _answers(service)[0]["decision_id"]
 
 
+def test_a_decision_has_the_fingerprint_of_the_profiles_on_record_and_replays_to_its_bytes(
+    service: Service, headers: dict[str, str]
+) -> None:
+    made = _ask(service, {**headers, "x-model": "opus-4.6"}).headers["x-decision-id"]
+    record = service.client.get(f"/decisions/{made}", headers=service.key()).json()
+    assert record["caller"]["profile"] == service.parts.profiles.fingerprint
+    asked = service.decide({"subject": {"type": "person", "id": "carol"}, "model": "opus-4.6", "action": "infer"})
+    plain = service.client.get(f"/decisions/{asked.json()['decision_id']}", headers=service.key()).json()
+    assert "profile" not in plain["caller"]
+    replayed = service.client.post(f"/decisions/{made}/replay", headers=service.key()).json()
+    assert replayed["same"] is True
+
+
 def test_an_alias_of_the_gateway_is_the_model_that_it_stands_for(service: Service, headers: dict[str, str]) -> None:
     assert _ask(service, {**headers, "x-model": "opus"}).status_code == 200
     assert _answers(service)[0]["model"]["id"] == "opus-4.6"

@@ -16,6 +16,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.domain.request import Semantic
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.gateways.authzen.questions import (
     Page,
@@ -29,7 +30,6 @@ from policy_engine.gateways.authzen.questions import (
 from policy_engine.gateways.authzen.tokens import Tokens
 from policy_engine.gateways.authzen.world import Decision, World
 from policy_engine.http.body import read_body
-from policy_engine.service.gate import Semantic
 
 BODY_LIMIT: Final = 1024 * 1024
 

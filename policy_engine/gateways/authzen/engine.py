@@ -22,7 +22,7 @@ from policy_engine.app.builder import Parts
 from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
 from policy_engine.domain.gateways import Doubt, Message, Profile, agreed_place, agreed_text, stated
-from policy_engine.domain.request import Action, BatchItem, Caller, Place, Request, SubjectType, Submitted
+from policy_engine.domain.request import Action, BatchItem, Caller, Place, Request, Semantic, SubjectType, Submitted
 from policy_engine.domain.roster import AccountKind, Roster
 from policy_engine.formats.request_document import MalformedRequest, request_digest, submitted_of
 from policy_engine.gateways.asking import Told, told_of
@@ -37,7 +37,6 @@ from policy_engine.gateways.authzen.questions import (
 )
 from policy_engine.gateways.authzen.world import Decision, Found
 from policy_engine.policy.judge import Judge
-from policy_engine.service.gate import Semantic
 from policy_engine.service.keyring import Bearer
 
 RESOURCE: Final = "ai_model"

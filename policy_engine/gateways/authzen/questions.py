@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NoReturn
 
+from policy_engine.domain.request import Semantic
 from policy_engine.formats.identifiers import text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object
-from policy_engine.service.gate import Semantic
 
 MAX_ITEMS: Final = 1_000
 """Items of one request; more are refused."""

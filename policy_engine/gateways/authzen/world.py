@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from policy_engine.domain.request import Semantic
 from policy_engine.gateways.authzen.questions import Item, Search
-from policy_engine.service.gate import Semantic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
