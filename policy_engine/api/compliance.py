@@ -17,6 +17,7 @@ from policy_engine.api import desk_document as documents
 from policy_engine.app.builder import Parts
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.facts import AssertedValueError
+from policy_engine.domain.freezes import without_repeats
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.domain.request import Caller
@@ -43,7 +44,6 @@ from policy_engine.service.desk_faults import (
 )
 from policy_engine.service.freezing import declare_freeze as start_freeze
 from policy_engine.service.freezing import lift_freeze as end_freeze
-from policy_engine.service.freezing import without_repeats
 from policy_engine.service.gate import NotFresh
 from policy_engine.service.publish import Publisher
 from policy_engine.service.simulate import NO_ROWS, Supposed, judge_supposed, simulate

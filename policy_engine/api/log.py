@@ -23,6 +23,7 @@ from policy_engine.api import desk_document as documents
 from policy_engine.api.compliance import ACTED, DESK_LIMIT, json_response
 from policy_engine.app.builder import Parts
 from policy_engine.domain.desk import HoldState, RetiredYear
+from policy_engine.domain.freezes import without_repeats
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.legal_holds import HoldScope
 from policy_engine.domain.ports import Key, LogUnavailable
@@ -39,7 +40,7 @@ from policy_engine.service.desk_faults import DeskConflict
 from policy_engine.service.disclosure import NAMES, tells_exact_counts
 from policy_engine.service.keyring import Forbidden
 from policy_engine.service.replay import replay, replay_now
-from policy_engine.service.retention import MustBeKept, Retention, place_hold, release_hold, without_repeats
+from policy_engine.service.retention import MustBeKept, Retention, place_hold, release_hold
 from policy_engine.service.retired import RecordRetired, retired_text, retired_with
 from policy_engine.service.sealing import EntryAltered, Sealing
 from policy_engine.shapes.log import (

@@ -24,6 +24,7 @@ from policy_engine.cli.remote import (
     open_service,
 )
 from policy_engine.cli.tables import show_pairs, show_rows
+from policy_engine.domain.freezes import scope_text
 from policy_engine.formats.archive import encode_archive
 from policy_engine.policy.cases import desk_folder
 from policy_engine.shapes.administration import BookFilesDocument, FreezeDocument, PolicyDocument, ProposalDocument
@@ -286,17 +287,9 @@ def _tell_files(book: BookFilesDocument) -> None:
 
 def frozen_by(freeze: FreezeDocument) -> str:
     """What a freeze stops, in words."""
-    named = [
-        f"{name} {' or '.join(values)}"
-        for name, values in (
-            ("model", freeze.models),
-            ("country", freeze.countries),
-            ("organisation", freeze.organisations),
-            ("gateway", freeze.gateways),
-        )
-        if values
-    ]
-    return ", ".join(named) or "everything"
+    return scope_text(
+        model=freeze.models, country=freeze.countries, organisation=freeze.organisations, gateway=freeze.gateways
+    )
 
 
 def who(actor: ActorDocument | UnsetType | None) -> str:

@@ -7,9 +7,9 @@ fingerprint; the control epoch says which freezes a decision was made under.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.rules import (
@@ -23,6 +23,9 @@ from policy_engine.domain.rules import (
     Row,
     Term,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FREEZE_PREFIX: Final = "FREEZE-"
 """What the ids of freezes begin with; no rule of a book may."""
@@ -54,6 +57,15 @@ class FreezeScope:
         return scope_text(
             model=self.models, country=self.countries, organisation=self.organisations, gateway=self.gateways
         )
+
+
+Scope = TypeVar("Scope", bound="DataclassInstance")
+
+
+def without_repeats(scope: Scope) -> Scope:
+    """The scope with every name once, in order."""
+    named = ((field.name, getattr(scope, field.name)) for field in fields(scope))
+    return replace(scope, **{name: tuple(sorted(set(held))) for name, held in named if isinstance(held, tuple)})
 
 
 def scope_text(**names: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from policy_engine.domain.ports import DeskLog, LogUnavailable, NewEvent
 from policy_engine.domain.roster import RosterRows
 from policy_engine.domain.spelling import skeleton
 from policy_engine.formats.faults import quoted
-from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, PersonNeeded
+from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, NotAccepted, PersonNeeded
 from policy_engine.service.snapshot import Ground, StandingView
 
 MAX_ATTEMPTS: Final = 20
@@ -85,6 +85,12 @@ class Desk:
                 self.view.refresh()
                 return proposed
         raise LogUnavailable("the control epoch keeps moving")
+
+
+def require_words(text: str, why: str) -> None:
+    """Raises `NotAccepted` with `why` for a text without any."""
+    if not text.strip():
+        raise NotAccepted(why)
 
 
 def person_of(actor: Actor) -> str:

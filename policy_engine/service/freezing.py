@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +10,7 @@ from policy_engine.domain.countries import COUNTRIES
 from policy_engine.domain.desk import FreezeState
 from policy_engine.domain.freezes import FREEZE_PREFIX, Freeze, FreezeScope
 from policy_engine.formats.faults import Findings, one_of, quoted
-from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk import Desk, Proposed, person_of, require_words
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.snapshot import Ground
 
@@ -58,8 +57,7 @@ def lift_freeze(desk: Desk, actor: Actor, freeze: str, *, reason: str = "") -> F
         if held.lifted_at is not None:
             raise DeskConflict(f"freeze {quoted(freeze)} is lifted already")
         if held.lift_asked_by is None:
-            if not reason.strip():
-                raise NotAccepted("lifting a freeze needs a reason")
+            require_words(reason, "lifting a freeze needs a reason")
             return Proposed(event=FreezeLiftAsked(freeze=freeze, reason=reason))
         asked_by = person_of(held.lift_asked_by)
         if asked_by == person:
@@ -89,14 +87,3 @@ def _refuse_unknown(scope: FreezeScope, ground: Ground, at: datetime) -> None:
                 findings.add(1, 1, f"there is no {what} {quoted(name)}", one_of(name, tuple(sorted(known))))
     if findings.faults:
         raise NotAccepted("the freeze would miss what it is meant for", tuple(findings.faults))
-
-
-def without_repeats(scope: FreezeScope) -> FreezeScope:
-    """The scope with every name once, in order."""
-    return replace(
-        scope,
-        models=tuple(sorted(set(scope.models))),
-        countries=tuple(sorted(set(scope.countries))),
-        organisations=tuple(sorted(set(scope.organisations))),
-        gateways=tuple(sorted(set(scope.gateways))),
-    )

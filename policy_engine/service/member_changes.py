@@ -29,7 +29,7 @@ from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
-from policy_engine.service.desk import Desk, Proposed, person_of, withdrawn
+from policy_engine.service.desk import Desk, Proposed, person_of, require_words, withdrawn
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
@@ -153,8 +153,7 @@ class MemberChanges:
         """
         if not feed:
             person_of(actor)
-        if not reason.strip():
-            raise NotAccepted("a change of members needs a reason")
+        require_words(reason, "a change of members needs a reason")
         now = self.desk.clock()
         sent = sent.from_now(now)
         name = CHANGE_PREFIX + self.desk.new_id(now)
@@ -236,8 +235,7 @@ class MemberChanges:
         on file or was withdrawn before.
         """
         person_of(actor)
-        if not reason.strip():
-            raise NotAccepted("a change that is withdrawn needs a reason")
+        require_words(reason, "a change that is withdrawn needs a reason")
 
         def make(ground: Ground, _: datetime) -> Proposed:
             _refuse_done(_held(ground, name))

@@ -32,7 +32,7 @@ from policy_engine.formats.faults import Fault, quoted
 from policy_engine.policy.case_changes import CASES_REPORT, kept_changes
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
-from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, withdrawn
+from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, require_words, withdrawn
 from policy_engine.service.desk_faults import (
     CasesNotAcknowledged,
     DeskConflict,
@@ -105,8 +105,7 @@ class Publisher:
         decisions are judged again. Raises `NotAccepted` with every fault, `PersonNeeded`, `DeskConflict`.
         """
         person_of(actor)
-        if not note.strip():
-            raise NotAccepted("a proposal needs a note that says why")
+        require_words(note, "a proposal needs a note that says why")
         archive = encode_archive(files)
         withdrawn = tuple(sorted(set(withdraws)))
         ground = self.desk.view.refresh()
@@ -184,8 +183,7 @@ class Publisher:
         approved, which another proposal ends (`withdraws`), or was withdrawn before.
         """
         person_of(actor)
-        if not reason.strip():
-            raise NotAccepted("a proposal that is withdrawn needs a reason")
+        require_words(reason, "a proposal that is withdrawn needs a reason")
 
         def make(ground: Ground, _: datetime) -> Proposed:
             _waiting(ground.desk, proposal)

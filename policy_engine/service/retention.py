@@ -22,7 +22,7 @@ force is folded: later years may stand on books that came in a retired one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -40,7 +40,7 @@ from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.ledger.sealer import published
-from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk import Desk, Proposed, person_of, require_words
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere
 from policy_engine.service.sealing import Sealing
 from policy_engine.service.snapshot import Ground
@@ -81,8 +81,7 @@ def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> Pl
     was likely meant, and `LogUnavailable`.
     """
     person_of(actor)
-    if not reason.strip():
-        raise NotAccepted("a hold needs a reason: the request or the proceedings that it answers")
+    require_words(reason, "a hold needs a reason: the request or the proceedings that it answers")
     if scope.everything == scope.stated:
         raise NotAccepted("say what is held: decisions, organisations, subjects, models, or `all` for everything")
     for subject in scope.subjects:
@@ -176,8 +175,7 @@ def release_hold(desk: Desk, actor: Actor, hold: str, *, reason: str) -> HoldSta
     """End a hold. Raises `PersonNeeded`, `NothingThere`, `NotAccepted` without a reason, `DeskConflict` for one that is
     released already."""
     person_of(actor)
-    if not reason.strip():
-        raise NotAccepted("releasing a hold needs a reason")
+    require_words(reason, "releasing a hold needs a reason")
 
     def make(ground: Ground, _: datetime) -> Proposed:
         held = ground.desk.holds.get(hold)
@@ -189,17 +187,6 @@ def release_hold(desk: Desk, actor: Actor, hold: str, *, reason: str) -> HoldSta
 
     desk.act(actor, make)
     return desk.view.current().desk.holds[hold]
-
-
-def without_repeats(scope: HoldScope) -> HoldScope:
-    """The scope with every name once, in order."""
-    return replace(
-        scope,
-        decisions=tuple(sorted(set(scope.decisions))),
-        organisations=tuple(sorted(set(scope.organisations))),
-        subjects=tuple(sorted(set(scope.subjects))),
-        models=tuple(sorted(set(scope.models))),
-    )
 
 
 def covers(hold: Hold, record: RecordedDecision) -> bool:
@@ -269,8 +256,7 @@ class Retention:
         without a reason, `DeskConflict` for a year that goes on or is not sealed, and what reading raises.
         """
         person_of(actor)
-        if not reason.strip():
-            raise NotAccepted("retiring a year needs a reason")
+        require_words(reason, "retiring a year needs a reason")
         ground = self._desk.view.refresh()
         if year in ground.desk.retired:
             return ground.desk.retired[year]

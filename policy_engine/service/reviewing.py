@@ -34,7 +34,7 @@ from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.roster_rows import decode_rows, encode_rows
 from policy_engine.policy.names import names_read
 from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
-from policy_engine.service.desk import Desk, Proposed, person_of
+from policy_engine.service.desk import Desk, Proposed, person_of, require_words
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.simulate import SIMULATED_ID, recorded
 from policy_engine.service.snapshot import Ground
@@ -126,7 +126,7 @@ class Reviews:
         """
         person_of(actor)
         opened = self._opened(case)
-        _refuse_silence(rationale)
+        require_words(rationale, "closing a case needs a rationale")
 
         def make(ground: Ground, _: datetime) -> Proposed:
             _refuse_ended(ground, case)
@@ -145,7 +145,7 @@ class Reviews:
         """
         person_of(actor)
         opened = self._opened(case)
-        _refuse_silence(rationale)
+        require_words(rationale, "closing a case needs a rationale")
 
         def make(ground: Ground, at: datetime) -> Proposed:
             _refuse_ended(ground, case)
@@ -364,11 +364,6 @@ def _refuse_unseen(case: str, asked: AskedRelease, rows: str | None) -> None:
         raise DeskConflict(
             f"{quoted(rows)} are not the rows that wait for a confirmation in {quoted(case)}: look at the case again"
         )
-
-
-def _refuse_silence(rationale: str) -> None:
-    if not rationale.strip():
-        raise NotAccepted("closing a case needs a rationale")
 
 
 def _refuse_ended(ground: Ground, case: str) -> None:
