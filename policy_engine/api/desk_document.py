@@ -24,7 +24,7 @@ from policy_engine.formats.request_document import FieldFault, MalformedRequest,
 from policy_engine.formats.roster_rows import ROW_TYPES
 from policy_engine.http.errors import fault_document
 from policy_engine.policy.case_changes import CaseChanges
-from policy_engine.service.assess import Checked
+from policy_engine.service.assess import CheckedBook
 from policy_engine.service.disclosure import summary_shown
 from policy_engine.service.reviewing import Review, ReviewFile
 from policy_engine.shapes.administration import (
@@ -192,7 +192,9 @@ def scope_of(body: FreezeBody) -> FreezeScope:
     )
 
 
-def checked_document(checked: Checked, unsaid: tuple[Fault, ...], cases: CaseChanges | None = None) -> CheckedDocument:
+def checked_document(
+    checked: CheckedBook, unsaid: tuple[Fault, ...], cases: CaseChanges | None = None
+) -> CheckedDocument:
     """What a check found, with the faults of the step from the book in force."""
     faults = (*checked.faults, *unsaid)
     told = CheckedCasesDocument(passed=len(checked.results) - len(checked.failed), failed=tuple(checked.failed))

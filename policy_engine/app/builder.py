@@ -37,7 +37,7 @@ from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.assess import Checked, assess, check_and_try
+from policy_engine.service.assess import CheckedBook, assess, check_and_try
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
 from policy_engine.service.gate import Gate
@@ -45,7 +45,7 @@ from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing
 from policy_engine.service.member_changes import MemberChanges
-from policy_engine.service.on_file import Looks
+from policy_engine.service.on_file import RecordedLooks
 from policy_engine.service.pools import Pools
 from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
 from policy_engine.service.reviewing import Reviews
@@ -105,7 +105,7 @@ class Parts:
     page_key: bytes
     desk: Desk
     publisher: Publisher
-    check: Callable[[Mapping[str, bytes]], Checked]
+    check: Callable[[Mapping[str, bytes]], CheckedBook]
     reviews: Reviews
     member_changes: MemberChanges
     past: RecordedPast
@@ -115,7 +115,7 @@ class Parts:
     keeper: Keeper | None
     inspector: Inspector
     history: MemberHistory
-    looks: Looks
+    looks: RecordedLooks
     pools: Pools
     close: Callable[[], None]
 
@@ -182,7 +182,7 @@ def build(
         except EndedWithoutAnswer as error:
             raise AssessmentEnded(_NO_ASSESSMENT) from error
 
-    def checked(files: Mapping[str, bytes]) -> Checked:
+    def checked(files: Mapping[str, bytes]) -> CheckedBook:
         if apart is None:
             return check_and_try(files)
         try:
@@ -239,7 +239,7 @@ def build(
         keeper=keeper,
         inspector=inspector,
         history=MemberHistory(engine),
-        looks=Looks(desk_log, clock=clock, new_id=new_id),
+        looks=RecordedLooks(desk_log, clock=clock, new_id=new_id),
         pools=pools,
         close=close,
     )

@@ -26,7 +26,7 @@ from policy_engine.policy.reader import gather, read_book, read_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class CheckReport:
     """The book, or `None` when it cannot be read; every fault; and what an author may want to know besides."""
 
     book: Book | None
@@ -34,7 +34,7 @@ class Report:
     notices: tuple[str, ...] = ()
 
 
-def check_folder(folder: Path, against: Path | None) -> Report:
+def check_folder(folder: Path, against: Path | None) -> CheckReport:
     """Read the book in the folder, and compare it with the one before when that is named."""
     with _without_collector():
         faults: list[Fault] = []
@@ -49,22 +49,22 @@ def check_folder(folder: Path, against: Path | None) -> Report:
                 faults += [fault for fault in error.faults if fault.source not in unreadable]
         if book is None or faults:
             notices = () if against is None else (f"not compared with {against}: the book cannot be read",)
-            return Report(book=None, faults=tuple(sorted(faults)), notices=notices)
-        report = Report(book=book, faults=()) if against is None else _compared(book, files, folder, against)
+            return CheckReport(book=None, faults=tuple(sorted(faults)), notices=notices)
+        report = CheckReport(book=book, faults=()) if against is None else _compared(book, files, folder, against)
         return replace(report, notices=(*_idle_notices(book), *_list_notices(book), *report.notices))
 
 
-def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> Report:
+def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> CheckReport:
     try:
         old_files = read_folder(against)
         old = read_book(old_files, archived=True)
     except FaultsError as error:
         named = [replace(fault, source=f"{against}: {fault.source}") for fault in error.faults]
-        return Report(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))
+        return CheckReport(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))
     before, after = (read_changelog(one.get(CHANGELOG), []) for one in (old_files, files))
     found = compare(old, book, before, after)
     notices = (*found.notices, *_cases_notice(folder, against))
-    return Report(book=book, faults=tuple(sorted(found.faults)), notices=notices)
+    return CheckReport(book=book, faults=tuple(sorted(found.faults)), notices=notices)
 
 
 def _idle_notices(book: Book) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _cases_notice(folder: Path, against: Path) -> tuple[str, ...]:
     return (f"worked examples: {changes.text}",) if changes.removed or changes.changed or changes.added else ()
 
 
-def tell_report(report: Report) -> None:
+def tell_report(report: CheckReport) -> None:
     """The report for people: what is wrong on standard error, what is fine on standard output."""
     if report.faults:
         # One write: 100,000 lines through a console take longer than the check.
@@ -118,7 +118,7 @@ def tell_report(report: Report) -> None:
     err.print(f"{many(total, 'fault')}: {listed}", style="red", markup=False)
 
 
-def report_document(report: Report) -> dict[str, object]:
+def report_document(report: CheckReport) -> dict[str, object]:
     """The report for programs."""
     return {
         "ok": not report.faults,

@@ -19,7 +19,7 @@ from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
 from policy_engine.service.keyring import ROLES
-from policy_engine.service.roster import Change, import_members
+from policy_engine.service.roster import RosterChange, import_members
 from policy_engine.store.members import Members
 
 _FIRST: Final[dict[str, object]] = {
@@ -98,7 +98,7 @@ def set_up(settings: Settings) -> Demonstration:
     )
 
 
-def import_roster(settings: Settings, members: Members, at: datetime) -> Change:
+def import_roster(settings: Settings, members: Members, at: datetime) -> RosterChange:
     """Put the demonstration roster on file."""
     roster = settings.policies / "demo" / "roster.yaml"
     names = names_read(book_in_force(settings, at))

@@ -16,11 +16,11 @@ from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import (
     ASSESSMENT_SECONDS,
-    Answer,
     LostExamples,
     Misused,
     Refused,
     Service,
+    ServiceAnswer,
     open_service,
 )
 from policy_engine.cli.tables import show_pairs, show_rows
@@ -118,7 +118,7 @@ def approve(
     """
     service = open_service()
 
-    def approved(acknowledged: str | None) -> Answer:
+    def approved(acknowledged: str | None) -> ServiceAnswer:
         body = {"note": note, "cases": acknowledged}
         with progress("the service reads the book"):
             return service.post("policy", "proposals", proposal, "approve", body=body, seconds=ASSESSMENT_SECONDS)

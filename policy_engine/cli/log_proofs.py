@@ -41,7 +41,7 @@ from policy_engine.ledger.proof import InvalidReceipt, Receipt
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.desk_faults import NothingThere
-from policy_engine.service.evidence import Asked, NotProvable, write_pack
+from policy_engine.service.evidence import NotProvable, PackRequest, write_pack
 from policy_engine.service.inspect import read_filters
 from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
 from policy_engine.service.names_on_record import NamesOnRecord
@@ -509,7 +509,7 @@ def evidence(
         sealed = sealing.sealed()
         size = 0 if sealed is None else sealed.end
         ids = None if decisions is None or given is not None else tuple(decisions)
-        asked = Asked(by=asked_by or _login(), at=system_clock(), ids=ids, filters=given, log_size=size)
+        asked = PackRequest(by=asked_by or _login(), at=system_clock(), ids=ids, filters=given, log_size=size)
         found = (log.decision(one) for one in ids or ()) if given is None else _queried(log, given, size)
         with writing_to(output) as file:
             packed = write_pack(

@@ -26,7 +26,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.service.member_edits import Edit, EditFault
 from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import (
-    Change,
+    RosterChange,
     edit_members,
     export_members,
     import_members,
@@ -118,7 +118,7 @@ def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json
     answer.tell(ChangeFileDocument, member_changes.tell, as_json=as_json)
 
 
-def _tell(change: Change, *, as_json: bool) -> None:
+def _tell(change: RosterChange, *, as_json: bool) -> None:
     told = {"revision": change.revision, "added": change.added, "state": list(change.state)}
     document = told | ({"dry_run": True} if change.dry_run else {})
     tell(document, "\n".join((*change.state, change.sentence())), as_json=as_json)

@@ -64,7 +64,7 @@ class ServiceUnavailable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ServiceAnswer:
     """What the service said: its status and its bytes."""
 
     status: int
@@ -110,15 +110,15 @@ class Service:
         self._secure, self._host, self._port = place.scheme == "https", place.hostname, port
         self._base = place.path.rstrip("/")
 
-    def get(self, *path: str, query: Mapping[str, str] | None = None) -> Answer:
+    def get(self, *path: str, query: Mapping[str, str] | None = None) -> ServiceAnswer:
         """Ask for a document."""
         return self._ask("GET", path, query=query)
 
-    def post(self, *path: str, body: object, seconds: float = ANSWER_SECONDS) -> Answer:
+    def post(self, *path: str, body: object, seconds: float = ANSWER_SECONDS) -> ServiceAnswer:
         """Send a document."""
         return self._ask("POST", path, body=body, seconds=seconds)
 
-    def delete(self, *path: str, body: object) -> Answer:
+    def delete(self, *path: str, body: object) -> ServiceAnswer:
         """Ask for something to end."""
         return self._ask("DELETE", path, body=body)
 
@@ -130,7 +130,7 @@ class Service:
         body: object = None,
         query: Mapping[str, str] | None = None,
         seconds: float = ANSWER_SECONDS,
-    ) -> Answer:
+    ) -> ServiceAnswer:
         target = self._base + "".join(f"/{quote(part, safe='')}" for part in path)
         if query:
             target += f"?{urlencode(query)}"
@@ -144,7 +144,7 @@ class Service:
         try:
             connection.request(method, target, body=data, headers=headers)
             response = connection.getresponse()
-            answer = Answer(status=response.status, body=response.read())
+            answer = ServiceAnswer(status=response.status, body=response.read())
         except TimeoutError as error:
             raise ServiceUnavailable(
                 f"the service at {self._settings.url} did not answer within {seconds:g} seconds; whether it was done is"
@@ -163,7 +163,7 @@ class Service:
         return answer
 
 
-def _raise(answer: Answer) -> None:
+def _raise(answer: ServiceAnswer) -> None:
     try:
         problem = msgspec.json.decode(answer.body, type=ProblemDocument)
     except msgspec.MsgspecError:

@@ -32,7 +32,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader
 from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
 from policy_engine.service.history import RecordedPast
-from policy_engine.service.impact import Outcome, impact
+from policy_engine.service.impact import ImpactOutcome, impact
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
 
 NO_CASES: Final = Fault(
@@ -68,7 +68,7 @@ def assess(candidate: Candidate, *, library: Library, desk_log: DeskLog, roster:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckedBook:
     """A book as read and tried: none where it has faults; what failed of its worked examples."""
 
     book: Book | None
@@ -81,7 +81,7 @@ class Checked:
         return tuple(result.case.id for result in self.results if not result.holds)
 
 
-def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Checked:
+def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> CheckedBook:
     """Read the files of a folder and run its worked examples; a book without any is at fault, and so is one of which
     pycasbin judges an example otherwise than the engine.
 
@@ -94,17 +94,17 @@ def check_and_try(files: Mapping[str, bytes], *, archived: bool = False) -> Chec
         book = reader.book()
         cases = read_case_files({name: data for name, data in files.items() if name.startswith(CASES)})
     except FaultsError as error:
-        return Checked(book=None, faults=tuple(error.faults))
+        return CheckedBook(book=None, faults=tuple(error.faults))
     if not cases:
-        return Checked(book=book, faults=(NO_CASES,))
+        return CheckedBook(book=book, faults=(NO_CASES,))
     unread = unread_names(cases, names_read(book))
     if unread:
-        return Checked(book=None, faults=unread)
+        return CheckedBook(book=None, faults=unread)
 
     results = tuple(run_cases(cases, reader.book_for))
     # Of a case that does not hold there is another thing to mend first.
     differing = disagreements(results) if all(result.holds for result in results) else ()
-    return Checked(book=book, faults=differing, results=results)
+    return CheckedBook(book=book, faults=differing, results=results)
 
 
 def unsaid(old: Book, before: Mapping[str, bytes], new: Book, files: Mapping[str, bytes]) -> tuple[Fault, ...]:
@@ -163,12 +163,12 @@ def _impact(
     old: Book, new: Book, candidate: Candidate, records: Iterable[bytes], past: RecordedPast, roster: Roster
 ) -> ReportContent:
     report = impact(Judge(new), Judge(old), records, past.roster, effective=candidate.effective, roster_now=roster)
-    counts = {outcome: rounded(report.counts.get(outcome, 0)) for outcome in Outcome}
+    counts = {outcome: rounded(report.counts.get(outcome, 0)) for outcome in ImpactOutcome}
     lost, gained = rounded(len(report.standing.lost)), rounded(len(report.standing.gained))
     # The summary stands in the log, which whoever may read decisions is shown: it has what `counts_alone` has.
     summary = (
-        f"{ROUNDED}: of {rounded(report.decisions)} recorded decisions {counts[Outcome.LOST]} allow to deny,"
-        f" {counts[Outcome.GAINED]} deny to allow, {counts[Outcome.UNDETERMINED]} undetermined;"
+        f"{ROUNDED}: of {rounded(report.decisions)} recorded decisions {counts[ImpactOutcome.LOST]} allow to deny,"
+        f" {counts[ImpactOutcome.GAINED]} deny to allow, {counts[ImpactOutcome.UNDETERMINED]} undetermined;"
         f" on file now {lost} lose and {gained} gain a model"
     )
     return ReportContent(name=IMPACT, content=report.document(), summary=summary)

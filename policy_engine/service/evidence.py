@@ -57,7 +57,7 @@ class NotProvable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PackRequest:
     """What a pack was made for: who asked, as the maker names them, when, and for what.
 
     Either `ids` or `filters` is there, the latter by the names of `GET /decisions`. `log_size` is how many entries were
@@ -105,7 +105,7 @@ def write_pack(
     entries: LogEntries,
     desk_log: DeskLog,
     sealing: Sealing,
-    asked: Asked,
+    asked: PackRequest,
     progress: Progress | None = None,
 ) -> Packed:
     """Write the pack of some records, which `asked` asked for.

@@ -42,7 +42,7 @@ MEMO_LIMIT: Final = 100_000
 ROSTERS_HELD: Final = 4
 
 
-class Outcome(StrEnum):
+class ImpactOutcome(StrEnum):
     """What the new book makes of a request, beside the old one. Each request has one, the first that fits.
 
     UNDETERMINED: the new book denies, for want of a fact that the old one did not stand on, and no bar on known facts
@@ -58,17 +58,17 @@ class Outcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
-def outcome_of(old: Verdict, new: Verdict) -> Outcome:
+def outcome_of(old: Verdict, new: Verdict) -> ImpactOutcome:
     """Which outcome two verdicts on one request make."""
     if not new.allowed and not set(new.missing) <= set(old.missing) and _stands_on_the_unknown(new):
-        return Outcome.UNDETERMINED
+        return ImpactOutcome.UNDETERMINED
     if old.allowed is not new.allowed:
-        return Outcome.GAINED if new.allowed else Outcome.LOST
+        return ImpactOutcome.GAINED if new.allowed else ImpactOutcome.LOST
     if old.hold is not new.hold:
-        return Outcome.HOLD_CHANGED
+        return ImpactOutcome.HOLD_CHANGED
     if (old.reason.rule, old.reason_code) != (new.reason.rule, new.reason_code):
-        return Outcome.REASON_CHANGED
-    return Outcome.UNCHANGED
+        return ImpactOutcome.REASON_CHANGED
+    return ImpactOutcome.UNCHANGED
 
 
 def _stands_on_the_unknown(verdict: Verdict) -> bool:
@@ -84,17 +84,17 @@ class Share:
 
     dimension: str
     value: str
-    counts: Mapping[Outcome, int]
+    counts: Mapping[ImpactOutcome, int]
     examples: tuple[str, ...]
 
     @property
     def changed(self) -> int:
         """How many are not as they were."""
-        return sum(self.counts.values()) - self.counts.get(Outcome.UNCHANGED, 0)
+        return sum(self.counts.values()) - self.counts.get(ImpactOutcome.UNCHANGED, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class ChangedAccess:
     """A subject acting for an organisation whose access to a model the new book changes, and by which rule and code.
 
     `subject` is `type:id`; `organisation` is `None` for a person who acts for none.
@@ -112,10 +112,10 @@ class StandingAccess:
     """Who on file loses or gains a model. `undetermined` had access and would be denied for want of a fact."""
 
     judged: int
-    counts: Mapping[Outcome, int]
-    lost: tuple[Standing, ...]
-    gained: tuple[Standing, ...]
-    undetermined: tuple[Standing, ...]
+    counts: Mapping[ImpactOutcome, int]
+    lost: tuple[ChangedAccess, ...]
+    gained: tuple[ChangedAccess, ...]
+    undetermined: tuple[ChangedAccess, ...]
     shares: tuple[Share, ...]
 
 
@@ -135,8 +135,8 @@ class ImpactReport:
     effective: datetime
     membership_revision: int
     decisions: int
-    counts: Mapping[Outcome, int]
-    examples: Mapping[Outcome, tuple[str, ...]]
+    counts: Mapping[ImpactOutcome, int]
+    examples: Mapping[ImpactOutcome, tuple[str, ...]]
     not_judged: int
     not_judged_examples: tuple[str, ...]
     drifted: int
@@ -155,7 +155,7 @@ class ImpactReport:
                 "membership_revision": self.membership_revision,
                 "decisions": self.decisions,
                 "outcomes": _whole(self.counts),
-                "examples": {str(outcome): self.examples.get(outcome, ()) for outcome in Outcome},
+                "examples": {str(outcome): self.examples.get(outcome, ()) for outcome in ImpactOutcome},
                 "not_judged": {"count": self.not_judged, "examples": self.not_judged_examples},
                 "drift": {"count": self.drifted, "examples": self.drift_examples},
                 "shares": [_share(share) for share in self.shares],
@@ -202,8 +202,8 @@ class ImpactReport:
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
-def _whole(counts: Mapping[Outcome, int]) -> dict[str, int]:
-    return {str(outcome): counts.get(outcome, 0) for outcome in Outcome}
+def _whole(counts: Mapping[ImpactOutcome, int]) -> dict[str, int]:
+    return {str(outcome): counts.get(outcome, 0) for outcome in ImpactOutcome}
 
 
 def _share(share: Share) -> dict[str, object]:
@@ -212,18 +212,20 @@ def _share(share: Share) -> dict[str, object]:
 
 
 _LABELS: Final = {
-    Outcome.UNDETERMINED: "undetermined: denied for want of a fact",
-    Outcome.LOST: "allow becomes deny",
-    Outcome.GAINED: "deny becomes allow",
-    Outcome.HOLD_CHANGED: "hold changes",
-    Outcome.REASON_CHANGED: "reason changes",
-    Outcome.UNCHANGED: "unchanged",
+    ImpactOutcome.UNDETERMINED: "undetermined: denied for want of a fact",
+    ImpactOutcome.LOST: "allow becomes deny",
+    ImpactOutcome.GAINED: "deny becomes allow",
+    ImpactOutcome.HOLD_CHANGED: "hold changes",
+    ImpactOutcome.REASON_CHANGED: "reason changes",
+    ImpactOutcome.UNCHANGED: "unchanged",
 }
 
 
-def _outcome_lines(counts: Mapping[Outcome, int], examples: Mapping[Outcome, tuple[str, ...]]) -> Iterator[str]:
+def _outcome_lines(
+    counts: Mapping[ImpactOutcome, int], examples: Mapping[ImpactOutcome, tuple[str, ...]]
+) -> Iterator[str]:
     for outcome, label in _LABELS.items():
-        told = "" if outcome is Outcome.UNCHANGED else "  " + " ".join(examples.get(outcome, ()))
+        told = "" if outcome is ImpactOutcome.UNCHANGED else "  " + " ".join(examples.get(outcome, ()))
         yield f"  {label:<42} {counts.get(outcome, 0):>9}{told}".rstrip()
 
 
@@ -242,8 +244,8 @@ def _share_lines(shares: tuple[Share, ...], rows: int) -> Iterator[str]:
         for share in changed[:rows]:
             told = ", ".join(
                 f"{_LABELS[outcome].partition(':')[0]} {share.counts[outcome]}"
-                for outcome in Outcome
-                if outcome is not Outcome.UNCHANGED and share.counts.get(outcome)
+                for outcome in ImpactOutcome
+                if outcome is not ImpactOutcome.UNCHANGED and share.counts.get(outcome)
             )
             yield f"    {share.value:<40} {told}"
         if len(changed) > rows:
@@ -271,17 +273,17 @@ class _Tally:
     """Outcomes and examples as they come in, of the whole and of each part."""
 
     keep: int
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    examples: defaultdict[Outcome, list[str]] = field(default_factory=lambda: defaultdict(list))
-    parts: defaultdict[tuple[str, str], Counter[Outcome]] = field(default_factory=lambda: defaultdict(Counter))
+    counts: Counter[ImpactOutcome] = field(default_factory=Counter)
+    examples: defaultdict[ImpactOutcome, list[str]] = field(default_factory=lambda: defaultdict(list))
+    parts: defaultdict[tuple[str, str], Counter[ImpactOutcome]] = field(default_factory=lambda: defaultdict(Counter))
     part_examples: defaultdict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, outcome: Outcome, parts: _Parts, example: str) -> None:
+    def add(self, outcome: ImpactOutcome, parts: _Parts, example: str) -> None:
         self.counts[outcome] += 1
         self._keep(self.examples[outcome], example)
         for part in parts:
             self.parts[part][outcome] += 1
-            if outcome is not Outcome.UNCHANGED:
+            if outcome is not ImpactOutcome.UNCHANGED:
                 self._keep(self.part_examples[part], example)
 
     def _keep(self, examples: list[str], example: str) -> None:
@@ -301,7 +303,7 @@ class _Tally:
 class _Compared:
     """A request judged by both books; `old` is what can be compared with a record."""
 
-    outcome: Outcome
+    outcome: ImpactOutcome
     parts: _Parts
     old: tuple[bool, bool, str, str]
     new: tuple[str, str]
@@ -415,7 +417,9 @@ def impact(
         membership_revision=roster_now.revision,
         decisions=decisions,
         counts=dict(tally.counts),
-        examples={outcome: tuple(ids) for outcome, ids in tally.examples.items() if outcome is not Outcome.UNCHANGED},
+        examples={
+            outcome: tuple(ids) for outcome, ids in tally.examples.items() if outcome is not ImpactOutcome.UNCHANGED
+        },
         not_judged=not_judged,
         not_judged_examples=tuple(unjudged),
         drifted=drifted,
@@ -505,7 +509,7 @@ def standing_access(
         if entry.kind is ItemKind.MODEL
     }
     tally = _Tally(examples)
-    changed: defaultdict[Outcome, list[Standing]] = defaultdict(list)
+    changed: defaultdict[ImpactOutcome, list[ChangedAccess]] = defaultdict(list)
     judged = 0
     for subject, organisation, acting_for, gateway in _on_file(roster, at):
         for _, entry in sorted(models.items()):
@@ -516,23 +520,25 @@ def standing_access(
                 told("standing access", judged)
             name = f"{subject.type}:{subject.id}"
             tally.add(compared.outcome, tuple(part for part in compared.parts if part[0] in _STANDING), name)
-            if compared.outcome in _CHANGES_ACCESS and (compared.was_allowed or compared.outcome is Outcome.GAINED):
+            if compared.outcome in _CHANGES_ACCESS and (
+                compared.was_allowed or compared.outcome is ImpactOutcome.GAINED
+            ):
                 rule, code = compared.new
                 changed[compared.outcome].append(
-                    Standing(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
+                    ChangedAccess(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
                 )
     told("standing access", judged)
     return StandingAccess(
         judged=judged,
         counts=dict(tally.counts),
-        lost=tuple(changed[Outcome.LOST]),
-        gained=tuple(changed[Outcome.GAINED]),
-        undetermined=tuple(changed[Outcome.UNDETERMINED]),
+        lost=tuple(changed[ImpactOutcome.LOST]),
+        gained=tuple(changed[ImpactOutcome.GAINED]),
+        undetermined=tuple(changed[ImpactOutcome.UNDETERMINED]),
         shares=tally.shares(),
     )
 
 
-_CHANGES_ACCESS: Final = frozenset({Outcome.LOST, Outcome.GAINED, Outcome.UNDETERMINED})
+_CHANGES_ACCESS: Final = frozenset({ImpactOutcome.LOST, ImpactOutcome.GAINED, ImpactOutcome.UNDETERMINED})
 _STANDING: Final = frozenset({"organisation", "organisation_country", "model"})
 
 

@@ -56,7 +56,7 @@ LONGEST_PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class FilterParameter:
     """A filter: what it means, and what is wrong with a text for it (`None`: nothing). `choices` are all the texts that
     there are; empty where any is."""
 
@@ -70,7 +70,7 @@ class Parameter:
         return {"type": "string", "enum": list(self.choices)} if self.choices else {"type": "string", "minLength": 1}
 
 
-def _one_of(meaning: str, words: Iterable[str]) -> Parameter:
+def _one_of(meaning: str, words: Iterable[str]) -> FilterParameter:
     choices = tuple(sorted(words))
 
     def fault(text: str) -> str | None:
@@ -80,11 +80,11 @@ def _one_of(meaning: str, words: Iterable[str]) -> Parameter:
         meant = "" if near is None else f"; did you mean {quoted(near)}?"
         return f"is one of {', '.join(choices)}{meant}"
 
-    return Parameter(meaning=meaning, fault=fault, choices=choices)
+    return FilterParameter(meaning=meaning, fault=fault, choices=choices)
 
 
-def _text(meaning: str) -> Parameter:
-    return Parameter(meaning=meaning, fault=_text_fault)
+def _text(meaning: str) -> FilterParameter:
+    return FilterParameter(meaning=meaning, fault=_text_fault)
 
 
 def _text_fault(text: str) -> str | None:
@@ -93,19 +93,19 @@ def _text_fault(text: str) -> str | None:
     return text_fault(text)
 
 
-def _country(meaning: str) -> Parameter:
-    return Parameter(meaning=meaning, fault=country_fault)
+def _country(meaning: str) -> FilterParameter:
+    return FilterParameter(meaning=meaning, fault=country_fault)
 
 
-def _instant(meaning: str) -> Parameter:
-    return Parameter(meaning=meaning, fault=lambda _: None)
+def _instant(meaning: str) -> FilterParameter:
+    return FilterParameter(meaning=meaning, fault=lambda _: None)
 
 
 MAX_TEXT: Final = 300
 
 _EDGES: Final = {"from": "start", "to": "end"}
 
-PARAMETERS: Final[Mapping[str, Parameter]] = {
+PARAMETERS: Final[Mapping[str, FilterParameter]] = {
     "from": _instant("Decided at this instant or later."),
     "to": _instant("Decided before this instant."),
     "decision": _one_of("What was answered.", ("allow", "deny")),

@@ -50,7 +50,7 @@ def _status(text: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class AskedFact:
     """A fact that can be asked: the kind of row and the column that say it, and what is wrong with a value for it.
 
     `holder` is the column that says of whom. `filed` is the flag of a person that the list was ever filed, where the
@@ -65,15 +65,19 @@ class Fact:
     example: str
 
 
-def _of_person(rows: str, column: str, fault: Callable[[str], str | None], example: str, filed: str = "") -> Fact:
-    return Fact(rows=rows, column=column, holder="person", fault=fault, filed=filed or f"{rows}_filed", example=example)
+def _of_person(rows: str, column: str, fault: Callable[[str], str | None], example: str, filed: str = "") -> AskedFact:
+    return AskedFact(
+        rows=rows, column=column, holder="person", fault=fault, filed=filed or f"{rows}_filed", example=example
+    )
 
 
-def _of_organisation(rows: str, column: str, holder: str, fault: Callable[[str], str | None], example: str) -> Fact:
-    return Fact(rows=rows, column=column, holder=holder, fault=fault, example=example)
+def _of_organisation(
+    rows: str, column: str, holder: str, fault: Callable[[str], str | None], example: str
+) -> AskedFact:
+    return AskedFact(rows=rows, column=column, holder=holder, fault=fault, example=example)
 
 
-FACTS: Final[Mapping[str, Fact]] = {
+FACTS: Final[Mapping[str, AskedFact]] = {
     "citizenship": _of_person("citizenships", "country", country_fault, "citizenship:CN"),
     "residency": _of_person("permanent_residencies", "country", country_fault, "residency:US"),
     "us-status": _of_person("us_statuses", "kind", _status, "us-status:none", "us_status_filed"),
@@ -100,7 +104,7 @@ class OnFile:
         return f"{self.name}:{self.value}"
 
     @property
-    def fact(self) -> Fact:
+    def fact(self) -> AskedFact:
         return FACTS[self.name]
 
 
@@ -229,7 +233,7 @@ def _valid(row: RosterRow, at: datetime) -> bool:
     return valid is not None and valid.holds(at)
 
 
-class Looks:
+class RecordedLooks:
     """Puts each look at decisions by what was on file about people on record, before anything is shown."""
 
     def __init__(self, log: DeskLog, *, clock: Callable[[], datetime], new_id: Callable[[datetime], str]) -> None:

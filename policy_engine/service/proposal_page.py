@@ -6,7 +6,7 @@ from typing import Final
 
 from policy_engine.analysis.page import DIFFERENCE_WORDS
 from policy_engine.render.pages import page
-from policy_engine.service.impact import Outcome
+from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.proposal_report import (
     ImpactRead,
     ProposalReport,
@@ -18,11 +18,11 @@ from policy_engine.service.proposal_report import (
 from policy_engine.service.proposal_text import answers_by_kind, heading
 
 _OUTCOMES: Final = {
-    Outcome.LOST: "allow to deny",
-    Outcome.GAINED: "deny to allow",
-    Outcome.UNDETERMINED: "undetermined",
-    Outcome.HOLD_CHANGED: "hold changes",
-    Outcome.REASON_CHANGED: "other reason",
+    ImpactOutcome.LOST: "allow to deny",
+    ImpactOutcome.GAINED: "deny to allow",
+    ImpactOutcome.UNDETERMINED: "undetermined",
+    ImpactOutcome.HOLD_CHANGED: "hold changes",
+    ImpactOutcome.REASON_CHANGED: "other reason",
 }
 
 
@@ -45,6 +45,6 @@ def proposal_page(report: ProposalReport) -> str:
     )
 
 
-def _examples(impact: ImpactRead | None) -> dict[Outcome, tuple[str, ...]]:
+def _examples(impact: ImpactRead | None) -> dict[ImpactOutcome, tuple[str, ...]]:
     held = {} if impact is None else impact.examples
     return {outcome: held[outcome] for outcome in _OUTCOMES if held.get(outcome)}

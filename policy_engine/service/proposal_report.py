@@ -28,7 +28,7 @@ from policy_engine.policy.case_differences import CaseDifference, case_differenc
 from policy_engine.policy.library import BookLost
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.disclosure import IMPACT
-from policy_engine.service.impact import Outcome
+from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.publish import Publisher
 
 DIFF: Final = "diff"
@@ -168,7 +168,11 @@ def standing_in_short(impact: ImpactRead) -> str:
     outcomes = impact.standing_access.outcomes
     counts = [
         f"{_count(impact, outcomes.get(outcome, 0))} {told}"
-        for outcome, told in ((Outcome.LOST, "lose"), (Outcome.GAINED, "gain"), (Outcome.UNDETERMINED, "undetermined"))
+        for outcome, told in (
+            (ImpactOutcome.LOST, "lose"),
+            (ImpactOutcome.GAINED, "gain"),
+            (ImpactOutcome.UNDETERMINED, "undetermined"),
+        )
     ]
     return f"access of those on file now: {', '.join(counts)}"
 
@@ -178,9 +182,9 @@ def decisions_in_short(impact: ImpactRead) -> str:
     counts = [
         f"{_count(impact, impact.outcomes.get(outcome, 0))} {told}"
         for outcome, told in (
-            (Outcome.LOST, "allow to deny"),
-            (Outcome.GAINED, "deny to allow"),
-            (Outcome.UNDETERMINED, "undetermined"),
+            (ImpactOutcome.LOST, "allow to deny"),
+            (ImpactOutcome.GAINED, "deny to allow"),
+            (ImpactOutcome.UNDETERMINED, "undetermined"),
         )
     ]
     return f"of {_count(impact, impact.decisions)} recorded decisions: {', '.join(counts)}"

@@ -60,7 +60,7 @@ class Past(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class ReplayDifference:
     """A place at which two records differ, as a JSON path; findings go by their rule, other lists by index.
 
     The values are JSON texts; `None` is a member that is not there.
@@ -86,7 +86,7 @@ class Replayed:
     shortened: bool
     engine: str
     engine_now: str
-    differences: tuple[Difference, ...]
+    differences: tuple[ReplayDifference, ...]
     body: bytes | None
     obstacle: str | None
 
@@ -119,7 +119,7 @@ class KnownNow:
     membership_revision: int
     allowed: bool
     allowed_now: bool | None
-    differences: tuple[Difference, ...]
+    differences: tuple[ReplayDifference, ...]
     obstacle: str | None
 
     def document(self) -> bytes:
@@ -267,14 +267,14 @@ def _again(record: RecordedDecision, request: Request, basis: Basis) -> Again:
 
 def _nearest(
     body: bytes, again: Again, passed_over: Callable[[str], bool], *, answers_as_latest: bool = False
-) -> tuple[Written, tuple[Difference, ...]]:
+) -> tuple[Written, tuple[ReplayDifference, ...]]:
     """The decision made again, and what differs, by the edition in which the least does.
 
     With `answers_as_latest` only by one that allows and holds as the latest does: an older meaning must not hide what
     the facts known now say.
     """
 
-    def compared(edition: Edition) -> tuple[Written, tuple[Difference, ...]]:
+    def compared(edition: Edition) -> tuple[Written, tuple[ReplayDifference, ...]]:
         made = again(edition)
         return made, tuple(one for one in _differences(body, made.record.body) if not passed_over(one.path))
 
@@ -297,26 +297,26 @@ def _answer(made: Written) -> tuple[bool, bool]:
 # --- what differs -----------------------------------------------------------------------------------------------------
 
 
-def _plain(difference: Difference) -> dict[str, str | None]:
+def _plain(difference: ReplayDifference) -> dict[str, str | None]:
     return {"path": difference.path, "recorded": difference.recorded, "now": difference.now}
 
 
-def _differences(recorded: bytes, now: bytes) -> Iterator[Difference]:
+def _differences(recorded: bytes, now: bytes) -> Iterator[ReplayDifference]:
     return _compared("$", msgspec.json.decode(recorded), msgspec.json.decode(now))
 
 
-def _compared(path: str, recorded: object, now: object) -> Iterator[Difference]:
+def _compared(path: str, recorded: object, now: object) -> Iterator[ReplayDifference]:
     if recorded == now:
         return
     ours, theirs = _members(path, recorded), _members(path, now)
     if ours is None or theirs is None:
-        yield Difference(path=path, recorded=_text(recorded), now=_text(now))
+        yield ReplayDifference(path=path, recorded=_text(recorded), now=_text(now))
         return
     for name in dict.fromkeys((*ours, *theirs)):
         if name not in theirs:
-            yield Difference(path=name, recorded=_text(ours[name]), now=None)
+            yield ReplayDifference(path=name, recorded=_text(ours[name]), now=None)
         elif name not in ours:
-            yield Difference(path=name, recorded=None, now=_text(theirs[name]))
+            yield ReplayDifference(path=name, recorded=None, now=_text(theirs[name]))
         else:
             yield from _compared(name, ours[name], theirs[name])
 

@@ -24,7 +24,7 @@ MAX_ATTEMPTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RosterChange:
     """What an import or an edit did, or would do: the revision in force after it, the rows that were new, and the
     state of everything that they speak of, a line for each."""
 
@@ -52,7 +52,7 @@ def import_members(
     at: datetime,
     tables: TableForm | None = None,
     dry_run: bool = False,
-) -> Change:
+) -> RosterChange:
     """Read a membership file and record what is new in it, all or nothing; or say what that would do.
 
     With `tables` the file is a workbook or a CSV file of that form. A row that names what is not among the `names` of
@@ -78,7 +78,7 @@ def edit_members(
     reason: str,
     at: datetime,
     dry_run: bool = False,
-) -> Change:
+) -> RosterChange:
     """Change a row; what the edit closes and opens is recorded together.
 
     Raises `EditFault`, `FaultsError` and `MembersUnavailable`; nothing is changed then.
@@ -101,7 +101,7 @@ def _recorded(
     reason: str,
     at: datetime,
     dry_run: bool,
-) -> Change:
+) -> RosterChange:
     """Record the rows that `make` gives beside those on file; beside others, where somebody recorded in between.
 
     What `make` refuses, such as rows that overlap, is refused against what is on file in the transaction that writes.
@@ -116,13 +116,13 @@ def _recorded(
         except MembersMoved:
             continue
         state = state_after(members.snapshot().rows, new_rows(before.rows, rows)) if imported.added else []
-        return Change(revision=imported.revision, added=imported.added, state=tuple(state))
+        return RosterChange(revision=imported.revision, added=imported.added, state=tuple(state))
     raise MembersUnavailable(
         f"the members were changed by somebody else {MAX_ATTEMPTS} times meanwhile; nothing was recorded: try again"
     )
 
 
-def _supposed(before: Snapshot, rows: RosterRows) -> Change:
+def _supposed(before: Snapshot, rows: RosterRows) -> RosterChange:
     new = new_rows(before.rows, rows)
     added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
     after = RosterRows(
@@ -132,7 +132,7 @@ def _supposed(before: Snapshot, rows: RosterRows) -> Change:
         }
     )
     revision = before.revision + (added > 0)
-    return Change(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
+    return RosterChange(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
 
 
 def _last(row: Any) -> Any:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, select
 
 from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.database import reading_log
-from policy_engine.store.members import KINDS, Kind
+from policy_engine.store.members import KINDS, RowKind
 
 _AT_ONCE: Final = 5_000
 
@@ -53,7 +53,7 @@ class MemberHistory:
             )
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> RowKind:
     return next(kind for kind in KINDS if kind.name == name)
 
 

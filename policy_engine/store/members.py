@@ -37,7 +37,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class RowKind:
     """One kind of membership row: its name in `RosterRows`, its type, its table, and the column it is found by.
 
     A column has the name of the row's field; `valid` is the two columns `valid_from` and `valid_to`.
@@ -67,11 +67,11 @@ class Kind:
         return values
 
 
-def _kind(name: str, row: type[RosterRow]) -> Kind:
+def _kind(name: str, row: type[RosterRow]) -> RowKind:
     table = ROSTER[name]
     names = [field.name for field in fields(row)]
     (index,) = table.indexes
-    return Kind(
+    return RowKind(
         name=name,
         row=row,
         table=table,
@@ -81,7 +81,7 @@ def _kind(name: str, row: type[RosterRow]) -> Kind:
     )
 
 
-KINDS: Final[tuple[Kind, ...]] = tuple(_kind(name, row) for name, row in ROW_TYPES.items())
+KINDS: Final[tuple[RowKind, ...]] = tuple(_kind(name, row) for name, row in ROW_TYPES.items())
 
 
 class Members:
@@ -143,9 +143,9 @@ def read_roster(connection: Connection, *, after: int | None = None, up_to: int 
     return RosterRows(**rows)
 
 
-def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tuple[Kind, Sequence[RosterRow]]]:
+def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tuple[RowKind, Sequence[RosterRow]]]:
     """What is new among the rows, by kind. Raises `ValueError` naming every row that cannot be added."""
-    news: list[tuple[Kind, Sequence[RosterRow]]] = []
+    news: list[tuple[RowKind, Sequence[RosterRow]]] = []
     faults: list[str] = []
     for kind in KINDS:
         given: tuple[RosterRow, ...] = getattr(rows, kind.name)
@@ -183,7 +183,7 @@ def prepare(connection: Connection, rows: RosterRows, at: datetime) -> Prepared:
     )
 
 
-def _insert(dialect: Dialect, kind: Kind, rows: Sequence[RosterRow], revision: int) -> tuple[str, Sequence[Any]]:
+def _insert(dialect: Dialect, kind: RowKind, rows: Sequence[RosterRow], revision: int) -> tuple[str, Sequence[Any]]:
     """One statement for all the rows; what the driver is given is made here, once, by the types of the columns."""
     names = list(kind.write(rows[0], revision))
     statement = insert(kind.table).compile(dialect=dialect, column_keys=names)
@@ -211,7 +211,7 @@ def add_prepared(writer: Writer, ready: Prepared, *, actor: str, reason: str, at
     return MembersRecorded(revision=revision, added=ready.added, reason=reason, digest=digest_of(ready.content))
 
 
-def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, RosterRow]]:
+def read_recorded(connection: Connection, kind: RowKind) -> Iterator[tuple[int, RosterRow]]:
     """Every row of a kind with the revision that recorded it, in the order of recording."""
     names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
     query = select(kind.table.c.revision, *(kind.table.c[name] for name in names)).order_by(kind.table.c.row_id)
@@ -221,7 +221,7 @@ def read_recorded(connection: Connection, kind: Kind) -> Iterator[tuple[int, Ros
 
 def read_rows(
     connection: Connection,
-    kind: Kind,
+    kind: RowKind,
     found_by: Iterable[str] | None = None,
     *,
     after: int | None = None,
@@ -249,7 +249,7 @@ def add_revision(writer: Writer, number: int, *, actor: str, reason: str, at: da
     writer.execute(insert(revisions).values(number=number, recorded_at=at, actor=actor, reason=reason, added=added))
 
 
-def add_rows(writer: Writer, kind: Kind, rows: Sequence[RosterRow], revision: int) -> None:
+def add_rows(writer: Writer, kind: RowKind, rows: Sequence[RosterRow], revision: int) -> None:
     """Add rows that all have a `recorded_at`."""
     if rows:
         writer.execute(insert(kind.table), [kind.write(row, revision) for row in rows])
@@ -317,7 +317,7 @@ def _shown(key: Hashable) -> str:
     return ", ".join(format_instant(part) if isinstance(part, datetime) else str(part) for part in parts)
 
 
-def _versions(connection: Connection, kind: Kind, rows: Sequence[RosterRow]) -> dict[Hashable, list[RosterRow]]:
+def _versions(connection: Connection, kind: RowKind, rows: Sequence[RosterRow]) -> dict[Hashable, list[RosterRow]]:
     """What is on file under the keys of the rows, and perhaps beside them."""
     wanted = sorted({getattr(row, kind.found_by) for row in rows})
     versions: defaultdict[Hashable, list[RosterRow]] = defaultdict(list)

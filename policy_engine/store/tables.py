@@ -102,7 +102,7 @@ CreditOfPeriod: Final = Coded[Credit](lambda value: _json((str(value.amount), va
 """An amount, exact, and its period, as a pair of texts."""
 
 
-class Word(Coded[E]):
+class WordColumn(Coded[E]):
     """A word of a closed list. Raises `ValueError` for one that is not on it."""
 
     cache_ok = True
@@ -151,7 +151,7 @@ revisions: Final = Table(
 def _column(name: str, hint: Any) -> Column[Any]:
     """The column of a row's field, by its type; what cannot be `None` cannot be null."""
     kinds = [one for one in get_args(hint) if one is not NoneType] if isinstance(hint, UnionType) else [hint]
-    held = Word(kinds[0]) if isinstance(kinds[0], type) and issubclass(kinds[0], StrEnum) else _TYPES[kinds[0]]
+    held = WordColumn(kinds[0]) if isinstance(kinds[0], type) and issubclass(kinds[0], StrEnum) else _TYPES[kinds[0]]
     return Column(name, held, nullable=isinstance(hint, UnionType))
 
 

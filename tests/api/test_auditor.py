@@ -31,7 +31,7 @@ from policy_engine.http import errors
 from policy_engine.service.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
-from policy_engine.service.on_file import Looks
+from policy_engine.service.on_file import RecordedLooks
 from policy_engine.service.pools import Pools
 from policy_engine.service.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
@@ -117,7 +117,7 @@ def office(url: str) -> Iterator[Office]:
         inspector=inspector,
         pools=pools,
         history=MemberHistory(engine),
-        looks=Looks(DeskLog(engine), clock=lambda: NOON, new_id=lambda _: secrets.token_hex(8)),
+        looks=RecordedLooks(DeskLog(engine), clock=lambda: NOON, new_id=lambda _: secrets.token_hex(8)),
     )
     errors.install(app)
     with TestClient(app, raise_server_exceptions=False) as client:

@@ -17,7 +17,7 @@ from policy_engine.domain.changes import Actor, BookProposed, Report, ReportRead
 from policy_engine.domain.ports import LogUnavailable, NewEvent
 from policy_engine.formats.change import digest_of
 from policy_engine.service.disclosure import STEP, counts_alone
-from policy_engine.service.impact import Outcome
+from policy_engine.service.impact import ImpactOutcome
 from tests.api.desks import ALLOWED, ROSTER, WITHOUT_CONSORTIUM, Officer
 from tests.api.service import Service, copied, serving
 from tests.cli.test_cli import Shell
@@ -174,7 +174,7 @@ def a_report(counts: dict[str, int], shares: list[dict[str, Any]]) -> bytes:
 
 
 @given(
-    counts=st.fixed_dictionaries({str(outcome): st.integers(0, 40) for outcome in Outcome}),
+    counts=st.fixed_dictionaries({str(outcome): st.integers(0, 40) for outcome in ImpactOutcome}),
     dimension=st.sampled_from(["organisation", "citizenship_country", "place_country", "model", "rule", "new"]),
     few=st.integers(0, STEP - 1),
 )

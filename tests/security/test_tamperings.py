@@ -24,7 +24,7 @@ from policy_engine.app.builder import open_sealing
 from policy_engine.cli.log_proofs import receipt, verify
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
-from policy_engine.store.tables import CreditOfPeriod, Instant, Pairs, Percent, Texts, TextSet, Word, metadata
+from policy_engine.store.tables import CreditOfPeriod, Instant, Pairs, Percent, Texts, TextSet, WordColumn, metadata
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import ROOT
 from tests.security.tampering import Kept, keep
@@ -90,7 +90,7 @@ def sql(*statements: str, changes: int | None = None) -> Act:
 
 OTHER_VALUES: Final[tuple[tuple[type[TypeEngine[Any]] | TypeEngine[Any], str], ...]] = (
     (Boolean, "CASE WHEN {0} THEN 0 ELSE 1 END"),
-    (Word, "CASE {0} WHEN '{1}' THEN '{2}' ELSE '{1}' END"),
+    (WordColumn, "CASE {0} WHEN '{1}' THEN '{2}' ELSE '{1}' END"),
     (Percent, "'7.5'"),
     (CreditOfPeriod, """'["7","month"]'"""),
     (Pairs, """'[["x","y"]]'"""),

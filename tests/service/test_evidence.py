@@ -28,7 +28,7 @@ from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.proof import receipt_of
 from policy_engine.ledger.sealer import seal
 from policy_engine.service import pack_verifier
-from policy_engine.service.evidence import Asked, NotProvable, Packed, write_pack
+from policy_engine.service.evidence import NotProvable, Packed, PackRequest, write_pack
 from policy_engine.service.retention import remove_retired
 from policy_engine.store.database import open_database
 from policy_engine.store.retirement import Retirement
@@ -60,7 +60,7 @@ def packed(sealed: Sealed, *names: str) -> tuple[bytes, Packed]:
         entries=sealed.parts.entries,
         desk_log=sealed.parts.desk_log,
         sealing=sealed.sealing,
-        asked=Asked(by="ines", at=BEGIN, ids=names, filters=None, log_size=sealed.parts.entries.size()),
+        asked=PackRequest(by="ines", at=BEGIN, ids=names, filters=None, log_size=sealed.parts.entries.size()),
     )
     return file.getvalue(), told
 
@@ -411,7 +411,7 @@ def test_an_overwritten_book_or_record_of_the_database_is_not_packed(sealed: Sea
             return (sealed.parts.desk_log.content(digest) or b"") + b" "
 
     def pack(entry: LogEntry, desk_log: Any) -> None:
-        asked = Asked(by="ines", at=BEGIN, ids=(name,), filters=None, log_size=1)
+        asked = PackRequest(by="ines", at=BEGIN, ids=(name,), filters=None, log_size=1)
         entries, sealing = sealed.parts.entries, sealed.sealing
         write_pack(io.BytesIO(), [entry], entries=entries, desk_log=desk_log, sealing=sealing, asked=asked)
 

@@ -21,7 +21,7 @@ from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
-from policy_engine.service.impact import ImpactReport, Outcome, impact, standing_access
+from policy_engine.service.impact import ImpactOutcome, ImpactReport, impact, standing_access
 from tests.concluding import decided
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of, with_row
 from tests.service.test_replay import the_people, without_a_book
@@ -136,7 +136,7 @@ def test_a_rule_that_goes_gives_back_what_it_barred_and_is_named_as_what_made_th
     report = report_of(bodies, new=SHIPPED, old=NEW)
     assert counted(report) == {"deny_to_allow": 1}
     assert [share.value for share in report.shares if share.dimension == "rule"] == [ORDER]
-    assert report.examples == {Outcome.GAINED: ("01TEST",)}
+    assert report.examples == {ImpactOutcome.GAINED: ("01TEST",)}
 
 
 def test_the_same_book_changes_nothing() -> None:
@@ -145,7 +145,7 @@ def test_the_same_book_changes_nothing() -> None:
     assert report.drifted == 0
     assert report.examples == {}
     assert (report.standing.lost, report.standing.gained, report.standing.undetermined) == ((), (), ())
-    assert set(report.standing.counts) == {Outcome.UNCHANGED}
+    assert set(report.standing.counts) == {ImpactOutcome.UNCHANGED}
 
 
 def test_a_fact_that_nobody_knew_then_is_undetermined_and_not_lost_unless_a_known_bar_stands_beside_it() -> None:
@@ -172,7 +172,7 @@ def test_a_decision_is_judged_by_what_was_known_of_its_facts_and_not_by_what_is_
     learnt = record_of(SHIPPED, rosters[2], asking("alice", "opus-4.6", place=PLACES[0]), EARLY, name="01LATER")
     report = impact(NEW, SHIPPED, [body, learnt], rosters.__getitem__, effective=EFFECTIVE, roster_now=rosters[2])
     assert counted(report) == {"allow_to_deny": 1, "unchanged": 1}
-    assert report.examples == {Outcome.LOST: ("01TEST",)}
+    assert report.examples == {ImpactOutcome.LOST: ("01TEST",)}
     assert ("person:alice", "opus-4.6") not in {(one.subject, one.model) for one in report.standing.lost}
 
 
@@ -306,7 +306,7 @@ def test_standing_access_asks_everybody_on_file_for_every_model_and_says_who_los
     }
     assert standing.gained == ()
     by_country = {share.value: share for share in standing.shares if share.dimension == "organisation_country"}
-    assert by_country["US"].counts[Outcome.LOST] == sum(
+    assert by_country["US"].counts[ImpactOutcome.LOST] == sum(
         1 for one in standing.lost if one.organisation and roster.organisations[one.organisation].headquarters == "US"
     )
 
@@ -350,7 +350,7 @@ def test_a_report_is_the_same_bytes_each_time_and_its_text_says_what_its_documen
     report, again = report_of(BODIES), report_of(list(BODIES))
     assert report.document() == again.document()
     document = msgspec.json.decode(report.document())
-    assert document["outcomes"] == {str(one): report.counts.get(one, 0) for one in Outcome}
+    assert document["outcomes"] == {str(one): report.counts.get(one, 0) for one in ImpactOutcome}
     assert document["standing_access"]["lost"][0]["rule"] == ORDER
     assert f"Recorded decisions: {len(BODIES)}" in report.text()
     assert "allow becomes deny" in report.text()

@@ -13,7 +13,7 @@ from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
 from policy_engine.service.member_edits import Edit, EditFault
 from policy_engine.service.member_report import told_about, true_at
-from policy_engine.service.roster import Change, edit_members, export_members, import_members, rows_about
+from policy_engine.service.roster import RosterChange, edit_members, export_members, import_members, rows_about
 from policy_engine.shapes.members import EditAction
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database
@@ -34,7 +34,7 @@ def members(tmp_path: Path) -> Members:
     return held
 
 
-def edited(members: Members, action: str, kind: str, *name: str, hours: int = 1, **more: object) -> Change:
+def edited(members: Members, action: str, kind: str, *name: str, hours: int = 1, **more: object) -> RosterChange:
     instants = {key: parse_instant(str(value)) for key, value in more.items() if key in ("at", "begins") and value}
     changes = tuple(more.get("changes", ()))  # type: ignore[arg-type,var-annotated]  # pairs of texts
     edit = Edit(action=EditAction(action), kind=kind, name=name, changes=changes, **instants)

@@ -15,7 +15,7 @@ from policy_engine.domain.roster import MembershipStatus, RosterRows, latest_kno
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.faults import FaultsError
 from policy_engine.service.member_edits import Edit, EditFault
-from policy_engine.service.roster import MAX_ATTEMPTS, Change, edit_members, import_members
+from policy_engine.service.roster import MAX_ATTEMPTS, RosterChange, edit_members, import_members
 from policy_engine.shapes.members import EditAction
 from policy_engine.store.members import Members
 from tests.store.conftest import Store
@@ -42,20 +42,20 @@ class Meeting(Members):
         return seen
 
 
-def _import(members: Members, file: bytes) -> Change:
+def _import(members: Members, file: bytes) -> RosterChange:
     return import_members(members, file, "m.yaml", names=NAMES, actor="officer", reason="test", at=AT)
 
 
-def _suspend(members: Members, start: datetime) -> Change:
+def _suspend(members: Members, start: datetime) -> RosterChange:
     edit = Edit(action=EditAction.SUSPEND, kind="membership", name=("o", "c"), at=start)
     return edit_members(members, edit, names=NAMES, actor="officer", reason="test", at=AT)
 
 
-def _at_once(store: Store, *writers: Callable[[Members], Change]) -> list[Change | Exception]:
+def _at_once(store: Store, *writers: Callable[[Members], RosterChange]) -> list[RosterChange | Exception]:
     barrier = threading.Barrier(len(writers))
-    came: list[Change | Exception] = []
+    came: list[RosterChange | Exception] = []
 
-    def run(write: Callable[[Members], Change]) -> None:
+    def run(write: Callable[[Members], RosterChange]) -> None:
         try:
             came.append(write(Meeting(store.open(), barrier)))
         except (FaultsError, EditFault, MembersUnavailable) as error:
@@ -73,7 +73,7 @@ def test_of_two_imports_that_overlap_one_is_on_file_and_the_other_is_told_why(st
     members = Members(store.open())
     _import(members, PARTIES)
     came = _at_once(store, lambda one: _import(one, ACTIVE), lambda one: _import(one, SUSPENDED))
-    (landed,) = (one for one in came if isinstance(one, Change))
+    (landed,) = (one for one in came if isinstance(one, RosterChange))
     (refused,) = (one for one in came if isinstance(one, FaultsError))
     assert (landed.revision, landed.added) == (2, 1)
     assert "only one can be true" in str(refused.faults[0])
@@ -86,7 +86,7 @@ def test_two_suspensions_at_once_leave_no_rows_that_overlap(store: Store) -> Non
     _import(members, PARTIES + ACTIVE)
     earlier, later = AT.replace(month=6), AT.replace(month=7)
     came = _at_once(store, lambda one: _suspend(one, earlier), lambda one: _suspend(one, later))
-    assert any(isinstance(one, Change) for one in came)
+    assert any(isinstance(one, RosterChange) for one in came)
     known = sorted(
         (row for row in latest_known(members.snapshot().rows.memberships, None)), key=lambda row: str(row.valid.start)
     )
@@ -104,7 +104,7 @@ def test_two_who_speak_of_different_things_are_both_on_file(store: Store) -> Non
     _import(members, PARTIES)
     other = b"statements: [{organisation: o, kind: uvl, from: 2026-01-01, to: null}]\n"
     came = _at_once(store, lambda one: _import(one, ACTIVE), lambda one: _import(one, other))
-    assert sorted(one.revision for one in came if isinstance(one, Change)) == [2, 3]
+    assert sorted(one.revision for one in came if isinstance(one, RosterChange)) == [2, 3]
 
 
 def test_rows_that_were_made_beside_another_revision_are_not_written(store: Store) -> None:

@@ -32,7 +32,7 @@ from policy_engine.store import members as store_members
 from policy_engine.store.changes import LARGE, content_of
 from policy_engine.store.database import reading
 from policy_engine.store.follows import missing_contents
-from policy_engine.store.members import KINDS, Kind, Members, sort_out
+from policy_engine.store.members import KINDS, Members, RowKind, sort_out
 from policy_engine.store.tables import ROSTER, blobs, revisions
 from tests.store.conftest import Store, refusing_inserts
 from tests.store.samples import AT, EARLIER, FULL
@@ -148,7 +148,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(hint)
 
 
-def rows_of(kind: Kind) -> st.SearchStrategy[RosterRow]:
+def rows_of(kind: RowKind) -> st.SearchStrategy[RosterRow]:
     hints = get_type_hints(kind.row) | {"recorded_at": type(None)}
     return st.builds(kind.row, **{name: values_of(hint) for name, hint in hints.items()})
 
