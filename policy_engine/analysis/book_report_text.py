@@ -25,7 +25,7 @@ from policy_engine.analysis.difference_report import (
 )
 from policy_engine.analysis.symbolic import NO_SUCH_MODEL
 from policy_engine.domain.instants import format_instant
-from policy_engine.formats.spreadsheet import line, listed
+from policy_engine.render.spreadsheet import line, listed
 
 COLUMNS: Final = (
     "perspective",
@@ -99,7 +99,7 @@ def _flip_content(one: Flip) -> dict[str, object]:
 
 
 def survey_csv(survey: Survey) -> str:
-    """Who may do what as CSV that a spreadsheet may open, see `formats.spreadsheet`; lists have a line for each."""
+    """Who may do what as CSV that a spreadsheet may open, see `render.spreadsheet`; lists have a line for each."""
     lines = [line(COLUMNS, end="\n")]
     for one in survey.access:
         for status in one.statuses:

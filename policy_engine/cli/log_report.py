@@ -46,7 +46,7 @@ from policy_engine.formats.identifiers import shown
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row
-from policy_engine.formats.spreadsheet import line
+from policy_engine.render.spreadsheet import line
 from policy_engine.service.inspect import BookAt, Page, Statistics, Unread
 from policy_engine.service.retired import retired_text
 from policy_engine.shapes.record import PartyDocument

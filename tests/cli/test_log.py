@@ -41,7 +41,7 @@ from policy_engine.domain.roster import (
     MembershipStatus,
     RosterRows,
 )
-from policy_engine.formats.spreadsheet import BETWEEN
+from policy_engine.render.spreadsheet import BETWEEN
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
