@@ -148,6 +148,14 @@ def test_a_decision_on_an_empty_roster_says_that_it_is_empty(shell: Shell) -> No
 
 
 @pytest.mark.parametrize("option", ["--at", "--known-at"])
+def test_an_option_that_takes_an_instant_refuses_what_is_none_and_is_named(filled: Shell, option: str) -> None:
+    told = filled("decide", "-", option, "yesterday", stdin=json.dumps(ALLOWED))
+    assert told.code == 2
+    assert f"'{option}'" in told.err
+    assert "write 2026-06-12T21:21:00Z" in " ".join(told.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--at", "--known-at"])
 def test_no_decision_of_another_instant_is_recorded(filled: Shell, option: str) -> None:
     told = filled("decide", "-", "--record", option, "2026-06-13", stdin=json.dumps(ALLOWED))
     assert told.code == 2

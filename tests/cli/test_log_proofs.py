@@ -512,6 +512,7 @@ def test_holds_are_placed_listed_and_released_and_a_year_is_retired_when_none_st
     office.now = datetime(2036, 11, 21, tzinfo=UTC)
     office.decide()
     with office.served():
+        assert office("holds").out == "no legal hold was ever placed\n"
         held = office("hold", "--subject", "person:carol", "--reason", "BIS request", "--json").json
         assert office("holds").out.startswith(f"{held['id']}  held  subject person:carol  dora")
         told = office("retire", "2026", "--reason", "schedule")
