@@ -142,7 +142,8 @@ def _empty(migrated: Path) -> bytes:
 
 
 _filled: dict[tuple[bytes, RosterRows, datetime], bytes] = {}
-"""What became of an empty file: most tests of a module begin with the same members."""
+"""What became of an empty file, of the last few: most tests of a module begin with the same members."""
+_KEPT = 4
 
 
 def _fill(url: str, rows: RosterRows, recorded: datetime) -> None:
@@ -158,6 +159,8 @@ def _fill(url: str, rows: RosterRows, recorded: datetime) -> None:
         Members(engine).record(rows, actor="test", reason="test", at=recorded)
         engine.dispose()
     if key is not None and not path.with_name(f"{path.name}-wal").exists():
+        while len(_filled) >= _KEPT:
+            del _filled[next(iter(_filled))]
         _filled[key] = path.read_bytes()
 
 

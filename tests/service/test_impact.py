@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import product
 from typing import Any, Final
 
@@ -46,7 +47,8 @@ PEOPLE: Final = sorted(DEMO.people, key=lambda person: person.id)
 PLACES: Final[tuple[dict[str, str], ...]] = ({"country": "US"}, {"country": "DE"}, {})
 
 
-def asked_so_far() -> list[bytes]:
+@cache
+def asked_so_far() -> tuple[bytes, ...]:
     """Everybody asks for three models from three places, half of them twice."""
     requests = [
         asking(person.id, model, place=place, request_id=f"r-{index}")
@@ -61,10 +63,7 @@ def asked_so_far() -> list[bytes]:
         record_of(SHIPPED, demo(), replace(request, request_id="again"), EARLY, name=f"01B{index:05}")
         for index, request in enumerate(requests[::2])
     ]
-    return bodies + again
-
-
-BODIES: Final = asked_so_far()
+    return (*bodies, *again)
 
 
 def plain(body: bytes, old: Judge, new: Judge, roster: Roster, effective: datetime) -> tuple[str, Verdict, Verdict]:
@@ -86,7 +85,7 @@ def plain(body: bytes, old: Judge, new: Judge, roster: Roster, effective: dateti
     return "unchanged", was, now
 
 
-def report_of(bodies: list[bytes], new: Judge = NEW, old: Judge = SHIPPED, **more: Any) -> ImpactReport:
+def report_of(bodies: Sequence[bytes], new: Judge = NEW, old: Judge = SHIPPED, **more: Any) -> ImpactReport:
     wanted: dict[str, Any] = {"effective": EFFECTIVE, "roster_now": demo(), **more}
     return impact(new, old, bodies, lambda _: demo(), **wanted)
 
@@ -96,10 +95,10 @@ def counted(report: ImpactReport) -> dict[str, int]:
 
 
 def test_an_order_changes_exactly_what_a_plain_loop_counts_whole_and_part_by_part() -> None:
-    report = report_of(BODIES)
+    report = report_of(asked_so_far())
     whole: Counter[str] = Counter()
     parts: Counter[tuple[str, str, str]] = Counter()
-    for body in BODIES:
+    for body in asked_so_far():
         outcome, was, now = plain(body, SHIPPED, NEW, demo(), EFFECTIVE)
         whole[outcome] += 1
         record = read_record(body)
@@ -120,7 +119,7 @@ def test_an_order_changes_exactly_what_a_plain_loop_counts_whole_and_part_by_par
         for dimension, values in found.items():
             for value in values:
                 parts[dimension, value, outcome] += 1
-    assert report.decisions == len(BODIES)
+    assert report.decisions == len(asked_so_far())
     assert report.not_judged == 0
     assert counted(report) == dict(whole)
     assert {
@@ -140,8 +139,8 @@ def test_a_rule_that_goes_gives_back_what_it_barred_and_is_named_as_what_made_th
 
 
 def test_the_same_book_changes_nothing() -> None:
-    report = report_of(BODIES, new=Judge(SHIPPED.book))
-    assert counted(report) == {"unchanged": len(BODIES)}
+    report = report_of(asked_so_far(), new=Judge(SHIPPED.book))
+    assert counted(report) == {"unchanged": len(asked_so_far())}
     assert report.drifted == 0
     assert report.examples == {}
     assert (report.standing.lost, report.standing.gained, report.standing.undetermined) == ((), (), ())
@@ -338,7 +337,7 @@ def test_an_account_has_standing_access_through_its_own_gateway() -> None:
 
 
 def test_a_report_has_ids_and_no_name_of_any_organisation() -> None:
-    report = report_of(BODIES)
+    report = report_of(asked_so_far())
     told = report.text() + report.document().decode()
     assert "harbor-cyber" in told
     names = [one.name for one in DEMO.organisations if one.name is not None and one.name.lower() != one.id]
@@ -347,25 +346,25 @@ def test_a_report_has_ids_and_no_name_of_any_organisation() -> None:
 
 
 def test_a_report_is_the_same_bytes_each_time_and_its_text_says_what_its_document_counts() -> None:
-    report, again = report_of(BODIES), report_of(list(BODIES))
+    report, again = report_of(asked_so_far()), report_of(list(asked_so_far()))
     assert report.document() == again.document()
     document = msgspec.json.decode(report.document())
     assert document["outcomes"] == {str(one): report.counts.get(one, 0) for one in ImpactOutcome}
     assert document["standing_access"]["lost"][0]["rule"] == ORDER
-    assert f"Recorded decisions: {len(BODIES)}" in report.text()
+    assert f"Recorded decisions: {len(asked_so_far())}" in report.text()
     assert "allow becomes deny" in report.text()
     assert ORDER in report.text()
 
 
 @pytest.mark.parametrize("examples", [0, 2])
 def test_there_are_no_more_examples_than_asked_for(examples: int) -> None:
-    report = report_of(BODIES, examples=examples)
+    report = report_of(asked_so_far(), examples=examples)
     assert max(len(ids) for ids in report.examples.values()) == examples
     assert max(len(share.examples) for share in report.shares) == examples
 
 
 def test_progress_is_told_of_both_parts() -> None:
     told: list[tuple[str, int]] = []
-    report_of(BODIES, progress=lambda part, done: told.append((part, done)))
-    assert ("decisions", len(BODIES)) in told
+    report_of(asked_so_far(), progress=lambda part, done: told.append((part, done)))
+    assert ("decisions", len(asked_so_far())) in told
     assert told[-1][0] == "standing access"
