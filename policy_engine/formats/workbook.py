@@ -102,7 +102,7 @@ def _read_csv(text: str, findings: Findings) -> Grid:
     used = [separator for separator in ",;\t" if separator in first]
     if len(used) > 1:
         message = "the first line has more than one of comma, semicolon and tab outside quotation marks"
-        findings.add(1, 1, message, "part the cells with one of them, and quote a cell that has it")
+        findings.add(1, 1, message, "separate the cells with one of them, and quote a cell that has it")
         return Grid(name=None, rows=())
     rows: list[GridRow] = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=used[0] if used else ",", strict=True)

@@ -138,7 +138,7 @@ def read_case_files(files: Mapping[str, bytes]) -> list[Case]:
             if case is None:
                 continue
             if case.id in cases:
-                message = f"the case {quoted(case.id)} stands in {cases[case.id].source} already"
+                message = f"duplicate case {quoted(case.id)}: {cases[case.id].source} has one already"
                 values.add(item, message, "give one of them another id")
             cases[case.id] = case
     if faults:

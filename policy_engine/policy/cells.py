@@ -105,7 +105,7 @@ def parse_obligations(text: str) -> Parsed[tuple[Obligation, ...]]:
                 mistakes.add(offset, message, hint(code, REASON_CODES))
         obligation = Obligation(id=matched["id"], message=matched["message"], codes=codes)
         if any((one.id, one.codes) == (obligation.id, codes) for one in found):
-            message = f"the obligation {quoted(obligation.id)} stands here twice"
+            message = f"duplicate obligation {quoted(obligation.id)}"
             mistakes.add(offset, message, "keep one of the two")
         found.append(obligation)
     return Parsed(value=tuple(found), mistakes=tuple(mistakes))

@@ -82,7 +82,7 @@ class Sheet:
                 message = f"the {_nth(index + 1)} column has no name"
                 self.note(findings, header, index, message, "name it, or take the column out of every row")
             elif name in columns:
-                message = f"the column {quoted(name)} stands here again, first as the {_nth(columns[name] + 1)}"
+                message = f"duplicate column {quoted(name)}: the {_nth(columns[name] + 1)} has this name already"
                 self.note(findings, header, index, message, "keep one of them")
             elif name in (*wanted, *optional):
                 columns[name] = index
@@ -188,7 +188,7 @@ def _refuse_unseen(text: str, findings: Findings) -> None:
                 findings.add(number, column, "a carriage return stands alone", "end lines with LF or CRLF")
             elif character == "\t":
                 message = "there is the unseen character U+0009, a tab"
-                findings.add(number, column, message, "part cells with commas, and write blanks inside of them")
+                findings.add(number, column, message, "separate cells with commas, and write blanks inside them")
             elif unicodedata.category(character) in _UNSEEN:
                 findings.add(number, column, f"there is the unseen character U+{ord(character):04X}", "take it out")
             else:
@@ -236,10 +236,10 @@ def _miscounted(record: SheetRow, header: SheetRow, separator: str) -> tuple[str
         return message, "a Casbin row type does not stand here: the first cell belongs to the first column"
     other = ";" if separator == "," else ","
     if cells < columns and record.text.count(other) >= columns - 1:
-        return message, f"part the cells with `{separator}` as the header does"
+        return message, f"separate the cells with `{separator}` as the header does"
     if record.cells[0].lstrip(BLANK).startswith("#"):
         return message, "a comment begins with `#` as the very first character of its line, unquoted"
-    return message, f"part cells with `{separator}`, and put a cell that has one in quotation marks"
+    return message, f"separate cells with `{separator}`, and put a cell that has one in quotation marks"
 
 
 def _failure(cell: str) -> tuple[str, str]:
@@ -298,7 +298,7 @@ class _Scanner:
                 self._line,
                 1,
                 "the header line has both commas and semicolons outside quotation marks",
-                "part its names with one of them",
+                "separate its names with one of them",
             )
             return None
         if first.startswith("sep="):

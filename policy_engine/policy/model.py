@@ -41,7 +41,7 @@ def read_matcher(data: bytes, findings: Findings) -> str:
         place = (line.section, line.key)
         what = f"the section {quoted(line.section)}" if line.key is None else f"the definition {quoted(line.key)}"
         if place in found:
-            message = f"{what} stands here again, first on line {found[place].number}"
+            message = f"duplicate of {what}, which is on line {found[place].number} already"
             findings.add(line.number, 1, message, "keep one of the two")
         elif place not in expected:
             known = tuple(str(key or section) for section, key in expected)

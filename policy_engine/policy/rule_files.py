@@ -138,7 +138,7 @@ def read_rules(
             ids.add(rule_id)
             first = held.setdefault(rule_id.upper(), f"{one.findings.source}, line {record.line}")
             if first != f"{one.findings.source}, line {record.line}":
-                message = f"the id {quoted(rule_id)} stands in {first} already"
+                message = f"duplicate id {quoted(rule_id)}: it is in {first} already"
                 one.add(record, "id", message, "a rule has one id for life: give the new one another")
     complete = len(opened) == len(rule_files) and all(one.sheet.complete for one in opened)
     known = frozenset(ids) if complete else None
@@ -243,7 +243,7 @@ class _RuleFile:
     def read(self, record: SheetRow, cells: _Cells) -> _Draft | None:
         """The row in a record; what is wrong is noted, and the row is `None` when it is not even clear what it does."""
         if record.cells == self.sheet.header.cells:
-            self.add(record, "id", "the header line stands here again", "take it out")
+            self.add(record, "id", "duplicate header line", "take it out")
             return None
         text = dict(zip(self.columns, record.cells, strict=True))
         self._check_identity(record, text)

@@ -82,7 +82,7 @@ def read_places(document: Node | None, findings: Findings) -> Places:
         if group is None:
             continue
         if group.name in groups:
-            values.add(item, f"the group {quoted(group.name)} stands here again", "keep one of the two")
+            values.add(item, f"duplicate group {quoted(group.name)}", "keep one of the two")
         groups[group.name] = group
     laws = {name.partition(":")[0] for name in groups}
     treat_as: list[TreatAs] = []
@@ -134,7 +134,7 @@ def _read_group(item: Node, values: Values) -> CountryGroup | None:
     for one in values.items(members_node, "`members`"):
         member = _read_member(one, values)
         if member in members:
-            values.add(one, f"{member.subdivision or member.country} stands here again", "keep one of the two")
+            values.add(one, f"duplicate member {member.subdivision or member.country}", "keep one of the two")
         elif member is not None:
             members[member] = None
     if name_node is not None and members_node is not None and not members:

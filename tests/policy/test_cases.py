@@ -62,4 +62,4 @@ def test_a_file_that_is_no_list_of_cases_is_a_fault_and_never_no_cases(text: str
 
 
 def test_two_cases_of_one_id_are_a_fault_of_the_second() -> None:
-    assert faults_of(CASE + CASE) == [(6, 3, "the case `ONE` stands in cases/one.yaml already")]
+    assert faults_of(CASE + CASE) == [(6, 3, "duplicate case `ONE`: cases/one.yaml has one already")]

@@ -157,7 +157,7 @@ def test_new_entries_are_what_has_to_be_added_to_the_old_ones(before: list[str],
         ("rule,date,what,why,who\n", [(1, 20, "there is no column `who`", "did you mean `why`?")]),
         (
             "rule,date,what,why,why\n",
-            [(1, 20, "the column `why` stands here again, first as the 4th", "keep one of them")],
+            [(1, 20, "duplicate column `why`: the 4th has this name already", "keep one of them")],
         ),
         (HEADER + "region,2026-11-20,a,b\n", [(2, 1, "in `rule`: `region` is not the id of a rule", "`REGION`?")]),
         (HEADER + "REGION,20.11.2026,a,b\n", [(2, 8, "in `date`: `20.11.2026` is not a date", "2026-11-20")]),

@@ -112,7 +112,7 @@ def test_cells_parted_by_tabs_are_one_fault() -> None:
 
 def test_rows_with_semicolons_under_a_header_with_commas_are_faults() -> None:
     text = told(book(rules=HEADER + sheet(GRANT, separator=";").splitlines()[1]))
-    message = "the row has 1 cells and the header 24; part the cells with `,` as the header does"
+    message = "the row has 1 cells and the header 24; separate the cells with `,` as the header does"
     assert text == f"{RULES}:2:1: {message}"
 
 
@@ -150,7 +150,7 @@ def test_a_column_without_a_name_and_one_that_stands_twice_are_faults() -> None:
     rules = HEADER.replace(b"effect,", b"effect,,", 1).replace(b"message,", b"message,hold,", 1)
     assert [(fault.column, fault.message) for fault in faults_of(book(rules=rules + b"x" + b"," * 25))] == [
         (18, "the 4th column has no name"),
-        (HEADER.index(b"public_message") + 2, "the column `hold` stands here again, first as the 5th"),
+        (HEADER.index(b"public_message") + 2, "duplicate column `hold`: the 5th has this name already"),
     ]
 
 

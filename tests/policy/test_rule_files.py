@@ -192,7 +192,7 @@ def test_columns_stand_in_any_order() -> None:
         (BAR, "obligations", "keep it", "`keep it` is not an obligation", "`id = sentence`"),
         (BAR, "obligations", "keep = ", "`keep =` is not an obligation", ""),
         (BAR, "obligations", "keep = it.;", "an obligation is missing", ""),
-        (BAR, "obligations", "keep = a; keep = b", "the obligation `keep` stands here twice", ""),
+        (BAR, "obligations", "keep = a; keep = b", "duplicate obligation `keep`", ""),
         (BAR, "obligations", "keep for LISTED_PARTY = a", "is for `LISTED_PARTY`, which the row never gives", ""),
         (BAR, "from", "12.06.2026", "`12.06.2026` is not an instant", "2026-06-12T21:21:00Z"),
         (BAR, "from", "2026-06-12T21:21:00", "`2026-06-12T21:21:00` is not an instant", ""),
@@ -274,8 +274,8 @@ def test_an_id_stands_once_in_all_files_whatever_its_case() -> None:
     faults = faults_of(files)
     assert [(fault.source, fault.line, fault.message) for fault in faults] == [
         ("rules/consortium.csv", 2, "in `id`: `Access` is not an id"),
-        ("rules/vendor.csv", 2, "in `id`: the id `ACCESS` stands in rules/consortium.csv, line 2 already"),
-        ("rules/vendor.csv", 3, "in `id`: the id `REGION` stands in rules/operator.csv, line 2 already"),
+        ("rules/vendor.csv", 2, "in `id`: duplicate id `ACCESS`: it is in rules/consortium.csv, line 2 already"),
+        ("rules/vendor.csv", 3, "in `id`: duplicate id `REGION`: it is in rules/operator.csv, line 2 already"),
     ]
 
 
@@ -290,7 +290,7 @@ def test_rules_may_name_rules_of_other_files_and_of_lines_further_down() -> None
     [
         (COLUMNS[1:], [(1, 1, "the column `id` is missing")]),
         ((*COLUMNS, "notes"), [(1, len(",".join(COLUMNS)) + 2, "there is no column `notes`")]),
-        ((*COLUMNS, "id"), [(1, len(",".join(COLUMNS)) + 2, "the column `id` stands here again, first as the 1st")]),
+        ((*COLUMNS, "id"), [(1, len(",".join(COLUMNS)) + 2, "duplicate column `id`: the 1st has this name already")]),
         (
             ("id", "Regime", *COLUMNS[2:]),
             [(1, 1, "the column `regime` is missing"), (1, 4, "there is no column `Regime`")],

@@ -221,7 +221,7 @@ def test_settings_are_read_as_exact_numbers() -> None:
         ("catalogue", "alpha-1:", '"al pha":', '"al pha"', "no rule could name `al pha`", "leave out blanks"),
         ("catalogue", "lineage: []", "lineage: [{teacher: t}]", "{teacher", "an ancestor has no `synthetic_share`", ""),
         ("country_groups", "{country: CN}", "{country: cn}", "cn", "there is no country `cn`", "did you mean `CN`?"),
-        ("country_groups", "{country: CN}", "{country: RU}", "{country: RU}]", "RU stands here again", ""),
+        ("country_groups", "{country: CN}", "{country: RU}", "{country: RU}]", "duplicate member RU", ""),
         (
             "country_groups",
             "{country: CN}",
@@ -270,7 +270,7 @@ def test_settings_are_read_as_exact_numbers() -> None:
             '"EAR:E:1"',
             '"EAR:D:5"',
             '{group: "EAR:D:5", label: Arms',
-            "the group `EAR:D:5` stands here again",
+            "duplicate group `EAR:D:5`",
             "",
         ),
         ("country_groups", '"EAR:E:1"', '"E1"', '"E1"', "`E1` is not the name of a group", "a colon and a name"),

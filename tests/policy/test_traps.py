@@ -63,7 +63,7 @@ def test_a_row_parted_otherwise_than_the_header_is_refused() -> None:
     row = ";".join({**BAR, "place": "located-in:CU"}.get(column, "") for column in COLUMNS)
     fault = fault_of(book(rules=lines(row)))
     assert (fault.source, fault.line, fault.message) == (RULES, 2, "the row has 1 cells and the header 24")
-    assert "part the cells with `,` as the header does" in fault.remedy
+    assert "separate the cells with `,` as the header does" in fault.remedy
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_row_with_too_few_or_too_many_cells_is_refused(line: str, cells: int) 
 
 def test_a_second_header_row_is_refused() -> None:
     fault = fault_of(book(rules=lines(BAR_LINE, ",".join(COLUMNS))))
-    assert (fault.source, fault.line, fault.message) == (RULES, 3, "in `id`: the header line stands here again")
+    assert (fault.source, fault.line, fault.message) == (RULES, 3, "in `id`: duplicate header line")
 
 
 def test_an_id_that_stands_in_two_files_is_refused() -> None:
@@ -143,7 +143,7 @@ def test_an_id_that_stands_in_two_files_is_refused() -> None:
     files["rules/operator.csv"] = sheet({**GRANT, "id": "REGION", "regime": "operator"})
     fault = fault_of(files)
     assert (fault.source, fault.line) == (RULES, 3)
-    assert "the id `REGION` stands in rules/operator.csv, line 2 already" in fault.message
+    assert "duplicate id `REGION`: it is in rules/operator.csv, line 2 already" in fault.message
 
 
 MODEL = template()
@@ -169,8 +169,8 @@ EFFECT = "some(where (p.eft == allow)) && !some(where (p.eft == deny))"
         ("m = ", "m2 = ", 12, "the definition `m2` does not belong to the model"),
         ("[matchers]", "[role_definition]\ng = _, _\n[matchers]", 11, "the section `role_definition` does not belong"),
         ("[matchers]", "p2 = id, eft\n[matchers]", 11, "the definition `p2` does not belong to the model"),
-        ("[matchers]", "[policy_effect]\n[matchers]", 11, "the section `policy_effect` stands here again"),
-        ("[matchers]", f"e = {EFFECT}\n[matchers]", 11, "the definition `e` stands here again, first on line 9"),
+        ("[matchers]", "[policy_effect]\n[matchers]", 11, "duplicate of the section `policy_effect`"),
+        ("[matchers]", f"e = {EFFECT}\n[matchers]", 11, "duplicate of the definition `e`, which is on line 9 already"),
         ("[matchers]", "nonsense\n[matchers]", 11, "the definition `nonsense` does not belong to the model"),
         ("p = id", "p = id \\\n", 6, "the definition `p` is not the one that is compiled"),
     ],
