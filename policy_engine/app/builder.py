@@ -8,7 +8,8 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ import structlog
 
 from policy_engine.app.application_log import configure_logging
 from policy_engine.app.clock import Clock, system_clock
-from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer, Work
+from policy_engine.app.sealer import Apart, EndedWithoutAnswer, Sealer, Work
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
 from policy_engine.domain.changes import Actor
@@ -132,7 +133,7 @@ def build(
     """The parts over the settings' database; an empty one is founded with the book of the settings' folder.
 
     `judges` stands for the archive in what is decided. With `background` the process does everything that a service
-    does beside deciding: a companion seals and indexes the log (`keep` stands for `KeepLog` in that), and proposals are
+    does beside deciding: a sealer seals and indexes the log (`keep` stands for `KeepLog` in that), and proposals are
     assessed in a process of their own, so that decisions wait for neither. Raises `FaultsError` for a first book with
     faults, `HistoryRefused` for a log that is not the one sealed so far, and the store's errors for a database that
     cannot be used.
@@ -268,23 +269,47 @@ def _asked_last(inspector: Inspector) -> Callable[[Subject], tuple[Request, ...]
     return asked
 
 
-def _assessed_apart(database_url: str, candidate: Candidate) -> Assessment:
-    engine = open_database(database_url)
+@contextmanager
+def _database(url: str) -> Iterator[Database]:
+    """A database that is open for a while."""
+    engine = open_database(url)
     try:
-        desk_log = StoredDeskLog(engine)
-        snapshot = StoredMembers(engine).snapshot()
-        roster = Roster.as_known(snapshot.rows, revision=snapshot.revision)
-        return assess(candidate, library=Library(desk_log.content), desk_log=desk_log, roster=roster)
+        yield engine
     finally:
         engine.dispose()
 
 
+def _assessed_apart(database_url: str, candidate: Candidate) -> Assessment:
+    with _database(database_url) as engine:
+        desk_log = StoredDeskLog(engine)
+        snapshot = StoredMembers(engine).snapshot()
+        roster = Roster.as_known(snapshot.rows, revision=snapshot.revision)
+        return assess(candidate, library=Library(desk_log.content), desk_log=desk_log, roster=roster)
+
+
+def _reporting(logger: str, over: str, wrong: str, name: str) -> Callable[[str | None], None]:
+    """What says in the service's own log what is wrong, as a value of a name, and that it is over for `None`."""
+
+    def report(why: str | None) -> None:
+        if why is None:
+            structlog.get_logger(logger).warning(over)
+        else:
+            structlog.get_logger(logger).error(wrong, **{name: why})
+
+    return report
+
+
+_report_folder: Final = _reporting(
+    "policy_engine.watch", "the watched folder is in force", "the watched folder is refused", "alarm"
+)
+_report_log: Final = _reporting(
+    "policy_engine.log", "records are written again", "records cannot be written, so nothing is allowed", "reason"
+)
+_report_seal: Final = _reporting("policy_engine.log", "the log is sealed again", "the log is not sealed", "alarm")
+
+
 def _report_alarm(alarm: Alarm | None) -> None:
-    logger = structlog.get_logger("policy_engine.watch")
-    if alarm is None:
-        logger.warning("the watched folder is in force")
-    else:
-        logger.error("the watched folder is refused", alarm=alarm.text)
+    _report_folder(None if alarm is None else alarm.text)
 
 
 def _report_lost_examples(said: str) -> None:
@@ -296,7 +321,7 @@ def _report_lost_examples(said: str) -> None:
 def _kept(
     settings: Settings, engine: Database, entries: LogEntries, desk_log: DeskLog, *, keep: Work | None
 ) -> tuple[Keeper | None, Inspector, Callable[[], None]]:
-    """The sealed log and the auditor's index, kept up by a companion or not at all; and what ends that."""
+    """The sealed log and the auditor's index, kept up by a sealer or not at all; and what ends that."""
     index, indexer = DecisionIndex(engine), Indexer(engine)
     if keep is None:
         # Nobody else is given a cursor of this process.
@@ -312,7 +337,7 @@ def _kept(
         cursor_key=cursor_key(settings),
         trees=SealedTrees(keeper.sealing, lambda: keeper.sealed),
     )
-    companion = Companion(
+    sealer = Sealer(
         keep,
         name="log-keeper",
         hear=keeper.hear,
@@ -320,12 +345,12 @@ def _kept(
         silent=keeper.silent,
         silence_seconds=SILENCE_SECONDS,
     )
-    return keeper, inspector, companion.close
+    return keeper, inspector, sealer.close
 
 
 @dataclass(frozen=True, slots=True)
 class KeepLog:
-    """What the companion of a service does: it seals the log and indexes its decisions, and reports how far it is."""
+    """What the sealer of a service does: it seals the log and indexes its decisions, and reports how far it is."""
 
     settings: Settings
 
@@ -371,22 +396,6 @@ def cursor_key(settings: Settings) -> bytes:
 
 def _report_index(fault: str) -> None:
     structlog.get_logger("policy_engine.index").error("decisions are not indexed", fault=fault)
-
-
-def _report_log(reason: str | None) -> None:
-    logger = structlog.get_logger("policy_engine.log")
-    if reason is None:
-        logger.warning("records are written again")
-    else:
-        logger.error("records cannot be written, so nothing is allowed", reason=reason)
-
-
-def _report_seal(alarm: str | None) -> None:
-    logger = structlog.get_logger("policy_engine.log")
-    if alarm is None:
-        logger.warning("the log is sealed again")
-    else:
-        logger.error("the log is not sealed", alarm=alarm)
 
 
 class Repeating:
@@ -503,19 +512,13 @@ class Schema:
 
 def schema(settings: Settings) -> Schema:
     """The schema of the settings' database. Raises `MembersUnavailable`."""
-    engine = open_database(settings.database_url)
-    try:
+    with _database(settings.database_url) as engine:
         return Schema(current=migrate.current(engine), newest=migrate.head())
-    finally:
-        engine.dispose()
 
 
 def upgrade(settings: Settings) -> Schema:
     """Bring the database to the newest schema; an SQLite file and its folder are made. Raises `MembersUnavailable`."""
-    engine = open_database(settings.database_url)
-    try:
+    with _database(settings.database_url) as engine:
         make_file(engine)
         migrate.upgrade(engine)
-    finally:
-        engine.dispose()
     return schema(settings)

@@ -1,8 +1,8 @@
 """Processes beside the service's own, for work on which no decision waits.
 
-Threads of one process take turns at one interpreter; what is done in a companion takes none of the decisions' turns.
+Threads of one process take turns at one interpreter; what is done in a sealer takes none of the decisions' turns.
 
-- What the companion reports is heard in a thread of this process.
+- What the sealer reports is heard in a thread of this process.
 - It ends when this process does, however that ends: the pipe between them closes. An interrupt at the terminal, which
   reaches both, is left to this process.
 - One that ends by itself is reported as ended, and started again after `RESTART_SECONDS`.
@@ -33,7 +33,7 @@ _END_SECONDS: Final = 10.0
 
 
 class Work(Protocol):
-    """What a companion does. It can be pickled, and returns soon after `ending` says so.
+    """What a sealer does. It can be pickled, and returns soon after `ending` says so.
 
     An error that it raises is printed with its text: whoever works with facts of persons raises none.
     """
@@ -43,7 +43,7 @@ class Work(Protocol):
         ...
 
 
-class Companion:
+class Sealer:
     """The process, and who hears of it. `close` it."""
 
     def __init__(

@@ -15,6 +15,7 @@ from policy_engine.app.stores import open_stores
 from policy_engine.cli.output import JsonFlag, failed, tell
 from policy_engine.cli.remote import Misused, open_service
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.domain.changes import BOOK_KINDS
 from policy_engine.domain.desk import desk_after
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.library import BookLost
@@ -60,16 +61,13 @@ def _from_service(fingerprint: str) -> dict[str, bytes]:
 
 def _from_database(fingerprint: str) -> dict[str, bytes]:
     with open_stores(settings_with_database()) as stores:
-        archive = desk_after(stores.desk_log.changes(_BOOKS)).archive_of(fingerprint)
+        archive = desk_after(stores.desk_log.changes(BOOK_KINDS)).archive_of(fingerprint)
         if archive is None:
             raise failed(f"no book with the fingerprint `{fingerprint}` was ever archived here")
         try:
             return stores.library.files(archive)
         except BookLost as error:
             raise failed(error) from error
-
-
-_BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 
 
 def _written(files: Mapping[str, bytes], folder: Path, fingerprint: str) -> str | None:

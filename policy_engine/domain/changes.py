@@ -337,6 +337,9 @@ KINDS: Final[dict[str, type[Event]]] = {
 """The kinds of event by their name in the record; a name keeps its meaning for ever."""
 
 _OF_THE_DESK: Final = ("book", "freeze", "review", "hold", "year")
+BOOK_KINDS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
+"""The kinds of change by which a book comes into force."""
+
 DESK_KINDS: Final = tuple(
     name
     for name in KINDS

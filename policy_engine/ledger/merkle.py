@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -163,19 +163,9 @@ def verify_inclusion(*, leaf: bytes, index: int, size: int, proof: Sequence[byte
     _require_hashes([leaf, root, *proof])
     if not 0 <= index < size <= MAX_SIZE:
         raise InvalidProof(f"a tree of {size} leaves has no leaf {index}")
-    at, last, computed = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise InvalidProof("the proof is too long")
-        if at & 1 or at == last:
-            computed = node_hash(sibling, computed)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
-        else:
-            computed = node_hash(computed, sibling)
-        at, last = at >> 1, last >> 1
-    if last:
-        raise InvalidProof("the proof is too short")
+    computed = leaf
+    for sibling, is_left in _siblings(index, size - 1, proof):
+        computed = node_hash(sibling, computed) if is_left else node_hash(computed, sibling)
     if computed != root:
         raise InvalidProof("the proof leads to another root")
 
@@ -213,19 +203,28 @@ def _climb(at: int, last: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
     while at & 1:
         at, last = at >> 1, last >> 1
     old = new = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise InvalidProof("the proof is too long")
-        if at & 1 or at == last:
+    for sibling, is_left in _siblings(at, last, path[1:]):
+        if is_left:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
         else:
             new = node_hash(new, sibling)
+    return old, new
+
+
+def _siblings(at: int, last: int, path: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each hash of a path from a node up to the root, and whether it stands to the left there. Raises `InvalidProof`
+    for a path that is too long, and after the last hash for one that is too short."""
+    for sibling in path:
+        if last == 0:
+            raise InvalidProof("the proof is too long")
+        is_left = bool(at & 1) or at == last
+        if is_left:
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        yield sibling, is_left
         at, last = at >> 1, last >> 1
     if last:
         raise InvalidProof("the proof is too short")
-    return old, new
 
 
 def _require_hashes(hashes: Iterable[bytes]) -> None:

@@ -31,7 +31,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from policy_engine.domain.changes import BookApproved, BookFounded, BookProposed, BookWatched, Change
+from policy_engine.domain.changes import BOOK_KINDS, BookApproved, BookFounded, BookProposed, BookWatched, Change
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import DeskLog, LogEntries, LogEntry, LogYear
 from policy_engine.formats.record_reader import read_record
@@ -43,7 +43,6 @@ from policy_engine.ledger.tiles import TileHashes
 from policy_engine.service import pack_verifier
 from policy_engine.service.sealing import Sealing
 
-_BOOK_KINDS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 _NO_BOOK: Final = "none"
 _VERIFIER: Final = Path(__file__).with_name("pack_verifier.py")
 _encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -241,7 +240,7 @@ class _Pack:
 
 def _changes_of(pack: _Pack, desk_log: DeskLog) -> list[Change]:
     """The changes that put the records' books in force, as far as they were recorded then, and their proposals."""
-    recorded = [change for change in desk_log.changes(_BOOK_KINDS) if change.epoch <= pack.epoch]
+    recorded = [change for change in desk_log.changes(BOOK_KINDS) if change.epoch <= pack.epoch]
     chosen: list[Change] = []
     proposals: set[str] = set()
     for change in recorded:

@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 
 from policy_engine.domain.catalogue import Tier
-from policy_engine.domain.changes import Change
+from policy_engine.domain.changes import BOOK_KINDS, Change
 from policy_engine.domain.desk import Desk, InForce, Proposal, RetiredYear, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import DeskLog, LogUnavailable
@@ -492,7 +492,7 @@ class Inspector:
 
     def book_at(self, at: datetime) -> BookAt:
         """The book in force at an instant, as everything that is recorded by now says."""
-        desk = desk_after(self._desk_log.changes(_BOOKS))
+        desk = desk_after(self._desk_log.changes(BOOK_KINDS))
         book = desk.book_at(at)
         proposal = None if book is None or book.proposal is None else desk.proposals[book.proposal]
         return BookAt(at=at, book=book, proposal=proposal)
@@ -508,7 +508,6 @@ OVERRIDES: Final = (
 """The kinds of change by which people stop what rules allow, or let go what rules hold."""
 
 _RETIREMENTS: Final = ("year.retired",)
-_BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 
 
 def _counted(by: tuple[str, ...], found: Iterable[tuple[tuple[str | None, ...], int]]) -> tuple[Count, ...]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from policy_engine.decision.conclude import NO_BOOK, conclude_alone
+from policy_engine.domain.changes import BOOK_KINDS
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.instants import format_instant
@@ -110,7 +111,7 @@ def _require_rule(log: DeskLog, past: Past, rule: str, judge: Judge | None) -> N
     if rule == NO_GRANT_RULE or (judge is not None and _has(judge, rule)):
         return
     if judge is None:
-        changes = log.changes(_BOOKS)
+        changes = log.changes(BOOK_KINDS)
         books = dict.fromkeys(book.fingerprint for book in reversed(desk_after(changes).books))
         for book in books:
             by = past.judge(book, changes[-1].epoch)
@@ -126,9 +127,6 @@ def _require_rule(log: DeskLog, past: Past, rule: str, judge: Judge | None) -> N
 
 def _has(judge: Judge, rule: str) -> bool:
     return any(row.id == rule for row in judge.book.rows)
-
-
-_BOOKS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 
 
 def _looked_back(

@@ -14,7 +14,7 @@ from queue import Empty, Queue
 
 import pytest
 
-from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer
+from policy_engine.app.sealer import Apart, EndedWithoutAnswer, Sealer
 
 SOON = 30.0
 
@@ -56,7 +56,7 @@ class Failing:
 
 @dataclass(slots=True)
 class Heard:
-    companion: Companion
+    companion: Sealer
     reports: Queue[object]
     ends: threading.Semaphore
 
@@ -68,7 +68,7 @@ class Heard:
 def companion(work: Telling | Failing) -> Iterator[Heard]:
     reports: Queue[object] = Queue()
     ends = threading.Semaphore(0)
-    made = Companion(work, name="test", hear=reports.put, ended=ends.release)
+    made = Sealer(work, name="test", hear=reports.put, ended=ends.release)
     try:
         yield Heard(made, reports, ends)
     finally:
@@ -133,7 +133,7 @@ def test_an_interrupt_is_left_to_the_service_and_a_request_to_end_is_heeded(
 def test_a_companion_that_is_stopped_is_reported_as_silent_until_it_goes_on() -> None:
     silent = threading.Semaphore(0)
     reports: Queue[object] = Queue()
-    made = Companion(
+    made = Sealer(
         Beating(), name="test", hear=reports.put, ended=lambda: None, silent=silent.release, silence_seconds=2.0
     )
     try:
@@ -190,11 +190,11 @@ def test_work_that_kills_its_process_each_time_has_no_answer_and_harms_nothing_a
 PARENT = """
 import sys, time
 from pathlib import Path
-from policy_engine.app.sealer import Apart, Companion, EndedWithoutAnswer
+from policy_engine.app.sealer import Apart, Sealer, EndedWithoutAnswer
 from tests.app.test_sealer import Telling
 
 if __name__ == "__main__":
-    Companion(Telling(Path(sys.argv[1])), name="test", hear=lambda one: print(one, flush=True), ended=lambda: None)
+    Sealer(Telling(Path(sys.argv[1])), name="test", hear=lambda one: print(one, flush=True), ended=lambda: None)
     if sys.argv[2] == "wait":
         time.sleep(60)
     input()
