@@ -18,11 +18,12 @@ from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import Key, LogDamaged, LogUnavailable
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.errors import NotFound
+from policy_engine.http.pagination import PAGED, number_of, page_of
 from policy_engine.http.reference import Media, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.service.disclosure import NAMES
 from policy_engine.service.export import FORMS, Chunk, export
-from policy_engine.service.inspect import LONGEST_PAGE, PAGE, PARAMETERS, read_filters
+from policy_engine.service.inspect import PARAMETERS, read_filters
 from policy_engine.service.keyring import Forbidden
 from policy_engine.service.on_file import FACTS, PARAMETER, MembersThen, read_on_file
 from policy_engine.service.pools import Pool
@@ -50,12 +51,7 @@ _FILTERS: Final = (
         {HTTPStatus.OK: PageDocument},
         parameters=(
             *_FILTERS,
-            Parameter(
-                name="limit",
-                meaning="How many a page has at most.",
-                schema={"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE},
-            ),
-            Parameter(name="cursor", meaning="`next_cursor` of the page before, with the same filters."),
+            *PAGED,
         ),
         problems=(RecordRetired, LogUnavailable, LogDamaged),
     ),
@@ -64,8 +60,8 @@ async def find_decisions(request: Request, parts: PartsOf, key: Annotated[Key, n
     """Recorded decisions by what they were about, the newest first. A page is of the log at one size, and its later
     pages of the same."""
     given = dict(request.query_params)
-    limit = _number(given, "limit", PAGE, 1, LONGEST_PAGE)
-    cursor = given.pop("cursor", None)
+    limit, cursor = page_of(given)
+    given = {name: text for name, text in given.items() if name not in ("limit", "cursor")}
     pools, inspector = parts.pools, parts.inspector
     if PARAMETER not in given:
         page = await pools.reads.run(inspector.page, read_filters(given), limit=limit, cursor=cursor)
@@ -116,7 +112,8 @@ async def export_decisions(request: Request, parts: PartsOf, key: Annotated[Key,
     form = given.pop("format", "")
     if form not in FORMS:
         raise MalformedRequest(FieldFault(field="format", message=f"is one of {', '.join(FORMS)}"))
-    asked = _number(given, "size", -1, 0, 2**62)
+    asked = number_of(given, "size", -1, 0, 2**62)
+    given.pop("size", None)
     filters = read_filters({name: text for name, text in given.items() if name != PARAMETER})
     then = await _members_then(parts, key, given, what="export")
     pool, inspector = parts.pools.archive, parts.inspector
@@ -175,12 +172,3 @@ async def _data(first: Chunk, rest: Iterator[Chunk], pool: Pool) -> AsyncIterato
             yield chunk.data
         # The answer has begun, so it waits for a thread however many do; of those there are as many as exports begun.
         chunk = await pool.run_in_turn(next, rest, None)
-
-
-def _number(given: dict[str, str], name: str, absent: int, least: int, most: int) -> int:
-    text = given.pop(name, None)
-    if text is None:
-        return absent
-    if not (text.isascii() and text.isdecimal() and len(text) <= 19 and least <= int(text) <= most):
-        raise MalformedRequest(FieldFault(field=name, message=f"is a number from {least} to {most}"))
-    return int(text)

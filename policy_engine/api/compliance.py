@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated, Final
@@ -26,7 +24,8 @@ from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.body import read_body
 from policy_engine.http.errors import BookNotAccepted, NotFound
-from policy_engine.http.reference import Example, Media, Parameter, audience, described
+from policy_engine.http.pagination import PAGED, page_of
+from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.policy.names import names_read
@@ -69,6 +68,7 @@ from policy_engine.shapes.administration import (
 )
 from policy_engine.shapes.answer import AnswerDocument
 from policy_engine.shapes.document import Document
+from policy_engine.shapes.reports import KEPT
 
 LOOKBACK: Final = timedelta(days=30)
 """How far back recorded decisions are judged again for a proposal that does not say."""
@@ -78,9 +78,6 @@ BOOK_LIMIT: Final = 64 * 2**20
 
 DESK_LIMIT: Final = 2**20
 """Bytes of any other body."""
-
-PAGE: Final = 100
-LONGEST_PAGE: Final = 1_000
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
@@ -180,7 +177,7 @@ async def show_proposal(parts: PartsOf, proposal: ProposalId, key: Annotated[Key
 @policy.get(
     "/policy/proposals/{proposal}/reports/{report}",
     **described(
-        {HTTPStatus.OK: Media(kinds=("application/json",), meaning="The report as it was kept with the proposal.")},
+        {HTTPStatus.OK: tuple(KEPT.values())},
         problems=(NothingThere, LogUnavailable),
     ),
 )
@@ -338,12 +335,7 @@ async def lift_freeze(
                 meaning="Those that wait for somebody, or all of them.",
                 schema={"type": "string", "enum": ["open", "all"], "default": "open"},
             ),
-            Parameter(
-                name="limit",
-                meaning="How many a page has at most.",
-                schema={"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE},
-            ),
-            Parameter(name="cursor", meaning="`next_cursor` of the page before."),
+            *PAGED,
         ),
     ),
 )
@@ -352,16 +344,14 @@ async def list_reviews(request: Request, parts: PartsOf) -> Response:
     wanted = request.query_params.get("status", "open")
     if wanted not in ("open", "all"):
         raise MalformedRequest(FieldFault(field="status", message="is `open` or `all`"))
-    limit = _limit(request)
-    after = _after(request)
+    limit, cursor = page_of(request.query_params)
+    cursors, of = parts.inspector.cursors, {"reviews": wanted}
+    after = None if cursor is None else cursors.read(cursor, tuple[str, str], of=of)
     found = [review for review in await parts.pools.reads.run(parts.reviews.all) if wanted == "all" or review.is_open]
     places = [(format_instant(review.opened.opened_at), review.opened.id) for review in found]
-    rest = [review for review, place in zip(found, places, strict=True) if after is None or place > after]
-    page = rest[:limit]
-    following = None
-    if len(rest) > limit:
-        last = page[-1].opened
-        following = _cursor(format_instant(last.opened_at), last.id)
+    rest = [one for one in zip(found, places, strict=True) if after is None or one[1] > after]
+    page = [review for review, _ in rest[:limit]]
+    following = cursors.give(rest[limit - 1][1], of=of) if len(rest) > limit else None
     return json_response(ReviewsDocument(reviews=tuple(map(documents.review_document, page)), next_cursor=following))
 
 
@@ -481,28 +471,6 @@ def _case(case: str) -> str:
     if not (case.isascii() and case.isprintable()):
         raise NotFound("no case has this id")
     return case
-
-
-def _limit(request: Request) -> int:
-    text = request.query_params.get("limit", str(PAGE))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= LONGEST_PAGE):
-        raise MalformedRequest(FieldFault(field="limit", message=f"is a number from 1 to {LONGEST_PAGE}"))
-    return int(text)
-
-
-def _cursor(*place: str) -> str:
-    return base64.urlsafe_b64encode(" ".join(place).encode()).decode()
-
-
-def _after(request: Request) -> tuple[str, str] | None:
-    cursor = request.query_params.get("cursor")
-    if cursor is None:
-        return None
-    try:
-        opened_at, _, case = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode().partition(" ")
-    except (binascii.Error, ValueError) as error:
-        raise MalformedRequest(FieldFault(field="cursor", message="is not one that was given")) from error
-    return opened_at, case
 
 
 def json_response(told: Document, status: int = HTTPStatus.OK, headers: dict[str, str] | None = None) -> Response:

@@ -23,6 +23,7 @@ from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.proposal_page import proposal_page
 from policy_engine.service.proposal_report import ProposalReport, proposal_report
 from policy_engine.service.proposal_text import proposal_text
+from policy_engine.shapes.reports import ProposalReportDocument
 
 FORMS: Final[Mapping[str, tuple[str, Callable[[ProposalReport], bytes]]]] = {
     "json": ("application/json", ProposalReport.document),
@@ -41,6 +42,7 @@ router = audience("policy")
             HTTPStatus.OK: Media(
                 kinds=tuple(media_type.partition(";")[0] for media_type, _ in FORMS.values()),
                 meaning="What an approver reads, as data, as text or as a page.",
+                document=ProposalReportDocument,
             )
         },
         problems=(NotFound, NothingThere, DeskConflict, LogUnavailable, BookLost),

@@ -31,8 +31,9 @@ from policy_engine.formats.faults import near_miss
 from policy_engine.formats.identifiers import shown
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
+from policy_engine.service.cursors import LONGEST_PAGE
 from policy_engine.service.export import FORMS, export
-from policy_engine.service.inspect import LONGEST_PAGE, STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.service.inspect import STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.service.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.retired import RecordRetired

@@ -59,11 +59,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """An answer that is no JSON document: the kinds of content that it may have, and the headers that say more."""
+    """An answer that is no JSON document, or not always: the kinds of content that it may have, and the headers that
+    say more. `document` is what it is as JSON."""
 
     kinds: tuple[str, ...]
     meaning: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    document: type[Document] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,8 @@ def _ref(shape: type[msgspec.Struct]) -> Schema:
 def _answered(answer: Answer) -> Schema:
     if isinstance(answer, Media):
         told: Schema = {"description": answer.meaning, "content": {kind: {} for kind in answer.kinds}}
+        if answer.document is not None:
+            told["content"]["application/json"] = {"schema": _ref(answer.document)}
         if answer.headers:
             told["headers"] = {
                 name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in answer.headers.items()

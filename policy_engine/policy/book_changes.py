@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
+from msgspec import UNSET
+
 from policy_engine.formats.documents import Mapping as MappingNode
 from policy_engine.formats.documents import Node, Scalar, Sequence, parse_document
 from policy_engine.formats.faults import Fault, Findings
@@ -25,18 +27,16 @@ from policy_engine.policy.changelog import CHANGELOG, ChangelogEntry, new_entrie
 from policy_engine.policy.csv_reader import read_sheet
 from policy_engine.policy.reader import LARGEST_DOCUMENT
 from policy_engine.policy.rule_files import FOLDER
+from policy_engine.shapes.reports import (
+    BookChangesDocument,
+    CellDocument,
+    FileChangeDocument,
+    ReasonOnRow,
+    RowChangeDocument,
+)
 
 _YAML: Final = (".yaml", ".yml")
 _ID: Final = "id"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellChange:
-    """A value under a name, before and after; `None` where there was or is none."""
-
-    name: str
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class RowChange:
     rule: str
     before_file: str | None
     after_file: str | None
-    cells: tuple[CellChange, ...]
+    cells: tuple[CellDocument, ...]
     reasons: tuple[ChangelogEntry, ...] = ()
 
     @property
@@ -66,7 +66,7 @@ class FileChange:
     """A file that is no rule file, with the values in it that differ: by path in YAML, else by line."""
 
     file: str
-    cells: tuple[CellChange, ...]
+    cells: tuple[CellDocument, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,37 +86,32 @@ class BookChanges:
         """How many rows are `added`, `removed` or `changed`."""
         return sum(row.what == what for row in self.rows)
 
-    def content(self) -> dict[str, object]:
-        """As plain values."""
-        return {
-            "rows": [
-                {
-                    "rule": row.rule,
-                    "what": row.what,
-                    "file": row.after_file or row.before_file,
-                    **({"moved_from": row.before_file} if _moved(row) else {}),
-                    "cells": cells_content(row.cells),
-                    "reasons": [_entry_content(entry) for entry in row.reasons],
-                }
+    def document(self) -> BookChangesDocument:
+        """As it is told."""
+        return BookChangesDocument(
+            rows=tuple(
+                RowChangeDocument(
+                    rule=row.rule,
+                    what=row.what,
+                    file=row.after_file or row.before_file,
+                    moved_from=row.before_file if _moved(row) else UNSET,
+                    cells=row.cells,
+                    reasons=tuple(map(_reason, row.reasons)),
+                )
                 for row in self.rows
-            ],
-            "files": [{"file": one.file, "values": cells_content(one.cells)} for one in self.files],
-            "other_reasons": [_entry_content(entry) for entry in self.other_reasons],
-            "unread": list(self.unread),
-        }
+            ),
+            files=tuple(FileChangeDocument(file=one.file, values=one.cells) for one in self.files),
+            other_reasons=tuple(map(_reason, self.other_reasons)),
+            unread=self.unread,
+        )
 
 
 def _moved(row: RowChange) -> bool:
     return row.what == "changed" and row.before_file != row.after_file
 
 
-def cells_content(cells: tuple[CellChange, ...]) -> list[dict[str, object]]:
-    """Changed values as plain values."""
-    return [{"name": cell.name, "before": cell.before, "after": cell.after} for cell in cells]
-
-
-def _entry_content(entry: ChangelogEntry) -> dict[str, object]:
-    return {"rule": entry.rule, "date": entry.day.isoformat(), "what": entry.what, "why": entry.why}
+def _reason(entry: ChangelogEntry) -> ReasonOnRow:
+    return ReasonOnRow(rule=entry.rule, date=entry.day.isoformat(), what=entry.what, why=entry.why)
 
 
 def book_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> BookChanges:
@@ -171,7 +166,7 @@ def _row(rule: str, before: _Row | None, after: _Row | None, entries: tuple[Chan
     old_file, old = (None, {}) if before is None else before
     new_file, new = (None, {}) if after is None else after
     cells = tuple(
-        CellChange(name=name, before=old.get(name) or None, after=new.get(name) or None)
+        CellDocument(name=name, before=old.get(name) or None, after=new.get(name) or None)
         for name in dict.fromkeys((*new, *old))
         if name != _ID and (old.get(name) or None) != (new.get(name) or None)
     )
@@ -200,7 +195,7 @@ def _document(name: str, data: bytes | None) -> Node | None:
     return None if faults else node
 
 
-def value_changes(before: Node | None, after: Node | None, path: str = "") -> Iterator[CellChange]:
+def value_changes(before: Node | None, after: Node | None, path: str = "") -> Iterator[CellDocument]:
     """The values of two documents that differ, each by its path below the one given; `None` has none."""
     if isinstance(before, MappingNode | None) and isinstance(after, MappingNode | None):
         names = [key.text for one in (after, before) if one is not None for key, _ in one.entries]
@@ -214,14 +209,14 @@ def value_changes(before: Node | None, after: Node | None, path: str = "") -> It
         return
     old, new = (None if one is None else node_text(one) for one in (before, after))
     if old != new:
-        yield CellChange(name=path, before=old, after=new)
+        yield CellDocument(name=path, before=old, after=new)
 
 
 def _has_mappings(node: Node | None) -> bool:
     return isinstance(node, Sequence) and any(not isinstance(item, Scalar) for item in node.items)
 
 
-def _items(path: str, before: Node | None, after: Node | None) -> Iterator[CellChange]:
+def _items(path: str, before: Node | None, after: Node | None) -> Iterator[CellDocument]:
     """The items of a list that went, and those that came."""
     old, new = (
         [node_text(item) for item in one.items]
@@ -232,8 +227,8 @@ def _items(path: str, before: Node | None, after: Node | None) -> Iterator[CellC
         for one in (before, after)
     )
     gone, come = Counter(old) - Counter(new), Counter(new) - Counter(old)
-    yield from (CellChange(name=path, before=item, after=None) for item in gone.elements())
-    yield from (CellChange(name=path, before=None, after=item) for item in come.elements())
+    yield from (CellDocument(name=path, before=item, after=None) for item in gone.elements())
+    yield from (CellDocument(name=path, before=None, after=item) for item in come.elements())
 
 
 def node_text(node: Node) -> str:
@@ -245,9 +240,9 @@ def node_text(node: Node) -> str:
     return "{" + ", ".join(f"{key.text}: {node_text(value)}" for key, value in node.entries) + "}"
 
 
-def _lines(before: bytes | None, after: bytes | None) -> Iterator[CellChange]:
+def _lines(before: bytes | None, after: bytes | None) -> Iterator[CellDocument]:
     old, new = ((one or b"").decode("utf-8", "replace").splitlines() for one in (before, after))
     for tag, start, end, begin, until in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
             gone, come = "\n".join(old[start:end]), "\n".join(new[begin:until])
-            yield CellChange(name=f"line {begin + 1}", before=gone or None, after=come or None)
+            yield CellDocument(name=f"line {begin + 1}", before=gone or None, after=come or None)

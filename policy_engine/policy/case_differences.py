@@ -13,8 +13,9 @@ from typing import Final
 from policy_engine.formats.documents import Mapping as MappingNode
 from policy_engine.formats.documents import Scalar, Sequence, parse_document
 from policy_engine.formats.faults import Fault
-from policy_engine.policy.book_changes import CellChange, cells_content, node_text, value_changes
+from policy_engine.policy.book_changes import node_text, value_changes
 from policy_engine.policy.cases import CASES, LARGEST_CASES
+from policy_engine.shapes.reports import CaseDifferenceDocument, CellDocument
 
 _NOTE: Final = "note"
 _REQUIRED: Final = ("decision", "codes", "reason", "only_rules", "rules")
@@ -31,17 +32,13 @@ class CaseDifference:
     what: str
     title: str
     expects: str
-    cells: tuple[CellChange, ...] = ()
+    cells: tuple[CellDocument, ...] = ()
 
-    def content(self) -> dict[str, object]:
-        """As plain values."""
-        return {
-            "id": self.id,
-            "what": self.what,
-            "title": self.title,
-            "expects": self.expects,
-            "values": cells_content(self.cells),
-        }
+    def document(self) -> CaseDifferenceDocument:
+        """As it is told."""
+        return CaseDifferenceDocument(
+            id=self.id, what=self.what, title=self.title, expects=self.expects, values=self.cells
+        )
 
 
 def case_differences(
@@ -80,7 +77,7 @@ def _examples(files: Mapping[str, bytes], names: list[str], unread: list[str]) -
     return found
 
 
-def _difference(what: str, name: str, node: MappingNode, cells: tuple[CellChange, ...] = ()) -> CaseDifference:
+def _difference(what: str, name: str, node: MappingNode, cells: tuple[CellDocument, ...] = ()) -> CaseDifference:
     title, expect = node.get("title"), node.get("expect")
     parts = []
     if isinstance(expect, MappingNode):

@@ -34,6 +34,7 @@ from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
 from policy_engine.service.history import RecordedPast
 from policy_engine.service.impact import ImpactOutcome, impact
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
+from policy_engine.shapes.reports import CheckReport
 
 NO_CASES: Final = Fault(
     source=CASES,
@@ -117,13 +118,13 @@ def unsaid(old: Book, before: Mapping[str, bytes], new: Book, files: Mapping[str
 def _check(book: Book) -> ReportContent:
     regimes = sorted({row.regime for row in book.rows})
     idle = [row.id for row in never_matching(book)]
-    content = {
-        "fingerprint": book.fingerprint,
-        "rows": len(book.rows),
-        "regimes": regimes,
-        "faults": [],
-        "never_match": idle,
-    }
+    content = CheckReport(
+        fingerprint=book.fingerprint,
+        rows=len(book.rows),
+        regimes=tuple(regimes),
+        faults=(),
+        never_match=tuple(idle),
+    )
     warned = f"; bars that can never match: {', '.join(idle)}" if idle else ""
     return ReportContent(
         name="check",

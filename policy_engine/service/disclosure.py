@@ -10,11 +10,13 @@ than one does: each of them is on record too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from policy_engine.domain.changes import BookProposed, Event, Report
+from policy_engine.shapes.reports import AsideDocument, ImpactDocument, ShareDocument, StandingAccessDocument
 
 NAMES: Final = "members:read"
 """The right to see whom a report is about."""
@@ -30,36 +32,7 @@ ROUNDED: Final = f"counts rounded down to multiples of {STEP}"
 _TOLD: Final = frozenset({"model", "rule"})
 
 
-class _Share(msgspec.Struct):
-    dimension: str
-    value: str
-    outcomes: dict[str, int]
-
-
-class _Aside(msgspec.Struct):
-    count: int
-
-
-class _StandingAccess(msgspec.Struct):
-    judged: int
-    outcomes: dict[str, int]
-    shares: list[_Share]
-
-
-class _Impact(msgspec.Struct):
-    old: str
-    new: str
-    effective: str
-    membership_revision: int
-    decisions: int
-    outcomes: dict[str, int]
-    not_judged: _Aside
-    drift: _Aside
-    shares: list[_Share]
-    standing_access: _StandingAccess
-
-
-_decoder: Final = msgspec.json.Decoder(_Impact)
+_decoder: Final = msgspec.json.Decoder(ImpactDocument)
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -68,24 +41,24 @@ def counts_alone(report: bytes) -> bytes:
     whole = _decoder.decode(report)
     standing = whole.standing_access
     return _encoder.encode(
-        {
-            "old": whole.old,
-            "new": whole.new,
-            "effective": whole.effective,
-            "membership_revision": whole.membership_revision,
-            "decisions": rounded(whole.decisions),
-            "outcomes": _all_rounded(whole.outcomes),
-            "not_judged": {"count": rounded(whole.not_judged.count)},
-            "drift": {"count": rounded(whole.drift.count)},
-            "shares": _shares(whole.shares),
-            "standing_access": {
-                "judged": rounded(standing.judged),
-                "outcomes": _all_rounded(standing.outcomes),
-                "shares": _shares(standing.shares),
-            },
-            "rounded_down_to": STEP,
-            "names": f"need the right {NAMES}",
-        }
+        ImpactDocument(
+            old=whole.old,
+            new=whole.new,
+            effective=whole.effective,
+            membership_revision=whole.membership_revision,
+            decisions=rounded(whole.decisions),
+            outcomes=_all_rounded(whole.outcomes),
+            not_judged=AsideDocument(count=rounded(whole.not_judged.count)),
+            drift=AsideDocument(count=rounded(whole.drift.count)),
+            shares=_shares(whole.shares),
+            standing_access=StandingAccessDocument(
+                judged=rounded(standing.judged),
+                outcomes=_all_rounded(standing.outcomes),
+                shares=_shares(standing.shares),
+            ),
+            rounded_down_to=STEP,
+            names=f"need the right {NAMES}",
+        )
     )
 
 
@@ -107,14 +80,14 @@ def _has_exact_counts(report: Report) -> bool:
     return report.name == IMPACT and not report.summary.startswith(ROUNDED)
 
 
-def _shares(shares: list[_Share]) -> list[_Share]:
+def _shares(shares: Iterable[ShareDocument]) -> tuple[ShareDocument, ...]:
     """Those parts that are no people, as far as anything is left of them."""
-    told = [
-        _Share(dimension=one.dimension, value=one.value, outcomes=_all_rounded(one.outcomes))
+    told = (
+        ShareDocument(dimension=one.dimension, value=one.value, outcomes=_all_rounded(one.outcomes))
         for one in shares
         if one.dimension in _TOLD
-    ]
-    return [one for one in told if any(one.outcomes.values())]
+    )
+    return tuple(one for one in told if any(one.outcomes.values()))
 
 
 def _all_rounded(counts: dict[str, int]) -> dict[str, int]:

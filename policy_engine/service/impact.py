@@ -32,6 +32,13 @@ from policy_engine.domain.rules import NO_GRANT_RULE
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.policy.judge import Judge
+from policy_engine.shapes.reports import (
+    AsideDocument,
+    ImpactDocument,
+    ShareDocument,
+    StandingAccessDocument,
+    StandingDocument,
+)
 
 EXAMPLES: Final = 5
 """How many ids are told of each group."""
@@ -94,28 +101,14 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedAccess:
-    """A subject acting for an organisation whose access to a model the new book changes, and by which rule and code.
-
-    `subject` is `type:id`; `organisation` is `None` for a person who acts for none.
-    """
-
-    subject: str
-    organisation: str | None
-    model: str
-    rule: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StandingAccess:
     """Who on file loses or gains a model. `undetermined` had access and would be denied for want of a fact."""
 
     judged: int
     counts: Mapping[ImpactOutcome, int]
-    lost: tuple[ChangedAccess, ...]
-    gained: tuple[ChangedAccess, ...]
-    undetermined: tuple[ChangedAccess, ...]
+    lost: tuple[StandingDocument, ...]
+    gained: tuple[StandingDocument, ...]
+    undetermined: tuple[StandingDocument, ...]
     shares: tuple[Share, ...]
 
 
@@ -148,26 +141,26 @@ class ImpactReport:
         """As canonical JSON."""
         standing = self.standing
         return _encoder.encode(
-            {
-                "old": self.old,
-                "new": self.new,
-                "effective": format_instant(self.effective),
-                "membership_revision": self.membership_revision,
-                "decisions": self.decisions,
-                "outcomes": _whole(self.counts),
-                "examples": {str(outcome): self.examples.get(outcome, ()) for outcome in ImpactOutcome},
-                "not_judged": {"count": self.not_judged, "examples": self.not_judged_examples},
-                "drift": {"count": self.drifted, "examples": self.drift_examples},
-                "shares": [_share(share) for share in self.shares],
-                "standing_access": {
-                    "judged": standing.judged,
-                    "outcomes": _whole(standing.counts),
-                    "lost": standing.lost,
-                    "gained": standing.gained,
-                    "undetermined": standing.undetermined,
-                    "shares": [_share(share) for share in standing.shares],
-                },
-            }
+            ImpactDocument(
+                old=self.old,
+                new=self.new,
+                effective=format_instant(self.effective),
+                membership_revision=self.membership_revision,
+                decisions=self.decisions,
+                outcomes=_whole(self.counts),
+                examples={str(outcome): self.examples.get(outcome, ()) for outcome in ImpactOutcome},
+                not_judged=AsideDocument(count=self.not_judged, examples=self.not_judged_examples),
+                drift=AsideDocument(count=self.drifted, examples=self.drift_examples),
+                shares=tuple(map(_share, self.shares)),
+                standing_access=StandingAccessDocument(
+                    judged=standing.judged,
+                    outcomes=_whole(standing.counts),
+                    lost=standing.lost,
+                    gained=standing.gained,
+                    undetermined=standing.undetermined,
+                    shares=tuple(map(_share, standing.shares)),
+                ),
+            )
         )
 
     def text(self, rows: int = 20) -> str:
@@ -206,9 +199,10 @@ def _whole(counts: Mapping[ImpactOutcome, int]) -> dict[str, int]:
     return {str(outcome): counts.get(outcome, 0) for outcome in ImpactOutcome}
 
 
-def _share(share: Share) -> dict[str, object]:
-    told = {"dimension": share.dimension, "value": share.value, "examples": share.examples}
-    return {**told, "outcomes": _whole(share.counts)}
+def _share(share: Share) -> ShareDocument:
+    return ShareDocument(
+        dimension=share.dimension, value=share.value, outcomes=_whole(share.counts), examples=share.examples
+    )
 
 
 _LABELS: Final = {
@@ -509,7 +503,7 @@ def standing_access(
         if entry.kind is ItemKind.MODEL
     }
     tally = _Tally(examples)
-    changed: defaultdict[ImpactOutcome, list[ChangedAccess]] = defaultdict(list)
+    changed: defaultdict[ImpactOutcome, list[StandingDocument]] = defaultdict(list)
     judged = 0
     for subject, organisation, acting_for, gateway in _on_file(roster, at):
         for _, entry in sorted(models.items()):
@@ -525,7 +519,7 @@ def standing_access(
             ):
                 rule, code = compared.new
                 changed[compared.outcome].append(
-                    ChangedAccess(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
+                    StandingDocument(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
                 )
     told("standing access", judged)
     return StandingAccess(

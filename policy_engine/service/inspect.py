@@ -7,10 +7,7 @@ that size; of a log without checkpoints it is what the index covers, and there i
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +31,7 @@ from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.render.spreadsheet import BETWEEN
+from policy_engine.service.cursors import LONGEST_PAGE, Cursors
 from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.on_file import PARAMETER, MembersThen
 from policy_engine.service.retired import RecordRetired, retired_between, retired_with
@@ -50,9 +48,6 @@ from policy_engine.store.decision_index import (
     Position,
     Touch,
 )
-
-PAGE: Final = 100
-LONGEST_PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,11 +296,10 @@ class Inspector:
         cursor_key: bytes,
         trees: Trees = no_trees,
     ) -> None:
-        """`cursor_key` authenticates cursors, so whoever is to go on with a cursor of another process has the same."""
         self.index = index
         self._indexer = indexer
         self._desk_log = desk_log
-        self._cursor_key = cursor_key
+        self.cursors = Cursors(cursor_key)
         self._trees = trees
         self._names = NamesOnRecord(index, desk_log)
 
@@ -346,14 +340,18 @@ class Inspector:
             as_of, after = self.pin(), None
             self.require_names(filters)
         else:
-            held = self._read_cursor(cursor, digest)
+            held = self.cursors.read(cursor, _Ended, of=digest)
+            # It was given by this service, of a log that has been put back since.
+            if held.size > self.index.log_size():
+                message = "is of a longer log than there is: begin again"
+                raise MalformedRequest(FieldFault(field="cursor", message=message))
             as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
         if then is None:
             found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)
             shown_now, last = found[:limit], found[limit - 1] if len(found) > limit else None
         else:
             shown_now, last = self._looked_at(filters, then, size=as_of.size, after=after, limit=limit)
-        following = None if last is None else self._cursor(_Cursor(as_of.size, digest, last.at, last.log_index))
+        following = None if last is None else self.cursors.give(_Ended(as_of.size, last.at, last.log_index), of=digest)
         return Page(
             decisions=shown_now,
             next_cursor=following,
@@ -398,39 +396,6 @@ class Inspector:
                 more = number > MOST_COUNTED
                 found.append(Unread(name=name, sought=sought, decisions=min(number, MOST_COUNTED), more=more))
         return tuple(found)
-
-    def _cursor(self, cursor: _Cursor) -> str:
-        told = {
-            "size": cursor.size,
-            "filters": cursor.filters,
-            "at": format_instant(cursor.at),
-            "log_index": cursor.log_index,
-        }
-        canonical = json.dumps(told, sort_keys=True, separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._tag(canonical) + canonical).decode().rstrip("=")
-
-    def _tag(self, canonical: bytes) -> bytes:
-        return hmac.digest(self._cursor_key, canonical, "sha256")[:_TAG]
-
-    def _read_cursor(self, text: str, digest: str) -> _Cursor:
-        try:
-            if len(text) > 1_000 or not text.isascii():
-                raise ValueError(text)
-            data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-            if not hmac.compare_digest(data[:_TAG], self._tag(data[_TAG:])):
-                raise ValueError(text)
-            cursor = msgspec.json.decode(data[_TAG:], type=_Cursor)
-        except (ValueError, binascii.Error, msgspec.MsgspecError) as error:
-            raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave")) from error
-        # Base64 has more than one text for some bytes.
-        if self._cursor(cursor) != text:
-            raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave"))
-        if cursor.filters != digest:
-            raise MalformedRequest(FieldFault(field="cursor", message="was given for other filters"))
-        # It was given by this service, of a log that has been put back since.
-        if cursor.size > self.index.log_size():
-            raise MalformedRequest(FieldFault(field="cursor", message="is of a longer log than there is: begin again"))
-        return cursor
 
     def statistics(self, filters: Filters, by: Sequence[str], then: MembersThen | None = None) -> Statistics:
         """How many of the decisions that are asked for there are, by one or several of `STATISTICS`; with `then` of
@@ -553,14 +518,13 @@ LOOKED_AT: Final = 20_000
 """So many decisions are looked at for one page of a search by what was on file."""
 
 _AT_ONCE: Final = 200
-_TAG: Final = 16
-"""Bytes of the HMAC that a cursor begins with."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Cursor:
+class _Ended:
+    """Where a page ended, in the log of a size."""
+
     size: int
-    filters: str
     at: datetime
     log_index: int
 

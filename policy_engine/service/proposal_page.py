@@ -8,7 +8,6 @@ from policy_engine.analysis.page import DIFFERENCE_WORDS
 from policy_engine.render.pages import page
 from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.proposal_report import (
-    ImpactRead,
     ProposalReport,
     by_holder,
     decided_by,
@@ -16,6 +15,7 @@ from policy_engine.service.proposal_report import (
     standing_in_short,
 )
 from policy_engine.service.proposal_text import answers_by_kind, heading
+from policy_engine.shapes.reports import ImpactDocument
 
 _OUTCOMES: Final = {
     ImpactOutcome.LOST: "allow to deny",
@@ -45,6 +45,6 @@ def proposal_page(report: ProposalReport) -> str:
     )
 
 
-def _examples(impact: ImpactRead | None) -> dict[ImpactOutcome, tuple[str, ...]]:
-    held = {} if impact is None else impact.examples
+def _examples(impact: ImpactDocument | None) -> dict[ImpactOutcome, tuple[str, ...]]:
+    held = (impact and impact.examples) or {}
     return {outcome: held[outcome] for outcome in _OUTCOMES if held.get(outcome)}

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+from msgspec import convert
 
 from policy_engine.analysis.difference_report import DiffReport, read_diff
 from policy_engine.domain.changes import Actor
@@ -30,53 +31,13 @@ from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.disclosure import IMPACT
 from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.publish import Publisher
+from policy_engine.shapes.document import ActorDocument
+from policy_engine.shapes.reports import DiffDocument, ImpactDocument, ProposalReportDocument, StandingDocument
 
 DIFF: Final = "diff"
 
 
-class StandingRead(msgspec.Struct, frozen=True):
-    """Somebody on file whose access to a model changes, and the rule and code that decide now."""
-
-    subject: str
-    organisation: str | None
-    model: str
-    rule: str
-    code: str
-
-
-class ShareRead(msgspec.Struct, frozen=True):
-    """The outcomes of a part of what was judged."""
-
-    dimension: str
-    value: str
-    outcomes: dict[str, int]
-
-
-class StandingAccessRead(msgspec.Struct, frozen=True):
-    """Who on file loses or gains a model; the names are empty for who may not see them."""
-
-    judged: int
-    outcomes: dict[str, int]
-    lost: tuple[StandingRead, ...] = ()
-    gained: tuple[StandingRead, ...] = ()
-    undetermined: tuple[StandingRead, ...] = ()
-    shares: tuple[ShareRead, ...] = ()
-
-
-class ImpactRead(msgspec.Struct, frozen=True):
-    """The impact as it may be shown. `rounded_down_to` is the step of the counts, `None` where they are exact and names
-    are there."""
-
-    effective: str
-    decisions: int
-    outcomes: dict[str, int]
-    standing_access: StandingAccessRead
-    examples: dict[str, tuple[str, ...]] = {}
-    shares: tuple[ShareRead, ...] = ()
-    rounded_down_to: int | None = None
-
-
-_impact_decoder: Final = msgspec.json.Decoder(ImpactRead)
+_impact_decoder: Final = msgspec.json.Decoder(ImpactDocument)
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -86,7 +47,7 @@ class ProposalReport:
 
     `status` is proposed, scheduled, put_in_force or withdrawn. `changes` and `cases` are `None` where there is no book
     before, or its files cannot be read any more; `difference` and `impact` where no such report was kept with it.
-    `impact_document` is the impact as it may be shown, as JSON. `warnings` say what keeps it from being approved as it
+    `warnings` say what keeps it from being approved as it
     stands, and what is not told.
     """
 
@@ -95,8 +56,7 @@ class ProposalReport:
     changes: BookChanges | None
     cases: tuple[CaseDifference, ...] | None
     difference: DiffReport | None
-    impact: ImpactRead | None
-    impact_document: bytes | None
+    impact: ImpactDocument | None
     warnings: tuple[str, ...]
 
     @property
@@ -110,26 +70,30 @@ class ProposalReport:
 
     def document(self) -> bytes:
         """As JSON, sorted by name."""
-        content = self.proposal.content
+        proposal, content = self.proposal, self.proposal.content
         return _encoder.encode(
-            {
-                "proposal": self.proposal.id,
-                "status": self.status,
-                "fingerprint": content.fingerprint,
-                "base": content.base,
-                "note": content.note,
-                "proposed_by": self.proposal.author,
-                "proposed_at": format_instant(self.proposal.proposed_at),
-                "effective": None if content.effective is None else format_instant(content.effective),
-                "approved_by": self.proposal.approver,
-                "in_short": self.in_short,
-                "warnings": self.warnings,
-                "changes": None if self.changes is None else self.changes.content(),
-                "cases": None if self.cases is None else [one.content() for one in self.cases],
-                "difference": None if self.difference is None else self.difference.content(),
-                "impact": None if self.impact_document is None else msgspec.Raw(self.impact_document),
-            }
+            ProposalReportDocument(
+                proposal=proposal.id,
+                status=self.status,
+                fingerprint=content.fingerprint,
+                base=content.base,
+                note=content.note,
+                proposed_by=_actor(proposal.author),
+                proposed_at=format_instant(proposal.proposed_at),
+                effective=None if content.effective is None else format_instant(content.effective),
+                approved_by=None if proposal.approver is None else _actor(proposal.approver),
+                in_short=self.in_short,
+                warnings=self.warnings,
+                changes=None if self.changes is None else self.changes.document(),
+                cases=None if self.cases is None else tuple(one.document() for one in self.cases),
+                difference=None if self.difference is None else convert(self.difference.content(), DiffDocument),
+                impact=self.impact,
+            )
         )
+
+
+def _actor(actor: Actor) -> ActorDocument:
+    return ActorDocument(key=actor.key, person=actor.person)
 
 
 def changes_in_short(changes: BookChanges) -> str:
@@ -163,7 +127,7 @@ def _headline(report: ProposalReport) -> list[str]:
     return lines
 
 
-def standing_in_short(impact: ImpactRead) -> str:
+def standing_in_short(impact: ImpactDocument) -> str:
     """How many of those on file lose or gain a model."""
     outcomes = impact.standing_access.outcomes
     counts = [
@@ -177,7 +141,7 @@ def standing_in_short(impact: ImpactRead) -> str:
     return f"access of those on file now: {', '.join(counts)}"
 
 
-def decisions_in_short(impact: ImpactRead) -> str:
+def decisions_in_short(impact: ImpactDocument) -> str:
     """What would have become of the recorded decisions."""
     counts = [
         f"{_count(impact, impact.outcomes.get(outcome, 0))} {told}"
@@ -190,10 +154,10 @@ def decisions_in_short(impact: ImpactRead) -> str:
     return f"of {_count(impact, impact.decisions)} recorded decisions: {', '.join(counts)}"
 
 
-def _count(impact: ImpactRead, number: int) -> str:
+def _count(impact: ImpactDocument, number: int) -> str:
     """A count; one that was rounded down is told as that many or more."""
     step = impact.rounded_down_to
-    if step is None:
+    if not step:
         return f"{number:,}"
     return f"{number:,} or more" if number else f"fewer than {step}"
 
@@ -229,7 +193,7 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
         impact = None if document is None else _impact_decoder.decode(document)
     except msgspec.MsgspecError as error:
         raise DeskConflict(f"this release cannot read a report of {quoted(proposal)}: {error}") from error
-    if impact is not None and impact.rounded_down_to is not None:
+    if impact is not None and impact.rounded_down_to:
         warnings.append("names and exact counts need the right members:read")
     return ProposalReport(
         proposal=held,
@@ -238,7 +202,6 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
         cases=cases,
         difference=difference,
         impact=impact,
-        impact_document=document,
         warnings=tuple(warnings),
     )
 
@@ -282,14 +245,14 @@ def _written(
     return changes, cases
 
 
-def by_holder(ones: Sequence[StandingRead]) -> Mapping[tuple[str, str | None], tuple[StandingRead, ...]]:
+def by_holder(ones: Sequence[StandingDocument]) -> Mapping[tuple[str, str | None], tuple[StandingDocument, ...]]:
     """Those whose access changes, with all the models of each, by subject and organisation."""
-    found: dict[tuple[str, str | None], list[StandingRead]] = {}
+    found: dict[tuple[str, str | None], list[StandingDocument]] = {}
     for one in ones:
         found.setdefault((one.subject, one.organisation), []).append(one)
     return {holder: tuple(held) for holder, held in found.items()}
 
 
-def decided_by(ones: Iterable[StandingRead]) -> tuple[tuple[str, str], ...]:
+def decided_by(ones: Iterable[StandingDocument]) -> tuple[tuple[str, str], ...]:
     """The rules that decide now with their codes, each pair once."""
     return tuple(dict.fromkeys((one.rule, one.code) for one in ones))

@@ -14,9 +14,10 @@ from policy_engine.analysis.differences import Difference
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
-from policy_engine.policy.book_changes import BookChanges, CellChange, RowChange
+from policy_engine.policy.book_changes import BookChanges, RowChange
 from policy_engine.policy.case_differences import CaseDifference
-from policy_engine.service.proposal_report import ImpactRead, ProposalReport, StandingRead, by_holder, decided_by
+from policy_engine.service.proposal_report import ProposalReport, by_holder, decided_by
+from policy_engine.shapes.reports import CellDocument, ImpactDocument, StandingDocument
 
 WIDTH: Final = 79
 CLASSES: Final = 20
@@ -88,7 +89,7 @@ def _row(row: RowChange) -> Iterator[str]:
         yield from _wrapped(f"why: {entry.what}; {entry.why} ({entry.day})", "      ", "        ")
 
 
-def _cell(cell: CellChange) -> Iterator[str]:
+def _cell(cell: CellDocument) -> Iterator[str]:
     yield f"      {cell.name}"
     for sign, text in (("-", cell.before), ("+", cell.after)):
         if text is not None:
@@ -119,18 +120,18 @@ def _classes(title: str, found: Sequence[Difference]) -> Iterator[str]:
     yield from _more(len(found) - CLASSES)
 
 
-def _impact(impact: ImpactRead) -> Iterator[str]:
+def _impact(impact: ImpactDocument) -> Iterator[str]:
     standing = impact.standing_access
     for title, ones in (
-        ("ON FILE NOW, AND LOSING", standing.lost),
-        ("ON FILE NOW, AND DENIED FOR WANT OF A FACT", standing.undetermined),
-        ("ON FILE NOW, AND GAINING", standing.gained),
+        ("ON FILE NOW, AND LOSING", standing.lost or ()),
+        ("ON FILE NOW, AND DENIED FOR WANT OF A FACT", standing.undetermined or ()),
+        ("ON FILE NOW, AND GAINING", standing.gained or ()),
     ):
         if ones:
             yield from _holders(title, ones)
     parts = [
         (share.dimension, share.value, told)
-        for share in (standing.shares if impact.rounded_down_to is not None else impact.shares)
+        for share in (standing.shares if impact.rounded_down_to else impact.shares)
         if (
             told := ", ".join(
                 f"{count:,} {name.replace('_', ' ')}" for name, count in share.outcomes.items() if _telling(name, count)
@@ -149,7 +150,7 @@ def _telling(outcome: str, count: int) -> bool:
     return count > 0 and outcome != "unchanged"
 
 
-def _holders(title: str, ones: tuple[StandingRead, ...]) -> Iterator[str]:
+def _holders(title: str, ones: Iterable[StandingDocument]) -> Iterator[str]:
     holders = by_holder(ones)
     yield ""
     yield f"{title}: {many(len(holders), 'requester')}"

@@ -299,14 +299,15 @@ def test_a_cursor_belongs_to_its_filters_and_cannot_be_altered(desk: Office) -> 
     data = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     tag, canonical = data[:16], data[16:]
     told = json.loads(canonical)
-    assert told["size"] == desk.index.size()
-    assert set(told) == {"size", "filters", "at", "log_index"}
+    ended = told["place"]
+    assert ended["size"] == desk.index.size()
+    assert (set(told), set(ended)) == ({"of", "place"}, {"size", "at", "log_index"})
     others: list[object] = [
-        {**told, "size": told["size"] - 1},
-        {**told, "size": 10**12},
-        {**told, "log_index": -1},
-        {**told, "at": "2026"},
-        {**told, "root": "forged"},
+        {**told, "place": {**ended, "size": ended["size"] - 1}},
+        {**told, "place": {**ended, "size": 10**12}},
+        {**told, "place": {**ended, "log_index": -1}},
+        {**told, "place": {**ended, "at": "2026"}},
+        {**told, "of": "forged"},
         [],
     ]
     forged = [tag + json.dumps(other, sort_keys=True, separators=(",", ":")).encode() for other in others]

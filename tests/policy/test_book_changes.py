@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.analysis.difference_report import diff_report, read_diff
 from policy_engine.domain.instants import parse_instant
-from policy_engine.policy.book_changes import BookChanges, CellChange, book_changes
+from policy_engine.policy.book_changes import BookChanges, book_changes
 from policy_engine.policy.case_differences import case_differences
 from policy_engine.policy.reader import read_book
+from policy_engine.shapes.reports import CellDocument
 from tests.policy.books import BAR, CATALOGUE, GRANT, NOTE, RULES, book, sheet
 
 CASE = """\
@@ -64,7 +66,7 @@ def test_a_row_that_moved_to_another_file_is_a_change_that_names_both() -> None:
     after = {**book(rules=sheet(GRANT, BAR)), "rules/operator.csv": sheet()}
     (row,) = book_changes(before, after).rows
     assert (row.before_file, row.after_file, row.cells) == ("rules/operator.csv", RULES, ())
-    assert book_changes(before, after).content()["rows"] == [
+    assert json.loads(msgspec.json.encode(book_changes(before, after).document()))["rows"] == [
         {
             "rule": "REGION",
             "what": "changed",
@@ -82,8 +84,8 @@ def test_values_of_a_table_are_told_by_their_path_and_lists_of_mappings_by_item(
     changes = book_changes(book(), book(catalogue=catalogue, country_groups=groups))
     assert [one.file for one in changes.files] == ["catalogue.yaml", "country_groups.yaml"]
     assert changes.files[0].cells == (
-        CellChange(name="alpha-1.tier", before="commodity", after="classified"),
-        CellChange(name="alpha-1.purposes", before="[research]", after="[research, teaching]"),
+        CellDocument(name="alpha-1.tier", before="commodity", after="classified"),
+        CellDocument(name="alpha-1.purposes", before="[research]", after="[research, teaching]"),
     )
     before, after = (cell for cell in changes.files[1].cells)
     assert (before.name, after.name, before.after, after.before) == ("groups", "groups", None, None)
@@ -94,7 +96,7 @@ def test_values_of_a_table_are_told_by_their_path_and_lists_of_mappings_by_item(
 def test_a_model_that_is_taken_out_of_the_catalogue_is_told_value_by_value() -> None:
     catalogue = CATALOGUE.split('"technology')[0]
     (file,) = book_changes(book(), book(catalogue=catalogue)).files
-    assert CellChange(name="technology:4E001.a.kind", before="technology", after=None) in file.cells
+    assert CellDocument(name="technology:4E001.a.kind", before="technology", after=None) in file.cells
 
 
 def test_new_entries_of_the_changelog_stand_beside_the_rows_that_they_are_about() -> None:
@@ -135,7 +137,7 @@ def test_worked_examples_are_told_by_what_became_of_them_with_each_value_that_ch
         [("GONE", "removed"), ("OTHER", "changed"), ("NEW", "added")],
     )
     assert found[0].expects == "deny, reason SUBJECT_UNKNOWN"
-    assert found[1].cells == (CellChange(name="expect.decision", before="deny", after="allow"),)
+    assert found[1].cells == (CellDocument(name="expect.decision", before="deny", after="allow"),)
     moved = {"cases/a.yaml": b"[]", "cases/c.yaml": before["cases/a.yaml"], "cases/b.yaml": before["cases/b.yaml"]}
     assert case_differences(before, moved) == ((), ())
 
