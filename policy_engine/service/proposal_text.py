@@ -150,7 +150,7 @@ def _telling(outcome: str, count: int) -> bool:
     return count > 0 and outcome != "unchanged"
 
 
-def _holders(title: str, ones: Iterable[StandingDocument]) -> Iterator[str]:
+def _holders(title: str, ones: tuple[StandingDocument, ...]) -> Iterator[str]:
     holders = by_holder(ones)
     yield ""
     yield f"{title}: {many(len(holders), 'requester')}"

@@ -164,7 +164,7 @@ def a_report(counts: dict[str, int], shares: list[dict[str, Any]]) -> bytes:
             "standing_access": {
                 "judged": sum(counts.values()),
                 "outcomes": counts,
-                "lost": [{"subject": "SECRET"}],
+                "lost": [{"subject": "SECRET", "organisation": None, "model": "m", "rule": "R", "code": "C"}],
                 "gained": [],
                 "undetermined": [],
                 "shares": shares,

@@ -121,6 +121,10 @@ def test_cases_come_in_pages_and_none_twice(dora: Officer) -> None:
     second = dora.get("/reviews", limit="2", cursor=first["next_cursor"]).json()
     assert [one["id"] for one in second["reviews"]] == whole[2:]
     assert second["next_cursor"] is None
+    others = dora.get("/reviews", limit="2", status="all", cursor=first["next_cursor"])
+    assert (others.status_code, others.json()["errors"][0]["message"]) == (400, "was given for other filters")
+    altered = dora.get("/reviews", limit="2", cursor=first["next_cursor"].swapcase())
+    assert (altered.status_code, altered.json()["errors"][0]["message"]) == (400, "is none that a page gave")
     assert [one["id"] for one in dora.get("/reviews").json()["reviews"]] == whole[1:]
     assert [one["id"] for one in dora.get("/reviews", status="all").json()["reviews"]] == whole
 
