@@ -33,7 +33,7 @@ from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service.cursors import LONGEST_PAGE
 from policy_engine.service.export import FORMS, export
-from policy_engine.service.inspect import STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.service.inspect import PARAMETERS, STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.service.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.retired import RecordRetired
@@ -41,28 +41,6 @@ from policy_engine.service.sealed_roots import SealedTrees, Trees, no_trees
 from policy_engine.service.sealing import HistoryRefused
 from policy_engine.store.decision_index import Filters, Indexer
 from policy_engine.store.log_entries import LogEntries
-
-_HELP: Final = {
-    "from": "Decided at this instant or later.",
-    "to": "Decided before this instant.",
-    "decision": "allow or deny.",
-    "hold": "true or false: whether it waits for a review.",
-    "subject": "Who asked: an id, or type:id such as account:key-17.",
-    "organisation": "An organisation that was judged, acted for, or named as host.",
-    "place_country": "The country that was stated, such as JP.",
-    "citizenship_country": "A citizenship that the decision looked at.",
-    "organisation_country": "Where an organisation that was judged is incorporated or headquartered.",
-    "model": "The id in the catalogue.",
-    "tier": "classified, commodity or distilled.",
-    "action": "What was asked for, such as infer.",
-    "regime": "A regime of any finding, such as us-order.",
-    "rule": "A rule of any finding.",
-    "deciding_rule": "A rule that decided: a bar of a deny that nothing lifted, a grant of an allow.",
-    "code": "A reason code of any finding.",
-    "gateway": "The gateway of the key that asked.",
-    "policy_version": "The fingerprint of the book.",
-    "request_id": "The caller's own id of the request.",
-}
 
 OnFileOption = Annotated[
     str | None,
@@ -104,13 +82,15 @@ def _with_filters(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         option(
             f"filter_{name}",
-            Annotated[str | None, typer.Option(f"--{name.replace('_', '-')}", help=text, rich_help_panel="Filters")],
+            Annotated[
+                str | None, typer.Option(f"--{name.replace('_', '-')}", help=one.meaning, rich_help_panel="Filters")
+            ],
         )
-        for name, text in _HELP.items()
+        for name, one in PARAMETERS.items()
     ]
 
     def run(**values: str | None) -> None:
-        given = {name: text for name in _HELP if (text := values.pop(f"filter_{name}")) is not None}
+        given = {name: text for name in PARAMETERS if (text := values.pop(f"filter_{name}")) is not None}
         command(given, **values)
 
     return standing_in(run, command, *options, given=1)

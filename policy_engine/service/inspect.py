@@ -19,13 +19,10 @@ from typing import Final
 
 import msgspec
 
-from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.changes import BOOK_KINDS, Change
 from policy_engine.domain.desk import Desk, InForce, Proposal, RetiredYear, desk_after
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
 from policy_engine.domain.ports import DeskLog, LogUnavailable
-from policy_engine.domain.request import Action
-from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
@@ -41,11 +38,13 @@ from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocum
 from policy_engine.store.decision_index import (
     MOST_COUNTED,
     READ_BY_RULES,
+    SEARCHED,
     DecisionIndex,
     Filters,
     Indexer,
     Logged,
     Position,
+    Searched,
     Touch,
 )
 
@@ -65,9 +64,13 @@ class FilterParameter:
         return {"type": "string", "enum": list(self.choices)} if self.choices else {"type": "string", "minLength": 1}
 
 
-def _one_of(meaning: str, words: Iterable[str]) -> FilterParameter:
-    choices = tuple(sorted(words))
+def _parameter(one: Searched) -> FilterParameter:
+    if one.choices:
+        return FilterParameter(meaning=one.meaning, fault=_fault_among(one.choices), choices=one.choices)
+    return FilterParameter(meaning=one.meaning, fault=country_fault if one.is_country else _text_fault)
 
+
+def _fault_among(choices: tuple[str, ...]) -> Callable[[str], str | None]:
     def fault(text: str) -> str | None:
         if text in choices:
             return None
@@ -75,11 +78,7 @@ def _one_of(meaning: str, words: Iterable[str]) -> FilterParameter:
         meant = "" if near is None else f"; did you mean {quoted(near)}?"
         return f"is one of {', '.join(choices)}{meant}"
 
-    return FilterParameter(meaning=meaning, fault=fault, choices=choices)
-
-
-def _text(meaning: str) -> FilterParameter:
-    return FilterParameter(meaning=meaning, fault=_text_fault)
+    return fault
 
 
 def _text_fault(text: str) -> str | None:
@@ -88,38 +87,14 @@ def _text_fault(text: str) -> str | None:
     return text_fault(text)
 
 
-def _country(meaning: str) -> FilterParameter:
-    return FilterParameter(meaning=meaning, fault=country_fault)
-
-
-def _instant(meaning: str) -> FilterParameter:
-    return FilterParameter(meaning=meaning, fault=lambda _: None)
-
-
 MAX_TEXT: Final = 300
 
 _EDGES: Final = {"from": "start", "to": "end"}
 
 PARAMETERS: Final[Mapping[str, FilterParameter]] = {
-    "from": _instant("Decided at this instant or later."),
-    "to": _instant("Decided before this instant."),
-    "decision": _one_of("What was answered.", ("allow", "deny")),
-    "hold": _one_of("Whether it was held for a review.", ("false", "true")),
-    "subject": _text("The requester or an end user, such as `person:alice`."),
-    "organisation": _text("An organisation that was judged or named."),
-    "place_country": _country("Where the request was said to come from."),
-    "citizenship_country": _country("A citizenship that a rule read."),
-    "organisation_country": _country("A country of an organisation that a rule read."),
-    "model": _text("The model."),
-    "tier": _one_of("The tier of the model.", (tier.value for tier in Tier)),
-    "action": _one_of("What was asked for.", (action.value for action in Action)),
-    "regime": _one_of("A regime that had something to say.", REGIMES),
-    "rule": _text("A rule that had something to say."),
-    "deciding_rule": _text("A rule that decided."),
-    "code": _one_of("A reason code.", REASON_CODES),
-    "gateway": _text("The gateway of the key."),
-    "policy_version": _text("The rule book, by its fingerprint."),
-    "request_id": _text("The id that the request was given."),
+    "from": FilterParameter(meaning="Decided at this instant or later.", fault=lambda _: None),
+    "to": FilterParameter(meaning="Decided before this instant.", fault=lambda _: None),
+    **{name: _parameter(one) for name, one in SEARCHED.items() if one.meaning},
 }
 """Every filter that may be asked for."""
 

@@ -13,9 +13,13 @@ tested on what it finds.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+<<<<<<< HEAD
 from dataclasses import dataclass, fields, replace
+=======
+from dataclasses import dataclass, field, fields, replace
+>>>>>>> 78004a4 (Declare once what decisions are searched by: index, parameters and options come of it)
 from datetime import datetime
 from typing import Any, Final
 
@@ -37,8 +41,10 @@ from sqlalchemy import (
     update,
 )
 
+from policy_engine.domain.catalogue import Tier
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
-from policy_engine.domain.request import SubjectType
+from policy_engine.domain.request import Action, SubjectType
+from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.render.spreadsheet import BETWEEN
 from policy_engine.store.changes import NEXT_INDEX
@@ -56,78 +62,11 @@ _REBUILDING: Final = -1
 _PROBES: Final = (1_000, 30_000)
 """How far filters are counted to learn which is the rarest of several: further where all are met that often."""
 
-COLUMNS: Final = (
-    "decision",
-    "hold",
-    "subject",
-    "place_country",
-    "model",
-    "tier",
-    "action",
-    "gateway",
-    "policy_version",
-    "request_id",
-    "caller",
-)
-"""What a decision has one of, or none."""
-
-MARKS: Final = (
-    "organisation",
-    "organisation_country",
-    "citizenship_country",
-    "regime",
-    "rule",
-    "deciding_rule",
-    "code",
-    "authorisation",
-    "end_user",
-    "unread",
-)
-"""What a decision may have several of."""
-
 READ_BY_RULES: Final = ("citizenship_country", "organisation_country")
 """Marks of facts on file that a record has only where a rule read them: elsewhere nothing can be found by them."""
 
 MOST_COUNTED: Final = 10_000
 """So many decisions are counted of which a fact is not recorded; that there are more is told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """What is asked for: all of it has to be so; `None` asks nothing.
-
-    `start` and `end` are a half-open interval of the instant of the decision. `subject` is an id, or `type:id`.
-    `organisation` is any that was judged, acted for, named as host or as the subject itself; its country is where it is
-    incorporated or headquartered. Countries and citizenships are those that the decision looked at; `place_country` is
-    the country that was stated. `regime`, `rule` and `code` are of any finding, whatever its state, and `deciding_rule`
-    of one that decided. `authorisation` is one by which something was lifted or granted, see `used_authorisations`.
-    `caller` is the id of the key that asked. `end_user` is who was named as such, as `type:id`. `unread` is one of
-    `READ_BY_RULES` that is not recorded of everybody who was judged, see `unread_facts`.
-    """
-
-    start: datetime | None = None
-    end: datetime | None = None
-    decision: str | None = None
-    hold: bool | None = None
-    subject: str | None = None
-    organisation: str | None = None
-    place_country: str | None = None
-    citizenship_country: str | None = None
-    organisation_country: str | None = None
-    model: str | None = None
-    tier: str | None = None
-    action: str | None = None
-    regime: str | None = None
-    rule: str | None = None
-    deciding_rule: str | None = None
-    code: str | None = None
-    gateway: str | None = None
-    policy_version: str | None = None
-    request_id: str | None = None
-    authorisation: str | None = None
-    caller: str | None = None
-    end_user: str | None = None
-    unread: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,33 +106,6 @@ class Touch:
     count: int
     first: datetime
     last: datetime
-
-
-def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
-    """What the record has several of, as kind and value."""
-    found: set[tuple[str, str | None]] = set()
-    for party in record.parties:
-        found.add(("organisation", party.organisation))
-        found.add(("organisation_country", party.known.incorporated or None))
-        found.add(("organisation_country", party.known.headquarters or None))
-        found.update(("citizenship_country", country) for country in party.known.citizenships or ())
-    for finding in record.findings:
-        found.add(("regime", finding.regime))
-        found.add(("rule", finding.rule))
-        found.update(("code", code) for code in finding.codes)
-    found.update(("deciding_rule", rule) for rule in deciding_rules(record))
-    found.update(("unread", field) for field in unread_facts(record))
-    found.update(("authorisation", name) for name in used_authorisations(record))
-    request = record.request
-    if request is not None:
-        found.add(("organisation", request.acting_for))
-        found.add(("organisation", request.destination.host))
-        for subject in (request.subject, request.end_user):
-            if subject is not None and subject.type is SubjectType.ORGANISATION:
-                found.add(("organisation", subject.id))
-        if request.end_user is not None:
-            found.add(("end_user", f"{request.end_user.type}:{request.end_user.id}"))
-    return frozenset((kind, value) for kind, value in found if value is not None)
 
 
 def deciding_rules(record: RecordedDecision) -> tuple[str, ...]:
@@ -250,6 +162,132 @@ def used_authorisations(record: RecordedDecision) -> frozenset[str]:
     if any(name not in rows and "holds" in name for name in lifters):
         used |= usable_authorisations(record)
     return frozenset(used)
+
+
+def _organisations(record: RecordedDecision) -> Iterator[str | None]:
+    """Those that were judged, acted for, named as host, or the subject or end user itself."""
+    yield from (party.organisation for party in record.parties)
+    if record.request is not None:
+        yield record.request.acting_for
+        yield record.request.destination.host
+        for one in (record.request.subject, record.request.end_user):
+            if one is not None and one.type is SubjectType.ORGANISATION:
+                yield one.id
+
+
+def _organisation_countries(record: RecordedDecision) -> Iterator[str | None]:
+    for party in record.parties:
+        yield party.known.incorporated or None
+        yield party.known.headquarters or None
+
+
+def _citizenships(record: RecordedDecision) -> Iterator[str | None]:
+    return (country for party in record.parties for country in party.known.citizenships or ())
+
+
+def _end_user(record: RecordedDecision) -> Iterator[str | None]:
+    one = None if record.request is None else record.request.end_user
+    yield None if one is None else f"{one.type}:{one.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What decisions are searched by: what it means to whoever asks, empty where only reports ask by it, and the texts
+    that there are, empty where any is.
+
+    `values` are those that a record has of it, each a mark. Without, it is a column of the index's own, for what
+    decisions are counted by as well; one more of these is a column in `store.tables` and a migration too.
+    """
+
+    meaning: str
+    choices: tuple[str, ...]
+    is_country: bool
+    values: Callable[[RecordedDecision], Iterable[str | None]] | None
+
+
+def _by(
+    meaning: str = "",
+    *,
+    choices: Iterable[str] = (),
+    is_country: bool = False,
+    values: Callable[[RecordedDecision], Iterable[str | None]] | None = None,
+) -> Any:
+    told = Searched(meaning=meaning, choices=tuple(sorted(choices)), is_country=is_country, values=values)
+    return field(default=None, metadata={_SEARCHED: told})
+
+
+_SEARCHED: Final = "searched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What is asked for: all of it has to be so; `None` asks nothing.
+
+    `start` and `end` are a half-open interval of the instant of the decision. Every other field is one thing that
+    decisions are searched by, and the only place where it is declared: the index, the parameters of
+    the routes and the options of the command line come of it. Countries and citizenships are those that the decision
+    looked at. `authorisation` is one by which something was lifted or granted, see `used_authorisations`; `caller` the
+    id of the key that asked; `end_user` who was named as such, as `type:id`; `unread` one of `READ_BY_RULES` that is
+    not recorded of everybody who was judged, see `unread_facts`.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    decision: str | None = _by("What was answered: allow or deny.", choices=("allow", "deny"))
+    hold: bool | None = _by("Whether it was held for a review: true or false.", choices=("false", "true"))
+    subject: str | None = _by("Who asked: an id, or type:id such as account:key-17.")
+    organisation: str | None = _by(
+        "An organisation that was judged, acted for, or named as host.", values=_organisations
+    )
+    place_country: str | None = _by("The country that was stated, such as JP.", is_country=True)
+    citizenship_country: str | None = _by("A citizenship that a rule read.", is_country=True, values=_citizenships)
+    organisation_country: str | None = _by(
+        "Where an organisation that was judged is incorporated or headquartered, if a rule read it.",
+        is_country=True,
+        values=_organisation_countries,
+    )
+    model: str | None = _by("The model, by its id in the catalogue.")
+    tier: str | None = _by("The tier of the model: classified, commodity or distilled.", choices=Tier)
+    action: str | None = _by("What was asked for, such as infer.", choices=Action)
+    regime: str | None = _by(
+        "A regime of any finding, such as us-order.",
+        choices=REGIMES,
+        values=lambda record: (one.regime for one in record.findings),
+    )
+    rule: str | None = _by("A rule of any finding.", values=lambda record: (one.rule for one in record.findings))
+    deciding_rule: str | None = _by(
+        "A rule that decided: a bar of a deny that nothing lifted, a grant of an allow.", values=deciding_rules
+    )
+    code: str | None = _by(
+        "A reason code of any finding.",
+        choices=REASON_CODES,
+        values=lambda record: (code for one in record.findings for code in one.codes),
+    )
+    gateway: str | None = _by("The gateway of the key that asked.")
+    policy_version: str | None = _by("The rule book, by its fingerprint.")
+    request_id: str | None = _by("The caller's own id of the request.")
+    authorisation: str | None = _by(values=used_authorisations)
+    caller: str | None = _by()
+    end_user: str | None = _by(values=_end_user)
+    unread: str | None = _by(values=unread_facts)
+
+
+SEARCHED: Final[Mapping[str, Searched]] = {
+    one.name: one.metadata[_SEARCHED] for one in fields(Filters) if _SEARCHED in one.metadata
+}
+"""Everything that decisions are searched by."""
+
+MARKS: Final = {name: one.values for name, one in SEARCHED.items() if one.values is not None}
+"""What a decision may have several of, by what a record has of it."""
+
+COLUMNS: Final = tuple(name for name in SEARCHED if name not in MARKS)
+"""What a decision has one of, or none."""
+
+
+def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
+    """What the record has several of, as kind and value."""
+    found = ((kind, value) for kind, values in MARKS.items() for value in values(record))
+    return frozenset((kind, value) for kind, value in found if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
