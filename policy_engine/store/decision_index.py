@@ -15,11 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-<<<<<<< HEAD
-from dataclasses import dataclass, fields, replace
-=======
 from dataclasses import dataclass, field, fields, replace
->>>>>>> 78004a4 (Declare once what decisions are searched by: index, parameters and options come of it)
 from datetime import datetime
 from typing import Any, Final
 
