@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final, TypedDict
 
 import msgspec
@@ -251,6 +252,7 @@ def reference(routes: Sequence[BaseRoute]) -> Schema:
         tags=[{"name": name, "description": meaning} for name, meaning in TAGS.items()],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
+    _show_examples(told)
     components = told.setdefault("components", {})
     components["schemas"] = _schemas()
     components["securitySchemes"][GATEWAY_SCHEME] = {
@@ -273,6 +275,26 @@ def reference(routes: Sequence[BaseRoute]) -> Schema:
         operation["responses"] = dict(sorted(responses.items()))
     components["responses"] = dict(sorted(shared.items()))
     return told
+
+
+WALKED: Final = "one walk through the service"
+"""The name of the example of each route that was made by asking one after the other, and is not asked by itself."""
+
+
+def _show_examples(told: Schema) -> None:
+    """Put beside each route what was sent and what was answered once."""
+    examples = msgspec.json.decode(Path(__file__).with_name("examples.json").read_bytes())
+    meaning = "As it was sent and answered once; long texts and lists are shortened."
+    for path, operations in told["paths"].items():
+        for method, operation in operations.items():
+            one = examples.get(f"{method.upper()} {path}")
+            if one is None:
+                continue
+            answered = operation["responses"][one["status"]]["content"][one["kind"]]
+            answered["examples"] = {WALKED: {"summary": meaning, "value": one["answer"]}}
+            if "body" in one:
+                sent = operation["requestBody"]["content"]["application/json"]
+                sent.setdefault("examples", {})[WALKED] = {"summary": meaning, "value": one["body"]}
 
 
 def _operations(told: Schema) -> Iterator[Schema]:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,7 +20,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from policy_engine.domain.catalogue import Tier
 from policy_engine.formats.membership_file import read_members
+from policy_engine.http.reference import WALKED
 from policy_engine.service.keyring import ROLES
+from tests.api import examples
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES, judge_for
 from tests.security.rights import BY_STATUS, NEEDED, OPEN
@@ -155,6 +158,8 @@ def test_every_example_of_a_body_is_answered_as_the_reference_says(
     for (method, path), operation in operations.items():
         content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
         for name, example in content.get("examples", {}).items():
+            if name == WALKED:
+                continue
             (status,) = (
                 int(status) for status, one in operation["responses"].items() if name in one.get("x-examples", ())
             )
@@ -166,6 +171,36 @@ def test_every_example_of_a_body_is_answered_as_the_reference_says(
                 declared[path][method].validate_response(response)
                 sent += 1
     assert sent >= 12
+
+
+NOT_SHOWN: Final = {("GET", "/docs"), ("GET", "/openapi.json")}
+"""A page, and the document itself."""
+
+
+def test_every_route_shows_what_is_sent_and_what_is_answered(
+    document: dict[str, Any], operations: dict[tuple[str, str], dict[str, Any]]
+) -> None:
+    components = {"components": document["components"]}
+    for place in operations.keys() - NOT_SHOWN:
+        operation = operations[place]
+        if "requestBody" in operation:
+            assert operation["requestBody"]["content"]["application/json"]["examples"][WALKED]["value"], place
+        shown = [
+            (media, media["examples"][WALKED]["value"])
+            for status, answer in operation["responses"].items()
+            if status.startswith("2")
+            for media in answer["content"].values()
+            if "examples" in media
+        ]
+        assert len(shown) == 1, place
+        for media, value in shown:
+            if "schema" in media:
+                jsonschema_rs.Draft202012Validator({**media["schema"], **components}).validate(value)
+
+
+@pytest.mark.slow
+def test_the_examples_are_what_a_walk_through_the_service_is_answered() -> None:
+    assert examples.document() == examples.FILE.read_text(encoding="utf-8")
 
 
 CHECKED: Final = (
