@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-from msgspec import to_builtins
+from msgspec import convert, to_builtins
 
 from policy_engine.analysis.counterexample import Witness
 from policy_engine.analysis.differences import Clause, Difference, Progress, Where, compare
@@ -19,6 +19,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.reader import read_book
+from policy_engine.shapes.reports import ClassDocument, DiffDocument
 
 SHOWN: Final = 4
 """So many clauses, and so many of the places, of a class are shown as text; the document has all of them."""
@@ -123,44 +124,7 @@ def diff_of_files(
     return diff_report(read_book(old, archived=True), read_book(new), at, progress, since=since)
 
 
-class _Where(msgspec.Struct):
-    models: tuple[str, ...]
-    actions: tuple[Action, ...]
-    start: datetime | None = msgspec.field(name="from")
-    end: datetime | None = msgspec.field(name="to")
-
-
-class _Witness(msgspec.Struct):
-    at: str
-    gateway: str | None
-    members: dict[str, object]
-    request: dict[str, object]
-    old: ReasonedAnswer
-    new: ReasonedAnswer
-
-
-class _Difference(msgspec.Struct):
-    old: str
-    new: str
-    rules: tuple[str, ...]
-    reasons: tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...]
-    where: tuple[_Where, ...]
-    clauses: tuple[Clause, ...]
-    more_clauses: bool
-    whole: bool
-    witness: _Witness
-
-
-class _Report(msgspec.Struct):
-    old: str
-    new: str
-    at: datetime | None
-    since: datetime | None
-    stretches: int
-    differences: tuple[_Difference, ...]
-
-
-_decoder: Final = msgspec.json.Decoder(_Report)
+_decoder: Final = msgspec.json.Decoder(DiffDocument)
 
 
 def read_diff(document: bytes) -> DiffReport:
@@ -170,27 +134,27 @@ def read_diff(document: bytes) -> DiffReport:
     return DiffReport(
         old=held.old,
         new=held.new,
-        at=held.at,
-        since=held.since,
+        at=convert(held.at, datetime | None),
+        since=convert(held.since, datetime | None),
         stretches=held.stretches,
         differences=tuple(map(_difference_read, held.differences)),
     )
 
 
-def _difference_read(held: _Difference) -> Difference:
+def _difference_read(held: ClassDocument) -> Difference:
     shown = held.witness
     return Difference(
         old=held.old,
         new=held.new,
         rules=held.rules,
-        reasons=held.reasons,
-        where=tuple(Where(models=one.models, actions=one.actions, start=one.start, end=one.end) for one in held.where),
-        clauses=held.clauses,
+        reasons=convert(held.reasons, tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...], from_attributes=True),
+        where=convert(held.where, tuple[Where, ...], from_attributes=True),
+        clauses=convert(held.clauses, tuple[Clause, ...], from_attributes=True),
         more_clauses=held.more_clauses,
         whole=held.whole,
-        witness=Witness(at=shown.at, gateway=shown.gateway, members=shown.members, request=shown.request),
-        witness_old=shown.old,
-        witness_new=shown.new,
+        witness=convert(shown, Witness, from_attributes=True),
+        witness_old=convert(shown.old, ReasonedAnswer, from_attributes=True),
+        witness_new=convert(shown.new, ReasonedAnswer, from_attributes=True),
         members={},
     )
 
