@@ -19,9 +19,9 @@ from typing import Any, Final
 
 from fastapi.testclient import TestClient
 
-from policy_engine.api.app import create_app
 from policy_engine.app.builder import upgrade
 from policy_engine.app.settings import Settings
+from policy_engine.asgi import create_app
 from policy_engine.domain.instants import parse_instant
 from policy_engine.service.cursors import Cursors
 from policy_engine.service.keyring import RIGHTS

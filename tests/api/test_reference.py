@@ -173,16 +173,17 @@ def test_every_example_of_a_body_is_answered_as_the_reference_says(
     assert sent >= 12
 
 
-NOT_SHOWN: Final = {("GET", "/docs"), ("GET", "/openapi.json")}
-"""A page, and the document itself."""
+NOT_SHOWN: Final = ("/docs", "/openapi.json", "/access/", "/.well-known/", "/ext_authz", "/forward-auth")
+"""A page, the document itself, and the doors that speak another's dialect, which their own documents describe."""
 
 
 def test_every_route_shows_what_is_sent_and_what_is_answered(
     document: dict[str, Any], operations: dict[tuple[str, str], dict[str, Any]]
 ) -> None:
     components = {"components": document["components"]}
-    for place in operations.keys() - NOT_SHOWN:
-        operation = operations[place]
+    for place, operation in operations.items():
+        if place[1].startswith(NOT_SHOWN):
+            continue
         if "requestBody" in operation:
             assert operation["requestBody"]["content"]["application/json"]["examples"][WALKED]["value"], place
         shown = [
