@@ -24,9 +24,17 @@ from policy_engine.http.body import read_body
 from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
-from policy_engine.service.member_changes import SOURCE, ChangeFile, Document, Edits, MemberChanges, Preview, Sent
+from policy_engine.service.member_changes import (
+    SOURCE,
+    ChangeFile,
+    MemberChanges,
+    Preview,
+    Sent,
+    SentDocument,
+    SentEdits,
+)
 from policy_engine.service.member_edits import Edit
-from policy_engine.service.member_preview import Effect, Effects
+from policy_engine.service.member_preview import AccessChange, AccessChanges
 from policy_engine.shapes.administration import WithdrawalBody
 from policy_engine.shapes.members import (
     ChangeApprovalBody,
@@ -196,12 +204,14 @@ def _sent(body: ChangeBody) -> Sent:
             FieldFault(field="members", message="or `document`, or `edits`: one of them has the rows")
         )
     if body.edits is not None:
-        return Edits(edits=tuple(_edit(f"edits[{place}]", edit) for place, edit in enumerate(body.edits)))
+        return SentEdits(edits=tuple(_edit(f"edits[{place}]", edit) for place, edit in enumerate(body.edits)))
     source = documents.text_of("source", body.source) or SOURCE
     if body.document is None:
-        return Document(content=json.dumps(body.members, ensure_ascii=True, indent=1).encode("ascii"), source=source)
+        return SentDocument(
+            content=json.dumps(body.members, ensure_ascii=True, indent=1).encode("ascii"), source=source
+        )
     try:
-        return Document(content=body.document.encode("utf-8"), source=source)
+        return SentDocument(content=body.document.encode("utf-8"), source=source)
     except UnicodeEncodeError as error:
         raise MalformedRequest(FieldFault(field="document", message="has a lone surrogate")) from error
 
@@ -263,7 +273,7 @@ def _preview(preview: Preview) -> Fields:
     }
 
 
-def _effects(effects: Effects) -> EffectsDocument:
+def _effects(effects: AccessChanges) -> EffectsDocument:
     return EffectsDocument(
         touched=effects.touched,
         judged=effects.judged,
@@ -276,7 +286,7 @@ def _effects(effects: Effects) -> EffectsDocument:
     )
 
 
-def _effect(one: Effect) -> EffectDocument:
+def _effect(one: AccessChange) -> EffectDocument:
     return EffectDocument(
         subject=one.subject,
         organisation=one.organisation,

@@ -344,7 +344,7 @@ class _Builder:
             self._refuse_syntax(error)
             return None
         except YAMLError as error:
-            self.findings.add(1, 1, f"this is no YAML or JSON: {' '.join(str(error).split())}")
+            self.findings.add(1, 1, f"this is not YAML or JSON: {' '.join(str(error).split())}")
             return None
         except _StopReadingError:
             return None
@@ -361,7 +361,7 @@ class _Builder:
             self._end()
         elif isinstance(event, AliasEvent):
             line, column = self._place(event)
-            message = f"the alias {quoted(f'*{event.anchor}')} may not stand here: nothing is defined elsewhere"
+            message = f"the alias {quoted(f'*{event.anchor}')} is not allowed"
             self.findings.add(line, column, message, "write the value itself")
             self._add(Scalar(value=None, text="", line=line, column=column, quoted=False))
         elif isinstance(event, DocumentStartEvent):
@@ -387,14 +387,14 @@ class _Builder:
             message = f"the document says that it is YAML {version}, where words such as `NO` mean something else"
             self.findings.add(line, column, message, "write YAML 1.2 and remove the directive")
         if event.tags:
-            self.findings.add(line, column, "a %TAG directive may not stand here", "remove it")
+            self.findings.add(line, column, "a %TAG directive is not allowed", "remove it")
 
     def _refuse_marks(self, event: ScalarEvent | CollectionStartEvent, line: int, column: int) -> None:
         if event.anchor is not None:
-            message = f"the anchor {quoted(f'&{event.anchor}')} may not stand here"
+            message = f"the anchor {quoted(f'&{event.anchor}')} is not allowed"
             self.findings.add(line, column, message, "remove it and write the value wherever it is needed")
         if event.tag is not None:
-            message = f"the tag {quoted(event.tag)} may not stand here"
+            message = f"the tag {quoted(event.tag)} is not allowed"
             self.findings.add(line, column, message, "remove it; quote a value that is a text")
 
     def _begin(self, event: CollectionStartEvent) -> None:
@@ -432,7 +432,9 @@ class _Builder:
         if text[0] not in _NUMBER_BEGINS:
             return text
         if _NOT_A_NUMBER.fullmatch(text) is not None:
-            self.findings.add(line, column, f"{quoted(text)} is no number", "write null, or quote it if it is a text")
+            self.findings.add(
+                line, column, f"{quoted(text)} is not a number", "write null, or quote it if it is a text"
+            )
             return None
         if _OCTAL_OR_HEX.fullmatch(text) is None and _FLOAT.fullmatch(text) is None:
             return text
@@ -475,11 +477,11 @@ class _Builder:
             self.findings.add(node.line, node.column, f"a key must be a text and {what}", "put quotes around it")
             return None
         if node.text == "<<" and not node.quoted:
-            self.findings.add(node.line, node.column, "a merge key may not stand here", "write the fields themselves")
+            self.findings.add(node.line, node.column, "a merge key is not allowed", "write the fields themselves")
             return None
         first = mapping.names.get(node.text)
         if first is not None:
-            message = f"the key {quoted(node.text)} stands here again, first on line {first.line}"
+            message = f"duplicate key {quoted(node.text)}, first on line {first.line}"
             self.findings.add(node.line, node.column, message, "keep one of the two")
             return None
         mapping.names[node.text] = node
@@ -494,7 +496,7 @@ class _Builder:
         context = f" {error.context}" if error.problem and error.context else ""
         if error.context_mark is not None and error.context_mark.line + 1 != line:
             context = f"{context} that begins on line {error.context_mark.line + 1}"
-        self.findings.add(line, column, f"this is no YAML or JSON: {problem}{context}", _syntax_remedy(problem))
+        self.findings.add(line, column, f"this is not YAML or JSON: {problem}{context}", _syntax_remedy(problem))
 
 
 def _syntax_remedy(problem: str) -> str:

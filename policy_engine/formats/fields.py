@@ -19,7 +19,7 @@ from policy_engine.domain.instants import InstantError, Validity, format_instant
 from policy_engine.formats.documents import MAX_NUMBER, Mapping, Node, Scalar, Sequence, as_written, is_null, kind_of
 from policy_engine.formats.faults import Findings, one_of, quoted, whole
 from policy_engine.formats.identifiers import identifier_fault, text_fault
-from policy_engine.shapes.member_rows import Member, Value
+from policy_engine.shapes.member_rows import RowField, ValueKind
 
 MAX_TEXT: Final = 10_000
 """Characters of a free text."""
@@ -59,14 +59,14 @@ class Fields:
         """The fields of the node, which must be a mapping; every field that is not known is a fault."""
         if not isinstance(node, Mapping):
             remedy = f"write it as {{{known[0]}: ...}}"
-            findings.add(node.line, node.column, f"{what} must be a mapping and here is {kind_of(node)}", remedy)
+            findings.add(node.line, node.column, f"{what} must be a mapping and is {kind_of(node)}", remedy)
             return None
         values: dict[str, Node] = {}
         for key, value in node.entries:
             if key.text in known:
                 values[key.text] = value
             else:
-                message = f"{quoted(key.text)} is no field of {what}"
+                message = f"unknown field {quoted(key.text)} in {what}"
                 findings.add(key.line, key.column, message, one_of(key.text, known))
         return Fields(node=node, what=what, findings=findings, values=values)
 
@@ -83,7 +83,9 @@ class Fields:
     def _present(self, name: str, *, required: bool) -> Node | None:
         node = self.node_of(name)
         if node is None and required:
-            self.fault(name, f"{self.what} needs {quoted(name)}", f"write {quoted(name)}; it may not be unknown")
+            self.fault(
+                name, f"{quoted(name)} is missing in {self.what}", f"write {quoted(name)}; it may not be unknown"
+            )
         return node
 
     def _mistyped(self, name: str, node: Node, wanted: str, remedy: str) -> None:
@@ -125,7 +127,9 @@ class Fields:
         if len(self.findings.faults) > before:
             return None
         if start is not None and end is not None and end <= start:
-            message = f"the interval ends at {format_instant(end)}, not after its begin at {format_instant(start)}"
+            message = (
+                f"the interval ends at {format_instant(end)}, which is not after its start at {format_instant(start)}"
+            )
             self.fault("to", message, "write a `to` after `from`, or null for an open end")
             return None
         return Validity(start=start, end=end)
@@ -140,7 +144,7 @@ class Fields:
         self._mistyped(name, node, "a list", "put brackets around it" if isinstance(node, Scalar) else "write a list")
         return None
 
-    def value(self, member: Member) -> object | None:
+    def value(self, member: RowField) -> object | None:
         """A field as it is declared: one plain value, or a list of them in which none stands twice."""
         if not member.many:
             node = self._present(member.name, required=member.required)
@@ -159,7 +163,7 @@ class Fields:
             found[value] = None
         return tuple(found)
 
-    def _value_of(self, member: Member, node: Node) -> object | None:
+    def _value_of(self, member: RowField, node: Node) -> object | None:
         if member.words is not None:
             word = self._word_of(member.name, node, member.words)
             return word.value if word is not None and member.many else word
@@ -183,7 +187,7 @@ class Fields:
         remedy = "write another"
         if name_fault(stripped) is None:
             told = whole(as_written(stripped))
-            remedy = "take the blanks around it away" if told is None else f"write {told}"
+            remedy = "remove the blanks around it" if told is None else f"write {told}"
         self.findings.add(node.line, node.column, f"{quoted(name)} {quoted(text)} {wrong}", remedy)
         return None
 
@@ -194,7 +198,7 @@ class Fields:
         try:
             return words(text)
         except ValueError:
-            message = f"{quoted(name)} has no value {quoted(text)}"
+            message = f"{quoted(name)} cannot be {quoted(text)}"
             self.findings.add(node.line, node.column, message, one_of(text, tuple(words)))
             return None
 
@@ -205,7 +209,7 @@ class Fields:
             return text
         meant = suggest(text)
         remedy = f"did you mean `{meant}`?" if meant else "write two capital letters such as DE"
-        message = f"{quoted(name)} {quoted(text)} is no ISO 3166-1 alpha-2 country"
+        message = f"{quoted(name)} {quoted(text)} is not an ISO 3166-1 alpha-2 country"
         self.findings.add(node.line, node.column, message, remedy)
         return None
 
@@ -255,15 +259,15 @@ class Fields:
             return None
 
 
-_READERS: Final[dict[Value, Callable[[Fields, str, Node], object | None]]] = {
-    Value.ID: Fields.name_of,
-    Value.PARTY: Fields.name_of,
-    Value.NAME: Fields.name_of,
-    Value.TEXT: Fields.text_of,
-    Value.COUNTRY: Fields.country_of,
-    Value.FLAG: Fields.flag_of,
-    Value.COUNT: Fields.count_of,
-    Value.PERCENT: Fields.percent_of,
-    Value.AMOUNT: Fields.amount_of,
-    Value.INSTANT: Fields.instant_of,
+_READERS: Final[dict[ValueKind, Callable[[Fields, str, Node], object | None]]] = {
+    ValueKind.ID: Fields.name_of,
+    ValueKind.PARTY: Fields.name_of,
+    ValueKind.NAME: Fields.name_of,
+    ValueKind.TEXT: Fields.text_of,
+    ValueKind.COUNTRY: Fields.country_of,
+    ValueKind.FLAG: Fields.flag_of,
+    ValueKind.COUNT: Fields.count_of,
+    ValueKind.PERCENT: Fields.percent_of,
+    ValueKind.AMOUNT: Fields.amount_of,
+    ValueKind.INSTANT: Fields.instant_of,
 }

@@ -35,7 +35,7 @@ from policy_engine.domain.request import Action, SubjectType
 from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, jsonable, read_document
 from policy_engine.formats.faults import FaultsError, Findings, quoted
 from policy_engine.formats.fields import Fields
-from policy_engine.shapes.member_rows import Member, Value
+from policy_engine.shapes.member_rows import RowField, ValueKind
 
 MAX_BYTES: Final = 1024 * 1024
 
@@ -128,13 +128,13 @@ def _each(fields: Fields, name: str, read: Callable[[Node, str, Findings], T | N
 
 def _name(fields: Fields, name: str, *, required: bool = False) -> str | None:
     """A field that is compared byte for byte."""
-    found = fields.value(Member(name=name, value=Value.NAME, fields=(), required=required))
+    found = fields.value(RowField(name=name, value=ValueKind.NAME, fields=(), required=required))
     return found if isinstance(found, str) else None
 
 
 def _word(fields: Fields, name: str, words: type[E], *, required: bool = False) -> E | None:
     """A field that is one of a closed list of words."""
-    found = fields.value(Member(name=name, value=Value.TEXT, fields=(), required=required, words=words))
+    found = fields.value(RowField(name=name, value=ValueKind.TEXT, fields=(), required=required, words=words))
     return found if isinstance(found, words) else None
 
 

@@ -76,7 +76,7 @@ def country_fault(text: str) -> str | None:
         return None
     meant = suggest(text)
     remedy = f"did you mean `{meant}`?" if meant else "write its two capital letters, such as DE"
-    return f"`{shown(text, _SHOWN)}` is no ISO 3166-1 alpha-2 country; {remedy}"
+    return f"`{shown(text, _SHOWN)}` is not an ISO 3166-1 alpha-2 country; {remedy}"
 
 
 _SHOWN: Final = 50

@@ -46,7 +46,7 @@ from policy_engine.formats.membership_merge import left_as_filed, taken_back
 from policy_engine.formats.membership_overlaps import THINGS, find_overlaps
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.roster_tables import TableForm, read_tables
-from policy_engine.shapes.member_rows import BY_ROWS, PERSONAL, SECTIONS, Member, Section, Value
+from policy_engine.shapes.member_rows import BY_ROWS, PERSONAL, SECTIONS, RowField, Section, ValueKind
 
 __all__ = ["NO_ROWS", "members_of", "read_member_tables", "read_members", "write_members"]
 
@@ -208,7 +208,7 @@ class _Reading:
                 continue
             value = _READERS.get(member.value, _Reading._plain)(self, fields, member)
             if value is not None:
-                given.update(zip(member.fields, value if member.value is Value.SHARE else (value,), strict=True))
+                given.update(zip(member.fields, value if member.value is ValueKind.SHARE else (value,), strict=True))
         if section.dated:
             given["valid"] = fields.validity()
         given["recorded_at"], given["retracted"] = fields.instant("recorded_at"), fields.flag("retracted") is True
@@ -223,9 +223,9 @@ class _Reading:
         if items == ():
             self.emptied.append((section.rows, given["id"] or "", given["recorded_at"], node))
 
-    def _plain(self, fields: Fields, member: Member) -> object | None:
+    def _plain(self, fields: Fields, member: RowField) -> object | None:
         value = fields.value(member)
-        if value is None or (member.refers is None and member.value is not Value.ID):
+        if value is None or (member.refers is None and member.value is not ValueKind.ID):
             return value
         if isinstance(value, str) and value.startswith(PERSON_PREFIX):
             message = f"{quoted(member.name)} {quoted(value)} has the prefix `person:`"
@@ -238,7 +238,7 @@ class _Reading:
                 self.references.append(_Reference(rows=member.refers, id=node.text, node=node))
         return value
 
-    def _party(self, fields: Fields, member: Member) -> str | None:
+    def _party(self, fields: Fields, member: RowField) -> str | None:
         """An organisation's id, or `person:` and a person's."""
         name, value = member.name, fields.value(member)
         if not isinstance(value, str):
@@ -252,7 +252,7 @@ class _Reading:
         self.references.append(_Reference(rows=rows, id=person, node=fields.values[name]))
         return value
 
-    def _identifiers(self, fields: Fields, member: Member) -> tuple[tuple[str, str | None], ...] | None:
+    def _identifiers(self, fields: Fields, member: RowField) -> tuple[tuple[str, str | None], ...] | None:
         name, node = member.name, fields.node_of(member.name)
         if node is None:
             return None
@@ -270,7 +270,7 @@ class _Reading:
                 found.append((scheme, number))
         return tuple(found)
 
-    def _mapping(self, fields: Fields, member: Member) -> object | None:
+    def _mapping(self, fields: Fields, member: RowField) -> object | None:
         """A credit, or the number of a cap. Null is no cap; a cap that is written says its number, so that an
         unreadable one cannot pass for none."""
         node = fields.node_of(member.name)
@@ -282,7 +282,7 @@ class _Reading:
             return None
         return Credit(**values) if member.name == "credit" else values[member.fields[0]]
 
-    def _share(self, fields: Fields, member: Member) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+    def _share(self, fields: Fields, member: RowField) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
         """The share as filed: exactly, at least and at most; two equal bounds are exact."""
         node = fields.node_of(member.name)
         if not isinstance(node, Mapping):
@@ -299,7 +299,7 @@ class _Reading:
         if minimum is None and maximum is None:
             fields.fault("percent", "the share has neither `minimum` nor `maximum`", "write null for an unknown share")
         elif minimum is not None and maximum is not None and minimum > maximum:
-            message = f"the share is at least {minimum:f} and at most {maximum:f}, which nothing is"
+            message = f"`minimum` {minimum:f} is larger than `maximum` {maximum:f}"
             fields.fault("percent", message, "write the smaller number as `minimum`")
         elif minimum == maximum:
             return minimum, None, None
@@ -405,9 +405,9 @@ class _Reading:
             if held == index:
                 continue
             place = sheet.places[index]
-            same = "again" if sheet.rows[held] == row else "with other values"
+            same = "" if sheet.rows[held] == row else " with other values"
             other = self.findings.where(sheet.places[held].line)
-            message = f"the {_called(sheet.section, row)} of {other} stands here {same}"
+            message = f"the {_called(sheet.section, row)} on {other} is repeated here{same}"
             remedy = "remove one of the two, or give the one that corrects the other a later `recorded_at`"
             self.findings.add(place.line, place.column, message, remedy)
         for row in getattr(self.existing, sheet.section.rows) if dated else ():
@@ -466,17 +466,17 @@ class _Reading:
                     sheet.add(row, place)
 
 
-_READ_APART: Final = frozenset({Value.BEGIN, Value.END, Value.ROWS})
+_READ_APART: Final = frozenset({ValueKind.BEGIN, ValueKind.END, ValueKind.ROWS})
 """An interval is read at once, and a person's lists when it is known whose they are."""
-_READERS: Final[dict[Value, Callable[[_Reading, Fields, Member], Any]]] = {
-    Value.PARTY: _Reading._party,
-    Value.SHARE: _Reading._share,
-    Value.MAPPING: _Reading._mapping,
-    Value.IDENTIFIERS: _Reading._identifiers,
+_READERS: Final[dict[ValueKind, Callable[[_Reading, Fields, RowField], Any]]] = {
+    ValueKind.PARTY: _Reading._party,
+    ValueKind.SHARE: _Reading._share,
+    ValueKind.MAPPING: _Reading._mapping,
+    ValueKind.IDENTIFIERS: _Reading._identifiers,
 }
 
 
-def _named(member: Member) -> tuple[str, ...]:
+def _named(member: RowField) -> tuple[str, ...]:
     return tuple(one.name for one in member.inside)
 
 

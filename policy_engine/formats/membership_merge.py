@@ -21,7 +21,7 @@ from policy_engine.domain.roster import Account, Authorisation, Recorded, latest
 from policy_engine.formats.documents import Mapping as MappingNode
 from policy_engine.formats.documents import Node
 from policy_engine.formats.faults import Findings
-from policy_engine.shapes.member_rows import BY_TYPE, Value
+from policy_engine.shapes.member_rows import BY_TYPE, ValueKind
 
 R = TypeVar("R", bound=Recorded)
 
@@ -77,9 +77,9 @@ def _filled(row: R, held: R, place: Node, findings: Findings) -> R:
     filed: Validity | None = getattr(held, "valid", None)
     if valid is not None and filed is not None:
         left = {one.value for one in absent}
-        start = filed.start if Value.BEGIN in left else valid.start
+        start = filed.start if ValueKind.BEGIN in left else valid.start
         same = start == filed.start or isinstance(row, Account)
-        end = filed.end if Value.END in left and same else valid.end
+        end = filed.end if ValueKind.END in left and same else valid.end
         if start is not None and end is not None and end <= start:
             message = f"the row on file ends at {format_instant(end)}, not after this `from` {format_instant(start)}"
             findings.add(place.line, place.column, message, "write `to`, or null for an open end")

@@ -18,7 +18,7 @@ from typing import Any, Final
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import Credit, Person, PersonEntry, Recorded, Roster, RosterRows
 from policy_engine.formats.faults import quoted
-from policy_engine.shapes.member_rows import BY_ROWS, BY_TYPE, PERSONAL, SECTIONS, Member, Section, Value
+from policy_engine.shapes.member_rows import BY_ROWS, BY_TYPE, PERSONAL, SECTIONS, RowField, Section, ValueKind
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -122,29 +122,29 @@ def _identifiers(identifiers: Iterable[tuple[str, str | None]] | None) -> str:
     return f"{{{', '.join(f'{_text(name)}: {_text(number)}' for name, number in identifiers)}}}"
 
 
-def _written(member: Member, row: Any) -> str:
+def _written(member: RowField, row: Any) -> str:
     """A field as it stands in a file; `row` is what holds it: a row, or what a mapping stands for."""
     value: Any = getattr(row, member.fields[0])
-    if member.value is Value.SHARE:
+    if member.value is ValueKind.SHARE:
         return _share(value) if row.minimum is None is row.maximum else _mapping(member, row)
-    if member.value is Value.MAPPING and value is not None:
+    if member.value is ValueKind.MAPPING and value is not None:
         return _mapping(member, value if isinstance(value, Credit) else row)
     return (_texts if member.many else _WRITERS.get(member.value, _text))(value)
 
 
-_WRITERS: Final[Mapping[Value, Callable[[Any], str]]] = {
-    Value.BEGIN: lambda valid: _instant(valid.start),
-    Value.END: lambda valid: _instant(valid.end),
-    Value.INSTANT: _instant,
-    Value.FLAG: _flag,
-    Value.COUNT: _count,
-    Value.PERCENT: _decimal,
-    Value.AMOUNT: _decimal,
-    Value.IDENTIFIERS: _identifiers,
+_WRITERS: Final[Mapping[ValueKind, Callable[[Any], str]]] = {
+    ValueKind.BEGIN: lambda valid: _instant(valid.start),
+    ValueKind.END: lambda valid: _instant(valid.end),
+    ValueKind.INSTANT: _instant,
+    ValueKind.FLAG: _flag,
+    ValueKind.COUNT: _count,
+    ValueKind.PERCENT: _decimal,
+    ValueKind.AMOUNT: _decimal,
+    ValueKind.IDENTIFIERS: _identifiers,
 }
 
 
-def _mapping(member: Member, held: Any) -> str:
+def _mapping(member: RowField, held: Any) -> str:
     return f"{{{', '.join(f'{one.name}: {_written(one, held)}' for one in member.inside)}}}"
 
 
@@ -199,7 +199,7 @@ def row_text(row: Recorded) -> str:
     """
     section = BY_TYPE[type(row)]
     if isinstance(row, PersonEntry):
-        filed = (one.name for one in section.members if one.value is Value.ROWS and getattr(row, one.fields[0]))
+        filed = (one.name for one in section.members if one.value is ValueKind.ROWS and getattr(row, one.fields[0]))
         return f"{section.what} {_line(row, (('id', _text(row.id)), ('lists on file', _texts(filed))))}"
     whose = f" of {_text(getattr(row, 'person'))}" if section.personal else ""  # noqa: B009  only these have it
     return f"{section.what}{whose} {_lines(section, (row,))[0]}"

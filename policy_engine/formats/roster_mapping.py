@@ -104,7 +104,7 @@ def _table(node: Node, findings: Findings) -> Table | None:
         return None
     rows = held.text("rows")
     if rows is None or rows not in SECTIONS:
-        given = "is missing" if rows is None else f"has no value {quoted(rows)}"
+        given = "is missing" if rows is None else f"cannot be {quoted(rows)}"
         held.fault("rows", f"`rows` {given}", one_of(rows or "", tuple(SECTIONS)))
         return None
     header = held.count("header")
@@ -149,7 +149,7 @@ def _column(key: Scalar, node: Node, findings: Findings) -> Column:
         digits = None
     blank = held.text("blank")
     if blank not in (None, "none"):
-        held.fault("blank", f"`blank` has no value {quoted(blank or '')}", "write none, or leave it out: not stated")
+        held.fault("blank", f"`blank` cannot be {quoted(blank or '')}", "write none, or leave it out: not stated")
     return Column(
         header=header,
         value=value,
@@ -197,5 +197,7 @@ def _zone(held: Fields) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        held.fault("zone", f"{quoted(name)} is no zone of the IANA database", "write one such as Europe/Berlin or UTC")
+        held.fault(
+            "zone", f"{quoted(name)} is not a zone of the IANA database", "write one such as Europe/Berlin or UTC"
+        )
         return None

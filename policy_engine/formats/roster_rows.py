@@ -67,7 +67,7 @@ def decode_rows(data: bytes) -> RosterRows:
         for line in data.splitlines():
             kind, row = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
             if kind not in ROW_TYPES:
-                raise RowsFault(f"there is no kind of rows `{kind}`")
+                raise RowsFault(f"unknown kind of row `{kind}`")
             found[kind].append(msgspec.json.decode(row, type=ROW_TYPES[kind]))
     except msgspec.MsgspecError as error:
         raise RowsFault(str(error)) from error

@@ -25,8 +25,7 @@ from policy_engine.formats.faults import Fault, Findings, near_miss, one_of, quo
 from policy_engine.formats.fractions import in_percent
 from policy_engine.formats.roster_mapping import SEPARATOR, Column, RosterMapping, Table
 from policy_engine.formats.workbook import Grid, GridRow, Value, read_grids
-from policy_engine.shapes import member_rows
-from policy_engine.shapes.member_rows import INSTANTS, PERSONAL, SECTIONS, Member, Section
+from policy_engine.shapes.member_rows import INSTANTS, PERSONAL, SECTIONS, RowField, Section, ValueKind
 
 _MIDNIGHT: Final = time()
 
@@ -84,7 +83,7 @@ def _tables(
             elif grid.rows:
                 what = "the file" if grid.name is None else f"the sheet {quoted(grid.name)}"
                 remedy = f"{one_of(name or '', tuple(SECTIONS))} as its name, or say with `--mapping` what its rows are"
-                findings.add(grid.first_line + 1, 1, f"{what} is named for no section of a roster", remedy)
+                findings.add(grid.first_line + 1, 1, f"the name of {what} is not a section of a roster", remedy)
         return
     of_mapping = Findings(source=mapping.source, faults=findings.faults)
     by_name = {grid.name: grid for grid in grids}
@@ -256,7 +255,7 @@ class _Cells:
         return fields
 
     def _node(self, name: str, value: Value, column: Column, line: int, place: int) -> Node:
-        member = self.section.member(name)
+        member = self.section.field(name)
         many = member is not None and member.many
         separator = column.separator or (_separator_of(self.mapping) if many else None)
         if separator is None or not isinstance(value, str):
@@ -265,7 +264,9 @@ class _Cells:
         items = [self._scalar(name, member, part.strip(), column, line, place) for part in value.split(separator)]
         return Sequence(items=tuple(items), line=line, column=place)
 
-    def _scalar(self, name: str, member: Member | None, value: Value, column: Column, line: int, place: int) -> Scalar:
+    def _scalar(
+        self, name: str, member: RowField | None, value: Value, column: Column, line: int, place: int
+    ) -> Scalar:
         if column.values is not None:
             meant = column.values.get(_shown(value))
             if meant is None:
@@ -277,11 +278,11 @@ class _Cells:
         match None if member is None else member.value:
             case kind if kind in INSTANTS:
                 return self._instant(value, line, place)
-            case member_rows.Value.FLAG:
+            case ValueKind.FLAG:
                 return self._flag(name, value, line, place)
-            case member_rows.Value.COUNT:
+            case ValueKind.COUNT:
                 return self._number(value, line, place)
-            case member_rows.Value.SHARE | member_rows.Value.PERCENT | member_rows.Value.AMOUNT:
+            case ValueKind.SHARE | ValueKind.PERCENT | ValueKind.AMOUNT:
                 return self._share(value, column, line, place)
         return self._text(name, value, column, line, place)
 
@@ -292,8 +293,8 @@ class _Cells:
             digits = _shown(value)
             if digits.isascii() and digits.isdecimal() and len(digits) <= column.digits:
                 return _text(digits.zfill(column.digits), line, place)
-            message = f"{quoted(digits)} is no number of at most {column.digits} digits"
-            self.findings.add(line, place, message, "mend the cell, or `digits` in the mapping")
+            message = f"{quoted(digits)} is not a number of at most {column.digits} digits"
+            self.findings.add(line, place, message, "correct the cell, or `digits` in the mapping")
             return _unreadable(line, place)
         kind = "a date" if isinstance(value, date) else "a number" if not isinstance(value, bool) else "true or false"
         message = f"{quoted(name)} must be a text and the cell holds {kind}, {quoted(_shown(value))}"
@@ -322,7 +323,7 @@ class _Cells:
             # The sign says that percent is meant, however small the share is.
             text = f"{in_percent(Decimal(value))} %"
         elif column.fraction:
-            message = f"{quoted(text)} is no fraction: the cell holds a text"
+            message = f"{quoted(text)} is not a fraction: the cell holds a text"
             self.findings.add(line, place, message, "take `fraction` out of the mapping, or write a number")
             return _unreadable(line, place)
         return _text(text, line, place)
@@ -334,7 +335,7 @@ class _Cells:
             return _text(value.isoformat(), line, place)
         if isinstance(value, str):
             return _text(value, line, place)
-        message = f"the cell holds {quoted(_shown(value))} and no date"
+        message = f"the cell holds {quoted(_shown(value))}, which is not a date"
         self.findings.add(line, place, message, "format the cell as a date, or write a text such as 2026-06-12")
         return _unreadable(line, place)
 

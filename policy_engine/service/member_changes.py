@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -32,7 +32,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.service.desk import Desk, Proposed, person_of, require_words, withdrawn
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
-from policy_engine.service.member_preview import AskedLast, Effect, Effects, effects_of
+from policy_engine.service.member_preview import AccessChange, AccessChanges, AskedLast, effects_of
 from policy_engine.service.member_report import state_after
 from policy_engine.service.roster import rows_on
 from policy_engine.service.simulate import recorded
@@ -47,13 +47,13 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class SentDocument:
     """A membership document, YAML or JSON, and how its faults name it."""
 
     content: bytes
     source: str = SOURCE
 
-    def from_now(self, _: datetime) -> Document:
+    def from_now(self, _: datetime) -> SentDocument:
         """The same: its rows say from when on they are true."""
         return self
 
@@ -63,14 +63,14 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Edits:
+class SentEdits:
     """Edits of single rows, one after another."""
 
     edits: tuple[Edit, ...]
 
-    def from_now(self, now: datetime) -> Edits:
+    def from_now(self, now: datetime) -> SentEdits:
         """The same, where those that say no instant and may do without one begin now."""
-        return Edits(edits=tuple(edit.from_now(now) for edit in self.edits))
+        return SentEdits(edits=tuple(edit.from_now(now) for edit in self.edits))
 
     @property
     def content(self) -> bytes:
@@ -86,7 +86,7 @@ class Edits:
         return made
 
 
-Sent: TypeAlias = Document | Edits
+Sent: TypeAlias = SentDocument | SentEdits
 
 
 class _KeptEdits(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,9 +94,9 @@ class _KeptEdits(msgspec.Struct, forbid_unknown_fields=True):
     edits: tuple[Edit, ...]
 
 
-def edits_of(content: bytes) -> Edits:
+def edits_of(content: bytes) -> SentEdits:
     """The edits in their canonical JSON."""
-    return Edits(edits=msgspec.json.decode(content, type=_KeptEdits).edits)
+    return SentEdits(edits=msgspec.json.decode(content, type=_KeptEdits).edits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Preview:
     rows: RosterRows
     state: tuple[str, ...]
     widens: tuple[Widening, ...]
-    effects: Effects
+    effects: AccessChanges
     at_once: AtOnce | None
     shown: str
 
@@ -173,7 +173,7 @@ class MemberChanges:
                 added=preview.count,
                 reason=reason,
                 at_once=preview.at_once,
-                edits=isinstance(sent, Edits),
+                edits=isinstance(sent, SentEdits),
             )
             return Proposed(
                 event=event,
@@ -284,7 +284,7 @@ class MemberChanges:
         again = f"propose it again: {quoted(held.content.change)} has become stale"
         try:
             content = self._content(held.content.document)
-            sent = edits_of(content) if held.content.edits else Document(content=content)
+            sent = edits_of(content) if held.content.edits else SentDocument(content=content)
             preview = self._preview(sent, ground, at, frozenset())
         except NotAccepted as error:
             said = "; ".join(fault.message for fault in error.faults) or str(error)
@@ -343,7 +343,7 @@ def _read(sent: Sent, existing: RosterRows, names: BookNames | None) -> RosterRo
         raise NotAccepted("the rows have faults", tuple(error.faults)) from error
     except EditFault as error:
         raise NotAccepted(str(error)) from error
-    if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
+    if any(row.recorded_at is not None for row in each_row(rows)):
         raise NotAccepted("the service says when rows are recorded; leave out `recorded_at`")
     return rows
 
@@ -358,7 +358,7 @@ def _refuse_other_kinds(existing: RosterRows, rows: RosterRows, feed: frozenset[
         )
 
 
-def _effects_content(rows: str, effects: Effects) -> bytes:
+def _effects_content(rows: str, effects: AccessChanges) -> bytes:
     """What a second person approves, as canonical JSON: the digest of the rows, and who gains or loses what."""
     return _encoder.encode(
         {
@@ -370,5 +370,5 @@ def _effects_content(rows: str, effects: Effects) -> bytes:
     )
 
 
-def _told(effect: Effect) -> dict[str, object]:
+def _told(effect: AccessChange) -> dict[str, object]:
     return {"subject": effect.subject, "organisation": effect.organisation, "model": effect.model}

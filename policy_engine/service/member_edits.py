@@ -71,7 +71,7 @@ def rows_of_edit(edit: Edit, on_file: RosterRows, names: BookNames | None) -> Ro
     """
     kind = BY_WORD.get(edit.kind)
     if kind is None:
-        raise EditFault(f"there is no kind of rows {quoted(edit.kind)}; {one_of(edit.kind, tuple(BY_WORD))}")
+        raise EditFault(f"unknown kind of row {quoted(edit.kind)}; {one_of(edit.kind, tuple(BY_WORD))}")
     match edit.action:
         case EditAction.SUSPEND:
             return _with_status(edit, kind, on_file, MembershipStatus.SUSPENDED)
@@ -137,7 +137,7 @@ def _with_status(edit: Edit, kind: Section, on_file: RosterRows, status: Members
     of = f"{edit.name[0]} in {edit.name[1]}"
     if not held:
         told = "; ".join(sorted(f"{row.status} {told_interval(row)}" for row in rows))
-        raise EditFault(f"{of} is no member at {format_instant(at)}: on file is {told}")
+        raise EditFault(f"{of} is not a member at {format_instant(at)}: on file is {told}")
     changed = [row for row in held if row.status is not status]
     if not changed:
         raise EditFault(f"{of} is {status.value} at {format_instant(at)} already: {told_interval(held[0])}")

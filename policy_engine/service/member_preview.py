@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +22,8 @@ from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.catalogue import Entry, ItemKind
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.request import Action, Caller, Place, Request, Subject, SubjectType
-from policy_engine.domain.roster import PERSON_PREFIX, Recorded, Roster, RosterRows
+from policy_engine.domain.roster import PERSON_PREFIX, Roster, RosterRows
+from policy_engine.formats.roster_rows import each_row
 from policy_engine.policy.judge import Judge
 
 MOST_JUDGED: Final = 3_000
@@ -35,7 +36,7 @@ AskedLast = Callable[[Subject], Sequence[Request]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class AccessChange:
     """A subject, acting for an organisation, that gains or loses a model from an instant on.
 
     `rule` and `code` are the reason of the answer that it gets then; `assumed` names what was assumed of its request.
@@ -51,14 +52,14 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class AccessChanges:
     """Whom the rows touch, how many of these were judged, and who gains or loses what."""
 
     touched: int
     judged: int
     instants: tuple[datetime, ...]
-    gained: tuple[Effect, ...]
-    lost: tuple[Effect, ...]
+    gained: tuple[AccessChange, ...]
+    lost: tuple[AccessChange, ...]
 
     @property
     def left_out(self) -> int:
@@ -85,15 +86,15 @@ def effects_of(
     judge_at: Callable[[datetime], Judge | None],
     asked_last: AskedLast,
     at: datetime,
-) -> Effects:
+) -> AccessChanges:
     """Who gains or loses which model by the rows."""
     askers = sorted(set(_touched(before, rows)) | set(_touched(after, rows)))
     instants = (at, *_edges(rows, at)[:MOST_INSTANTS])
     judges = [(instant, judge) for instant in instants if (judge := judge_at(instant)) is not None]
     models = max((len(_models(judge)) for _, judge in judges), default=1)
     chosen = askers[: max(1, MOST_JUDGED // (models * max(1, len(judges))))]
-    gained: list[Effect] = []
-    lost: list[Effect] = []
+    gained: list[AccessChange] = []
+    lost: list[AccessChange] = []
     for asker in chosen:
         subject = Subject(type=SubjectType(asker.kind), id=asker.name)
         asked = asked_last(subject)
@@ -107,7 +108,7 @@ def effects_of(
                 if was.allowed is is_now.allowed or (entry.id, is_now.allowed) in seen:
                     continue
                 seen.add((entry.id, is_now.allowed))
-                effect = Effect(
+                effect = AccessChange(
                     subject=f"{asker.kind}:{asker.name}",
                     organisation=asker.organisation or None,
                     model=entry.id,
@@ -117,7 +118,9 @@ def effects_of(
                     assumed=assumed,
                 )
                 (gained if is_now.allowed else lost).append(effect)
-    return Effects(touched=len(askers), judged=len(chosen), instants=instants, gained=tuple(gained), lost=tuple(lost))
+    return AccessChanges(
+        touched=len(askers), judged=len(chosen), instants=instants, gained=tuple(gained), lost=tuple(lost)
+    )
 
 
 def _models(judge: Judge) -> list[Entry]:
@@ -128,16 +131,11 @@ def _models(judge: Judge) -> list[Entry]:
 def _edges(rows: RosterRows, at: datetime) -> list[datetime]:
     """The instants after `at` at which a row begins or ends."""
     edges: set[datetime] = set()
-    for row in _each(rows):
+    for row in each_row(rows):
         valid = getattr(row, "valid", None)
         if isinstance(valid, Validity):
             edges |= {edge for edge in (valid.start, valid.end) if edge is not None and edge > at}
     return sorted(edges)
-
-
-def _each(rows: RosterRows) -> Iterator[Recorded]:
-    for column in fields(rows):
-        yield from getattr(rows, column.name)
 
 
 _ORGANISATIONS: Final = ("organisation", "holder", "owned", "owner", "party")
@@ -146,7 +144,7 @@ _ORGANISATIONS: Final = ("organisation", "holder", "owned", "owner", "party")
 def _named(rows: RosterRows) -> tuple[set[str], set[str], set[str], set[str]]:
     """The organisations, persons, accounts and clusters that the rows name."""
     organisations, persons = {row.id for row in rows.organisations}, {row.id for row in rows.people}
-    for row in _each(rows):
+    for row in each_row(rows):
         for field in _ORGANISATIONS:
             name = getattr(row, field, None)
             if isinstance(name, str):

@@ -12,7 +12,7 @@ from policy_engine.domain.in_force import memberships_in_force
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.shapes.member_rows import BY_WORD, PERSONAL, Section
+from policy_engine.shapes.member_rows import BY_ROWS, BY_WORD, PERSONAL, Section
 
 LINES: Final = 20
 """Things that are told one by one; the rest is counted by kind."""
@@ -135,8 +135,9 @@ def _state(row: Any, at: datetime) -> str:
 
 def true_at(rows: RosterRows, at: datetime) -> RosterRows:
     """The rows without those that are not true at the instant."""
-    kept: dict[str, Any] = {
-        kind.rows: tuple(row for row in getattr(rows, kind.rows) if _state(row, at) in ("on file", "in force"))
-        for kind in BY_WORD.values()
-    }
-    return RosterRows(**kept)
+    return RosterRows(
+        **{
+            kind: tuple(row for row in getattr(rows, kind) if _state(row, at) in ("on file", "in force"))
+            for kind in BY_ROWS
+        }
+    )

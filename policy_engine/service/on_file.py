@@ -35,7 +35,7 @@ from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.identifiers import country_fault, identifier_fault, shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.shapes.member_rows import RosterRow
+from policy_engine.shapes.member_rows import SECTIONS, RosterRow, Section, ValueKind
 from policy_engine.store.decision_index import Among, marks_of
 from policy_engine.store.member_history import MemberHistory, Version
 
@@ -51,43 +51,48 @@ def _status(text: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedFact:
-    """A fact that can be asked: the kind of row and the column that say it, and what is wrong with a value for it.
+    """A fact that can be asked: the kind of row and the column that say it, and an example of it.
 
     `holder` is the column that says of whom. `filed` is the flag of a person that the list was ever filed, where the
     fact is one of a person.
     """
 
-    rows: str
+    section: Section
     column: str
-    holder: str
-    fault: Callable[[str], str | None]
-    filed: str | None = None
     example: str
 
+    @property
+    def rows(self) -> str:
+        return self.section.rows
 
-def _of_person(rows: str, column: str, fault: Callable[[str], str | None], example: str, filed: str = "") -> AskedFact:
-    return AskedFact(
-        rows=rows, column=column, holder="person", fault=fault, filed=filed or f"{rows}_filed", example=example
-    )
+    @property
+    def holder(self) -> str:
+        return self.section.named_by[0]
 
+    @property
+    def filed(self) -> str | None:
+        return f"{self.section.name}_filed" if self.section.personal else None
 
-def _of_organisation(
-    rows: str, column: str, holder: str, fault: Callable[[str], str | None], example: str
-) -> AskedFact:
-    return AskedFact(rows=rows, column=column, holder=holder, fault=fault, example=example)
+    @property
+    def fault(self) -> Callable[[str], str | None]:
+        """What is wrong with a value for it."""
+        field = self.section.field(self.column)
+        kinds = {ValueKind.COUNTRY: country_fault, ValueKind.WORD: _status}
+        return identifier_fault if field is None else kinds.get(field.value, identifier_fault)
 
 
 FACTS: Final[Mapping[str, AskedFact]] = {
-    "citizenship": _of_person("citizenships", "country", country_fault, "citizenship:CN"),
-    "residency": _of_person("permanent_residencies", "country", country_fault, "residency:US"),
-    "us-status": _of_person("us_statuses", "kind", _status, "us-status:none", "us_status_filed"),
-    "employment": _of_person("employments", "organisation", identifier_fault, "employment:alder-bank"),
-    "membership": _of_organisation(
-        "memberships", "consortium", "organisation", identifier_fault, "membership:glasswing"
-    ),
-    "listing": _of_organisation("listings", "list", "party", identifier_fault, "listing:SDN"),
-    "headquarters": _of_organisation("organisations", "headquarters", "id", country_fault, "headquarters:CN"),
-    "incorporated": _of_organisation("organisations", "incorporated", "id", country_fault, "incorporated:CN"),
+    example.partition(":")[0]: AskedFact(section=SECTIONS[section], column=column, example=example)
+    for section, column, example in (
+        ("citizenships", "country", "citizenship:CN"),
+        ("permanent_residencies", "country", "residency:US"),
+        ("us_status", "kind", "us-status:none"),
+        ("employments", "organisation", "employment:alder-bank"),
+        ("memberships", "consortium", "membership:glasswing"),
+        ("listings", "list", "listing:SDN"),
+        ("organisations", "headquarters", "headquarters:CN"),
+        ("organisations", "incorporated", "incorporated:CN"),
+    )
 }
 """What can be asked, by name. A membership is one in force, active or suspended; a listing one that is not cleared."""
 

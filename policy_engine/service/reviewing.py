@@ -12,7 +12,7 @@ transaction that closes the case, so the next decision stands on them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -31,7 +31,7 @@ from policy_engine.formats.faults import Fault, FaultsError, quoted
 from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, read_record
-from policy_engine.formats.roster_rows import decode_rows, encode_rows
+from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
 from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
 from policy_engine.service.desk import Desk, Proposed, person_of, require_words
@@ -245,7 +245,7 @@ class Reviews:
             rows = read_members(document, ROWS, existing=self.desk.log.rows_at(ground.roster.revision), names=names)
         except FaultsError as error:
             raise NotAccepted("the rows of the release have faults", tuple(error.faults)) from error
-        if any(row.recorded_at is not None for column in fields(rows) for row in getattr(rows, column.name)):
+        if any(row.recorded_at is not None for row in each_row(rows)):
             raise NotAccepted("the rows of a release are recorded when it is confirmed; leave out `recorded_at`")
         rows = _for_the_purpose(rows, opened)
         strangers = self._about(opened, ground).strangers(rows)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
-from policy_engine.domain.instants import Validity
 from policy_engine.domain.narrowing import new_rows
 from policy_engine.domain.ports import Members, MembersMoved, MembersUnavailable, Snapshot
-from policy_engine.domain.roster import PERSON_PREFIX, RosterRows
+from policy_engine.domain.roster import PERSON_PREFIX, RosterRows, with_rows
 from policy_engine.domain.tangles import largest_tangles
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_member_tables, read_members, write_members
 from policy_engine.formats.membership_writer import in_the_end
+from policy_engine.formats.roster_rows import each_row
 from policy_engine.formats.roster_tables import TableForm
 from policy_engine.service.member_edits import Edit, rows_of_edit
-from policy_engine.service.member_report import state_after
+from policy_engine.service.member_report import state_after, true_at
+from policy_engine.service.simulate import recorded
+from policy_engine.shapes.member_rows import BY_ROWS, PERSONAL
 
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 MAX_ATTEMPTS: Final = 20
 """How often rows are made again while others are recorded in between."""
 
@@ -124,19 +127,10 @@ def _recorded(
 
 def _supposed(before: Snapshot, rows: RosterRows) -> RosterChange:
     new = new_rows(before.rows, rows)
-    added = sum(len(getattr(new, kind.name)) for kind in fields(RosterRows))
-    after = RosterRows(
-        **{
-            kind.name: (*getattr(before.rows, kind.name), *(_last(row) for row in getattr(new, kind.name)))
-            for kind in fields(RosterRows)
-        }
-    )
+    added = sum(1 for _ in each_row(new))
+    after = with_rows(before.rows, recorded(new, _LAST))
     revision = before.revision + (added > 0)
     return RosterChange(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
-
-
-def _last(row: Any) -> Any:
-    return replace(row, recorded_at=row.recorded_at or datetime.max.replace(tzinfo=UTC))
 
 
 TANGLED: Final = 100
@@ -156,8 +150,7 @@ def warn_of_tangles(members: Members) -> tuple[str, ...]:
 
 def first_recorded(rows: RosterRows) -> datetime | None:
     """When the first of the rows was recorded; `None` where there are none."""
-    recorded = (row.recorded_at for column in fields(rows) for row in getattr(rows, column.name))
-    return min((at for at in recorded if at is not None), default=None)
+    return min((row.recorded_at for row in each_row(rows) if row.recorded_at is not None), default=None)
 
 
 def export_members(members: Members) -> str:
@@ -181,33 +174,18 @@ def rows_on(
     """
     rows = in_the_end(recorded, known_at)
     if at is not None:
-        rows = _true_at(rows, at)
+        rows = true_at(rows, at)
     names = {name, PERSON_PREFIX + name}
-    chosen = {
-        column.name: tuple(row for row in getattr(rows, column.name) if not names.isdisjoint(_names(row)))
-        for column in fields(rows)
-    }
+    chosen = {kind: tuple(row for row in getattr(rows, kind) if not names.isdisjoint(_names(row))) for kind in BY_ROWS}
     if not any(chosen.values()):
         return None
     named = {person for kept in chosen.values() for row in kept if (person := getattr(row, "person", None)) is not None}
     people = {name} | named
     chosen["people"] = tuple(row for row in rows.people if row.id in people)
-    for personal in ("employments", "us_statuses", "citizenships", "permanent_residencies"):
+    for section in PERSONAL:
         # Whole lists, so that none reads as known: none.
-        chosen[personal] = tuple(row for row in getattr(rows, personal) if row.person in people)
+        chosen[section.rows] = tuple(row for row in getattr(rows, section.rows) if row.person in people)
     return replace(rows, **chosen)
-
-
-def _true_at(rows: RosterRows, at: datetime) -> RosterRows:
-    kept: dict[str, Any] = {
-        column.name: tuple(
-            row
-            for row in getattr(rows, column.name)
-            if not isinstance(valid := getattr(row, "valid", None), Validity) or valid.holds(at)
-        )
-        for column in fields(rows)
-    }
-    return RosterRows(**kept)
 
 
 _NAMING: Final = ("id", "person", "organisation", "owner", "owned", "party", "holder")

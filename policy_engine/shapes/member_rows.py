@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from enum import Enum, StrEnum, auto
+from enum import StrEnum, auto
 from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from policy_engine.domain.request import Action
@@ -53,7 +53,7 @@ RosterRow: TypeAlias = (
 )
 
 
-class Value(Enum):
+class ValueKind(StrEnum):
     """What the value of a field is, or each item of its list."""
 
     ID = auto()
@@ -84,11 +84,11 @@ class Value(Enum):
     """A person's list, whose rows have a section of their own."""
 
 
-INSTANTS: Final = frozenset({Value.BEGIN, Value.END, Value.INSTANT})
+INSTANTS: Final = frozenset({ValueKind.BEGIN, ValueKind.END, ValueKind.INSTANT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class RowField:
     """A field of a row as a document has it.
 
     `fields` are those of the row that hold it. A `keyed` one is part of what tells one row from another, so that a row
@@ -97,11 +97,11 @@ class Member:
     """
 
     name: str
-    value: Value
+    value: ValueKind
     fields: tuple[str, ...]
     many: bool = False
     refers: str | None = None
-    inside: tuple[Member, ...] = ()
+    inside: tuple[RowField, ...] = ()
     a: str = ""
     keyed: bool = False
     later: bool = False
@@ -125,7 +125,7 @@ class Section:
     what: str = ""
     a: str = ""
     named_by: tuple[str, ...]
-    members: tuple[Member, ...]
+    members: tuple[RowField, ...]
     personal: bool = False
     names: tuple[str, ...] = field(init=False)
     """Every name that may stand in a row."""
@@ -166,25 +166,25 @@ class Section:
         named = {("people", getattr(row, "person"))} if self.personal else set()  # noqa: B009  only these have it
         for member in self.members:
             value = getattr(row, member.fields[0])
-            if member.value is Value.PARTY:
+            if member.value is ValueKind.PARTY:
                 is_person = value.startswith(PERSON_PREFIX)
                 named.add(("people" if is_person else "organisations", value.removeprefix(PERSON_PREFIX)))
             elif member.refers is not None and value is not None:
                 named |= {(member.refers, one) for one in (value if member.many else (value,))}
         return named
 
-    def member(self, path: str) -> Member | None:
+    def field(self, path: str) -> RowField | None:
         """A field by its name, one inside another written with a point; `None` where there is none."""
         name, _, rest = path.partition(".")
         found = next((one for one in (*self.members, *EVERYWHERE) if one.name == name), None)
         if not rest or found is None:
             return found
-        if found.value is Value.ROWS:
-            return SECTIONS[name].member(rest)
+        if found.value is ValueKind.ROWS:
+            return SECTIONS[name].field(rest)
         return next((one for one in found.inside if one.name == rest), None)
 
 
-def _typed(member: Member, hints: Mapping[str, Any], defaults: Mapping[str, object]) -> Member:
+def _typed(member: RowField, hints: Mapping[str, Any], defaults: Mapping[str, object]) -> RowField:
     """The field with what the type of the row says of it."""
     hint = hints[member.fields[0]]
     words = [one for one in (hint, *get_args(hint)) if isinstance(one, type) and issubclass(one, StrEnum)]
@@ -195,25 +195,25 @@ def _typed(member: Member, hints: Mapping[str, Any], defaults: Mapping[str, obje
     )
 
 
-def _of(value: Value, name: str, *held: str, **more: Any) -> Member:
-    return Member(name=name, value=value, fields=held or (name,), **more)
+def _of(value: ValueKind, name: str, *held: str, **more: Any) -> RowField:
+    return RowField(name=name, value=value, fields=held or (name,), **more)
 
 
-def _to(rows: str, name: str, **more: Any) -> Member:
-    return _of(Value.NAME, name, refers=rows, **more)
+def _to(rows: str, name: str, **more: Any) -> RowField:
+    return _of(ValueKind.NAME, name, refers=rows, **more)
 
 
-def _interval(*, keyed: bool = True, later: bool = False) -> tuple[Member, Member]:
+def _interval(*, keyed: bool = True, later: bool = False) -> tuple[RowField, RowField]:
     return (
-        _of(Value.BEGIN, "from", "valid", keyed=keyed, later=later),
-        _of(Value.END, "to", "valid", later=later),
+        _of(ValueKind.BEGIN, "from", "valid", keyed=keyed, later=later),
+        _of(ValueKind.END, "to", "valid", later=later),
     )
 
 
-EVERYWHERE: Final = (_of(Value.INSTANT, "recorded_at"), _of(Value.FLAG, "retracted", later=True))
+EVERYWHERE: Final = (_of(ValueKind.INSTANT, "recorded_at"), _of(ValueKind.FLAG, "retracted", later=True))
 """What may stand in every row: when it was recorded, and that it was never true."""
 
-_ID: Final = _of(Value.ID, "id")
+_ID: Final = _of(ValueKind.ID, "id")
 _PERSON: Final = _to("people", "person")
 _ORGANISATION: Final = _to("organisations", "organisation")
 
@@ -225,15 +225,15 @@ _ALL: Final = (
         named_by=("id",),
         members=(
             _ID,
-            _of(Value.TEXT, "name"),
-            _of(Value.TEXT, "kind"),
-            _of(Value.COUNTRY, "incorporated"),
-            _of(Value.COUNTRY, "headquarters"),
-            _of(Value.COUNTRY, "contract_country"),
-            _of(Value.WORD, "sector"),
-            _of(Value.FLAG, "reseller"),
-            _of(Value.IDENTIFIERS, "identifiers"),
-            _of(Value.TEXT, "aliases", many=True),
+            _of(ValueKind.TEXT, "name"),
+            _of(ValueKind.TEXT, "kind"),
+            _of(ValueKind.COUNTRY, "incorporated"),
+            _of(ValueKind.COUNTRY, "headquarters"),
+            _of(ValueKind.COUNTRY, "contract_country"),
+            _of(ValueKind.WORD, "sector"),
+            _of(ValueKind.FLAG, "reseller"),
+            _of(ValueKind.IDENTIFIERS, "identifiers"),
+            _of(ValueKind.TEXT, "aliases", many=True),
         ),
     ),
     Section(
@@ -245,19 +245,19 @@ _ALL: Final = (
         a="an ownership row",
         named_by=("owner", "owned"),
         members=(
-            _of(Value.PARTY, "owner"),
+            _of(ValueKind.PARTY, "owner"),
             _to("organisations", "owned"),
             _of(
-                Value.SHARE,
+                ValueKind.SHARE,
                 "percent",
                 "percent",
                 "minimum",
                 "maximum",
                 a="a share",
-                inside=(_of(Value.PERCENT, "minimum"), _of(Value.PERCENT, "maximum")),
+                inside=(_of(ValueKind.PERCENT, "minimum"), _of(ValueKind.PERCENT, "maximum")),
             ),
             *_interval(),
-            _of(Value.TEXT, "evidence"),
+            _of(ValueKind.TEXT, "evidence"),
         ),
     ),
     Section(
@@ -267,10 +267,10 @@ _ALL: Final = (
         named_by=("id",),
         members=(
             _ID,
-            _of(Value.ROWS, "employments", "employments_filed"),
-            _of(Value.ROWS, "us_status", "us_status_filed"),
-            _of(Value.ROWS, "citizenships", "citizenships_filed"),
-            _of(Value.ROWS, "permanent_residencies", "permanent_residencies_filed"),
+            _of(ValueKind.ROWS, "employments", "employments_filed"),
+            _of(ValueKind.ROWS, "us_status", "us_status_filed"),
+            _of(ValueKind.ROWS, "citizenships", "citizenships_filed"),
+            _of(ValueKind.ROWS, "permanent_residencies", "permanent_residencies_filed"),
         ),
     ),
     Section(
@@ -279,7 +279,7 @@ _ALL: Final = (
         word="employment",
         named_by=("person", "organisation", "kind"),
         personal=True,
-        members=(_ORGANISATION, _of(Value.WORD, "kind"), *_interval()),
+        members=(_ORGANISATION, _of(ValueKind.WORD, "kind"), *_interval()),
     ),
     Section(
         name="us_status",
@@ -289,7 +289,7 @@ _ALL: Final = (
         what="US status",
         named_by=("person", "kind"),
         personal=True,
-        members=(_of(Value.WORD, "kind"), *_interval()),
+        members=(_of(ValueKind.WORD, "kind"), *_interval()),
     ),
     Section(
         name="citizenships",
@@ -297,7 +297,7 @@ _ALL: Final = (
         word="citizenship",
         named_by=("person", "country"),
         personal=True,
-        members=(_of(Value.COUNTRY, "country"), *_interval()),
+        members=(_of(ValueKind.COUNTRY, "country"), *_interval()),
     ),
     Section(
         name="permanent_residencies",
@@ -306,7 +306,7 @@ _ALL: Final = (
         what="permanent residency",
         named_by=("person", "country"),
         personal=True,
-        members=(_of(Value.COUNTRY, "country"), *_interval()),
+        members=(_of(ValueKind.COUNTRY, "country"), *_interval()),
     ),
     Section(
         name="accounts",
@@ -315,10 +315,10 @@ _ALL: Final = (
         named_by=("id",),
         members=(
             _ID,
-            _of(Value.WORD, "kind"),
+            _of(ValueKind.WORD, "kind"),
             _ORGANISATION,
             _PERSON,
-            _of(Value.NAME, "gateway"),
+            _of(ValueKind.NAME, "gateway"),
             _to("clusters", "cluster"),
             *_interval(keyed=False, later=True),
         ),
@@ -328,7 +328,7 @@ _ALL: Final = (
         row=Consortium,
         word="consortium",
         named_by=("id",),
-        members=(_ID, _of(Value.TEXT, "name")),
+        members=(_ID, _of(ValueKind.TEXT, "name")),
     ),
     Section(
         name="memberships",
@@ -339,14 +339,14 @@ _ALL: Final = (
             _ORGANISATION,
             _to("consortia", "consortium"),
             *_interval(),
-            _of(Value.WORD, "status"),
-            _of(Value.COUNT, "seats", later=True),
+            _of(ValueKind.WORD, "status"),
+            _of(ValueKind.COUNT, "seats", later=True),
             _of(
-                Value.MAPPING,
+                ValueKind.MAPPING,
                 "credit",
                 a="a credit",
                 later=True,
-                inside=(_of(Value.AMOUNT, "amount", required=True), _of(Value.NAME, "period", required=True)),
+                inside=(_of(ValueKind.AMOUNT, "amount", required=True), _of(ValueKind.NAME, "period", required=True)),
             ),
         ),
     ),
@@ -357,25 +357,25 @@ _ALL: Final = (
         named_by=("id",),
         members=(
             _ID,
-            _of(Value.NAME, "regime"),
-            _of(Value.WORD, "kind"),
+            _of(ValueKind.NAME, "regime"),
+            _of(ValueKind.WORD, "kind"),
             _to("organisations", "holder"),
-            _of(Value.NAME, "models", many=True),
-            _of(Value.WORD, "actions", many=True, words=Action),
-            _of(Value.COUNTRY, "countries", many=True),
+            _of(ValueKind.NAME, "models", many=True),
+            _of(ValueKind.WORD, "actions", many=True, words=Action),
+            _of(ValueKind.COUNTRY, "countries", many=True),
             *_interval(keyed=False),
             _of(
-                Value.MAPPING,
+                ValueKind.MAPPING,
                 "cap",
                 "named_users",
                 a="a cap",
-                inside=(_of(Value.COUNT, "named_users", required=True),),
+                inside=(_of(ValueKind.COUNT, "named_users", required=True),),
             ),
-            _of(Value.TEXT, "conditions", many=True),
+            _of(ValueKind.TEXT, "conditions", many=True),
             _to("people", "persons", many=True, later=True),
-            _of(Value.COUNTRY, "nationalities", many=True, later=True),
-            _of(Value.FLAG, "employees_only", later=True),
-            _of(Value.NAME, "purposes", many=True, later=True),
+            _of(ValueKind.COUNTRY, "nationalities", many=True, later=True),
+            _of(ValueKind.FLAG, "employees_only", later=True),
+            _of(ValueKind.NAME, "purposes", many=True, later=True),
         ),
     ),
     Section(
@@ -383,7 +383,7 @@ _ALL: Final = (
         row=Draw,
         word="draw",
         named_by=("authorisation", "person"),
-        members=(_to("authorisations", "authorisation"), _PERSON, _of(Value.INSTANT, "at")),
+        members=(_to("authorisations", "authorisation"), _PERSON, _of(ValueKind.INSTANT, "at")),
     ),
     Section(
         name="listings",
@@ -391,15 +391,15 @@ _ALL: Final = (
         word="listing",
         named_by=("party", "list", "entry"),
         members=(
-            _of(Value.PARTY, "party"),
-            _of(Value.NAME, "list"),
-            _of(Value.TEXT, "entry", keyed=True),
-            _of(Value.NAME, "entry_version", keyed=True),
-            _of(Value.TEXT, "reference", keyed=True),
-            _of(Value.WORD, "status"),
-            _of(Value.NAME, "cleared_version", keyed=True),
-            _of(Value.TEXT, "programmes", many=True, later=True),
-            _of(Value.TEXT, "requirement", later=True),
+            _of(ValueKind.PARTY, "party"),
+            _of(ValueKind.NAME, "list"),
+            _of(ValueKind.TEXT, "entry", keyed=True),
+            _of(ValueKind.NAME, "entry_version", keyed=True),
+            _of(ValueKind.TEXT, "reference", keyed=True),
+            _of(ValueKind.WORD, "status"),
+            _of(ValueKind.NAME, "cleared_version", keyed=True),
+            _of(ValueKind.TEXT, "programmes", many=True, later=True),
+            _of(ValueKind.TEXT, "requirement", later=True),
             *_interval(),
         ),
     ),
@@ -408,7 +408,7 @@ _ALL: Final = (
         row=Statement,
         word="statement",
         named_by=("organisation", "kind"),
-        members=(_ORGANISATION, _of(Value.WORD, "kind"), *_interval()),
+        members=(_ORGANISATION, _of(ValueKind.WORD, "kind"), *_interval()),
     ),
     Section(
         name="clusters",
@@ -417,10 +417,10 @@ _ALL: Final = (
         named_by=("id",),
         members=(
             _ID,
-            _of(Value.NAME, "shared", many=True, keyed=True),
-            _of(Value.COUNT, "accounts", keyed=True),
-            _of(Value.COUNT, "exchanges_24h", keyed=True),
-            _of(Value.INSTANT, "as_of"),
+            _of(ValueKind.NAME, "shared", many=True, keyed=True),
+            _of(ValueKind.COUNT, "accounts", keyed=True),
+            _of(ValueKind.COUNT, "exchanges_24h", keyed=True),
+            _of(ValueKind.INSTANT, "as_of"),
         ),
     ),
 )
@@ -436,15 +436,15 @@ BY_TYPE: Final[Mapping[type[object], Section]] = {section.row: section for secti
 PERSONAL: Final = tuple(section for section in _ALL if section.personal)
 """The lists of a person."""
 
-_SCHEMAS: Final[Mapping[Value, tuple[tuple[str, ...], Mapping[str, object]]]] = {
-    Value.COUNTRY: (("string",), {"pattern": "^[A-Z]{2}$"}),
-    Value.FLAG: (("boolean",), {}),
-    Value.COUNT: (("integer",), {"minimum": 0}),
-    Value.PERCENT: (("string", "number"), {}),
-    Value.AMOUNT: (("string", "number"), {}),
-    Value.SHARE: (("string", "number", "object"), {}),
-    Value.MAPPING: (("object",), {}),
-    Value.IDENTIFIERS: (("object",), {"additionalProperties": {"type": ["string", "null"]}}),
+_SCHEMAS: Final[Mapping[ValueKind, tuple[tuple[str, ...], Mapping[str, object]]]] = {
+    ValueKind.COUNTRY: (("string",), {"pattern": "^[A-Z]{2}$"}),
+    ValueKind.FLAG: (("boolean",), {}),
+    ValueKind.COUNT: (("integer",), {"minimum": 0}),
+    ValueKind.PERCENT: (("string", "number"), {}),
+    ValueKind.AMOUNT: (("string", "number"), {}),
+    ValueKind.SHARE: (("string", "number", "object"), {}),
+    ValueKind.MAPPING: (("object",), {}),
+    ValueKind.IDENTIFIERS: (("object",), {"additionalProperties": {"type": ["string", "null"]}}),
 }
 """The types of JSON that a value has, where it is not a text, and what else the schema says of it."""
 
@@ -459,7 +459,7 @@ def _list_schema(section: Section) -> dict[str, object]:
     return {"type": ["array", "null"], "items": _object_schema((*section.members, *EVERYWHERE))}
 
 
-def _object_schema(members: tuple[Member, ...]) -> dict[str, object]:
+def _object_schema(members: tuple[RowField, ...]) -> dict[str, object]:
     return {
         "type": "object",
         "additionalProperties": False,
@@ -468,8 +468,8 @@ def _object_schema(members: tuple[Member, ...]) -> dict[str, object]:
     }
 
 
-def _member_schema(member: Member) -> dict[str, object]:
-    if member.value is Value.ROWS:
+def _member_schema(member: RowField) -> dict[str, object]:
+    if member.value is ValueKind.ROWS:
         return _list_schema(SECTIONS[member.name])
     types, more = _SCHEMAS.get(member.value, (("string",), {}))
     if member.inside:

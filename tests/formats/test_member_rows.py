@@ -16,7 +16,7 @@ from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.formats.roster_rows import each_row
-from policy_engine.shapes.member_rows import BY_TYPE, EVERYWHERE, SECTIONS, Member, Section, document_schema
+from policy_engine.shapes.member_rows import BY_TYPE, EVERYWHERE, SECTIONS, RowField, Section, document_schema
 from tests.store.samples import AT, FULL
 
 SCHEMA: Final = jsonschema_rs.validator_for(document_schema())
@@ -41,7 +41,7 @@ def key_of(row: Any) -> object:
     return row.id if isinstance(row, Authorisation) else row.key
 
 
-def otherwise(row: Any, member: Member) -> Any:
+def otherwise(row: Any, member: RowField) -> Any:
     """The row with the field left out, and with it filled."""
     name = member.fields[0]
     if name == "valid":

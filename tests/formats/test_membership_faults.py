@@ -33,7 +33,7 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         read("organisations:\n  - {id: a, headquarters: UK}\n")
 
     assert str(raised.value) == (
-        "roster.yaml:2:27: `headquarters` `UK` is no ISO 3166-1 alpha-2 country; did you mean `GB`?"
+        "roster.yaml:2:27: `headquarters` `UK` is not an ISO 3166-1 alpha-2 country; did you mean `GB`?"
     )
 
 
@@ -44,36 +44,36 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             "organisation: []",
             "organisation: ",
-            "`organisation` is no field of the members",
+            "unknown field `organisation` in the members",
             "did you mean `organisations`?",
         ),
         ("accounts: {}", "{}", "`accounts` must be a list and is a mapping", "write a list"),
         ("accounts: x", "x", "`accounts` must be a list and is `x`, a text", "put brackets around it"),
-        ("accounts: [x]", "x]", "an account must be a mapping and here is a text", "{id: ...}"),
-        ("accounts: [null]", "null]", "an account must be a mapping and here is null", "{id: ...}"),
+        ("accounts: [x]", "x]", "an account must be a mapping and is a text", "{id: ...}"),
+        ("accounts: [null]", "null]", "an account must be a mapping and is null", "{id: ...}"),
         (
             "accounts: [{id: k, kind: service}]",
             "{id: k, kind: ",
-            "an account needs `organisation`",
+            "`organisation` is missing in an account",
             "write `organisation`",
         ),
         (
             "clusters: [{id: c, as_of: 2026-01-01, acounts: 5}]",
             "acounts: 5}]",
-            "`acounts` is no field of a cluster",
+            "unknown field `acounts` in a cluster",
             "did you mean `accounts`?",
         ),
-        ("clusters: [{id: c}]", "{id: c}]", "a cluster needs `as_of`", "it may not be unknown"),
+        ("clusters: [{id: c}]", "{id: c}]", "`as_of` is missing in a cluster", "it may not be unknown"),
         (
             "consortia: [{id: c, birth_country: CN}]",
             "birth_country:",
-            "`birth_country` is no field of a consortium",
+            "unknown field `birth_country` in a consortium",
             "id, name",
         ),
         (
             "ownership: [{owner: alder-bank, owned: beta, percent: {minimum: 51, maximum: 50}}]",
             "{minimum: 51",
-            "the share is at least 51 and at most 50, which nothing is",
+            "`minimum` 51 is larger than `maximum` 50",
             "write the smaller number as `minimum`",
         ),
         (
@@ -98,7 +98,7 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             "memberships: [{organisation: beta, consortium: glasswing, status: active, credit: {amount: 1}}]",
             "{amount: 1}}]",
-            "a credit needs `period`",
+            "`period` is missing in a credit",
             "it may not be unknown",
         ),
         (
@@ -148,23 +148,23 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
             "only `owner` and `party`",
         ),
         # closed words
-        ("statements: [{organisation: beta, kind: ulv}]", "ulv}]", "`kind` has no value `ulv`", "did you mean `uvl`?"),
+        ("statements: [{organisation: beta, kind: ulv}]", "ulv}]", "`kind` cannot be `ulv`", "did you mean `uvl`?"),
         (
             "organisations: [{id: x, sector: Other}]",
             "Other}]",
-            "`sector` has no value `Other`",
+            "`sector` cannot be `Other`",
             "did you mean `other`?",
         ),
         (
             "people: [{id: x, us_status: [{kind: us_person}]}]",
             "us_person}]}]",
-            "`kind` has no value `us_person`",
+            "`kind` cannot be `us_person`",
             "refugee_admitted",
         ),
         (
             "people: [{id: x, us_status: [{kind: null}]}]",
             "null}]}]",
-            "a US status needs `kind`",
+            "`kind` is missing in a US status",
             "it may not be unknown",
         ),
         (
@@ -182,7 +182,7 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             f"authorisations: [{{{PAPER.replace('infer', 'inferr')}}}]",
             "inferr]}]",
-            "no value `inferr`",
+            "cannot be `inferr`",
             "mean `infer`?",
         ),
         (
@@ -200,22 +200,27 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             f"authorisations: [{{{PAPER.replace('[m]', 'null')}}}]",
             "null, actions:",
-            "an authorisation needs `models`",
+            "`models` is missing in an authorisation",
             "unknown",
         ),
         # countries
-        ("organisations: [{id: x, incorporated: us}]", "us}]", "`us` is no ISO 3166-1", "did you mean `US`?"),
-        ("organisations: [{id: x, incorporated: EL}]", "EL}]", "`EL` is no ISO 3166-1", "did you mean `GR`?"),
-        ("organisations: [{id: x, incorporated: EU}]", "EU}]", "`EU` is no ISO 3166-1", "two capital letters"),
+        ("organisations: [{id: x, incorporated: us}]", "us}]", "`us` is not an ISO 3166-1", "did you mean `US`?"),
+        ("organisations: [{id: x, incorporated: EL}]", "EL}]", "`EL` is not an ISO 3166-1", "did you mean `GR`?"),
+        ("organisations: [{id: x, incorporated: EU}]", "EU}]", "`EU` is not an ISO 3166-1", "two capital letters"),
         (
             "organisations: [{id: x, incorporated: false}]",
             "false}]",
             "must be a text and is `false`",
             "put quotes around it",
         ),
-        ("people: [{id: x, citizenships: [{country: SU}]}]", "SU}]}]", "`SU` is no ISO 3166-1", "did you mean `RU`?"),
+        (
+            "people: [{id: x, citizenships: [{country: SU}]}]",
+            "SU}]}]",
+            "`SU` is not an ISO 3166-1",
+            "did you mean `RU`?",
+        ),
         ("people: [{id: x, citizenships: [CN]}]", "CN]}]", "a citizenship must be a mapping", "{country: ...}"),
-        (f"authorisations: [{{{PAPER}, countries: [UK]}}]", "UK]}]", "`UK` is no ISO 3166-1", "did you mean `GB`?"),
+        (f"authorisations: [{{{PAPER}, countries: [UK]}}]", "UK]}]", "`UK` is not an ISO 3166-1", "did you mean `GB`?"),
         # numbers
         (
             "ownership: [{owner: beta, owned: alder-bank, percent: 100.01}]",
@@ -248,15 +253,20 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             f"authorisations: [{{{PAPER}, cap: {{named_users: null}}}}]",
             "null}}]",
-            "a cap needs `named_users`",
+            "`named_users` is missing in a cap",
             "write `named",
         ),
-        (f"authorisations: [{{{PAPER}, cap: {{}}}}]", "{}}]", "a cap needs `named_users`", "write `named_users`"),
+        (
+            f"authorisations: [{{{PAPER}, cap: {{}}}}]",
+            "{}}]",
+            "`named_users` is missing in a cap",
+            "write `named_users`",
+        ),
         (f"authorisations: [{{{PAPER}, cap: 50}}]", "50}]", "a cap must be a mapping", "{named_users: ...}"),
         (
             f"authorisations: [{{{PAPER}, cap: {{named_users: 5, upto: 5}}}}]",
             "upto: 5}}]",
-            "`upto` is no field of a cap",
+            "unknown field `upto` in a cap",
             "write one of named_users",
         ),
         (
@@ -307,13 +317,14 @@ def test_a_fault_names_the_file_the_line_the_column_what_is_wrong_and_what_to_wr
         (
             "statements: [{organisation: beta, kind: uvl, from: 2026-02-01, to: 2026-01-01}]",
             "2026-01-01}]",
-            "the interval ends at 2026-01-01T00:00:00.000000Z, not after its begin at 2026-02-01T00:00:00.000000Z",
+            "the interval ends at 2026-01-01T00:00:00.000000Z, which is not after its start at "
+            "2026-02-01T00:00:00.000000Z",
             "null for an open end",
         ),
         (
             "statements: [{organisation: beta, kind: uvl, from: 2026-02-01, to: 2026-02-01T01:00:00+01:00}]",
             "2026-02-01T01:",
-            "not after its begin",
+            "which is not after its start",
             "null for an open end",
         ),
         # identifiers
@@ -448,36 +459,44 @@ def test_a_fault_is_told_with_its_place_and_its_remedy(section: str, place: str,
 @pytest.mark.parametrize(
     ("section", "rows", "message"),
     [
-        ("organisations", ("id: x, name: A", "id: x, name: A"), "the organisation `x` of line 5 stands here again"),
-        ("organisations", ("id: x, name: A", "id: x"), "the organisation `x` of line 5 stands here with other values"),
-        ("people", ("id: x", "id: x, citizenships: []"), "the person `x` of line 5 stands here with other values"),
+        ("organisations", ("id: x, name: A", "id: x, name: A"), "the organisation `x` on line 5 is repeated here"),
+        (
+            "organisations",
+            ("id: x, name: A", "id: x"),
+            "the organisation `x` on line 5 is repeated here with other values",
+        ),
+        ("people", ("id: x", "id: x, citizenships: []"), "the person `x` on line 5 is repeated here with other values"),
         (
             "accounts",
             ("id: k, kind: account, organisation: beta", "id: k, kind: service, organisation: beta"),
-            "the account `k` of line 5 stands here with other values",
+            "the account `k` on line 5 is repeated here with other values",
         ),
-        ("consortia", ("id: c", "id: c"), "the consortium `c` of line 5 stands here again"),
-        ("authorisations", (PAPER, PAPER), "the authorisation `D-1` of line 5 stands here again"),
+        ("consortia", ("id: c", "id: c"), "the consortium `c` on line 5 is repeated here"),
+        ("authorisations", (PAPER, PAPER), "the authorisation `D-1` on line 5 is repeated here"),
         (
             "clusters",
             ("id: c, as_of: 2026-01-01, accounts: 1", "id: c, as_of: 2026-01-01, accounts: 2"),
-            "the cluster `c` of line 5 stands here with other values",
+            "the cluster `c` on line 5 is repeated here with other values",
         ),
         (
             "ownership",
             ("owner: beta, owned: alder-bank, percent: 20", "owner: beta, owned: alder-bank, percent: 20"),
-            "the share of line 5 stands here again",
+            "the share on line 5 is repeated here",
         ),
         (
             "ownership",
             ("owner: beta, owned: alder-bank, percent: 20", "owner: beta, owned: alder-bank, percent: null"),
-            "the share of line 5 stands here with other values",
+            "the share on line 5 is repeated here with other values",
         ),
-        ("listings", (LISTED, LISTED.replace("potential", "cleared")), "the listing of line 5 stands here with other"),
+        (
+            "listings",
+            (LISTED, LISTED.replace("potential", "cleared")),
+            "the listing on line 5 is repeated here with other",
+        ),
         (
             "organisations",
             ("id: x, name: A, recorded_at: 2026-01-01", "id: x, name: B, recorded_at: 2026-01-01"),
-            "the organisation `x` of line 5 stands here with other values",
+            "the organisation `x` on line 5 is repeated here with other values",
         ),
     ],
 )
@@ -689,7 +708,7 @@ def test_an_empty_file_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("null", "the members are null"), ("[]", "must be a mapping and here is a list"), ("x", "here is a text")],
+    [("null", "the members are null"), ("[]", "must be a mapping and is a list"), ("x", "is a text")],
 )
 def test_a_file_is_a_mapping(text: str, message: str) -> None:
     (fault,) = faults_of(text)

@@ -180,7 +180,7 @@ def test_a_header_that_is_no_field_is_told_at_the_header() -> None:
 
     assert told == [told[0]]
     assert told[0].startswith(
-        "roster.xlsx:B1: `headquaters` is no field of an organisation; did you mean `headquarters`?"
+        "roster.xlsx:B1: unknown field `headquaters` in an organisation; did you mean `headquarters`?"
     )
 
 
@@ -302,7 +302,7 @@ def test_a_file_of_another_name_asks_what_its_rows_are() -> None:
     told = faults(b"id\na\n", section="staff-2026")
 
     assert told[0].startswith(
-        "roster.xlsx:A1: the file is named for no section of a roster; write one of organisations,"
+        "roster.xlsx:A1: the name of the file is not a section of a roster; write one of organisations,"
     )
 
 
@@ -346,7 +346,7 @@ def test_lines_of_a_second_sheet_are_counted_in_their_own_sheet() -> None:
     told = faults(workbook(consortia=[("id",), ("glasswing",)], organisations=rows))
 
     assert len(told) == 1
-    assert told[0].startswith("roster.xlsx[organisations]:A3: the organisation `a` of row 2 of `organisations`")
+    assert told[0].startswith("roster.xlsx[organisations]:A3: the organisation `a` on row 2 of `organisations`")
 
 
 def test_employment_kinds_come_from_the_mapping() -> None:
@@ -364,16 +364,16 @@ def test_a_day_from_a_workbook_is_midnight_in_utc() -> None:
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        (b"tables: [{rows: staff}]", "`rows` has no value `staff`"),
+        (b"tables: [{rows: staff}]", "`rows` cannot be `staff`"),
         (b"tables: [{rows: people, header: 0}]", "`header` is the number of a row"),
         (b"tables: [{rows: people, columns: {id: {digits: 3}}}]", "`id` needs a `column` or a `value`"),
         (b"tables: [{rows: people, columns: {id: {column: a, value: b}}}]", "`id` needs a `column` or a `value`"),
         (b"tables: [{rows: people, columns: {id: {column: a, digits: 0}}}]", "`digits` is a number from 1 to 20"),
-        (b"tables: [{rows: people, columns: {id: {column: a, blank: null, blnk: none}}}]", "`blnk` is no field"),
-        (b"tables: [{rows: people, columns: {id: {column: a, blank: unknown}}}]", "`blank` has no value `unknown`"),
-        (b"zone: Mars/Olympus\ntables: []", "`Mars/Olympus` is no zone of the IANA database"),
+        (b"tables: [{rows: people, columns: {id: {column: a, blank: null, blnk: none}}}]", "unknown field `blnk`"),
+        (b"tables: [{rows: people, columns: {id: {column: a, blank: unknown}}}]", "`blank` cannot be `unknown`"),
+        (b"zone: Mars/Olympus\ntables: []", "`Mars/Olympus` is not a zone of the IANA database"),
         (b"separator: ', '\ntables: []", "`separator` is one character"),
-        (b"{}", "the mapping needs `tables`"),
+        (b"{}", "`tables` is missing in the mapping"),
     ],
 )
 def test_a_mapping_that_says_nothing_usable_is_refused(mapping: bytes, message: str) -> None:

@@ -306,7 +306,7 @@ def long_log(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     [("UK", "did you mean `GB`?"), ("us", "did you mean `US`?"), ("QQ", "two capital letters"), ("", "two capital")],
 )
 def test_a_filter_by_what_is_no_country_is_refused_with_its_remedy(name: str, text: str, remedy: str) -> None:
-    with pytest.raises(MalformedRequest, match=r"is no ISO 3166-1 alpha-2 country") as refused:
+    with pytest.raises(MalformedRequest, match=r"is not an ISO 3166-1 alpha-2 country") as refused:
         read_filters({name: text})
     (fault,) = refused.value.faults
     assert fault.field == name

@@ -128,7 +128,7 @@ def test_a_corrected_row_says_the_right_and_no_longer_the_wrong(members: Members
     [
         ("suspend", "membership", ("harbor-cybr", "glasswing"), "2026-12-01", "did you mean `harbor-cyber`"),
         ("suspend", "membership", ("harbor-cyber", "glaswing"), "2026-12-01", "did you mean `glasswing`"),
-        ("suspend", "membership", ("harbor-cyber", "glasswing"), "2020-01-01", "is no member at 2020-01-01"),
+        ("suspend", "membership", ("harbor-cyber", "glasswing"), "2020-01-01", "is not a member at 2020-01-01"),
         ("resume", "membership", ("harbor-cyber", "glasswing"), "2026-12-01", "is active at 2026-12-01.* already"),
         ("suspend", "employment", ("carol", "harbor-cyber"), "2026-12-01", "only a membership can be suspended"),
         ("end", "membershp", ("harbor-cyber",), "2026-12-01", "did you mean `membership`"),

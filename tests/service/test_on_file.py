@@ -260,7 +260,7 @@ def test_bytes_that_are_no_record_are_about_nobody(room: Room) -> None:
         ("citizen:CN", "did you mean `citizenship:CN`?"),
         ("citizenship", "is a fact and its value"),
         ("citizenship:UK", "did you mean `GB`?"),
-        ("citizenship:", "is no ISO 3166-1"),
+        ("citizenship:", "is not an ISO 3166-1"),
         ("us-status:citzen", "citizen"),
         ("employment:a\x00", "on_file"),
     ],
