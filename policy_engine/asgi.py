@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
-from policy_engine.gateways import by_status
+from policy_engine.gateways import by_status, opa
 from policy_engine.gateways.authzen import routes as authzen
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
@@ -61,6 +61,7 @@ _ROUTERS: Final = (
     gateway.router,
     by_status.router,
     authzen.router,
+    opa.router,
     index.router,
     health.router,
     auditor.router,

@@ -231,14 +231,14 @@ UNAVAILABLE_CODE: Final = "authorization_unavailable"
 _REGION: Final = "unsupported_country_region_territory"
 
 
-def denial_body(told: Told, answers: Answers) -> bytes:
+def denial_document(told: Told, answers: Answers) -> Mapping[str, object]:
     """The denial in the words of the interface that the client speaks."""
     match answers:
         case Answers.ANTHROPIC:
-            document: object = {"type": "error", "error": {"type": "permission_error", "message": told.message}}
+            return {"type": "error", "error": {"type": "permission_error", "message": told.message}}
         case Answers.MCP:
             data = {"code": told.code, "decision_id": told.decision_id}
-            document = {"jsonrpc": "2.0", "id": None, "error": {"code": -32001, "message": told.message, "data": data}}
+            return {"jsonrpc": "2.0", "id": None, "error": {"code": -32001, "message": told.message, "data": data}}
         case _:
             region = told.code == PublicCode.NOT_AVAILABLE_REGION
             error = {
@@ -247,5 +247,9 @@ def denial_body(told: Told, answers: Answers) -> bytes:
                 "param": None if region else "model",
                 "code": _REGION if region else "model_access_denied",
             }
-            document = {"error": error}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+            return {"error": error}
+
+
+def denial_body(told: Told, answers: Answers) -> bytes:
+    """As `denial_document`, as JSON."""
+    return json.dumps(denial_document(told, answers), ensure_ascii=False, separators=(",", ":")).encode("utf-8")

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from starlette.types import ASGIApp
 
 from examples.authzen_world.__main__ import application
 from policy_engine.formats.membership_file import read_members
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES
+from tests.gateways.served import at_a_port
 
 HERE = Path(__file__).parent
 RUNNER = HERE.parents[2] / "shared" / "authzen" / "run.py"
@@ -29,21 +26,6 @@ CAROL: dict[str, Any] = {
     "action": {"name": "infer"},
     "resource": {"type": "ai_model", "id": "opus-4.6"},
 }
-
-
-@contextmanager
-def at_a_port(app: ASGIApp) -> Iterator[str]:
-    """The application at a port of the loopback address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", port=0))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            pass
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

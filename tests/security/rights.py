@@ -23,6 +23,7 @@ OPEN: Final = {
 NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/decide"): "decide",
     ("POST", "/decide/batch"): "decide",
+    ("POST", "/v1/data/policy_engine/decide"): "decide",
     ("POST", "/access/v1/evaluation"): "decide",
     ("POST", "/access/v1/evaluations"): "decide",
     ("POST", "/access/v1/search/subject"): "members:read",
