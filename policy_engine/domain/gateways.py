@@ -229,6 +229,33 @@ def agreed_text(one: str | None, other: str | None, what: str) -> str | None:
     return _one((one, other), what)
 
 
+# --- what a proxy forwards --------------------------------------------------------------------------------------------
+
+_URIS: Final = ("x-forwarded-uri", "x-original-uri")
+_METHODS: Final = ("x-forwarded-method", "x-original-method")
+
+
+def forwarded(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """Method and target of the client's request, as a proxy that asks by forward-auth writes them into its head.
+
+    Raises `Doubt` where one of them is missing, and where two lines differ.
+    """
+    lines = tuple(headers)
+    target, method = _forwarded(lines, _URIS), _forwarded(lines, _METHODS)
+    if target is None:
+        raise Doubt("the proxy says nothing of what its client asked for: X-Forwarded-Uri is missing")
+    if method is None:
+        raise Doubt("the proxy says nothing of how its client asked: X-Forwarded-Method is missing")
+    return method, target
+
+
+def _forwarded(headers: Iterable[tuple[str, str]], names: tuple[str, ...]) -> str | None:
+    found = {value for name, value in headers if name in names}
+    if len(found) > 1:
+        raise Doubt("the proxy's headers name two targets or two methods")
+    return found.pop() if found else None
+
+
 # --- the route --------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ nothing, since a proxy may have put its client's there.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from policy_engine.app.builder import Parts
-from policy_engine.domain.gateways import Doubt, Message
+from policy_engine.domain.gateways import Doubt, Message, forwarded
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.gateways.asking import (
     AT_ONCE,
@@ -48,9 +48,6 @@ METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 PARTIAL: Final = "x-envoy-auth-partial-body"
 """How Envoy says whether it passed on the whole body."""
-
-_URIS: Final = ("x-forwarded-uri", "x-original-uri")
-_ASKED_BY: Final = ("x-forwarded-method", "x-original-method")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -96,11 +93,7 @@ async def forward_auth(request: Request) -> Response:
     """May the client's request go on? Method and target are in the headers that the proxy writes."""
 
     def message(read: Head, body: Mapping[str, object] | None) -> Message:
-        method, target = read.one_of(_ASKED_BY), read.one_of(_URIS)
-        if target is None:
-            raise Doubt("the proxy says nothing of what its client asked for: X-Forwarded-Uri is missing")
-        if method is None:
-            raise Doubt("the proxy says nothing of how its client asked: X-Forwarded-Method is missing")
+        method, target = forwarded(read.headers)
         return read.message(method, target, body)
 
     return await _answered(request, message)
@@ -126,13 +119,6 @@ class Head:
             (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
             for name, value in request.scope["headers"]
         )
-
-    def one_of(self, names: Iterable[str]) -> str | None:
-        """The value that stands under one of the names; several lines must say the same thing once."""
-        found = [value for name, value in self.headers if name in names]
-        if len(found) > 1 and len(set(found)) > 1:
-            raise Doubt("the proxy's headers name two targets or two methods")
-        return found[0] if found else None
 
     def value(self, name: str) -> str:
         return ",".join(value for held, value in self.headers if held == name).strip()
