@@ -29,6 +29,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         """serve: serve
            decide: decide
            demo: demo
+           gateway_check: gateway-check=gateway_check
            freezes: freeze unfreeze""",
     ),
     "policy": (
