@@ -91,6 +91,7 @@ def _controls(bench: Bench) -> tuple[list[Finding], Baseline]:
     for _ in range(_PATIENCE):
         if trial.reached:
             break
+        time.sleep(VALID_SECONDS)
         trial = bench.attempt(bench.ask(plan.allowed))
     if trial.reached and not trial.asked:
         told = "the request reached the model and the engine was not asked: the gateway enforces nothing here"

@@ -1,0 +1,205 @@
+"""`policy-engine gateway-check` finds each of the seeded faults, and none in what the pages print."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from policy_engine.cli.gateway_bench import Bench, Client, Finding, Plan, Verdict
+from policy_engine.cli.gateway_probes import BY_STATUS, FAILURES, examine
+from policy_engine.cli.gateway_stand_in import standing_in
+from policy_engine.domain.gateways import Profile
+from tests.cli.test_cli import Shell, Told, shell  # noqa: F401  a fixture
+from tests.gateways.programs import free_port
+from tests.gateways.proxies import PROXIES, Proxy, documented, started
+from tests.gateways.seeds import MORE_SEEDS, SEEDS, Seed
+
+HANGS_SECONDS = 40.0
+"""Longer than any of the programs waits for an engine that hangs."""
+
+
+def tried(url: str, profile: Profile, plan: Plan, ports: tuple[int, int], *, seconds: float) -> tuple[Finding, ...]:
+    """Everything that is tried, and what came of it."""
+    engine, models = (("127.0.0.1", port) for port in ports)
+    with standing_in(profile, plan.allowed, engine=engine, upstream=models) as servers:
+        client = Client(urlsplit(url), seconds=seconds, trusted=None)
+        return examine(Bench(client, *servers, plan), lambda _: None)
+
+
+def plan_of(proxy: Proxy, **more: Any) -> Plan:
+    headers = (("authorization", proxy.login("carol")),)
+    return Plan(method="POST", paths=(proxy.path,), headers=headers, allowed="opus-4.6", denied="mythos-5", **more)
+
+
+def plan_of_seed(seed: Seed) -> Plan:
+    headers = (("authorization", "Bearer sk-carol"),)
+    return Plan(method="POST", paths=(seed.path,), headers=headers, allowed="opus-4.6", denied="mythos-5")
+
+
+@contextmanager
+def seeded(seed: Seed, folder: Path, ports: tuple[int, int]) -> Iterator[str]:
+    """A gateway with a seeded fault; where it serves."""
+    port = free_port()
+    at = {"127.0.0.1:8080": port, "127.0.0.1:8181": ports[0], "127.0.0.1:9000": ports[1]}
+    with started(seed.command, seed.files, folder, at):
+        yield f"http://127.0.0.1:{port}"
+
+
+def require(proxy: Proxy) -> None:
+    if not proxy.installed:
+        pytest.skip(f"{proxy.name} is not installed: apt-get install {proxy.name}")
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_documented_configuration_denies_whatever_it_has_to(name: str, tmp_path: Path) -> None:
+    proxy, ports = PROXIES[name], (free_port(), free_port())
+    require(proxy)
+    with documented(proxy, tmp_path / name, engine=ports[0], models=ports[1]) as url:
+        found = tried(url, proxy.profile, plan_of(proxy), ports, seconds=HANGS_SECONDS)
+
+    assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
+    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(FAILURES)
+    assert all(one.seconds is not None for one in found if one.group == "failures")
+
+
+@pytest.mark.parametrize("name", [*SEEDS, *MORE_SEEDS])
+def test_a_seeded_fault_is_found(name: str, tmp_path: Path) -> None:
+    seed, ports = (SEEDS | MORE_SEEDS)[name], (free_port(), free_port())
+    if shutil.which(seed.command[0]) is None:
+        pytest.skip(f"{seed.command[0]} is not installed: apt-get install haproxy")
+    with seeded(seed, tmp_path / "seed", ports) as url:
+        found = tried(url, seed.read_profile, plan_of_seed(seed), ports, seconds=10.0)
+
+    faults = {f"{one.group}: {one.probe}" for one in found if one.verdict is Verdict.FAULT}
+    assert set(seed.finds) <= faults
+    assert all(one.told and one.remedy for one in found if one.verdict is Verdict.FAULT)
+
+
+def test_there_are_eight_seeds() -> None:
+    assert len(SEEDS) == 8
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """The command on nginx, with its profile in a file."""
+
+    shell: Shell
+    profiles: Path
+    ports: tuple[int, int]
+
+    def __call__(self, url: str, *more: str) -> Told:
+        engine, models = self.ports
+        given = (*("--profiles", str(self.profiles)), *("--header", "Authorization: Bearer sk-carol"), "--wait", "10")
+        at = ("--stand-in", f"127.0.0.1:{engine}", "--upstream", f"127.0.0.1:{models}")
+        return self.shell("gateway-check", url, *given, *at, *more)
+
+
+@pytest.fixture
+def command(shell: Shell, tmp_path: Path) -> Command:  # noqa: F811
+    file = tmp_path / "gateways.yaml"
+    file.write_text(PROXIES["nginx"].files["gateways.yaml"])
+    return Command(shell=shell, profiles=file, ports=(free_port(), free_port()))
+
+
+def test_a_gateway_that_denies_what_it_must_is_exit_0_and_no_secret_is_told(command: Command, tmp_path: Path) -> None:
+    with documented(PROXIES["nginx"], tmp_path / "nginx", engine=command.ports[0], models=command.ports[1]) as url:
+        told = command(url, "--json")
+
+    assert (told.code, told.json["faults"], told.json["gateway"]) == (0, 0, url)
+    assert told.json["counts"]["denied"] == sum(one["verdict"] == "denied" for one in told.json["findings"])
+    assert "sk-carol" not in told.out
+    assert "pe_key" not in told.out
+
+
+def test_a_fault_is_exit_1_with_what_to_look_for(command: Command, tmp_path: Path) -> None:
+    seed = SEEDS["nginx: return beside auth_request"]
+    command.profiles.write_text(seed.profile)
+    with seeded(seed, tmp_path / "seed", command.ports) as url:
+        told = command(url, "--path", seed.path, "--open", "/health")
+
+    assert told.code == 1
+    assert "paths, /v1/models: the gateway answered 200 by itself, without an answer of the engine" in told.out
+    assert "deny before anything is answered" in told.out
+    assert "--open says that nobody is asked about it" in told.out
+
+
+def test_a_gateway_that_never_asks_is_a_fault_and_nothing_more_is_tried(command: Command) -> None:
+    told = command(f"http://127.0.0.1:{command.ports[1]}")
+
+    assert told.code == 1
+    assert "the engine was not asked" in told.out
+    assert "nothing more was tried" in told.out
+
+
+def test_a_gateway_that_is_not_there_is_exit_4(command: Command) -> None:
+    told = command(f"http://127.0.0.1:{free_port()}")
+
+    assert (told.code, told.out) == (4, "")
+    assert "cannot be reached" in told.err
+
+
+@pytest.mark.parametrize(("which", "option"), [(0, "--stand-in"), (1, "--upstream")])
+def test_an_address_that_is_taken_is_exit_4_and_named(command: Command, which: int, option: str) -> None:
+    with socket.create_server(("127.0.0.1", command.ports[which])):
+        told = command(f"http://127.0.0.1:{free_port()}")
+
+    assert told.code == 4
+    assert f"port {command.ports[which]} of 127.0.0.1 is taken by another program" in told.err
+    assert option in told.err
+
+
+def test_a_gateway_that_is_not_set_up_for_the_check_is_exit_2(command: Command, tmp_path: Path) -> None:
+    with documented(PROXIES["nginx"], tmp_path / "nginx", engine=free_port(), models=command.ports[1]) as url:
+        told = command(url)
+
+    assert told.code == 2
+    assert "asked nothing: point it at the stand-in (--stand-in)" in told.err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--gateway", "nginks"), "did you mean `nginx`?"),
+        (("--header", "no colon"), "--header takes NAME: VALUE on one line"),
+        (("--stand-in", "9701"), "--stand-in takes HOST:PORT"),
+        (("--denied", "opus"), "--allowed and --denied name one model under the profile's aliases"),
+        (("--profiles", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_wrong_usage_is_exit_2_and_a_sentence(command: Command, given: tuple[str, str], said: str) -> None:
+    told = command("http://127.0.0.1:1", *given)
+
+    assert told.code == 2
+    assert said in told.err
+
+
+def test_an_address_that_is_no_gateways_is_wrong_usage(command: Command) -> None:
+    told = command("127.0.0.1:8080")
+
+    assert told.code == 2
+    assert "write http://HOST:PORT" in told.err
+
+
+def test_where_the_status_alone_is_read_the_address_in_operation_has_to_be_the_engines(
+    command: Command, tmp_path: Path
+) -> None:
+    seed = MORE_SEEDS["Caddy: a decision of the client's own"]
+    command.profiles.write_text(seed.profile)
+    with seeded(seed, tmp_path / "seed", command.ports) as url:
+        told = command(url, "--path", seed.path, "--any-200", f"{url}/forward-auth", "--json")
+
+    found = {one["probe"]: one for one in told.json["findings"]}
+    assert told.code == 1
+    assert {name for name, one in found.items() if one["verdict"] == "known"} == BY_STATUS
+    assert found["the engine in operation"]["verdict"] == "fault"
