@@ -292,3 +292,14 @@ MORE_SEEDS: Final = {
     ),
 }
 """Other faults, so that each kind of probe has one that it finds."""
+
+PLAIN: Final = {
+    "nginx: auth_request alone": Seed(command=nginx_command(), files=_nginx(_ASKS.replace("ERRORS", "")), finds=()),
+    "Caddy: forward_auth": Seed(command=PROXIES["caddy"].command, files=_caddy(), finds=()),
+    "Traefik: forwardAuth without the second router": Seed(
+        command=PROXIES["traefik"].command,
+        files={"traefik.yaml": _TRAEFIK_STATIC, "dynamic.yaml": _TRAEFIK},
+        finds=(),
+    ),
+}
+"""The plainest way in which each program asks: no fault of a configuration, and not the documented one."""
