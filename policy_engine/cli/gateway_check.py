@@ -6,7 +6,7 @@ import ssl
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import typer
 from rich.text import Text
@@ -14,7 +14,7 @@ from rich.text import Text
 from policy_engine.cli.gateway_bench import Bench, Client, Finding, GatewayUnreachable, Plan, SetUpFault, Verdict
 from policy_engine.cli.gateway_probes import engine_is_there, examine
 from policy_engine.cli.gateway_stand_in import standing_in
-from policy_engine.cli.output import Exit, JsonFlag, out, print_json
+from policy_engine.cli.output import Exit, JsonFlag, out, tell
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import Misused, ServiceUnavailable
 from policy_engine.cli.tables import show_rows
@@ -22,25 +22,6 @@ from policy_engine.domain.counted import many
 from policy_engine.domain.gateways import Profile
 from policy_engine.formats.faults import one_of
 from policy_engine.formats.gateway_profiles import read_profiles
-
-HELP: Final = """Try whether a gateway denies when it must, and say where it does not.
-
-Point a copy of the gateway's configuration at two addresses that this command listens on: in the engine's place the
-stand-in, which judges by the gateway's profile and can misbehave, and in the model's place the canary, which tells
-whether a request got through. The gateway is then sent honest, forged and ambiguous requests while the stand-in
-answers, hangs, fails, or talks nonsense.
-
-Never run it against a gateway that serves people: while it runs the stand-in's answers are the gateway's.
-
-Exit codes: 0 everything was denied that had to be, 1 there is a fault, 2 the set-up or the usage is wrong, 4 the
-gateway cannot be reached or an address cannot be listened on.
-
-Example: policy-engine gateway-check http://127.0.0.1:8080 --profiles gateways.yaml --allowed opus-4.6
---denied mythos-5 --header "Authorization: Bearer sk-carol"
-
-Example: policy-engine gateway-check http://127.0.0.1:8080 --profiles gateways.yaml --gateway edge
---path "/models/{model}/invoke" --stand-in 127.0.0.1:9701 --upstream 127.0.0.1:9702 --json
-"""
 
 
 def gateway_check(
@@ -79,9 +60,27 @@ def gateway_check(
     ca: Annotated[Path | None, typer.Option(help="Certificates that the gateway's is trusted by.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    place = urlsplit(url)
-    if place.scheme not in {"http", "https"} or place.hostname is None:
-        raise Misused(f"`{url}` is no address of a gateway: write http://HOST:PORT")
+    """Try whether a gateway denies when it must, and say where it does not.
+
+    Point a copy of the gateway's configuration at two addresses that this command listens on: in the engine's place the
+    stand-in, which judges by the gateway's profile and can misbehave, and in the model's place the canary, which tells
+    whether a request got through. The gateway is then sent honest, forged and ambiguous requests while the stand-in
+    answers, hangs, fails, or talks nonsense.
+
+    Never run it against a gateway that serves people: while it runs the stand-in's answers are the gateway's.
+
+    Exit codes: 0 everything was denied that had to be, 1 there is a fault, 2 the set-up or the usage is wrong, 4 the
+    gateway cannot be reached or an address cannot be listened on.
+
+    Example: policy-engine gateway-check http://127.0.0.1:8080 --profiles gateways.yaml --allowed opus-4.6
+    --denied mythos-5 --header "Authorization: Bearer sk-carol"
+
+    Example: policy-engine gateway-check http://127.0.0.1:8080 --profiles gateways.yaml --gateway edge
+    --path "/models/{model}/invoke" --stand-in 127.0.0.1:9701 --upstream 127.0.0.1:9702 --json
+    """
+    place = _place(url)
+    if any_200 is not None:
+        _place(any_200)
     profile = _profile(profiles, gateway)
     plan = Plan(
         method=method,
@@ -105,9 +104,9 @@ def gateway_check(
             findings.append(engine_is_there(any_200, seconds=wait))
         with (
             standing_in(profile, profile.aliases.get(allowed, allowed), engine=engine, upstream=model) as servers,
-            progress("trying the gateway", shown=not as_json) as tell,
+            progress("trying the gateway", shown=not as_json) as done,
         ):
-            findings += examine(Bench(client, *servers, plan), lambda stage: tell(len(findings), stage=stage))
+            findings += examine(Bench(client, *servers, plan), lambda made, stage: done(made, stage=stage))
     except GatewayUnreachable as error:
         raise ServiceUnavailable(str(error)) from error
     except SetUpFault as error:
@@ -118,7 +117,15 @@ def gateway_check(
     _tell(url, findings, unfit, as_json=as_json)
 
 
-gateway_check.__doc__ = HELP
+def _place(url: str) -> SplitResult:
+    try:
+        place = urlsplit(url)
+        fits = place.scheme in {"http", "https"} and place.hostname is not None and place.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Misused(f"`{url}` is no address of a program that speaks HTTP: write http://HOST:PORT")
+    return place
 
 
 def _profile(file: Path, name: str | None) -> Profile:
@@ -151,7 +158,7 @@ _LAST_PORT: Final = 65_535
 
 def _trusted(ca: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+        return ssl.create_default_context(cadata=None if ca is None else ca.read_text(errors="replace"))
     except ssl.SSLError as error:
         raise Misused(f"`{ca}` holds no certificates in PEM") from error
 
@@ -163,10 +170,10 @@ _STYLES: Final = {Verdict.FAULT: "bold red", Verdict.KNOWN: "yellow", Verdict.NO
 
 def _tell(url: str, findings: list[Finding], unfit: str | None, *, as_json: bool) -> None:
     faults = [one for one in findings if one.verdict is Verdict.FAULT]
-    if as_json:
-        counts = {verdict.value: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
-        print_json({"gateway": url, "faults": len(faults), "counts": counts, "findings": list(map(asdict, findings))})
-    else:
+    counts = {verdict.value: sum(one.verdict is verdict for one in findings) for verdict in Verdict}
+    document = {"gateway": url, "faults": len(faults), "counts": counts, "findings": list(map(asdict, findings))}
+
+    def say() -> None:
         _show(findings)
         for one in faults:
             out.print(Text(f"\n{one.group}, {one.probe}: {one.told}", style="bold red"))
@@ -174,6 +181,8 @@ def _tell(url: str, findings: list[Finding], unfit: str | None, *, as_json: bool
                 out.print(f"  {one.remedy}", markup=False)
         out.print()
         out.print(_sum(url, findings, faults, unfit), markup=False)
+
+    tell(document, say, as_json=as_json)
     if faults:
         raise typer.Exit(Exit.FAILED)
 

@@ -51,15 +51,16 @@ class Baseline:
 Group = Callable[[Bench, Baseline], Sequence[Finding]]
 
 
-def examine(bench: Bench, tell: Callable[[str], None]) -> tuple[Finding, ...]:
-    """Try a gateway with everything; `tell` is given the name of each group of probes before it begins.
+def examine(bench: Bench, tell: Callable[[int, str], None]) -> tuple[Finding, ...]:
+    """Try a gateway with everything; before each group of probes `tell` is given how many findings there are, and the
+    name of the group.
 
     Raises `GatewayUnreachable`, and `SetUpFault` where what follows would mean nothing.
     """
-    tell("set-up")
+    tell(0, "set-up")
     findings, baseline = _controls(bench)
     for name, group in _GROUPS.items():
-        tell(name)
+        tell(len(findings), name)
         findings += group(bench, baseline)
     return tuple(findings)
 

@@ -31,7 +31,7 @@ def tried(url: str, profile: Profile, plan: Plan, ports: tuple[int, int], *, sec
     engine, models = (("127.0.0.1", port) for port in ports)
     with standing_in(profile, plan.allowed, engine=engine, upstream=models) as servers:
         client = Client(urlsplit(url), seconds=seconds, trusted=None)
-        return examine(Bench(client, *servers, plan), lambda _: None)
+        return examine(Bench(client, *servers, plan), lambda *_: None)
 
 
 def plan_of(proxy: Proxy, **more: Any) -> Plan:
@@ -174,7 +174,9 @@ def test_a_gateway_that_is_not_set_up_for_the_check_is_exit_2(command: Command, 
         (("--header", "no colon"), "--header takes NAME: VALUE on one line"),
         (("--stand-in", "9701"), "--stand-in takes HOST:PORT"),
         (("--denied", "opus"), "--allowed and --denied name one model under the profile's aliases"),
-        (("--profiles", "nowhere.yaml"), "nowhere.yaml"),
+        (("--profiles", "nowhere.yaml"), "`nowhere.yaml`: no such file"),
+        (("--ca", "nowhere.pem"), "`nowhere.pem`: no such file"),
+        (("--any-200", "engine"), "`engine` is no address"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_a_sentence(command: Command, given: tuple[str, str], said: str) -> None:
@@ -184,8 +186,9 @@ def test_wrong_usage_is_exit_2_and_a_sentence(command: Command, given: tuple[str
     assert said in told.err
 
 
-def test_an_address_that_is_no_gateways_is_wrong_usage(command: Command) -> None:
-    told = command("127.0.0.1:8080")
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://127.0.0.1:99999", "http://"])
+def test_an_address_that_is_no_gateways_is_wrong_usage(command: Command, url: str) -> None:
+    told = command(url)
 
     assert told.code == 2
     assert "write http://HOST:PORT" in told.err
