@@ -15,7 +15,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from policy_engine.cli.gateway_bench import Verdict
 from policy_engine.cli.gateway_probes import engine_is_there
 from policy_engine.cli.gateway_stand_in import Canary, Seen, standing_in
