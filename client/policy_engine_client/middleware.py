@@ -24,8 +24,8 @@ class PolicyMiddleware:
     """Asks before every HTTP request and WebSocket but those on `open_paths`.
 
     `question` says what to ask of a request, out of what the application itself has found out about it; where it gives
-    `None`, or raises, the request is denied. A denial is 403 in the form of OpenAI's interface, an engine that cannot
-    be asked 503.
+    `None`, the request is denied, and what it raises goes on to the server: no request does. A denial is 403 in the
+    form of OpenAI's interface, an engine that cannot be asked 503.
     """
 
     def __init__(
@@ -37,7 +37,10 @@ class PolicyMiddleware:
         self._open = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (scope["type"] == "http" and scope["path"] in self._open):
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, self._closing(send))
+            return
+        if scope["type"] == "http" and scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
         answer = await self._answer(scope)
@@ -48,6 +51,16 @@ class PolicyMiddleware:
             await send({"type": "websocket.close", "code": 1008})
         else:
             await _refuse(answer, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Closes the client's connections when the application ends."""
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await self._client.close()
+            await send(message)
+
+        return sent
 
     async def _answer(self, scope: Scope) -> Answer | None:
         question = self._question(scope)

@@ -64,6 +64,7 @@ class Service:
     client: TestClient
     parts: Parts
     now: list[datetime]
+    url: str = ""
 
     def key(
         self,
@@ -126,7 +127,7 @@ def serving(
         parts.members.record(rows, actor="test", reason="test", at=recorded or at)
         parts.gate.view.refresh()
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
-        yield Service(client=client, parts=parts, now=now)
+        yield Service(client=client, parts=parts, now=now, url=url)
 
 
 def copied(migrated: Path, folder: Path) -> str:

@@ -7,15 +7,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 
 @contextmanager
-def at_a_port(app: ASGIApp) -> Iterator[str]:
-    """The application at a port of the loopback address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", port=0))
+def at_a_port(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """The application at a port of the loopback address. It is told of its beginning and end where `lifespan` is on."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan=lifespan, port=0))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
