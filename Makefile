@@ -64,7 +64,7 @@ mutation: setup ## change the rules one thing at a time, and say which change no
 	$(BIN)/policy-engine policy test --policies policies --coverage --mutation
 
 lock: setup ## compile requirements/*.txt anew, with the newest versions that requirements/*.in allow
-	@for lock in build runtime parquet dev; do \
+	@for lock in build runtime grpc parquet dev; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' requirements/$$lock.in --output-file requirements/$$lock.txt || exit 1; \
 	done

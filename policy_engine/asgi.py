@@ -6,7 +6,7 @@ import gc
 import sys
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Final
 
@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
+from policy_engine.app import grpc_part
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
 from policy_engine.gateways import by_status, opa
@@ -25,19 +26,26 @@ from policy_engine.http.head import RequestHead
 _TURN_SECONDS: Final = 0.000_5
 
 
-def create_app(parts: Parts) -> ASGIApp:
-    """The application over parts that are built; it closes them when it ends."""
+def create_app(parts: Parts, *, grpc: tuple[str, int] | None = None) -> ASGIApp:
+    """The application over parts that are built; it closes them when it ends.
+
+    With `grpc`, a host and a port, Envoy's ext_authz is answered there too, as long as the application runs.
+    """
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, str]]:
         # The book and the roster live as long as the process: a full collection need not walk them in mid-request.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         # The writer of the log comes back from the disk several times in a group, and each time waits for its turn.
         sys.setswitchinterval(_TURN_SECONDS)
-        yield
-        parts.close()
+        async with AsyncExitStack() as running:
+            running.callback(parts.close)
+            state = {}
+            if grpc is not None:
+                state[grpc_part.ADDRESS] = await running.enter_async_context(_grpc_door(parts, *grpc))
+            yield state
 
     app = FastAPI(
         title="policy engine",
@@ -55,6 +63,13 @@ def create_app(parts: Parts) -> ASGIApp:
     app.state.reference = _reference()
     errors.install(app)
     return RequestHead(Direct(app, gateway.AT_THE_DOOR, by_status.AT_THE_DOOR))
+
+
+def _grpc_door(parts: Parts, host: str, port: int) -> AbstractAsyncContextManager[str]:
+    grpc_part.require_grpc()
+    from policy_engine.gateways import grpc_check  # noqa: PLC0415  an optional part, and slow to import
+
+    return grpc_check.listening(parts, host, port)
 
 
 _ROUTERS: Final = (
@@ -86,4 +101,6 @@ def _reference() -> index.Reference:
 
 def from_environment() -> ASGIApp:
     """The application as the environment's settings say, for an ASGI server's factory mode."""
-    return create_app(build(Settings(), background=True))
+    settings = Settings()
+    grpc = None if settings.grpc_port is None else (settings.host, settings.grpc_port)
+    return create_app(build(settings, background=True), grpc=grpc)

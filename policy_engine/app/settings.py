@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="https address under which callers know the service, such as `https://pdp.example.com`"
     )
+    grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="port for Envoy's ext_authz over gRPC; without it there is none"
+    )
     ledger: Path = Field(Path("var/ledger"), description="folder of the sealed log: tiles and checkpoints")
     witness: Path = Field(
         Path("var/witness"),

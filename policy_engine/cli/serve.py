@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import typer
 import uvicorn
 
+from policy_engine.app import grpc_part
 from policy_engine.app.application_log import configure_logging
 from policy_engine.app.settings import Settings
 from policy_engine.cli.demonstration import demonstration_document, set_up, tell
@@ -49,7 +50,8 @@ def serve(
     settings = checked_settings() if demo else settings_with_database()
     configure_logging(settings.log_level)
     _require_files(settings.connections)
-    with _listening(settings.host, settings.port) as listener:
+    with _listening(settings.host, settings.port, "PORT") as listener:
+        _require_grpc_port(settings)
         base = f"http://{settings.host}:{listener.getsockname()[1]}"
         told: dict[str, object] = {"url": base}
         if demo:
@@ -102,24 +104,37 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            grpc = self.lifespan.state.get(grpc_part.ADDRESS)
             # Whether or not anybody can be told.
             with suppress(OSError):
                 if self._document is not None:
-                    print_json(self._document)
-                err.print(f"\nserving on {self._base}; stop with Ctrl-C", markup=False)
+                    print_json(self._document if grpc is None else {**self._document, "grpc": grpc})
+                beside = "" if grpc is None else f" gRPC for Envoy on {grpc};"
+                err.print(f"\nserving on {self._base};{beside} stop with Ctrl-C", markup=False)
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _require_grpc_port(settings: Settings) -> None:
+    """Raises `Misused`, `GrpcMissing`, and `ServiceUnavailable` for a port that cannot be had."""
+    if settings.grpc_port is None:
+        return
+    if settings.grpc_port == settings.port != 0:
+        told = f"POLICY_ENGINE_PORT and POLICY_ENGINE_GRPC_PORT are both {settings.port}: give gRPC a port of its own"
+        raise Misused(told)
+    grpc_part.require_grpc()
+    _listening(settings.host, settings.grpc_port, "GRPC_PORT").close()
+
+
+def _listening(host: str, port: int, setting: str) -> socket.socket:
     """A socket that listens, taken before anything else is done. Raises `ServiceUnavailable` where it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            why = "is taken by another program: stop that one, or choose another port with POLICY_ENGINE_PORT"
+            why = f"is taken by another program: stop that one, or choose another port with POLICY_ENGINE_{setting}"
         else:
             reason = (error.strerror or type(error).__name__).lower()
-            why = f"cannot be listened on ({reason}): mend POLICY_ENGINE_HOST and POLICY_ENGINE_PORT"
+            why = f"cannot be listened on ({reason}): mend POLICY_ENGINE_HOST and POLICY_ENGINE_{setting}"
         raise ServiceUnavailable(f"port {port} of {host} {why}") from error
 
 

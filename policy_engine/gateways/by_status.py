@@ -25,15 +25,14 @@ from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Doubt, Message, forwarded
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.gateways.asking import (
-    AT_ONCE,
     BODY_LIMIT,
     RIGHT,
     UNAVAILABLE_CODE,
     Outcome,
     ask,
-    client_body,
     denial_body,
     doubted,
+    parsed_body,
     profile_of,
 )
 from policy_engine.http.body import read_body
@@ -159,12 +158,13 @@ async def _asked(parts: Parts, bearer: Bearer, request: Request, message: _Made)
 async def _parsed(parts: Parts, data: bytes, head: Head) -> Mapping[str, object]:
     partial = head.value(PARTIAL) not in {"", "false"}
     kind, encoding = head.value("content-type"), head.value("content-encoding")
-    if len(data) <= AT_ONCE:
-        return client_body(data, kind, encoding, partial=partial)
-    return await parts.pools.decisions.run(client_body, data, kind, encoding, partial=partial)
+    return await parsed_body(parts, data, kind, encoding, partial=partial)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------
+
+TOLD: Final = ("x-decision-id", "x-valid-until", "x-obligations")
+"""The headers of an allow, which a gateway may pass on; a client's own lines of these names are none of ours."""
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 

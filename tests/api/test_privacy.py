@@ -66,7 +66,7 @@ def test_the_application_log_tells_nothing_about_anybody(
                 )
                 assert found.status_code in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN)
     told = capfd.readouterr()
-    text = told.out + told.err + "".join(line.getMessage() for line in caplog.records if line.name != "httpx")
+    text = told.out + told.err + "".join(line.getMessage() for line in caplog.records if line.name != "httpx2")
     assert [canary for canary in CANARIES if canary in text] == []
 
 
