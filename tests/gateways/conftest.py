@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,15 @@ PROFILES = Path(__file__).parent / "profiles.yaml"
 @pytest.fixture
 def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
     """The demonstration roster and the profiles of the tests."""
+    with demonstration(copied(migrated, tmp_path)) as running:
+        yield running
+
+
+@contextmanager
+def demonstration(url: str) -> Iterator[Service]:
+    """A service on a database that is at the newest schema, with the demonstration roster and these profiles."""
     roster = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-    with serving(copied(migrated, tmp_path), roster, published=True, gateways=PROFILES) as running:
+    with serving(url, roster, published=True, gateways=PROFILES) as running:
         yield running
 
 
