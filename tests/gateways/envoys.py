@@ -56,6 +56,15 @@ class Engine:
         return listed
 
 
+def revoke(installation: Installation, token: str) -> None:
+    """End a key, as an operator does."""
+    parts = build(installation.settings)
+    try:
+        assert parts.ring.revoke(token.split("_")[1], system_clock())
+    finally:
+        parts.close()
+
+
 def key_for(installation: Installation, gateway: str) -> str:
     """A gateway's key, made as an operator makes it."""
     parts = build(installation.settings)
@@ -126,6 +135,12 @@ def without(config: dict[str, Any], *names: str) -> dict[str, Any]:
     return config
 
 
+def patient(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with its quarter of a second made a minute."""
+    made: dict[str, Any] = json.loads(json.dumps(config).replace('"0.25s"', '"60s"'))
+    return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
     """A running Envoy; `ask` sends a client's request to it."""
@@ -136,7 +151,7 @@ class Door:
     def ask(
         self,
         path: str = "/v1/chat/completions",
-        content: bytes | None = None,
+        content: bytes | Iterator[bytes] | None = None,
         *,
         who: str = "carol",
         country: str | None = "US",

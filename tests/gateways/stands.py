@@ -118,21 +118,10 @@ MISBEHAVIOURS: Final[dict[str, bytes]] = {
 """What a decision point may do instead of answering, beside not being there."""
 
 
-@dataclass(slots=True)
-class Misbehaving:
-    """A decision point that does what `does` says, and counts how often it was asked."""
-
-    port: int = 0
-    does: bytes = HANG
-    asked: int = 0
-
-
 @contextmanager
-def misbehaving() -> Iterator[Misbehaving]:
-    """A decision point over HTTP that misbehaves; each connection is asked once."""
-    kept = Misbehaving()
-    listener = socket.create_server(("127.0.0.1", 0))
-    kept.port = listener.getsockname()[1]
+def misbehaving(port: int, does: bytes) -> Iterator[None]:
+    """A decision point on that port that does one wrong thing; each connection is asked once."""
+    listener = socket.create_server(("127.0.0.1", port))
     held: list[socket.socket] = []
 
     def one(connection: socket.socket) -> None:
@@ -144,14 +133,13 @@ def misbehaving() -> Iterator[Misbehaving]:
                     connection.close()
                     return
                 data += got
-            kept.asked += 1
-            if kept.does == HANG:
+            if does == HANG:
                 held.append(connection)
                 return
-            if kept.does == RESET:
+            if does == RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             else:
-                connection.sendall(kept.does.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+                connection.sendall(does.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             connection.close()
 
     def serve() -> None:
@@ -163,7 +151,7 @@ def misbehaving() -> Iterator[Misbehaving]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield kept
+        yield
     finally:
         # Closing alone would leave the thread in its wait.
         listener.shutdown(socket.SHUT_RDWR)
