@@ -5,7 +5,7 @@ INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runti
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick suite-cost lint types format bench torture mutation lock clean verify-with-go
+.PHONY: help setup run test quick suite-cost lint types format bench gateway-faults torture mutation lock clean verify-with-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ format: setup ## rewrite the code in the house style
 
 bench: setup ## run the benchmarks
 	$(BIN)/python -m benchmarks
+
+gateway-faults: setup ## count what reaches the models behind the real Envoy while the decision point misbehaves, 20 times each
+	$(BIN)/python -m tests.gateways.counting --times 20
 
 mutation: setup ## change the rules one thing at a time, and say which change no worked example notices
 	$(BIN)/policy-engine policy test --policies policies --coverage --mutation

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from policy_engine.app.builder import Parts
-from policy_engine.domain.gateways import Answers, Asked, Doubt, Message, Profile, asked
+from policy_engine.domain.gateways import Answers, Asked, Doubt, Message, Profile, asked, route_of
 from policy_engine.domain.request import BatchItem, Request, Semantic, Submitted
 from policy_engine.domain.rules import PublicCode
 from policy_engine.formats.record import short_answer
@@ -94,8 +94,8 @@ async def ask(parts: Parts, bearer: Bearer, message: Message) -> Outcome:
     try:
         if profile is None:
             raise Doubt("no profile is filed for the gateway of this key")
+        answers = route_of(message, profile)[0].answers
         questions = asked(message, profile)
-        answers = questions.route.answers
         submitted = _submitted(questions)
     except (Doubt, MalformedRequest) as error:
         return await _refused(parts, asker, _sent(message), str(error), answers)

@@ -24,7 +24,7 @@ from envoy.type.v3.http_status_pb2 import HttpStatus
 from google.rpc.status_pb2 import Status
 
 from policy_engine.gateways.grpc_check import SERVICE
-from tests.gateways.envoys import Door, documented, door, over_grpc, without
+from tests.gateways.envoys import Door, authz_of, documented, door, over_grpc, without
 from tests.gateways.programs import free_port
 from tests.gateways.stands import GARBAGE, HANG, MISBEHAVIOURS, RESET, Models, chat, misbehaving, models
 
@@ -122,10 +122,14 @@ def counted(asked: Door, port: int, faults: dict[str, Start], times: int) -> lis
 
 
 @contextmanager
-def asking(folder: Path, stand: Models, *, by_grpc: bool, guarded: bool) -> Iterator[tuple[Door, int]]:
-    """Envoy by the page's configuration, or without its last guard, and the port where it looks for a decision."""
+def asking(
+    folder: Path, stand: Models, *, by_grpc: bool, guarded: bool, failing_open: bool = False
+) -> Iterator[tuple[Door, int]]:
+    """Envoy by the page's configuration, or without its last guard or with failures allowed, and the port where it looks
+    for a decision."""
     port = free_port()
     config = over_grpc(documented()) if by_grpc else documented()
+    authz_of(config)["failure_mode_allow"] = failing_open
     if not guarded:
         config = without(config, GUARD)
     with door(config, folder, stand, http=port, grpc=port, key="pe_test_test") as one:
@@ -155,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.write(f"| together | | {sum(row.reached for row in found[0])} of {total} | |\n")
 
 
-__all__ = ["ALLOWS", "GARBAGE", "OVER_GRPC", "OVER_HTTP", "asking", "counted"]
+__all__ = ["ALLOWS", "DOWN", "GARBAGE", "OVER_GRPC", "OVER_HTTP", "asking", "counted"]
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -48,12 +48,12 @@ class Engine:
     grpc_port: int
     keys: Mapping[str, str]
 
-    def recorded(self) -> list[dict[str, Any]]:
-        """The newest decisions on record, the last one first."""
-        status, _, body = self.server.request("GET", "/decisions")
+    def answer(self, decision: str) -> dict[str, Any]:
+        """What was answered, by the record of the decision."""
+        status, _, body = self.server.request("GET", f"/decisions/{decision}")
         assert status == 200
-        listed: list[dict[str, Any]] = json.loads(body)["decisions"]
-        return listed
+        found: dict[str, Any] = json.loads(body)["answer"]
+        return found
 
 
 def revoke(installation: Installation, token: str) -> None:
@@ -97,10 +97,21 @@ def engine(migrated: Path, folder: Path, *profiles: str) -> Iterator[Engine]:
         yield Engine(server=server, grpc_port=grpc_port, keys=keys)
 
 
+def manager_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What holds for the listener's requests: its routes and filters."""
+    found: dict[str, Any] = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    return found
+
+
 def filters_of(config: dict[str, Any]) -> list[dict[str, Any]]:
     """The filters that a request passes, in their order."""
-    manager = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    found: list[dict[str, Any]] = manager["http_filters"]
+    found: list[dict[str, Any]] = manager_of(config)["http_filters"]
+    return found
+
+
+def authz_of(config: dict[str, Any]) -> dict[str, Any]:
+    """How the engine is asked."""
+    found: dict[str, Any] = next(one for one in filters_of(config) if one["name"] == AUTHZ)["typed_config"]
     return found
 
 
@@ -121,9 +132,7 @@ def over_grpc(config: dict[str, Any]) -> dict[str, Any]:
 def with_bodies(config: dict[str, Any]) -> dict[str, Any]:
     """With the bodies passed on, for the engine to read the model from."""
     without(config, "envoy.filters.http.json_to_metadata", "write-model")
-    next(one for one in filters_of(config) if one["name"] == AUTHZ)["typed_config"] |= yaml.safe_load(
-        PAGE["with-body.yaml"]
-    )
+    authz_of(config).update(yaml.safe_load(PAGE["with-body.yaml"]))
     return config
 
 

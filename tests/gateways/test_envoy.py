@@ -12,11 +12,12 @@ from typing import Final
 import grpc
 import httpx2
 import pytest
+import yaml
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from policy_engine.gateways.grpc_check import CHECK, MESSAGE_LIMIT
-from tests.gateways.counting import ALLOWS, GARBAGE, OVER_GRPC, OVER_HTTP, asking, counted
+from tests.gateways.counting import ALLOWS, DOWN, GARBAGE, OVER_GRPC, OVER_HTTP, asking, counted
 from tests.gateways.envoys import (
     PAGE,
     Door,
@@ -25,6 +26,7 @@ from tests.gateways.envoys import (
     door,
     engine,
     key_for,
+    manager_of,
     over_grpc,
     patient,
     revoke,
@@ -109,8 +111,8 @@ def test_an_allow_goes_on_with_the_decision_that_is_on_record(standing: Standing
     assert (answer.status_code, answer.json()["choices"][0]["message"]["content"]) == (200, "hello")
     (got,) = standing.models.taken()
     (decision,) = got.header("x-decision-id")
-    recorded = standing.engine.recorded()[0]["answer"]
-    assert (recorded["decision_id"], recorded["allowed"]) == (decision, True)
+    recorded = standing.engine.answer(decision)
+    assert recorded["allowed"] is True
     assert recorded["valid_until"] == got.header("x-valid-until")[0]
 
 
@@ -130,7 +132,7 @@ def test_a_denial_reaches_the_client_in_our_words(standing: Standing, asked: Doo
     answer = asked.ask(content=chat("mythos-5"), who="ken")
     assert (answer.status_code, answer.headers["content-type"]) == (403, "application/json")
     assert answer.json()["error"]["code"] == "model_access_denied"
-    assert answer.headers["x-decision-id"] == standing.engine.recorded()[0]["answer"]["decision_id"]
+    assert standing.engine.answer(answer.headers["x-decision-id"])["allowed"] is False
     assert answer.headers["x-reason"]
     assert standing.models.taken() == []
 
@@ -152,11 +154,12 @@ def test_the_purpose_is_what_envoy_says_of_the_host_and_never_what_a_client_says
 
 def test_an_alias_and_a_path_name_the_model_too(standing: Standing, headed: Door) -> None:
     assert headed.ask(content=chat("house-default")).status_code == 200
-    assert standing.engine.recorded()[0]["answer"]["model"]["id"] == "opus-4.6"
+    (got,) = standing.models.taken()
+    assert standing.engine.answer(got.header("x-decision-id")[0])["model"]["id"] == "opus-4.6"
     assert headed.ask("/models/opus-4.6/invoke", b'{"messages":[]}').status_code == 200
     assert headed.ask("/models/opus-4.6/invoke", chat("mythos-5")).status_code == 403
     assert headed.ask("/models/mythos-5/invoke", b'{"messages":[]}').status_code == 403
-    assert len(standing.models.taken()) == 2
+    assert len(standing.models.taken()) == 1
 
 
 BODIES: Final[dict[str, tuple[bytes, dict[str, str]]]] = {
@@ -190,7 +193,8 @@ def test_a_hostile_body_is_no_allow_of_what_is_denied_and_no_fault_of_ours(
     if asked.ask(content=content, headers=headers).status_code == 200:
         (got,) = standing.models.taken()
         # Who is allowed one of the two is allowed the one that a server of models reads, whose parser takes the last.
-        assert json.loads(got.body)["model"] == standing.engine.recorded()[0]["answer"]["model"]["id"] == "opus-4.6"
+        judged = standing.engine.answer(got.header("x-decision-id")[0])["model"]["id"]
+        assert json.loads(got.body)["model"] == judged == "opus-4.6"
     else:
         assert standing.models.taken() == []
     assert asked.ask(content=chat("opus-4.6")).status_code == 200
@@ -265,6 +269,32 @@ def test_without_the_last_guard_envoy_takes_these_for_allows(tmp_path: Path, by_
     with models() as stand, asking(tmp_path / "envoy", stand, by_grpc=by_grpc, guarded=False) as (one, port):
         rows = counted(one, port, {name: faults[name] for name in taken}, times=1)
     assert {row.does: row.reached for row in rows} == dict.fromkeys(taken, 1)
+
+
+@pytest.mark.parametrize("by_grpc", [False, True], ids=["http", "grpc"])
+def test_the_last_guard_holds_where_envoy_is_told_to_allow_on_failures(tmp_path: Path, by_grpc: bool) -> None:
+    names = (DOWN, "resets the connection", "fails in the call") if by_grpc else (DOWN, "hangs", "500")
+    faults = {name: (OVER_GRPC if by_grpc else OVER_HTTP)[name] for name in names}
+    reached = {}
+    with models() as stand:
+        for guarded in (True, False):
+            place = tmp_path / str(guarded)
+            with asking(place, stand, by_grpc=by_grpc, guarded=guarded, failing_open=True) as (one, port):
+                reached[guarded] = [row.reached for row in counted(one, port, faults, times=1)]
+    assert reached == {True: [0, 0, 0], False: [1, 1, 1]}
+
+
+def test_a_host_says_its_purpose_over_grpc_without_a_header(standing: Standing, tmp_path: Path) -> None:
+    config = patient(over_grpc(documented()))
+    routes = manager_of(config)["route_config"]["virtual_hosts"]
+    next(one for one in routes if one["name"] == "everybody")["typed_per_filter_config"] = yaml.safe_load(
+        PAGE["context-extensions.yaml"]
+    )
+    served = standing.engine
+    ports = {"http": served.server.port, "grpc": served.grpc_port}
+    with door(config, tmp_path / "envoy", standing.models, **ports, key=served.keys["main"]) as one:
+        assert one.ask(content=chat("mythos-5")).status_code == 200
+    standing.models.taken()
 
 
 # --- the port itself --------------------------------------------------------------------------------------------------
