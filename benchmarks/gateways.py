@@ -1,9 +1,9 @@
 """What a gateway adds: requests through the real Envoy, by the configuration of its page, against `/decide` directly.
 
 `python -m benchmarks.gateways [--rate 500] [--seconds 4] [--turns 3]`. An open loop: requests are due at fixed
-instants, whether or not earlier ones are answered, and a time runs from the instant at which one was due. The ways take turns in
-one run, after one that is not counted. Envoy verifies the login's token, reads the model from the body, asks the engine
-and answers by itself in place of a server of models. Every answer of the engine is durable before it leaves.
+instants, whether or not earlier ones are answered, and a time runs from the instant at which one was due. The ways take
+turns in one run, after one that is not counted. Envoy verifies the login's token, reads the model from the body, asks
+the engine and answers by itself in place of a server of models. Every answer of the engine is durable before it leaves.
 """
 
 from __future__ import annotations

@@ -125,8 +125,7 @@ def counted(asked: Door, port: int, faults: dict[str, Start], times: int) -> lis
 def asking(
     folder: Path, stand: Models, *, by_grpc: bool, guarded: bool, failing_open: bool = False
 ) -> Iterator[tuple[Door, int]]:
-    """Envoy by the page's configuration, or without its last guard or with failures allowed, and the port where it looks
-    for a decision."""
+    """Envoy by the page's configuration, whole or without its guard, and the port where it looks for a decision."""
     port = free_port()
     config = over_grpc(documented()) if by_grpc else documented()
     authz_of(config)["failure_mode_allow"] = failing_open
