@@ -121,11 +121,8 @@ def main(arguments: Sequence[str]) -> None:
         folder = Path(name)
         (folder / "gateways.yaml").write_text(PAGE["gateways.yaml"])
         port, grpc_port = free_port(), free_port()
-        settings = {
-            "POLICY_ENGINE_GATEWAYS": str(folder / "gateways.yaml"),
-            "POLICY_ENGINE_GRPC_PORT": str(grpc_port),
-        }
-        with started(folder, port, **settings) as server:
+        profiles = str(folder / "gateways.yaml")
+        with started(folder, port, POLICY_ENGINE_GATEWAYS=profiles, POLICY_ENGINE_GRPC_PORT=str(grpc_port)) as server:
             try:
                 key = token_of(server)
                 wait_for(port)

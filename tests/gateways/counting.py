@@ -75,7 +75,7 @@ _MESSAGES: Final[dict[str, bytes]] = {
 @contextmanager
 def _grpc(port: int, answer: Callable[[Any], bytes]) -> Iterator[None]:
     server = grpc.server(ThreadPoolExecutor(4), options=(("grpc.so_reuseport", 0),))
-    handler = grpc.unary_unary_rpc_method_handler(lambda _, context: answer(context))
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda _, context: answer(context))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Check": handler}),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

@@ -16,7 +16,8 @@ import jwt
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from policy_engine.app.builder import build, system_clock
+from policy_engine.app.builder import build
+from policy_engine.app.clock import system_clock
 from tests.api.service import copied
 from tests.faults.process import Installation, Server, installed, running
 from tests.gateways.pages import PAGES, blocks, put_all

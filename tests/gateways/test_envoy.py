@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import httpx2
@@ -303,7 +303,7 @@ def test_a_host_says_its_purpose_over_grpc_without_a_header(standing: Standing, 
 def test_a_call_that_is_no_message_is_a_deny_and_one_that_is_too_long_is_refused(standing: Standing) -> None:
     metadata = (("x-policy-engine-key", standing.engine.keys["main"]),)
     with grpc.insecure_channel(f"127.0.0.1:{standing.engine.grpc_port}") as channel:
-        check = channel.unary_unary(CHECK)
+        check: Any = channel.unary_unary(CHECK)
         answer = CheckResponse.FromString(check(b"\xff\xff", metadata=metadata, timeout=60))
         assert answer.status.code != 0
         with pytest.raises(grpc.RpcError) as refused:
@@ -315,6 +315,7 @@ def test_two_keys_of_a_gateway_live_together_and_a_revoked_one_opens_no_door(sta
     installation = standing.engine.server.installation
     old, new = standing.engine.keys["main"], key_for(installation, "main")
     with grpc.insecure_channel(f"127.0.0.1:{standing.engine.grpc_port}") as channel:
+        check: Any = channel.unary_unary(CHECK)
 
         def statuses(key: str) -> tuple[int, int]:
             head = {"x-policy-engine-key": key, "x-user-id": "carol", "x-geo-country": "US", "x-model": "opus-4.6"}
@@ -322,7 +323,7 @@ def test_two_keys_of_a_gateway_live_together_and_a_revoked_one_opens_no_door(sta
             asked = AttributeContext.HttpRequest(method="POST", path=CHAT, headers=head)
             attributes = AttributeContext(request=AttributeContext.Request(http=asked))
             data = CheckRequest(attributes=attributes).SerializeToString()
-            told = channel.unary_unary(CHECK)(data, metadata=(("x-policy-engine-key", key),), timeout=60)
+            told = check(data, metadata=(("x-policy-engine-key", key),), timeout=60)
             answer = CheckResponse.FromString(told)
             return over_http.status_code, answer.denied_response.status.code or 200
 

@@ -232,15 +232,18 @@ def test_an_mcp_call_is_denied_in_the_words_of_json_rpc(ask: Ask) -> None:
     }
 
 
-@pytest.mark.parametrize("part", ["ids", "keys"])
+BREAKS: Final = {"ids": ("gate", "_new_id"), "keys": ("ring", "current")}
+
+
+@pytest.mark.parametrize("part", BREAKS)
 def test_what_breaks_in_the_engine_is_an_error_with_a_status_and_no_word_of_what_broke(
     service: Service, ask: Ask, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     def boom(*_: object, **__: object) -> None:
         raise RuntimeError("CANARY")
 
-    where = (service.parts.gate, "_new_id") if part == "ids" else (service.parts.ring, "current")
-    monkeypatch.setattr(*where, boom)
+    whose, what = BREAKS[part]
+    monkeypatch.setattr(getattr(service.parts, whose), what, boom)
     answer = ask(sent({**CAROL, "x-model": "opus-4.6"}))
     assert answer.status.code != 0
     assert answer.WhichOneof("http_response") == "error_response"
