@@ -60,6 +60,7 @@ ON_THE_WAY: Final = (
             "gateways/asking.py",
             "gateways/authzen/engine.py",
             "gateways/by_status.py",
+            "gateways/grpc_check.py",
             "service/decision_cache.py",
             "service/pools.py",
             "service/snapshot.py",
@@ -76,6 +77,7 @@ LOG: Final = "tests/store/test_decision_log.py::"
 UNKNOWN: Final = "tests/policy/test_unknown_items.py::"
 HERE: Final = "tests/test_doubts.py::"
 STATUS: Final = "tests/gateways/test_by_status.py::"
+CHECKED: Final = "tests/gateways/test_grpc_check.py::"
 AUTHZEN: Final = "tests/gateways/test_authzen.py::"
 
 TESTED: Final[dict[tuple[str, str, str], str]] = {
@@ -160,6 +162,12 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
         "Exception",
     ): f"{STATUS}test_where_no_answer_can_be_given_nothing_is_allowed",
     ("gateways/by_status.py", "_asked", "Doubt"): f"{STATUS}test_a_body_that_programs_read_differently_is_denied",
+    ("gateways/grpc_check.py", "listening", "RuntimeError"): f"{CHECKED}test_a_port_that_is_taken_is_an_error",
+    ("gateways/grpc_check.py", "check", "Exception"): (
+        f"{CHECKED}test_what_breaks_in_the_engine_is_an_error_with_a_status_and_no_word_of_what_broke"
+    ),
+    ("gateways/grpc_check.py", "_asked", "Doubt"): f"{CHECKED}test_a_doubt_is_a_deny_on_record",
+    ("gateways/grpc_check.py", "_message", "DecodeError"): f"{CHECKED}test_a_doubt_is_a_deny_on_record",
     ("service/gate.py", "Gate._item", "MalformedRequest"): (
         f"{BATCH}test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_taken_for_access"
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
-from policy_engine.gateways.grpc_check import check
+from policy_engine.gateways.grpc_check import CannotListen, check, listening
 from tests.api.service import Service, copied
 from tests.gateways.conftest import demonstration, keyed
 
@@ -230,6 +231,16 @@ def test_an_mcp_call_is_denied_in_the_words_of_json_rpc(ask: Ask) -> None:
         "message": "We need to know what you want to use this model for before it is available.",
         "data": {"code": "VERIFICATION_NEEDED", "decision_id": head_of(denied)["x-decision-id"]},
     }
+
+
+def test_a_port_that_is_taken_is_an_error(service: Service) -> None:
+    async def listened(port: int) -> None:
+        async with listening(service.parts, "127.0.0.1", port):
+            raise AssertionError("it listens")
+
+    assert service.client.portal is not None
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(CannotListen):
+        service.client.portal.call(listened, other.getsockname()[1])
 
 
 BREAKS: Final = {"ids": ("gate", "_new_id"), "keys": ("ring", "current")}
