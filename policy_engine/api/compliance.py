@@ -23,6 +23,7 @@ from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.body import read_body
+from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.errors import BookNotAccepted, NotFound
 from policy_engine.http.pagination import PAGED, page_of
 from policy_engine.http.reference import Example, Parameter, audience, described
@@ -131,7 +132,7 @@ async def check_book(request: Request, parts: PartsOf) -> Response:
     data = await read_body(request, BOOK_LIMIT)
 
     def checked() -> CheckedDocument:
-        body = documents.read_book_body(data, BookBody)
+        body = read_sent_book(data, BookBody)
         return _check(parts, documents.bytes_of(body.files))
 
     return json_response(await parts.pools.assessments.run(checked))
@@ -158,7 +159,7 @@ async def propose_book(request: Request, parts: PartsOf, key: Annotated[Key, nee
     data = await read_body(request, BOOK_LIMIT)
 
     def proposed() -> ProposalDocument:
-        return _propose(parts, key, documents.read_book_body(data, ProposalBody))
+        return _propose(parts, key, read_sent_book(data, ProposalBody))
 
     told = await parts.pools.assessments.run(proposed)
     return json_response(told, HTTPStatus.CREATED, {"Location": f"/policy/proposals/{told.id}"})
@@ -206,7 +207,7 @@ async def approve_proposal(
     request: Request, parts: PartsOf, proposal: ProposalId, key: Annotated[Key, needs("policy:approve")]
 ) -> Response:
     """Approve another person's proposal: its book is in force from its instant on, or at once."""
-    body = documents.read(await read_body(request, DESK_LIMIT), ApprovalBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), ApprovalBody)
     note = documents.text_of("note", body.note)
     cases = None if body.cases is None else documents.text_of("cases", body.cases)
     approved = await parts.pools.desk.run(parts.publisher.approve, actor_of(key), proposal, note=note, cases=cases)
@@ -221,7 +222,7 @@ async def withdraw_proposal(
     request: Request, parts: PartsOf, proposal: ProposalId, key: Annotated[Key, needs("policy:propose")]
 ) -> Response:
     """Take back a proposal that waits for its approval."""
-    body = documents.read(await read_body(request, DESK_LIMIT), WithdrawalBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), WithdrawalBody)
     reason = documents.text_of("reason", body.reason)
     taken = await parts.pools.desk.run(parts.publisher.withdraw, actor_of(key), proposal, reason=reason)
     return json_response(documents.proposal_document(taken, parts.desk.clock(), names=sees_names(key)))
@@ -292,7 +293,7 @@ async def list_freezes(parts: PartsOf) -> Response:
 )
 async def declare_freeze(request: Request, parts: PartsOf, key: Annotated[Key, needs("freeze")]) -> Response:
     """Stop something at once: when this has returned, nothing under it is allowed any more, anywhere."""
-    body = documents.read(await read_body(request, DESK_LIMIT), FreezeBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), FreezeBody)
     scope = without_repeats(documents.scope_of(body))
     authority = documents.text_of("authority", body.authority)
     reason = documents.text_of("reason", body.reason)
@@ -317,7 +318,7 @@ async def lift_freeze(
     request: Request, parts: PartsOf, freeze: FreezeId, key: Annotated[Key, needs("freeze")]
 ) -> Response:
     """Ask that a freeze is lifted (202), or lift it when another person asked before (200)."""
-    body = documents.read(await read_body(request, DESK_LIMIT), LiftBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), LiftBody)
     reason = documents.text_of("reason", body.reason or request.query_params.get("reason"))
     state = await parts.pools.freezes.run(end_freeze, parts.desk, actor_of(key), freeze, reason=reason)
     status = HTTPStatus.OK if state.lifted_at is not None else HTTPStatus.ACCEPTED
@@ -378,7 +379,7 @@ async def close_review(
     request: Request, parts: PartsOf, case: CaseId, key: Annotated[Key, needs("reviews")]
 ) -> Response:
     """Refuse a case, ask for its release with the rows that it needs (202), or confirm what another person asked."""
-    body = documents.read(await read_body(request, DESK_LIMIT), CloseBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), CloseBody)
     rationale = documents.text_of("rationale", body.rationale)
     held, actor, pool = _case(case), actor_of(key), parts.pools.desk
     if body.rows is not None and (body.outcome == "refuse" or body.members is not None):
@@ -424,7 +425,7 @@ async def close_review(
 async def simulate_decision(request: Request, parts: PartsOf, key: Annotated[Key, needs("simulate")]) -> Response:
     """What would be answered, at an instant, with what was known at another, under another book, with other members.
     Nothing is recorded."""
-    body = documents.read(await read_body(request, DESK_LIMIT), SimulationBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), SimulationBody)
     # The right to simulate shows explanations: nothing else is there to be seen.
     caller = Caller(id=key.id, gateway=key.gateway, assertable=key.assertable, explain=True)
     answer = await parts.pools.simulations.run(_simulated, parts.desk, parts.publisher, caller, body)

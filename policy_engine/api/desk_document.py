@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Final, TypeVar
 
-import msgspec
 from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
@@ -20,8 +17,8 @@ from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
 from policy_engine.formats.roster_rows import ROW_TYPES
+from policy_engine.http.documents import malformed
 from policy_engine.http.errors import fault_document
 from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import CheckedBook
@@ -44,101 +41,20 @@ from policy_engine.shapes.administration import (
 from policy_engine.shapes.document import (
     MAX_TEXT,
     ActorDocument,
-    Body,
     RowDocument,
     RowsDocument,
     WithdrawalDocument,
 )
-
-Shape = TypeVar("Shape", bound=Body)
-_PLACE: Final = re.compile(r"(?P<message>.*?) - at `\$\.?(?P<field>.*)`", re.DOTALL)
-_HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_LONE: Final = re.compile("[\ud800-\udfff]")
-_NAMED: Final = re.compile(r"Object (?P<message>.*?) `(?P<field>.*)`", re.DOTALL)
-
-
-def read(body: bytes, shape: type[Shape]) -> Shape:
-    """The body as a small document; an empty body is an empty object. Raises `MalformedRequest` naming the field."""
-    return _shaped(parse_object(body or b"{}"), shape, body)
-
-
-def read_book_body(body: bytes, shape: type[Shape]) -> Shape:
-    """The body as a document with a book's files in it: as `read`, in little more room than the body itself takes.
-
-    Nothing in the shapes is deep, so depth needs no limit but the parser's own.
-    """
-    try:
-        document = json.loads(without_mark(body).decode("utf-8"), object_pairs_hook=_unique)
-    except UnicodeDecodeError as error:
-        raise _malformed("", f"is not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise _malformed(
-            "", f"is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
-        ) from error
-    except RecursionError as error:
-        raise _malformed("", "is nested too deep") from error
-    except MalformedRequest:
-        raise
-    except ValueError as error:
-        raise _malformed("", "has a number that is too long") from error
-    return _shaped(document, shape, body)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _malformed(shown(twice), "stands twice in one object")
-    return found
-
-
-def _shaped(document: object, shape: type[Shape], body: bytes) -> Shape:
-    if _HALF.search(body) is not None:
-        try:
-            _refuse_halves(document, "")
-        except RecursionError as error:
-            raise _malformed("", "is nested too deep") from error
-    try:
-        return msgspec.convert(document, shape)
-    except msgspec.ValidationError as error:
-        said = str(error)
-        placed = _PLACE.fullmatch(said)
-        message, place = (placed["message"], placed["field"]) if placed is not None else (said, "")
-        named = _NAMED.fullmatch(message)
-        if named is not None:
-            message, name = named["message"], shown(named["field"])
-            place = f"{place}.{name}" if place else name
-        raise _malformed(place, message[:1].lower() + message[1:]) from error
-
-
-def _refuse_halves(value: object, path: str) -> None:
-    """Raises `MalformedRequest` for a text with half of a surrogate pair, which nothing can be written with."""
-    if isinstance(value, str):
-        if _LONE.search(value) is not None:
-            raise _malformed(path, "has a lone surrogate")
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            place = f"{path}.{shown(name)}" if path else shown(name)
-            _refuse_halves(name, place)
-            _refuse_halves(inner, place)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            _refuse_halves(inner, f"{path}[{number}]")
-
-
-def _malformed(field: str, message: str) -> MalformedRequest:
-    return MalformedRequest(FieldFault(field=field, message=message))
 
 
 def text_of(field: str, value: str | None) -> str:
     """A sentence or several for the record; lines and tabs may be in it. Raises `MalformedRequest`."""
     text = value or ""
     if len(text) > MAX_TEXT:
-        raise _malformed(field, f"must have at most {MAX_TEXT} characters")
+        raise malformed(field, f"must have at most {MAX_TEXT} characters")
     fault = text_fault(text.replace("\n", "").replace("\t", ""))
     if fault is not None:
-        raise _malformed(field, fault)
+        raise malformed(field, fault)
     return text
 
 
@@ -149,7 +65,7 @@ def instant_of(field: str, value: str | None) -> datetime | None:
     try:
         return parse_instant(value)
     except InstantError as error:
-        raise _malformed(field, shown(str(error), limit=200)) from error
+        raise malformed(field, shown(str(error), limit=200)) from error
 
 
 def bytes_of(files: Mapping[str, str]) -> dict[str, bytes]:
@@ -158,11 +74,11 @@ def bytes_of(files: Mapping[str, str]) -> dict[str, bytes]:
     for name, text in files.items():
         fault = text_fault(name)
         if fault is not None:
-            raise _malformed("files", f"has a file whose name {fault}")
+            raise malformed("files", f"has a file whose name {fault}")
         try:
             found[name] = text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise _malformed(f"files.{shown(name)}", "has a lone surrogate") from error
+            raise malformed(f"files.{shown(name)}", "has a lone surrogate") from error
     return found
 
 
@@ -177,7 +93,7 @@ def names_of(field: str, values: Iterable[str] | None) -> tuple[str, ...]:
     for place, name in enumerate(names):
         fault = text_fault(name) if name.strip() else "must not be empty"
         if fault is not None:
-            raise _malformed(f"{field}[{place}]", fault)
+            raise malformed(f"{field}[{place}]", fault)
     return names
 
 

@@ -31,6 +31,7 @@ from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.body import read_body
+from policy_engine.http.documents import read_sent
 from policy_engine.http.errors import NotFound
 from policy_engine.http.reference import Example, Media, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
@@ -204,7 +205,7 @@ async def list_holds(parts: PartsOf) -> Response:
 )
 async def hold_records(request: Request, parts: PartsOf, key: Annotated[Key, needs("log:hold")]) -> Response:
     """Place a legal hold: every record that has any one of the names is kept until it is released."""
-    body = documents.read(await read_body(request, DESK_LIMIT), HoldBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), HoldBody)
     reason, scope = documents.text_of("reason", body.reason), _scope(body)
     held = await parts.pools.desk.run(place_hold, parts.desk, actor_of(key), scope, reason=reason)
     told = replace(_hold_document(held.state), records=held.records)
@@ -222,7 +223,7 @@ async def release_records(
     key: Annotated[Key, needs("log:hold")],
 ) -> Response:
     """Release a legal hold."""
-    body = documents.read(await read_body(request, DESK_LIMIT), ReleaseBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), ReleaseBody)
     reason = documents.text_of("reason", body.reason)
     held = await parts.pools.desk.run(release_hold, parts.desk, actor_of(key), hold, reason=reason)
     return json_response(_hold_document(held))
@@ -236,7 +237,7 @@ async def retire_year(
     request: Request, parts: PartsOf, key: Annotated[Key, needs("log:hold")], sealing: SealingOf
 ) -> Response:
     """Retire a year of the log, when every clock has run out and no hold stands."""
-    body = documents.read(await read_body(request, DESK_LIMIT), RetirementBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), RetirementBody)
     reason = documents.text_of("reason", body.reason)
     retention = Retention(desk=parts.desk, entries=parts.entries, sealing=sealing)
     try:

@@ -21,6 +21,7 @@ from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.formats.roster_rows import encode_rows
 from policy_engine.http.body import read_body
+from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
@@ -121,7 +122,7 @@ async def approve_change(
     request: Request, parts: PartsOf, change: ChangeId, key: Annotated[Key, needs("members:approve")]
 ) -> Response:
     """Approve another person's change, by the digest of what was shown: its rows are on file at once."""
-    body = documents.read(await read_body(request, DESK_LIMIT), ChangeApprovalBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), ChangeApprovalBody)
     note = documents.text_of("note", body.note)
     shown = None if body.shown is None else documents.text_of("shown", body.shown)
     changes = parts.member_changes
@@ -137,7 +138,7 @@ async def withdraw_change(
     request: Request, parts: PartsOf, change: ChangeId, key: Annotated[Key, needs("members:write")]
 ) -> Response:
     """Take back a change that waits for another person."""
-    body = documents.read(await read_body(request, DESK_LIMIT), WithdrawalBody)
+    body = read_sent(await read_body(request, DESK_LIMIT), WithdrawalBody)
     reason = documents.text_of("reason", body.reason)
     file = await parts.pools.desk.run(parts.member_changes.withdraw, actor_of(key), change, reason=reason)
     return json_response(_file(file))
@@ -184,7 +185,7 @@ def _members(text: str) -> dict[str, object]:
 
 
 def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus, ChangeFileDocument]:
-    body = documents.read_book_body(data, ChangeBody)
+    body = read_sent_book(data, ChangeBody)
     sent = _sent(body)
     reason = documents.text_of("reason", body.reason)
     if body.dry_run:
