@@ -17,7 +17,7 @@ from policy_engine.api import auditor, compliance, gateway, health, index, log, 
 from policy_engine.app import grpc_part
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
-from policy_engine.gateways import by_status, opa
+from policy_engine.gateways import by_status, opa, plugin
 from policy_engine.gateways.authzen import routes as authzen
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
@@ -62,7 +62,7 @@ def create_app(parts: Parts, *, grpc: tuple[str, int] | None = None) -> ASGIApp:
     app.state.one_replay = threading.Lock()
     app.state.reference = _reference()
     errors.install(app)
-    return RequestHead(Direct(app, gateway.AT_THE_DOOR, by_status.AT_THE_DOOR))
+    return RequestHead(Direct(app, {**gateway.AT_THE_DOOR, **plugin.AT_THE_DOOR}, by_status.AT_THE_DOOR))
 
 
 def _grpc_door(parts: Parts, host: str, port: int) -> AbstractAsyncContextManager[str]:
@@ -74,6 +74,7 @@ def _grpc_door(parts: Parts, host: str, port: int) -> AbstractAsyncContextManage
 
 _ROUTERS: Final = (
     gateway.router,
+    plugin.router,
     by_status.router,
     authzen.router,
     opa.router,

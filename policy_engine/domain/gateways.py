@@ -174,9 +174,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The questions that a message comes to: one for each model, all of which must be allowed."""
+    """The questions that a message comes to: one for each model, all of which must be allowed; `named` are the models
+    as the gateway calls them, in the same order."""
 
     requests: tuple[Request, ...]
+    named: tuple[str, ...]
     route: Route
 
 
@@ -189,17 +191,18 @@ def asked(message: Message, profile: Profile) -> Asked:
     if subject is None:
         raise Doubt("no subject: none of the profile's sources names one")
     tool = None if route.mcp is None else _tool(route.mcp, read)
-    models = (tool.model,) if tool is not None else _models(message, profile, route, read)
+    models = {tool.model: tool.model} if tool is not None else _models(message, profile, route, read)
     request = Request(
         subject=subject,
-        model=models[0],
+        model=next(iter(models)),
         action=route.action if tool is None else tool.action,
         acting_for=read.agreed(profile.acting_for_from, "acting_for"),
         purpose=read.agreed(profile.purpose_from, "purpose"),
         place=read.place(),
         end_user=read.subject(profile.end_user_from, "end user"),
     )
-    return Asked(requests=tuple(replace(request, model=model) for model in models), route=route)
+    requests = tuple(replace(request, model=model) for model in models)
+    return Asked(requests=requests, named=tuple(models.values()), route=route)
 
 
 def stated(message: Message, profile: Profile) -> tuple[Place, str | None]:
@@ -414,8 +417,8 @@ def _require_trusted(message: Message, profile: Profile) -> None:
 MOST_MODELS: Final = 1_000
 
 
-def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> tuple[str, ...]:
-    """Every model that the message could reach, under the names of the catalogue."""
+def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> Mapping[str, str]:
+    """Every model that the message could reach, under the names of the catalogue, with what the gateway calls it."""
     named: list[str] = []
     if message.models:
         named += message.models
@@ -438,7 +441,14 @@ def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> 
         raise Doubt("no model: none of the profile's sources names one")
     if len(named) > MOST_MODELS:
         raise Doubt(f"more than {MOST_MODELS} models are named")
-    return tuple(dict.fromkeys(profile.aliases.get(name, name) for name in named))
+    return _resolved(named, profile)
+
+
+def _resolved(named: Iterable[str], profile: Profile) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for name in named:
+        found.setdefault(profile.aliases.get(name, name), name)
+    return found
 
 
 def _listed(value: object, what: str) -> list[str]:

@@ -69,11 +69,13 @@ class Told:
 class Outcome:
     """The answers to a message, in the order of its models and up to the first deny, and in whose words to tell them.
 
-    It is an allow where every model that the message could reach is allowed.
+    It is an allow where every model that the message could reach is allowed. `named` are those models as the gateway
+    calls them; none where the message came to no question.
     """
 
     told: tuple[Told, ...]
     asked: int
+    named: tuple[str, ...] = ()
     answers: Answers = Answers.OPENAI
 
     @property
@@ -101,12 +103,12 @@ async def ask(parts: Parts, bearer: Bearer, message: Message) -> Outcome:
         return await _refused(parts, asker, _sent(message), str(error), answers)
     if len(submitted) > 1:
         told = await decide_all(parts, asker, submitted, Semantic.DENY_ON_FIRST_DENY)
-        return Outcome(told=told, asked=len(submitted), answers=answers)
+        return Outcome(told=told, asked=len(submitted), named=questions.named, answers=answers)
     try:
         reply = await parts.gate.decide(submitted[0], asker, parts.pools.decisions)
     except MalformedRequest as error:
         return await _refused(parts, asker, _sent(message), str(error), answers)
-    return Outcome(told=(told_of(reply.answer),), asked=1, answers=answers)
+    return Outcome(told=(told_of(reply.answer),), asked=1, named=questions.named, answers=answers)
 
 
 async def ask_each(parts: Parts, bearer: Bearer, message: Message) -> tuple[Told, ...]:
