@@ -54,6 +54,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
            log_proofs: verify reindex replay=replay_decision lookback=look_back receipt evidence
            log_proofs: hold holds release retire""",
     ),
+    "gateway": ("Hold a gateway's configuration against its profile.", "gateway: lint"),
     "db": ("Look after the database's schema.", "database: upgrade=bring_up current"),
 }
 """What each group is for, and line by line its commands: the module below `policy_engine.cli`, then the names, each
