@@ -2,10 +2,12 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Named by the content of what it was installed from, so that a checkout of other locks installs again.
 INSTALLED := .venv/installed-$(shell cat requirements/dev.txt requirements/runtime.in pyproject.toml | cksum | tr ' ' '-')
+GATEWAYS := .venv-gateways/bin
+GATEWAYS_INSTALLED := .venv-gateways/installed-$(shell cat requirements/litellm.txt pyproject.toml | cksum | tr ' ' '-')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test quick suite-cost lint types format bench gateway-faults torture mutation lock clean verify-with-go
+.PHONY: help setup setup-gateways run test test-gateways quick suite-cost lint types format bench gateway-faults torture mutation lock clean verify-with-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -38,6 +40,18 @@ run: setup ## start the service on an embedded database with the demonstration r
 test: lint types ## run every check that CI runs, and say which tests took longest
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 20 --durations-min 5
 
+setup-gateways: $(GATEWAYS_INSTALLED) ## create .venv-gateways: LiteLLM's proxy and the clients of OpenAI and Anthropic, apart from everything else
+
+$(GATEWAYS_INSTALLED): $(INSTALLED)
+	@echo "installing $$(grep -c '^[a-z].*==' requirements/litellm.txt) packages into .venv-gateways, each by its hash: some minutes, once for each change of the lock"
+	@$(BIN)/python -m venv --clear .venv-gateways
+	@$(GATEWAYS)/python -m pip --disable-pip-version-check install --quiet --no-compile --require-hashes -r requirements/litellm.txt
+	@$(GATEWAYS)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-gateways: setup-gateways ## run the plugin for LiteLLM in a real proxy, with the clients that people use
+	$(GATEWAYS)/python -m pytest --confcutdir=tests/with_litellm --durations 10 --durations-min 5 tests/with_litellm
+
 quick: setup ## run what takes under a minute of processor time: the worked examples, domain, formats and policy; no database, service, ledger, door or story, and no test marked slow
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m 'not slow' $(addprefix tests/,domain formats policy test_cases.py test_golden.py)
 
@@ -67,13 +81,13 @@ mutation: setup ## change the rules one thing at a time, and say which change no
 	$(BIN)/policy-engine policy test --policies policies --coverage --mutation
 
 lock: setup ## compile requirements/*.txt anew, with the newest versions that requirements/*.in allow
-	@for lock in build runtime grpc parquet dev; do \
+	@for lock in build runtime grpc parquet dev litellm; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' requirements/$$lock.in --output-file requirements/$$lock.txt || exit 1; \
 	done
 
 clean: ## remove .venv and everything built or cached
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-gateways build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 verify-with-go: setup ## seal a log and verify it with programs in Go that are not ours; needs Go and its proxy
 	PATH="$$PATH:/usr/local/go/bin" tests/external/verify_with_go.sh

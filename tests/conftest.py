@@ -27,6 +27,9 @@ if TYPE_CHECKING:
         shipped,
     )
 
+collect_ignore = ["with_litellm"]
+"""Runs in an environment of its own: `make test-gateways`."""
+
 __all__ = [
     "CASES",
     "CASE_FILES",
