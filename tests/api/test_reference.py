@@ -173,7 +173,16 @@ def test_every_example_of_a_body_is_answered_as_the_reference_says(
     assert sent >= 12
 
 
-NOT_SHOWN: Final = ("/docs", "/openapi.json", "/access/", "/.well-known/", "/ext_authz", "/forward-auth", "/gateways/", "/v1/data/")
+NOT_SHOWN: Final = (
+    "/docs",
+    "/openapi.json",
+    "/access/",
+    "/.well-known/",
+    "/ext_authz",
+    "/forward-auth",
+    "/gateways/",
+    "/v1/data/",
+)
 """A page, the document itself, and the doors that speak another's dialect, which their own documents describe."""
 
 
