@@ -56,7 +56,7 @@ class Plan:
 
     `paths` may have `{model}` in their first; the model is in the body otherwise. `declared` are headers that clients
     are meant to write, `open_paths` those that nobody is asked about. `any_200` says that the gateway reads the status
-    alone.
+    alone. `upstream_reads` is the header from which the model's server takes the model, where it reads no body for it.
     """
 
     method: str
@@ -68,6 +68,7 @@ class Plan:
     declared: frozenset[str] = frozenset()
     open_paths: frozenset[str] = frozenset()
     any_200: bool = False
+    upstream_reads: str | None = None
 
     @property
     def in_path(self) -> bool:

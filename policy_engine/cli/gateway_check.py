@@ -48,6 +48,13 @@ def gateway_check(
     open_path: Annotated[
         list[str] | None, typer.Option("--open", help="A path about which nobody is meant to be asked.")
     ] = None,
+    upstream_reads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HEADER",
+            help="The model's server takes the model from this header, which the gateway writes, not from the body.",
+        ),
+    ] = None,
     any_200: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +99,7 @@ def gateway_check(
         declared=frozenset(one.lower() for one in declared or ()),
         open_paths=frozenset(open_path or ()),
         any_200=any_200 is not None,
+        upstream_reads=None if upstream_reads is None else upstream_reads.lower(),
     )
     if profile.aliases.get(allowed, allowed) == profile.aliases.get(denied, denied):
         raise Misused("--allowed and --denied name one model under the profile's aliases: name two")

@@ -273,7 +273,7 @@ def _names(bench: Bench, _: Baseline) -> list[Finding]:
     found = []
     for name, sent in tricks.items():
         trial = bench.attempt(sent)
-        through = tuple(seen for seen in trial.reached if "alias" in name or _mentions(seen, bench.plan.denied))
+        through = tuple(seen for seen in trial.reached if "alias" in name or _serves(bench, seen))
         found.append(_judged(bench, "names", name, replace(trial, reached=through), remedy=_READ_ALIKE))
     if bench.plan.in_path:
         told = "the path names the model: the model's server must not read one in the body, or another can be named"
@@ -340,6 +340,14 @@ def _aliases(bench: Bench) -> dict[str, Sent]:
     denied = bench.profile.aliases.get(bench.plan.denied, bench.plan.denied)
     known = [alias for alias, model in bench.profile.aliases.items() if model == denied and alias != bench.plan.denied]
     return {f"the alias `{one}`": bench.ask(one) for one in dict.fromkeys((*bench.plan.aliases, *known))}
+
+
+def _serves(bench: Bench, seen: Seen) -> bool:
+    """Whether the model's server may take a request for one for the denied model, or for none that was allowed."""
+    plan = bench.plan
+    if plan.upstream_reads is not None:
+        return seen.values(plan.upstream_reads) != (plan.allowed,)
+    return _mentions(seen, plan.denied)
 
 
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")

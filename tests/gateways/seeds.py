@@ -260,7 +260,10 @@ def _first_member() -> dict[str, str]:
     lua = put_all(files["policy.lua"], {"local name = model(txn)": 'local name = txn:get_var("txn.model")'})
     ask = "    http-request lua.ask\n"
     query = "    http-request set-var(txn.model) req.body,json_query('$.model')\n"
-    return files | {"haproxy.cfg": put_all(files["haproxy.cfg"], {ask: query + ask}), "policy.lua": lua}
+    told = "    default_backend models\n"
+    write = "    http-request set-header x-model %[var(txn.model)]\n"
+    config = put_all(files["haproxy.cfg"], {ask: query + ask, told: write + told})
+    return files | {"haproxy.cfg": config, "policy.lua": lua}
 
 
 MORE_SEEDS: Final = {

@@ -39,9 +39,9 @@ def plan_of(proxy: Proxy, **more: Any) -> Plan:
     return Plan(method="POST", paths=(proxy.path,), headers=headers, allowed="opus-4.6", denied="mythos-5", **more)
 
 
-def plan_of_seed(seed: Seed) -> Plan:
+def plan_of_seed(seed: Seed, **more: Any) -> Plan:
     headers = (("authorization", "Bearer sk-carol"),)
-    return Plan(method="POST", paths=(seed.path,), headers=headers, allowed="opus-4.6", denied="mythos-5")
+    return Plan(method="POST", paths=(seed.path,), headers=headers, allowed="opus-4.6", denied="mythos-5", **more)
 
 
 @contextmanager
@@ -81,6 +81,16 @@ def test_a_seeded_fault_is_found(name: str, tmp_path: Path) -> None:
     faults = {f"{one.group}: {one.probe}" for one in found if one.verdict is Verdict.FAULT}
     assert set(seed.finds) <= faults
     assert all(one.told and one.remedy for one in found if one.verdict is Verdict.FAULT)
+
+
+def test_a_server_that_takes_the_model_from_the_gateways_header_is_judged_by_that(tmp_path: Path) -> None:
+    seed, ports = MORE_SEEDS["HAProxy: the first of two members"], (free_port(), free_port())
+    require(PROXIES["haproxy"])
+    with seeded(seed, tmp_path / "seed", ports) as url:
+        plan = plan_of_seed(seed, upstream_reads="x-model")
+        found = tried(url, seed.read_profile, plan, ports, seconds=10.0)
+
+    assert [one.probe for one in found if one.verdict is Verdict.FAULT] == []
 
 
 def test_there_are_eight_seeds() -> None:
