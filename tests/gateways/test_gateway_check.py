@@ -17,10 +17,13 @@ from policy_engine.cli.gateway_bench import Bench, Client, Finding, Plan, Verdic
 from policy_engine.cli.gateway_probes import BY_STATUS, FAILURES, examine
 from policy_engine.cli.gateway_stand_in import standing_in
 from policy_engine.domain.gateways import Profile
+from policy_engine.formats.gateway_profiles import read_profiles
 from tests.cli.test_cli import Shell, Told, shell  # noqa: F401  a fixture
+from tests.gateways import envoys
 from tests.gateways.programs import free_port
 from tests.gateways.proxies import PROXIES, Proxy, documented, started
 from tests.gateways.seeds import MORE_SEEDS, SEEDS, Seed
+from tests.gateways.stands import Models
 
 HANGS_SECONDS = 40.0
 """Longer than any of the programs waits for an engine that hangs."""
@@ -95,6 +98,28 @@ def test_a_server_that_takes_the_model_from_the_gateways_header_is_judged_by_tha
 
 def test_there_are_eight_seeds() -> None:
     assert len(SEEDS) == 8
+
+
+def test_the_documented_envoy_denies_whatever_it_has_to(tmp_path: Path) -> None:
+    ports = (free_port(), free_port())
+    profile = read_profiles(envoys.PAGE["gateways.yaml"].encode(), "envoy.md").by_gateway["main"]
+    # The page says that the edge before Envoy writes the country, and has the models' server read `x-model`.
+    headers = (("authorization", f"Bearer {envoys.token('carol')}"), ("x-geo-country", "US"))
+    plan = Plan(
+        method="POST",
+        paths=("/v1/chat/completions",),
+        headers=headers,
+        allowed="opus-4.6",
+        denied="mythos-5",
+        declared=frozenset({"x-geo-country"}),
+        upstream_reads="x-model",
+    )
+    models = Models(port=ports[1])
+    with envoys.door(envoys.documented(), tmp_path / "envoy", models, http=ports[0], key="pe_key") as door:
+        found = tried(str(door.client.base_url), profile, plan, ports, seconds=HANGS_SECONDS)
+
+    assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
+    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(FAILURES)
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
