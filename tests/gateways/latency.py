@@ -60,8 +60,8 @@ def main() -> None:
     direct = statistics.median(next(iter(taken.values())))
     out = sys.stdout
     out.write("| way | p50 | p95 | p50 against `/decide` |\n|---|---|---|---|\n")
-    for title, took in taken.items():
-        p50, p95 = statistics.median(took), statistics.quantiles(took, n=20)[-1]
+    for title, all_of_it in taken.items():
+        p50, p95 = statistics.median(all_of_it), statistics.quantiles(all_of_it, n=20)[-1]
         out.write(f"| {title} | {p50:.1f} ms | {p95:.1f} ms | {p50 / direct:.1f} |\n")
 
 
