@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from policy_engine.app.application_log import configure_logging
+from policy_engine.app.callers import callers_of
 from policy_engine.app.clock import Clock, system_clock
 from policy_engine.app.sealer import Apart, EndedWithoutAnswer, Sealer, Work
 from policy_engine.app.settings import Settings
@@ -164,7 +165,7 @@ def build(
         at = clock()
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
-    ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people))
+    ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people), callers_of(settings, profiles, clock))
     gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
 
     def stands(actor: Actor, ground: Ground) -> bool:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.domain.reviews import CASES_PER_HOUR
 from policy_engine.ledger.note import name_fault
+from policy_engine.service.tokens import ALGORITHMS
 
 _IDENTIFIER: Final = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?")
 
@@ -31,6 +32,20 @@ class Settings(BaseSettings):
     gateways: Path | None = Field(
         None, description="file of the gateways' profiles; without it the doors for gateways deny"
     )
+    token_issuer: str | None = Field(
+        None, description="issuer (`iss`) of the access tokens that callers may present in the place of a key"
+    )
+    token_audience: str | None = Field(None, description="audience (`aud`) that a token has to be for")
+    token_keys: str | None = Field(
+        None, description="public keys of the issuer (JWKS): an https address, or the path of a file"
+    )
+    token_algorithms: str = Field(
+        "RS256,PS256,ES256", description="algorithms by which tokens may be signed, with commas between"
+    )
+    rate_per_second: int = Field(
+        0, ge=0, description="requests a second that one caller may make, where no profile says it; 0: no limit"
+    )
+    rate_burst: int = Field(0, ge=0, description="requests at once after a pause; 0: those of two seconds")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8181, ge=0, le=65535, description="port to listen on")
     public_url: str | None = Field(
@@ -81,6 +96,28 @@ class Settings(BaseSettings):
         ):
             raise ValueError("write an https address without a query and without `/` at its end")
         return url
+
+    @field_validator("token_keys")
+    @classmethod
+    def _is_an_address_or_a_path(cls, keys: str | None) -> str | None:
+        if keys is not None and "://" in keys and not re.fullmatch(r"https://[!-~]+", keys):
+            raise ValueError("write an https address or the path of a file: by another way anybody could give the keys")
+        return keys
+
+    @field_validator("token_algorithms")
+    @classmethod
+    def _can_be_allowed(cls, named: str) -> str:
+        if any(one.strip() not in ALGORITHMS for one in named.split(",")):
+            raise ValueError(f"write some of {', '.join(ALGORITHMS)}: signatures that only the issuer can make")
+        return named
+
+    @model_validator(mode="after")
+    def _says_all_of_tokens(self) -> Settings:
+        told = {"ISSUER": self.token_issuer, "AUDIENCE": self.token_audience, "KEYS": self.token_keys}
+        missing = [f"POLICY_ENGINE_TOKEN_{name}" for name, value in told.items() if not value]
+        if len(missing) not in (0, len(told)):
+            raise ValueError(f"tokens need {' and '.join(missing)} too: set all three, or none")
+        return self
 
     @field_validator("log_origin")
     @classmethod

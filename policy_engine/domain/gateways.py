@@ -121,9 +121,46 @@ class Route:
     mcp: Mcp | None = None
 
 
+CALLER_RIGHTS: Final = ("decide", "decisions:explain", "decisions:read", "simulate", "policy:read", "members:read")
+"""What a profile may let callers do that have no key. Whatever changes something needs a key, which can be revoked."""
+
+
+class CertificateHeader(StrEnum):
+    """In which header a proxy passes on the certificate of its peer (RFC 9440; Envoy)."""
+
+    CLIENT_CERT = "client-cert"
+    FORWARDED = "x-forwarded-client-cert"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownCaller:
+    """Who asks for a gateway without a key, and what for.
+
+    `claims`: texts that a token of the issuer has to carry, all of them. `certificate`: a name that a certificate has
+    to carry: a URI, `dns:NAME`, or `sha256:HEX` of the certificate itself. One of the two is given.
+    """
+
+    claims: tuple[tuple[str, str], ...] = ()
+    certificate: str | None = None
+    rights: frozenset[str] = frozenset({"decide"})
+    assertable: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """So many requests a second for each caller, and so many at once after a pause."""
+
+    per_second: int
+    burst: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How one gateway's requests are read. `fingerprint` is that of the file that the profile is from."""
+    """How one gateway's requests are read. `fingerprint` is that of the file that the profile is from.
+
+    `callers` are those that need no key; `certificate_from` is where a trusted proxy passes on their certificates.
+    `rate` is for each key and each caller of the gateway, in the place of the service's own.
+    """
 
     gateway: str
     fingerprint: str
@@ -136,6 +173,9 @@ class Profile:
     aliases: Mapping[str, str] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
+    callers: tuple[KnownCaller, ...] = ()
+    certificate_from: CertificateHeader | None = None
+    rate: Rate | None = None
 
     @property
     def reads_bodies(self) -> bool:
@@ -385,7 +425,7 @@ class _Reader:
             return self._message.peer
         chain = [one.strip() for one in (self.header("x-forwarded-for") or "").split(",") if one.strip()]
         for one in reversed(chain):
-            if not _within(one, self._profile.trusted_proxies):
+            if not within(one, self._profile.trusted_proxies):
                 return one
         return None
 
@@ -397,7 +437,8 @@ def _one(values: Iterable[str | None], what: str) -> str | None:
     return found.pop() if found else None
 
 
-def _within(address: str, networks: Iterable[Network]) -> bool:
+def within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether an address is in one of the networks. Raises `Doubt` for what is no address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -408,7 +449,7 @@ def _within(address: str, networks: Iterable[Network]) -> bool:
 def _require_trusted(message: Message, profile: Profile) -> None:
     if not profile.trusted_proxies or message.peer is None:
         return
-    if not _within(message.peer, profile.trusted_proxies):
+    if not within(message.peer, profile.trusted_proxies):
         raise Doubt("it comes from an address that is none of the profile's trusted proxies")
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from policy_engine.domain.changes import Actor, Change, Event
 from policy_engine.domain.decision import Record
+from policy_engine.domain.request import Identity
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
 
@@ -82,6 +83,7 @@ class Key:
     """An API key as stored: never the secret, only its hash. `person` binds the key to a natural person's id.
 
     `feed` are the kinds of rows, by the names of `FEEDS`, that the key of a feed records, none for any other key.
+    `identity` is who asks by a token or a certificate: what it may do is told as if by a key, and it is stored nowhere.
     """
 
     id: str
@@ -94,6 +96,7 @@ class Key:
     created_at: datetime
     revoked_at: datetime | None
     feed: frozenset[str] = frozenset()
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,13 +130,30 @@ class Semantic(StrEnum):
         return self is (Semantic.PERMIT_ON_FIRST_PERMIT if allowed else Semantic.DENY_ON_FIRST_DENY)
 
 
+class IdentifiedBy(StrEnum):
+    """What said who asks, where it was no key."""
+
+    TOKEN = "token"  # noqa: S105  a word, and no secret
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who asks, as another than this service names it: the issuer of a token or of a certificate (`None`: not told),
+    and whom it means."""
+
+    by: IdentifiedBy
+    issuer: str | None
+    subject: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks on the wire: the key, the gateway that it belongs to, and the properties it may assert.
 
     `explain`: may see explanations. What could change a deny is looked for on behalf of such a caller alone. `profile`:
     the fingerprint of the gateways' profiles by which the question was read out of what a gateway passed on; `None` for
-    a question that was asked as such.
+    a question that was asked as such. `identity`: who it is by a token or a certificate; `None` for a key.
     """
 
     id: str
@@ -144,3 +161,4 @@ class Caller:
     assertable: frozenset[str] = frozenset()
     explain: bool = False
     profile: str | None = None
+    identity: Identity | None = None

@@ -10,21 +10,26 @@ import hashlib
 import ipaddress
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from policy_engine.domain.facts import ASSERTABLE
 from policy_engine.domain.gateways import (
     ANY_METHOD,
+    CALLER_RIGHTS,
     Answers,
+    CertificateHeader,
     Gives,
+    KnownCaller,
     Mcp,
     Network,
     Origin,
     PlaceSource,
     Profile,
     Profiles,
+    Rate,
     Route,
     Source,
     SubjectSource,
@@ -33,7 +38,7 @@ from policy_engine.domain.gateways import (
 )
 from policy_engine.domain.request import Action, SubjectType
 from policy_engine.formats.documents import Mapping, Node, Scalar, is_null, jsonable, read_document
-from policy_engine.formats.faults import FaultsError, Findings, quoted
+from policy_engine.formats.faults import FaultsError, Findings, one_of, quoted
 from policy_engine.formats.fields import Fields
 from policy_engine.shapes.member_rows import RowField, ValueKind
 
@@ -49,6 +54,9 @@ _PROFILE: Final = (
     "aliases",
     "routes",
     "trusted_proxies",
+    "callers",
+    "certificate_from",
+    "rate",
 )
 _ORIGINS: Final = tuple(Origin)
 _HEADER: Final = re.compile(r"[a-z0-9][a-z0-9!#$%&'*+.^_`|~-]*")
@@ -80,6 +88,7 @@ def read_profiles(data: bytes, source: str) -> Profiles:
         profile = _profile(key.text, value, findings)
         if profile is not None:
             profiles[key.text] = replace(profile, fingerprint=fingerprint)
+    _refuse_shared_callers(held, profiles, findings)
     if findings.faults:
         raise FaultsError(findings.faults)
     return Profiles(fingerprint=fingerprint, by_gateway=profiles)
@@ -99,6 +108,10 @@ def _profile(name: str, node: Node, findings: Findings) -> Profile | None:
     routes = _each(fields, "routes", _route)
     if not routes:
         fields.fault("routes", f"{fields.what} lists no route: what is not listed is denied", "list each route")
+    callers = _each(fields, "callers", _caller)
+    proxies: tuple[Network, ...] = _each(fields, "trusted_proxies", _network)
+    header = _word(fields, "certificate_from", CertificateHeader)
+    _require_certificates(fields, callers, header, proxies)
     return Profile(
         gateway=name,
         fingerprint="",
@@ -110,7 +123,10 @@ def _profile(name: str, node: Node, findings: Findings) -> Profile | None:
         acting_for_from=_each(fields, "acting_for_from", _plain_source),
         aliases=_aliases(fields),
         routes=routes,
-        trusted_proxies=_each(fields, "trusted_proxies", _network),
+        trusted_proxies=proxies,
+        callers=callers,
+        certificate_from=header,
+        rate=_rate(fields),
     )
 
 
@@ -207,6 +223,111 @@ def _network(node: Node, what: str, findings: Findings) -> Network | None:
         message = f"{what} {quoted(text)} is no network"
         findings.add(node.line, node.column, message, "write one such as 10.0.0.0/8")
         return None
+
+
+# --- callers ----------------------------------------------------------------------------------------------------------
+
+_CERTIFICATE: Final = re.compile(r"sha256:[0-9a-f]{64}|dns:[a-z0-9.*-]+|[a-z][a-z0-9+.-]*://[!-~]+")
+
+
+def _caller(node: Node, what: str, findings: Findings) -> KnownCaller | None:
+    fields = Fields.of(node, what, ("token", "certificate", "rights", "assertable"), findings)
+    if fields is None:
+        return None
+    rights = _names_of(fields, "rights", CALLER_RIGHTS, "right that a profile may give")
+    assertable = _names_of(fields, "assertable", sorted(ASSERTABLE), "property that can be asserted")
+    token, certificate = fields.node_of("token"), _name(fields, "certificate")
+    if (token is None) is (fields.node_of("certificate") is None):
+        fields.fault(
+            "certificate",
+            f"{what} must say by which token or by which certificate it is known, one of the two",
+            "write token: {sub: gateway-eu}, or certificate: spiffe://example.com/gateway",
+        )
+        return None
+    if certificate is not None and not _CERTIFICATE.fullmatch(certificate):
+        fields.fault(
+            "certificate",
+            f"{quoted(certificate)} is no name of a certificate",
+            "write a URI, dns:NAME in small letters, or sha256: with 64 hex digits in small letters",
+        )
+    claims = () if token is None else _claims(fields, token)
+    if fields.node_of("rights") is not None and not rights:
+        fields.fault("rights", f"{what} may do nothing", "name a right, or leave `rights` out: it is `decide` then")
+    return KnownCaller(
+        claims=claims,
+        certificate=certificate,
+        rights=rights or frozenset({"decide"}),
+        assertable=assertable,
+    )
+
+
+def _claims(fields: Fields, node: Node) -> tuple[tuple[str, str], ...]:
+    if not isinstance(node, Mapping) or not node.entries:
+        fields.fault("token", "`token` must say which claims a token has to carry", "write token: {sub: gateway-eu}")
+        return ()
+    found = []
+    for key, value in node.entries:
+        if key.text in _CHECKED:
+            message = f"the claim {quoted(key.text)} is checked for every token and tells no caller from another"
+            fields.findings.add(key.line, key.column, message, "name `sub`, `client_id` or another")
+        claim = fields.name_of("token", value)
+        if claim is not None:
+            found.append((key.text, claim))
+    return tuple(sorted(found))
+
+
+_CHECKED: Final = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
+
+
+def _names_of(fields: Fields, name: str, known: Sequence[str], what: str) -> frozenset[str]:
+    found = fields.value(RowField(name=name, value=ValueKind.NAME, fields=(), many=True))
+    given = found if isinstance(found, tuple) else ()
+    for one in given:
+        if one not in known:
+            fields.fault(name, f"{quoted(one)} is no {what}", one_of(one, tuple(known)))
+    return frozenset(given)
+
+
+def _require_certificates(
+    fields: Fields, callers: Sequence[KnownCaller], header: CertificateHeader | None, proxies: Sequence[Network]
+) -> None:
+    """What says nothing, or is believed of everybody, is refused."""
+    named = any(one.certificate is not None for one in callers)
+    if named and header is None:
+        message = "callers are known by a certificate, and `certificate_from` does not say where it is passed on"
+        fields.fault("certificate_from", message, f"write one of {', '.join(CertificateHeader)}")
+    if header is not None and not named:
+        message = "`certificate_from` says where certificates are, and no caller is known by one"
+        fields.fault("certificate_from", message, "name the callers, or take it away")
+    if header is not None and not proxies:
+        message = "certificates are believed of trusted proxies alone, and `trusted_proxies` names none"
+        fields.fault("trusted_proxies", message, "name the addresses of the proxy that checks certificates")
+
+
+def _rate(fields: Fields) -> Rate | None:
+    node = fields.node_of("rate")
+    told = None if node is None else Fields.of(node, "`rate`", ("per_second", "burst"), fields.findings)
+    if told is None:
+        return None
+    given = {name: told.count(name) for name in ("per_second", "burst")}
+    for name, value in given.items():
+        if value == 0 or told.node_of(name) is None:
+            told.fault(
+                name, f"{quoted(name)} of `rate` must be a whole number from 1", "write {per_second: 100, burst: 200}"
+            )
+    return Rate(per_second=given["per_second"] or 1, burst=given["burst"] or 1)
+
+
+def _refuse_shared_callers(node: Node | None, profiles: dict[str, Profile], findings: Findings) -> None:
+    """One who is known to two gateways would be neither's."""
+    seen: dict[tuple[tuple[tuple[str, str], ...], str | None], str] = {}
+    for key, _ in node.entries if isinstance(node, Mapping) else ():
+        profile = profiles.get(key.text)
+        for one in () if profile is None else profile.callers:
+            known = seen.setdefault((one.claims, one.certificate), key.text)
+            if known != key.text:
+                message = f"{quoted(key.text)} and {quoted(known)} name the same caller"
+                findings.add(key.line, key.column, message, "let it be of one gateway")
 
 
 # --- aliases and routes -----------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, cast
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from policy_engine import ENGINE_VERSION
@@ -46,6 +46,7 @@ from policy_engine.domain.facts import Party
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.logic import Tri
 from policy_engine.domain.remedies import Remedy, RemedyChange
+from policy_engine.domain.request import Identity
 from policy_engine.domain.rules import FAULT_RULE, PublicCode
 from policy_engine.domain.verdict import Finding
 from policy_engine.formats.record_facts import known_facts
@@ -63,7 +64,13 @@ from policy_engine.shapes.answer import (
     ShortAnswerDocument,
     ShortReasonDocument,
 )
-from policy_engine.shapes.record import CallerDocument, PartyDocument, RecordDocument, RequestDigest
+from policy_engine.shapes.record import (
+    CallerDocument,
+    IdentityDocument,
+    PartyDocument,
+    RecordDocument,
+    RequestDigest,
+)
 from policy_engine.shapes.request import RequestBody
 
 RECORD_VERSION: Final = 1
@@ -236,6 +243,7 @@ def _record(decision: Decision, answer: bytes, request: RequestBody | RequestDig
                 assertable=tuple(sorted(caller.assertable)),
                 explain=caller.explain,
                 profile=UNSET if caller.profile is None else caller.profile,
+                identity=_identity(caller.identity),
             ),
             control_epoch=decision.control_epoch,
             engine=ENGINE_VERSION,
@@ -243,6 +251,12 @@ def _record(decision: Decision, answer: bytes, request: RequestBody | RequestDig
             request=request,
         )
     )
+
+
+def _identity(identity: Identity | None) -> IdentityDocument | UnsetType:
+    if identity is None:
+        return UNSET
+    return IdentityDocument(by=identity.by.value, issuer=identity.issuer, subject=identity.subject)
 
 
 def full_answer(record: bytes) -> bytes:

@@ -16,12 +16,12 @@ import msgspec
 from msgspec import UnsetType
 
 from policy_engine.domain.instants import InstantError, parse_instant
-from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.request import Caller, IdentifiedBy, Identity, Request
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.record import RECORD_VERSION, says_too_long
 from policy_engine.formats.request_document import request_from
 from policy_engine.shapes.answer import AnswerDocument, FindingDocument
-from policy_engine.shapes.record import PartyDocument, RecordDocument, RequestDigest
+from policy_engine.shapes.record import IdentityDocument, PartyDocument, RecordDocument, RequestDigest
 from policy_engine.shapes.request import RequestBody
 
 Shape = TypeVar("Shape")
@@ -103,6 +103,7 @@ def read_record(body: bytes) -> RecordedDecision:
             assertable=frozenset(caller.assertable),
             explain=caller.explain,
             profile=None if isinstance(caller.profile, UnsetType) else caller.profile,
+            identity=_identity(caller.identity),
         ),
         model=answer.model.id,
         tier=answer.model.tier,
@@ -113,6 +114,12 @@ def read_record(body: bytes) -> RecordedDecision:
         parties=record.facts,
         shortened=request is None or _says_too_long(answer),
     )
+
+
+def _identity(told: IdentityDocument | UnsetType) -> Identity | None:
+    if isinstance(told, UnsetType):
+        return None
+    return Identity(by=IdentifiedBy(told.by), issuer=told.issuer, subject=told.subject)
 
 
 def _says_too_long(answer: AnswerDocument) -> bool:

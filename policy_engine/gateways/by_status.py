@@ -39,7 +39,9 @@ from policy_engine.http.body import read_body
 from policy_engine.http.errors import BodyTooLarge
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import admit, gateway_of
-from policy_engine.service.keyring import Bearer, Forbidden, Unauthenticated
+from policy_engine.service.issuer_keys import IssuerUnavailable
+from policy_engine.service.keyring import Bearer, Forbidden, InvalidToken, Unauthenticated
+from policy_engine.service.rates import TooMany
 
 EXT_AUTHZ: Final = "/ext_authz"
 FORWARD_AUTH: Final = "/forward-auth"
@@ -194,23 +196,27 @@ def told(outcome: Outcome) -> Response:
 
 _REFUSED: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str]]] = {
     Unauthenticated: (HTTPStatus.UNAUTHORIZED, "gateway_unauthenticated", "The gateway has no key that is in force."),
+    InvalidToken: (HTTPStatus.UNAUTHORIZED, "gateway_unauthenticated", "The gateway's token is not valid."),
     Forbidden: (HTTPStatus.FORBIDDEN, "gateway_forbidden", "The gateway's key carries no right to ask."),
     BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "The request is too long to be judged."),
 }
-_FORESEEN: Final = (LogUnavailable, MembersUnavailable)
+_CHALLENGE: Final = "X-Policy-Engine-Key"
+_CHALLENGES: Final[Mapping[type[Exception], str]] = {InvalidToken: f'{_CHALLENGE} error="invalid_token"'}
+_FORESEEN: Final = (LogUnavailable, MembersUnavailable, IssuerUnavailable, TooMany)
 
 
 def unavailable(error: Exception) -> Response:
     """What is told where no answer can be given. An error that nobody foresaw is logged by its class alone."""
     refused = _REFUSED.get(type(error))
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers = {**_NO_STORE, "retry-after": "1"}
+    # Too many questions are told as no answer too: with 429 a client would think that it asked too often itself.
+    headers = {**_NO_STORE, "retry-after": str(error.seconds if isinstance(error, TooMany) else 1)}
     code, message, kind = UNAVAILABLE_CODE, "Authorization is not available, so nothing is allowed.", "server_error"
     if refused is not None:
         status, code, message = refused
         headers, kind = dict(_NO_STORE), "request_forbidden"
         if status is HTTPStatus.UNAUTHORIZED:
-            headers["www-authenticate"] = "X-Policy-Engine-Key"
+            headers["www-authenticate"] = _CHALLENGES.get(type(error), _CHALLENGE)
     elif not isinstance(error, _FORESEEN):
         _log.error("unforeseen error", error=type(error).__name__)
     document = {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -5,6 +5,7 @@ A denial is never here, and nothing here is an allow. Problem types are relative
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -39,8 +40,10 @@ from policy_engine.service.desk_faults import (
     SecondPersonNeeded,
 )
 from policy_engine.service.gate import NotFresh, RequestIdConflict
-from policy_engine.service.keyring import Forbidden, Unauthenticated
+from policy_engine.service.issuer_keys import IssuerUnavailable
+from policy_engine.service.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
 from policy_engine.service.pools import Busy
+from policy_engine.service.rates import TooMany
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealing import EntryAltered
 from policy_engine.shapes.problem import FaultDocument, ProblemDocument
@@ -98,6 +101,20 @@ _AWAY: Final = HTTPStatus.SERVICE_UNAVAILABLE
 _TABLE: Final[Mapping[type[Exception], Problem]] = {
     MalformedRequest: _told(HTTPStatus.BAD_REQUEST, "malformed", "The request is malformed"),
     Unauthenticated: _KEY_NEEDED,
+    InvalidToken: _told(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid-token",
+        "The token is not valid here",
+        {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    ),
+    InvalidCertificate: _told(
+        HTTPStatus.UNAUTHORIZED,
+        "invalid-certificate",
+        "The certificate that was passed on names no caller",
+        {"WWW-Authenticate": "Bearer"},
+    ),
+    TooMany: _told(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More is asked than this caller may", _RETRY),
+    IssuerUnavailable: _told(_AWAY, "issuer-unavailable", "The keys of the tokens' issuer cannot be had", _RETRY),
     Forbidden: _told(HTTPStatus.FORBIDDEN, "forbidden", "The key does not carry this right"),
     NotFound: _NOTHING,
     # Not 410: that there was a record under the id is more than anybody knows by now.
@@ -173,7 +190,9 @@ def error_response(error: Exception) -> Response:
     problem = _TABLE[type(error)]
     detail = str(error) or None if problem.tells else None
     more: dict[str, object] = {}
-    if isinstance(error, MalformedRequest):
+    if isinstance(error, TooMany):
+        problem = dataclasses.replace(problem, headers={"Retry-After": str(error.seconds)})
+    elif isinstance(error, MalformedRequest):
         more["errors"] = tuple(FaultDocument(field=fault.field, message=fault.message) for fault in error.faults)
     elif isinstance(error, RecordRetired):
         retired = error.retired

@@ -25,8 +25,10 @@ from policy_engine import ENGINE_VERSION, shapes
 from policy_engine.domain.ports import MembersUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.http.errors import INTERNAL, MEDIA_TYPE, BodyTooLarge, Problem, problem_of
-from policy_engine.service.keyring import Forbidden, Unauthenticated
+from policy_engine.service.issuer_keys import IssuerUnavailable
+from policy_engine.service.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
 from policy_engine.service.pools import Busy
+from policy_engine.service.rates import TooMany
 from policy_engine.shapes import member_rows
 from policy_engine.shapes.document import Body, Document
 from policy_engine.shapes.problem import ProblemDocument
@@ -35,7 +37,16 @@ Schema = dict[str, Any]
 """A piece of the document: JSON, as OpenAPI lays it out."""
 
 _REF: Final = "#/components/schemas/{name}"
-_KEYED: Final = (Unauthenticated, Forbidden, Busy, MembersUnavailable)
+_KEYED: Final = (
+    Unauthenticated,
+    InvalidToken,
+    InvalidCertificate,
+    Forbidden,
+    TooMany,
+    IssuerUnavailable,
+    Busy,
+    MembersUnavailable,
+)
 """What may go wrong wherever a key is asked for."""
 
 

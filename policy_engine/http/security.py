@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Security
@@ -16,15 +19,25 @@ from policy_engine.formats.faults import one_of
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.reference import SCHEME, parameters_of
+from policy_engine.service.callers import HEADERS
 from policy_engine.service.disclosure import NAMES
-from policy_engine.service.keyring import Bearer, KeyRing
+from policy_engine.service.keyring import Admittance, Bearer, Forwarded, KeyRing
 from policy_engine.service.pools import Pools
 
 
 def bearer_of(request: Request, right: str) -> Bearer:
-    """Who the request says to be, and what it needs."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    """Who the request says to be, and what it needs. What a proxy says of a certificate counts where no key or token is
+    presented."""
+    given = request.headers.get("authorization")
+    if given is None:
+        return Bearer(token=None, right=right, forwarded=_forwarded(request))
+    scheme, _, token = given.partition(" ")
     return Bearer(token=token.strip() if scheme.lower() == "bearer" else None, right=right)
+
+
+def _forwarded(request: Request) -> Forwarded | None:
+    lines = tuple((name, value) for name, value in request.headers.items() if name in HEADERS)
+    return Forwarded(lines=lines, peer=None if request.client is None else request.client.host) if lines else None
 
 
 async def admitted(request: Request, ring: KeyRing, pools: Pools, right: str) -> Bearer:
@@ -32,17 +45,36 @@ async def admitted(request: Request, ring: KeyRing, pools: Pools, right: str) ->
 
     A key that this process does not know may have been made by another one a moment ago: the snapshot is read again
     before it is refused, once for all who ask meanwhile, so that a flood of bad keys is none of questions to the
-    database. Raises `Unauthenticated`, `Forbidden`, `Busy` and `MembersUnavailable`.
+    database. The same holds of a token and the keys of its issuer. Raises `Unauthenticated`, `Forbidden`, `TooMany`,
+    `IssuerUnavailable`, `Busy` and `MembersUnavailable`.
     """
     return await admit(bearer_of(request, right), ring, pools)
 
 
 async def admit(bearer: Bearer, ring: KeyRing, pools: Pools) -> Bearer:
-    """As `admitted`, of who was found to present a token."""
-    if bearer.token is not None and not bearer.is_known(ring.current()):
+    """As `admitted`, of who was found to present a token. What it gives is to be asked with, and not what it took."""
+    callers = ring.callers
+    presented = None if callers is None else callers.presented(bearer)
+    if callers is not None and presented is not None:
+        bearer = replace(bearer, presented=presented)
+        await _looked(callers, bearer, pools)
+    elif bearer.token is not None and not bearer.is_known(ring.current()):
         await pools.looks.run(ring.refresh)
-    bearer.key(ring.current())
+    key = bearer.key(ring.current())
+    if callers is not None:
+        callers.count(key)
     return bearer
+
+
+LOOK_SECONDS: Final = 2.0
+"""So long at most a request waits for the keys of its token's issuer; then those count that are known."""
+
+
+async def _looked(callers: Admittance, bearer: Bearer, pools: Pools) -> None:
+    look = callers.look_for(bearer.token)
+    if look is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(pools.issuer_looks.run(look), LOOK_SECONDS)
 
 
 GATEWAY_KEY: Final = "x-policy-engine-key"
@@ -50,7 +82,8 @@ GATEWAY_KEY: Final = "x-policy-engine-key"
 
 
 def gateway_of(request: Request, right: str) -> Bearer:
-    """As `bearer_of`, at a door for gateways: what stands under `Authorization` is the client's and is not looked at.
+    """As `bearer_of`, at a door for gateways: what stands under `Authorization` is the client's and is not looked at,
+    and so is a certificate that the head tells of: the gateway passes on its client's head.
 
     Of two lines, neither counts.
     """

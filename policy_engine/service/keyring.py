@@ -82,6 +82,14 @@ class Unauthenticated(Exception):
     """No key, or none that is in force."""
 
 
+class InvalidToken(Unauthenticated):
+    """A token that cannot be trusted; the text says why, and nothing of what stands in it."""
+
+
+class InvalidCertificate(Unauthenticated):
+    """What a proxy passed on is no certificate by which a caller is known; the text says why."""
+
+
 class Forbidden(Exception):
     """The key does not carry the right."""
 
@@ -102,23 +110,47 @@ class Snapshots(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """What a request says of a certificate: every line of the head in which one is passed on, by the name in small
+    letters, and the address that the request came from."""
+
+    lines: tuple[tuple[str, str], ...]
+    peer: str | None
+
+
+class Presented(Protocol):
+    """What says who asks where it is no key of this service: a token of an issuer, or a certificate."""
+
+    def key(self) -> Key:
+        """Who asks, as a key would say it, now. Raises `Unauthenticated`, `Forbidden` and `IssuerUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
     """Who presents a token (`None`: none), and asks for what needs a right.
 
-    `profile` is the fingerprint of the gateway's profile by which a question was read, where one was.
+    `profile` is the fingerprint of the gateway's profile by which a question was read, where one was. `forwarded` is
+    what may stand for a key, and `presented` what was found to: neither is there for a key.
     """
 
     token: str | None
     right: str
     profile: str | None = None
+    forwarded: Forwarded | None = None
+    presented: Presented | None = None
 
     def is_known(self, ground: HasKeys) -> bool:
         """Whether the token names a key that is in force; nothing is said of its secret."""
         return _named(self.token) in ground.keys
 
     def key(self, ground: HasKeys) -> Key:
-        """The key, in force on the snapshot and with the right. Raises `Unauthenticated` and `Forbidden`."""
-        key = None if self.token is None else key_of(self.token, ground)
+        """The key, in force on the snapshot and with the right. Raises `Unauthenticated`, `Forbidden`, and for a token
+        of an issuer `IssuerUnavailable`."""
+        if self.presented is not None:
+            key: Key | None = self.presented.key()
+        else:
+            key = None if self.token is None else key_of(self.token, ground)
         if key is None:
             raise Unauthenticated
         if self.right not in key.rights:
@@ -128,6 +160,22 @@ class Bearer:
     def caller(self, ground: HasKeys) -> Caller:
         """The key as the one who asks. Raises `Unauthenticated` and `Forbidden`."""
         return caller_of(self.key(ground), self.profile)
+
+
+class Admittance(Protocol):
+    """Who is let in without a key, and how often anybody is."""
+
+    def presented(self, bearer: Bearer) -> Presented | None:
+        """What the bearer presents in the place of a key; `None` for a key, and for whoever presents nothing."""
+        ...
+
+    def look_for(self, token: str | None) -> Callable[[], None] | None:
+        """What asks the issuer for its keys, where that could tell more of the token; it takes as long as it takes."""
+        ...
+
+    def count(self, key: Key) -> None:
+        """Count a request of a caller. Raises `TooMany`."""
+        ...
 
 
 def key_of(token: str, ground: HasKeys) -> Key | None:
@@ -164,8 +212,15 @@ class KeysAlone:
 class KeyRing:
     """Makes and revokes keys, and knows who asks."""
 
-    def __init__(self, keys: Keys, snapshots: Snapshots, people: Callable[[], frozenset[str]]) -> None:
-        """`people` are the ids of the people on file."""
+    def __init__(
+        self,
+        keys: Keys,
+        snapshots: Snapshots,
+        people: Callable[[], frozenset[str]],
+        callers: Admittance | None = None,
+    ) -> None:
+        """`people` are the ids of the people on file; `callers` know who asks without a key."""
+        self.callers = callers
         self._keys = keys
         self._people = people
         self._snapshots = snapshots
@@ -282,4 +337,5 @@ def caller_of(key: Key, profile: str | None = None) -> Caller:
         assertable=key.assertable,
         explain="decisions:explain" in key.rights,
         profile=profile,
+        identity=key.identity,
     )

@@ -118,6 +118,8 @@ class Pools:
         """Reads the counters of the database to know who asks, and nothing else."""
         self.looks = Shared(self.entrance, pause_seconds=LOOKS_PAUSE_SECONDS)
         """Looks for a key that is not known here."""
+        self.issuer = Pool("looks at the keys of the tokens' issuer", threads=1, waiting=1_000)
+        self.issuer_looks = Shared(self.issuer, pause_seconds=0.0)
         self.health = Pool("questions about health", threads=1, waiting=32)
         # More than the cores: beside a few that take seconds, the others have their turns.
         self.decisions = Pool("decisions", threads=8, waiting=1_000)

@@ -16,8 +16,16 @@ class Recorded(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
     one; a member that comes to be declared has to be `UNSET` where it is absent, as it is in older records."""
 
 
+class IdentityDocument(Recorded, frozen=True, kw_only=True):
+    """Who asked by a token or a certificate: its issuer, null where none was told, and whom it means."""
+
+    by: Literal["token", "certificate"]
+    issuer: str | None
+    subject: str
+
+
 class CallerDocument(Recorded, frozen=True, kw_only=True):
-    """The key that asked, with what it could do then."""
+    """The key that asked, or who asked without one, with what it could do then."""
 
     id: str
     gateway: str | None
@@ -26,6 +34,7 @@ class CallerDocument(Recorded, frozen=True, kw_only=True):
     profile: Annotated[
         str | UnsetType, Meta(description="The fingerprint of the gateways' profiles by which the question was read.")
     ] = UNSET
+    identity: IdentityDocument | UnsetType = UNSET
 
 
 class MembershipOnRecord(Recorded, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -106,11 +106,12 @@ def serving(
     new_id: Callable[[datetime], str] | None = None,
     policies: Path = POLICIES,
     gateways: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Service]:
     """A service on a database that is at the newest schema, with these members on file.
 
     It decides by a book of the test's own; if `published`, by what is in force in the database, at first the book in
-    `policies`. Ids are counted, unless the test says how they are made.
+    `policies`. Ids are counted, unless the test says how they are made. `settings` are further ones.
     """
     if not published:
         _fill(url, rows, recorded or at)
@@ -118,7 +119,13 @@ def serving(
     now = [at]
     counter = iter(range(10**9))
     parts = build(
-        Settings(database_url=url, policies=policies, gateways=gateways, public_url="https://pdp.example.com"),
+        Settings(
+            database_url=url,
+            policies=policies,
+            gateways=gateways,
+            public_url="https://pdp.example.com",
+            **(settings or {}),
+        ),
         clock=lambda: now[0],
         new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
         judges=judges,
