@@ -28,11 +28,14 @@ class Keys:
 
     def add(self, key: Key) -> None:
         """Put a new key on file. Raises `ValueError` when its id or its secret is on file already."""
+        told = asdict(key)
+        # Who asks by a token or a certificate has no key that could be put on file.
+        del told["identity"]
         with raising(MembersUnavailable):
             try:
                 with writing(self._engine) as writer:
                     take(writer, Lock.LOG)
-                    writer.execute(insert(keys).values({**asdict(key), "feed": key.feed or None}))
+                    writer.execute(insert(keys).values({**told, "feed": key.feed or None}))
                     created = KeyCreated(
                         key=key.id,
                         name=key.name,
