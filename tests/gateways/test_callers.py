@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from policy_engine.app.settings import Settings
 from policy_engine.domain.gateways import CALLER_RIGHTS, Rate
 from policy_engine.formats.faults import FaultsError
+from policy_engine.formats.gateway_profiles import read_profiles
 from policy_engine.formats.membership_file import read_members
 from policy_engine.service.issuer_keys import LIFETIME_SECONDS, IssuerKeys, IssuerUnavailable, Pace, read_keys
 from policy_engine.service.keyring import RIGHTS
@@ -546,3 +548,49 @@ def test_callers_by_a_token_need_an_issuer_and_an_issuer_needs_callers(migrated:
 def test_a_setting_by_which_tokens_could_be_forged_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Settings(**settings)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "gateways" / "callers.md"
+WRITTEN = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[0]
+
+
+def test_the_profile_of_the_page_is_read_as_it_says() -> None:
+    profile = read_profiles(WRITTEN.encode(), "gateways.yaml").by_gateway["main"]
+    assert [sorted(one.rights) for one in profile.callers] == [["decide"], ["decide", "decisions:explain"], ["decide"]]
+    assert profile.callers[1].claims == (("client_id", "gateway-us"), ("scope", "ask"))
+    assert profile.rate == Rate(per_second=200, burst=400)
+
+
+UNFIT = {
+    "a right that changes something": ("rights: [decide,", 'rights: ["freeze",', "no right that a profile may give"),
+    "no right": ('rights: [decide, "decisions:explain"]', "rights: []", "may do nothing"),
+    "a property that is none": ("assertable: [us_status]", "assertable: [rich]", "no property that can be asserted"),
+    "a claim of every token": ("{sub: gateway-eu}", "{iss: gateway-eu}", "checked for every token"),
+    "no claim": ("{sub: gateway-eu}", "{}", "which claims a token has to carry"),
+    "two ways to be known": ("{certificate:", "{token: {sub: x}, certificate:", "one of the two"),
+    "no way to be known": ("- {token: {sub: gateway-eu}}", "- {rights: [decide]}", "one of the two"),
+    "a name that no certificate has": ("spiffe://example.com/gateway", "gateway", "no name of a certificate"),
+    "certificates from anybody": ("trusted_proxies: [10.0.0.7/32]", "trusted_proxies: []", "trusted proxies alone"),
+    "certificates from nowhere": ("    certificate_from: client-cert\n", "", "does not say where it is passed on"),
+    "a header without a caller": ("      - {certificate:", "      #", "no caller is known by one"),
+    "a caller twice": ("- {token: {sub: gateway-eu}}", "- {token: {sub: a}}\n      - {token: {sub: a}}", "twice"),
+    "a rate of nothing": ("per_second: 200", "per_second: 0", "a whole number from 1"),
+    "a rate without a burst": (", burst: 400", "", "a whole number from 1"),
+    "an unknown field": ("{token: {sub: gateway-eu}}", "{token: {sub: x}, person: me}", "person"),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_a_profile_that_lets_in_whom_it_does_not_mean_is_refused_with_its_place(what: str) -> None:
+    written, instead, said = UNFIT[what]
+    assert written in WRITTEN
+    with pytest.raises(FaultsError) as raised:
+        read_profiles(WRITTEN.replace(written, instead).encode(), "gateways.yaml")
+    assert said in str(raised.value)
+    assert "gateways.yaml:" in str(raised.value)
+
+
+def test_a_caller_of_two_gateways_is_refused() -> None:
+    again = WRITTEN.replace("gateways:\n", "").replace("  main:", "  other:")
+    with pytest.raises(FaultsError, match="name the same caller"):
+        read_profiles((WRITTEN + again).encode(), "gateways.yaml")
