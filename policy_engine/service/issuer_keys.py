@@ -85,7 +85,8 @@ class IssuerKeys:
                 self._told(str(error))
             else:
                 self._keep(keys)
-            self._tried_at = self._monotonic()
+            finally:
+                self._tried_at = self._monotonic()
 
     def current(self) -> KeySet:
         """The keys that count now. Raises `IssuerUnavailable`."""

@@ -138,6 +138,19 @@ def over_https(folder: Path, document: bytes) -> Iterator[Issuer]:
         server.server_close()
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def self_signed(uri: str | None, *, days: int = 3650) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """A certificate for the loopback address, or of who has the URI, valid for some days around the tests' noon."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -154,5 +167,7 @@ def self_signed(uri: str | None, *, days: int = 3650) -> tuple[x509.Certificate,
         .not_valid_after(NOON + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(other), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_SIGNS, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return made.sign(key, hashes.SHA256()), key
