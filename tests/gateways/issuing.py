@@ -71,7 +71,9 @@ def token(
     header = {name: value for name, value in whole.items() if value is not None}
     payload = body if isinstance(body, bytes) else json.dumps(claims() if body is None else body).encode()
     signed = f"{encoded(header)}.{encoded(payload)}"
-    signature = (key or rsa(kid)).private_key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    private = (key or rsa(kid)).private_key
+    assert private is not None
+    signature = private.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
     return f"{signed}.{encoded(signature)}"
 
 
