@@ -143,3 +143,15 @@ def test_a_paper_for_nobody_is_as_none(random: Random) -> None:
         without.hold,
         without.findings,
     )
+
+
+@pytest.mark.parametrize("seed", [290, 302])
+def test_a_paper_of_nobodys_makes_no_authorised_end_user(seed: int) -> None:
+    """Worlds in which 22 CFR 126.18(d) once lifted the bar for the employees of a holder whose paper was for nobody."""
+    random = Random(seed)
+    asked = asked_of(friendly_world(random))
+    name = random.choice(["persons", "nationalities", "purposes"])
+    for_nobody = tuple(named(paper, name, ()) for paper in asked.rows.authorisations)
+    found = verdict(with_papers(asked, for_nobody)).findings
+    assert "ITAR-126.18" in {one.rule for one in verdict(asked).findings}
+    assert "ITAR-126.18" not in {one.rule for one in found}

@@ -69,6 +69,8 @@ class Edition(IntEnum):
     ONE_OF_EACH = 4
     """What a request asserts of somebody holds for the end user too where that is the same one, so that another
     assertion about the same is a conflict."""
+    FOR_SOMEBODY = 5
+    """An authorisation for no person, or of no nationality, is none also where it is asked for whoever it is for."""
 
 
 LATEST: Final = max(Edition)

@@ -1162,6 +1162,8 @@ def fits_whoever(w: World, row: Json, holders: set[str | None], regime: str | No
     """As `fits`, for whichever persons it is."""
     if row.get("holder") is None or row["holder"] not in holders:
         return False
+    if row.get("persons") == [] or row.get("nationalities") == []:
+        return False
     if regime is not None and row.get("regime") != regime:
         return False
     if row.get("kind") not in kinds:

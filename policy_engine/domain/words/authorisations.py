@@ -99,7 +99,11 @@ def in_scope(party: Party, row: Authorisation, *, whoever: bool = False) -> bool
     """Whether the paper is known to be for the purpose and for everybody who acts (15 CFR 750.7(a), (a)(3))."""
     if row.purposes is not None and party.question.request.purpose not in row.purposes:
         return False
-    return whoever or all(_is_for(one, row) for one in _who_acts(party))
+    if whoever:
+        # A paper for no person, or of no nationality, is nobody's, so that its holder has none by it.
+        for_nobody = () in (row.persons, row.nationalities)
+        return not for_nobody or party.question.edition < Edition.FOR_SOMEBODY
+    return all(_is_for(one, row) for one in _who_acts(party))
 
 
 def _is_for(party: Party, row: Authorisation) -> bool:
