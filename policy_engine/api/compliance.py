@@ -21,7 +21,7 @@ from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.domain.request import Caller
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import FieldFault, MalformedRequest, malformed
 from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.errors import BookNotAccepted, NotFound
@@ -245,7 +245,7 @@ def _check(parts: Parts, files: dict[str, bytes]) -> CheckedDocument:
 def _propose(parts: Parts, key: Key, body: ProposalBody) -> ProposalDocument:
     actor, desk, publisher = actor_of(key), parts.desk, parts.publisher
     if (body.files is None) == (body.rollback_to is None):
-        raise MalformedRequest(FieldFault(field="files", message="or `rollback_to`: one of them says which book"))
+        raise malformed("files", "or `rollback_to`: one of them says which book")
     note = documents.text_of("note", body.note)
     effective = documents.instant_of("effective", body.effective)
     since = documents.instant_of("since", body.since) or desk.clock() - LOOKBACK
@@ -344,7 +344,7 @@ async def list_reviews(request: Request, parts: PartsOf) -> Response:
     """The cases that wait for somebody, the oldest first."""
     wanted = request.query_params.get("status", "open")
     if wanted not in ("open", "all"):
-        raise MalformedRequest(FieldFault(field="status", message="is `open` or `all`"))
+        raise malformed("status", "is `open` or `all`")
     limit, cursor = page_of(request.query_params)
     cursors, of = parts.inspector.cursors, {"reviews": wanted}
     after = None if cursor is None else cursors.read(cursor, tuple[str, str], of=of)
@@ -383,10 +383,10 @@ async def close_review(
     rationale = documents.text_of("rationale", body.rationale)
     held, actor, pool = _case(case), actor_of(key), parts.pools.desk
     if body.rows is not None and (body.outcome == "refuse" or body.members is not None):
-        raise MalformedRequest(FieldFault(field="rows", message="come only with the confirmation of a release"))
+        raise malformed("rows", "come only with the confirmation of a release")
     if body.outcome == "refuse":
         if body.members is not None:
-            raise MalformedRequest(FieldFault(field="members", message="come only with a release"))
+            raise malformed("members", "come only with a release")
         review = await pool.run(parts.reviews.refuse, actor, held, rationale=rationale)
         return json_response(documents.review_document(review))
     if body.members is None:
@@ -460,7 +460,7 @@ def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: Simulatio
         )
         raise MalformedRequest(*faults) from error
     except AssertedValueError as error:
-        raise MalformedRequest(FieldFault(field="request.subject.properties", message=str(error))) from error
+        raise malformed("request.subject.properties", str(error)) from error
 
 
 def _state(desk: Desk) -> DeskState:

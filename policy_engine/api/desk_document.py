@@ -9,16 +9,15 @@ from datetime import datetime
 from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
-from policy_engine.domain.changes import Actor
-from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal, Withdrawal
+from policy_engine.domain.desk import Desk, FreezeState, InForce, Proposal
 from policy_engine.domain.freezes import FreezeScope
-from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.domain.roster import RosterRows
 from policy_engine.formats.faults import Fault
 from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.membership_writer import row_text
+from policy_engine.formats.request_document import malformed
 from policy_engine.formats.roster_rows import ROW_TYPES
-from policy_engine.http.documents import malformed
 from policy_engine.http.errors import fault_document
 from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import CheckedBook
@@ -40,10 +39,9 @@ from policy_engine.shapes.administration import (
 )
 from policy_engine.shapes.document import (
     MAX_TEXT,
-    ActorDocument,
     RowDocument,
     RowsDocument,
-    WithdrawalDocument,
+    document_of,
 )
 
 
@@ -140,14 +138,13 @@ def policy_document(desk: Desk, at: datetime, *, names: bool) -> PolicyDocument:
 
 def _in_force(book: InForce, desk: Desk) -> InForceDocument:
     proposal = None if book.proposal is None else desk.proposals[book.proposal]
-    return InForceDocument(
-        fingerprint=book.fingerprint,
-        since=format_instant(book.start),
-        via=book.via,
-        proposal=book.proposal,
-        proposed_by=None if proposal is None else actor_document(proposal.author),
-        approved_by=None if proposal is None else actor_document(book.actor),
-        recorded_by=actor_document(book.actor),
+    return document_of(
+        InForceDocument,
+        book,
+        since=book.start,
+        proposed_by=None if proposal is None else proposal.author,
+        approved_by=None if proposal is None else book.actor,
+        recorded_by=book.actor,
     )
 
 
@@ -160,46 +157,19 @@ def proposals_document(desk: Desk, at: datetime, *, names: bool) -> ProposalsDoc
 def proposal_document(proposal: Proposal, at: datetime, *, names: bool) -> ProposalDocument:
     """A proposal with where it is and the summaries of its reports; `names` says whether the reader may see exactly
     whom it touches."""
-    content = proposal.content
-    return ProposalDocument(
-        id=proposal.id,
-        status=_status(proposal, at),
-        fingerprint=content.fingerprint,
-        base=content.base,
-        rollback=content.rollback,
-        note=content.note,
-        effective=instant_document(content.effective),
-        withdraws=tuple(content.withdraws),
-        proposed_by=actor_document(proposal.author),
-        proposed_at=format_instant(proposal.proposed_at),
-        approved_by=maybe_actor(proposal.approver),
-        approved_at=instant_document(proposal.approved_at),
-        in_force=instant_document(proposal.in_force),
-        cases=proposal.cases,
-        withdrawn_by=proposal.withdrawn_by,
-        withdrawn=withdrawal_document(proposal.withdrawal),
+    return document_of(
+        ProposalDocument,
+        proposal,
+        proposal.content,
+        status=proposal.status(at),
+        proposed_by=proposal.author,
+        approved_by=proposal.approver,
+        withdrawn=proposal.withdrawal,
         reports=tuple(
             ReportDocument(name=one.name, summary=summary_shown(one, names=names), digest=one.digest)
-            for one in content.reports
+            for one in proposal.content.reports
         ),
     )
-
-
-def withdrawal_document(withdrawal: Withdrawal | None) -> WithdrawalDocument | None:
-    """Who took back what waited, when and why."""
-    if withdrawal is None:
-        return None
-    return WithdrawalDocument(
-        by=actor_document(withdrawal.actor), at=format_instant(withdrawal.at), reason=withdrawal.reason
-    )
-
-
-def _status(proposal: Proposal, at: datetime) -> str:
-    if proposal.withdrawn_by is not None or proposal.withdrawal is not None:
-        return "withdrawn"
-    if proposal.in_force is None:
-        return "proposed"
-    return "scheduled" if at < proposal.in_force else "put_in_force"
 
 
 def freezes_document(desk: Desk, at: datetime) -> FreezesDocument:
@@ -210,25 +180,8 @@ def freezes_document(desk: Desk, at: datetime) -> FreezesDocument:
 
 def freeze_document(state: FreezeState, at: datetime) -> FreezeDocument:
     """A freeze: its scope, and where it is."""
-    freeze = state.freeze
-    return FreezeDocument(
-        id=freeze.id,
-        status=_freeze_status(state, at),
-        models=tuple(freeze.scope.models),
-        countries=tuple(freeze.scope.countries),
-        organisations=tuple(freeze.scope.organisations),
-        gateways=tuple(freeze.scope.gateways),
-        all=freeze.scope.everything,
-        authority=freeze.authority,
-        reason=freeze.reason,
-        start=format_instant(freeze.start),
-        until=instant_document(freeze.until),
-        declared_by=actor_document(state.declared_by),
-        lift_asked_by=maybe_actor(state.lift_asked_by),
-        lift_reason=state.lift_reason,
-        lifted_by=maybe_actor(state.lifted_by),
-        lifted_at=instant_document(state.lifted_at),
-    )
+    freeze, scope = state.freeze, state.freeze.scope
+    return document_of(FreezeDocument, state, freeze, scope, status=_freeze_status(state, at), all=scope.everything)
 
 
 def _freeze_status(state: FreezeState, at: datetime) -> str:
@@ -243,24 +196,21 @@ def review_document(review: Review) -> ReviewDocument:
     """A case: what it is about, and where it is."""
     key, asked, closed = review.opened.key, review.asked, review.closed
     ended = closed or asked
-    return ReviewDocument(
-        id=review.opened.id,
+    return document_of(
+        ReviewDocument,
+        review.opened,
+        key,
+        review,
         status=review.status.value,
-        subject=key.subject,
-        model=key.model,
-        action=key.action,
         purpose=key.purpose or None,
-        rule=key.rule,
         decision_id=review.opened.decision,
-        opened_at=format_instant(review.opened.opened_at),
-        due_at=format_instant(review.due_at),
-        asked_by=None if asked is None else actor_document(asked.actor),
-        asked_at=None if asked is None else format_instant(asked.at),
-        closed_by=None if closed is None else actor_document(closed.actor),
-        closed_at=None if closed is None else format_instant(closed.at),
-        rationale=None if ended is None else ended.content.rationale,
-        membership_revision=None if closed is None else closed.content.revision,
-        rows=None if review.rows is None else rows_document(review.rows.digest, review.rows.rows),
+        asked_by=asked and asked.actor,
+        asked_at=asked and asked.at,
+        closed_by=closed and closed.actor,
+        closed_at=closed and closed.at,
+        rationale=ended and ended.content.rationale,
+        membership_revision=closed and closed.content.revision,
+        rows=review.rows and rows_document(review.rows.digest, review.rows.rows),
     )
 
 
@@ -276,25 +226,5 @@ def rows_document(digest: str, rows: RosterRows) -> RowsDocument:
 
 def review_file_document(file: ReviewFile) -> ReviewFileDocument:
     """A case with the held decision as it was recorded, what lifts the rule, and rows that would clear a listing."""
-    case = review_document(file.review)
-    return ReviewFileDocument(
-        **{name: getattr(case, name) for name in case.__struct_fields__},
-        lifts=file.lifts,
-        clearance=file.clearance or None,
-        decision=Raw(file.record),
-    )
-
-
-def actor_document(actor: Actor) -> ActorDocument:
-    """A key, and the person behind it."""
-    return ActorDocument(key=actor.key, person=actor.person)
-
-
-def maybe_actor(actor: Actor | None) -> ActorDocument | None:
-    """As `actor_document`; nothing for nobody."""
-    return None if actor is None else actor_document(actor)
-
-
-def instant_document(at: datetime | None) -> str | None:
-    """An instant as it is told; nothing for none."""
-    return None if at is None else format_instant(at)
+    case, decision = review_document(file.review), Raw(file.record)
+    return document_of(ReviewFileDocument, case, file, clearance=file.clearance or None, decision=decision)

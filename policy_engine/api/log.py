@@ -29,7 +29,7 @@ from policy_engine.domain.legal_holds import HoldScope
 from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.record_reader import RecordFault, read_record
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent
 from policy_engine.http.errors import NotFound
@@ -44,6 +44,7 @@ from policy_engine.service.replay import replay, replay_now
 from policy_engine.service.retention import MustBeKept, Retention, place_hold, release_hold
 from policy_engine.service.retired import RecordRetired, retired_text, retired_with
 from policy_engine.service.sealing import EntryAltered, Sealing
+from policy_engine.shapes.document import document_of
 from policy_engine.shapes.log import (
     HoldBody,
     HoldDocument,
@@ -330,7 +331,7 @@ async def replay_decision(
     """Make a recorded decision again, and say where the two differ."""
     known = request.query_params.get("known", "then")
     if known not in ("then", "now"):
-        raise MalformedRequest(FieldFault(field="known", message="is `then` or `now`"))
+        raise malformed("known", "is `then` or `now`")
     alone: threading.Lock = request.app.state.one_replay
     told = await parts.pools.archive.run(_replayed, parts, alone, decision_id, now=known == "now")
     return Response(told, media_type="application/json")
@@ -370,36 +371,16 @@ def _scope(body: HoldBody) -> HoldScope:
 
 
 def _hold_document(state: HoldState) -> HoldDocument:
-    scope = state.hold.scope
-    return HoldDocument(
-        id=state.hold.id,
-        status="held" if state.released_at is None else "released",
-        scope=scope.text,
-        decisions=tuple(scope.decisions),
-        organisations=tuple(scope.organisations),
-        subjects=tuple(scope.subjects),
-        models=tuple(scope.models),
-        all=scope.everything,
-        reason=state.hold.reason,
-        placed_by=documents.actor_document(state.placed_by),
-        placed_at=format_instant(state.placed_at),
-        released_by=documents.maybe_actor(state.released_by),
-        released_at=documents.instant_document(state.released_at),
-        release_reason=state.release_reason,
-    )
+    hold, scope = state.hold, state.hold.scope
+    status = "held" if state.released_at is None else "released"
+    return document_of(HoldDocument, state, hold, scope, status=status, scope=scope.text, all=scope.everything)
 
 
 def _retired_document(retired: RetiredYear) -> RetiredDocument:
-    content = retired.content
-    return RetiredDocument(
-        year=content.year,
-        first_index=content.first_index,
-        size=content.size,
-        decisions=content.decisions,
-        checkpoint=content.checkpoint,
-        key=content.key,
-        reason=content.reason,
-        retired_by=documents.actor_document(retired.actor),
-        retired_at=format_instant(retired.at),
+    return document_of(
+        RetiredDocument,
+        retired.content,
+        retired_by=retired.actor,
+        retired_at=retired.at,
         retirement=retired.change,
     )

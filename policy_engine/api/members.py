@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Path as PathParameter
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from policy_engine.domain.ports import Key, LogUnavailable
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.formats.roster_rows import encode_rows
 from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent, read_sent_book
@@ -35,8 +35,9 @@ from policy_engine.service.member_changes import (
     SentEdits,
 )
 from policy_engine.service.member_edits import Edit
-from policy_engine.service.member_preview import AccessChange, AccessChanges
+from policy_engine.service.member_preview import AccessChanges
 from policy_engine.shapes.administration import WithdrawalBody
+from policy_engine.shapes.document import document_of
 from policy_engine.shapes.members import (
     ChangeApprovalBody,
     ChangeBody,
@@ -50,6 +51,7 @@ from policy_engine.shapes.members import (
     WideningDocument,
 )
 
+C = TypeVar("C", bound=ListedChangeDocument)
 Fields = dict[str, Any]
 """Members of a document that has more of them."""
 
@@ -66,7 +68,7 @@ ChangeId = Annotated[str, PathParameter(description="The id of a change of membe
 async def list_changes(parts: PartsOf) -> Response:
     """Every change of members that went through the service, the newest first."""
     found = await parts.pools.reads.run(parts.member_changes.all)
-    return json_response(ChangesDocument(changes=tuple(ListedChangeDocument(**_change(one)) for one in found)))
+    return json_response(ChangesDocument(changes=tuple(_change(ListedChangeDocument, one) for one in found)))
 
 
 @router.post(
@@ -168,13 +170,9 @@ async def show_member(
     at = documents.instant_of("at", request.query_params.get("at"))
     known_at = documents.instant_of("known_at", request.query_params.get("known_at"))
     text, revision = await parts.pools.reads.run(parts.member_changes.about, kind, name, at=at, known_at=known_at)
-    told = OnFileDocument(
-        kind=kind,
-        id=name,
-        at=documents.instant_document(at),
-        known_at=documents.instant_document(known_at),
-        membership_revision=revision,
-        members=_members(text),
+    members = _members(text)
+    told = document_of(
+        OnFileDocument, kind=kind, id=name, at=at, known_at=known_at, membership_revision=revision, members=members
     )
     return json_response(told)
 
@@ -194,16 +192,14 @@ def _proposed(changes: MemberChanges, key: Key, data: bytes) -> tuple[HTTPStatus
     name, preview = changes.propose(actor_of(key), sent, reason=reason, feed=key.feed)
     if name is None:
         return HTTPStatus.OK, ChangeFileDocument(id=None, status="nothing_new", **_preview(preview))
-    told = ChangeFileDocument(**_change(changes.desk.view.current().desk.members[name]), **_preview(preview))
+    told = _change(ChangeFileDocument, changes.desk.view.current().desk.members[name], **_preview(preview))
     return (HTTPStatus.ACCEPTED if preview.at_once is None else HTTPStatus.CREATED), told
 
 
 def _sent(body: ChangeBody) -> Sent:
     given = [name for name in ("members", "document", "edits") if getattr(body, name) is not None]
     if len(given) != 1:
-        raise MalformedRequest(
-            FieldFault(field="members", message="or `document`, or `edits`: one of them has the rows")
-        )
+        raise malformed("members", "or `document`, or `edits`: one of them has the rows")
     if body.edits is not None:
         return SentEdits(edits=tuple(_edit(f"edits[{place}]", edit) for place, edit in enumerate(body.edits)))
     source = documents.text_of("source", body.source) or SOURCE
@@ -214,7 +210,7 @@ def _sent(body: ChangeBody) -> Sent:
     try:
         return SentDocument(content=body.document.encode("utf-8"), source=source)
     except UnicodeEncodeError as error:
-        raise MalformedRequest(FieldFault(field="document", message="has a lone surrogate")) from error
+        raise malformed("document", "has a lone surrogate") from error
 
 
 def _edit(field: str, body: EditBody) -> Edit:
@@ -231,20 +227,20 @@ def _edit(field: str, body: EditBody) -> Edit:
     )
 
 
-def _change(change: MembersChange) -> Fields:
+def _change(shape: type[C], change: MembersChange, **more: Any) -> C:
     content = change.content
-    return {
-        "id": content.change,
-        "status": _status(change),
-        "at_once": content.at_once,
-        "reason": content.reason,
-        "added": content.added,
-        "proposed_by": documents.actor_document(change.proposer),
-        "proposed_at": format_instant(change.proposed_at),
-        "approved_by": documents.maybe_actor(change.approver),
-        "approved_at": documents.instant_document(change.approved_at),
-        "withdrawn": documents.withdrawal_document(change.withdrawal),
-    }
+    return document_of(
+        shape,
+        change,
+        id=content.change,
+        at_once=content.at_once,
+        reason=content.reason,
+        added=content.added,
+        proposed_by=change.proposer,
+        approved_by=change.approver,
+        withdrawn=change.withdrawal,
+        **{"status": _status(change), **more},
+    )
 
 
 def _status(change: MembersChange) -> str:
@@ -254,13 +250,11 @@ def _status(change: MembersChange) -> str:
 
 
 def _file(file: ChangeFile) -> ChangeFileDocument:
-    told = _change(file.change)
     if file.preview is not None:
-        return ChangeFileDocument(**told, **_preview(file.preview))
+        return _change(ChangeFileDocument, file.change, **_preview(file.preview))
     rows = documents.rows_document(digest_of(encode_rows(file.rows)), file.rows)
-    if file.stale is not None:
-        told["status"] = "stale"
-    return ChangeFileDocument(**told, stale=file.stale, rows=rows)
+    status = _status(file.change) if file.stale is None else "stale"
+    return _change(ChangeFileDocument, file.change, status=status, stale=file.stale, rows=rows)
 
 
 def _preview(preview: Preview) -> Fields:
@@ -275,25 +269,12 @@ def _preview(preview: Preview) -> Fields:
 
 
 def _effects(effects: AccessChanges) -> EffectsDocument:
-    return EffectsDocument(
-        touched=effects.touched,
-        judged=effects.judged,
-        left_out=effects.left_out,
+    return document_of(
+        EffectsDocument,
+        effects,
         at=tuple(map(format_instant, effects.instants)),
         gains=len(effects.gained),
         losses=len(effects.lost),
-        gained=tuple(map(_effect, effects.gained[:TOLD])),
-        lost=tuple(map(_effect, effects.lost[:TOLD])),
-    )
-
-
-def _effect(one: AccessChange) -> EffectDocument:
-    return EffectDocument(
-        subject=one.subject,
-        organisation=one.organisation,
-        model=one.model,
-        since=format_instant(one.at),
-        rule=one.rule,
-        code=one.code,
-        assumed=tuple(one.assumed),
+        gained=tuple(document_of(EffectDocument, one, since=one.at) for one in effects.gained[:TOLD]),
+        lost=tuple(document_of(EffectDocument, one, since=one.at) for one in effects.lost[:TOLD]),
     )

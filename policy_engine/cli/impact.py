@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec import to_builtins
 
 from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
@@ -17,7 +17,7 @@ from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.impact import ImpactReport
+from policy_engine.service.impact import as_text
 from policy_engine.service.impact import impact as judge_again
 
 DEFAULT_DAYS: Final = 30
@@ -53,7 +53,7 @@ def impact(
         held = ground.desk.book_at(at) or ground.desk.books[0]
         old = parts.publisher.library.judge(held.fingerprint, held.archive)
         with progress("judging") as shown:
-            report: ImpactReport = judge_again(
+            report = judge_again(
                 Judge(book),
                 old,
                 parts.desk_log.decisions_since(start),
@@ -64,4 +64,4 @@ def impact(
             )
     finally:
         parts.close()
-    tell(json.loads(report.document()), partial(typer.echo, report.text(), nl=False), as_json=as_json)
+    tell(to_builtins(report, order="sorted"), partial(typer.echo, as_text(report), nl=False), as_json=as_json)

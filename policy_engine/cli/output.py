@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from policy_engine.domain.instants import InstantError, format_instant, parse_instant
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import MalformedRequest, malformed
 
 out: Final = Console(highlight=False, soft_wrap=True)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -60,7 +60,7 @@ def failed(why: object, code: Exit = Exit.FAILED) -> typer.Exit:
 
 def misused(option: str, why: str) -> MalformedRequest:
     """What is wrong with what an option was given, to be raised."""
-    return MalformedRequest(FieldFault(field=option, message=why))
+    return malformed(option, why)
 
 
 def unreadable(error: OSError, path: Path, what: str = "written") -> typer.Exit:

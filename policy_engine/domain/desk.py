@@ -80,6 +80,14 @@ class Proposal:
     def id(self) -> str:
         return self.content.proposal
 
+    def status(self, at: datetime) -> str:
+        """Where it is: proposed, scheduled, put_in_force or withdrawn."""
+        if self.withdrawn_by is not None or self.withdrawal is not None:
+            return "withdrawn"
+        if self.in_force is None:
+            return "proposed"
+        return "scheduled" if at < self.in_force else "put_in_force"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeState:

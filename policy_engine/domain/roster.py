@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, Final, TypeVar, dataclass_transform
 
 from policy_engine.domain.instants import ALWAYS, Validity
 from policy_engine.domain.spelling import one_spelling
@@ -105,7 +106,48 @@ class Sector(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Organisation:
+class Recorded:
+    """A row with the instant of its recording; one that is `retracted` takes back what stands under the key."""
+
+    recorded_at: datetime | None = None
+    retracted: bool = False
+
+    @property
+    def key(self) -> Hashable:
+        """What tells one row of a kind from another."""
+        return _KEYS[type(self)](self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated(Recorded):
+    """A row with an interval in which it is true."""
+
+    valid: Validity = ALWAYS
+
+
+R = TypeVar("R", bound=Recorded)
+_KEYS: Final[dict[type, Callable[[Any], Hashable]]] = {}
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def _row(*key: str) -> Callable[[type[R]], type[R]]:
+    """A kind of row with the attributes that are its key."""
+
+    def kind(declared: type[R]) -> type[R]:
+        made = dataclass(frozen=True, slots=True, kw_only=True)(declared)
+        _KEYS[made] = attrgetter(*key)
+        # The canonical form is in the order of the fields, and what every row has stands last in it.
+        own = made.__dataclass_fields__
+        for name in ("valid", "recorded_at", "retracted"):
+            if name in own:
+                own[name] = own.pop(name)
+        return made
+
+    return kind
+
+
+@_row("id")
+class Organisation(Recorded):
     """A legal entity. Countries are ISO 3166-1 alpha-2; `None` is unknown."""
 
     id: str
@@ -118,16 +160,10 @@ class Organisation:
     reseller: bool | None = None
     identifiers: tuple[tuple[str, str | None], ...] | None = None
     aliases: tuple[str, ...] | None = None
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonEntry:
+@_row("id")
+class PersonEntry(Recorded):
     """That a person is on file, and which of the person's lists were ever filed (an unfiled list is unknown)."""
 
     id: str
@@ -135,77 +171,43 @@ class PersonEntry:
     us_status_filed: bool = False
     citizenships_filed: bool = False
     permanent_residencies_filed: bool = False
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Employment:
+@_row("person", "organisation", "kind", "valid.start")
+class Employment(Dated):
     """A person works for an organisation."""
 
     person: str
     organisation: str
     kind: EmploymentKind
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.person, self.organisation, self.kind, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsStatus:
+@_row("person", "kind", "valid.start")
+class UsStatus(Dated):
     """A person's standing in US law."""
 
     person: str
     kind: UsStatusKind
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.person, self.kind, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Citizenship:
+@_row("person", "country", "valid.start")
+class Citizenship(Dated):
     """A person is a citizen of a country."""
 
     person: str
     country: str
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.person, self.country, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermanentResidency:
+@_row("person", "country", "valid.start")
+class PermanentResidency(Dated):
     """A person is a permanent resident of a country."""
 
     person: str
     country: str
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.person, self.country, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+@_row("id")
+class Account(Dated):
     """A key or a service of an organisation, perhaps of one person, perhaps in a cluster of accounts.
 
     Outside its interval an account is like one that is not on file. It has one interval: a later row replaces it.
@@ -217,27 +219,14 @@ class Account:
     person: str | None = None
     gateway: str | None = None
     cluster: str | None = None
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return self.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consortium:
+@_row("id")
+class Consortium(Recorded):
     """A group of organisations with access to a model."""
 
     id: str
     name: str | None = None
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,8 +237,8 @@ class Credit:
     period: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
+@_row("organisation", "consortium", "valid.start")
+class Membership(Dated):
     """An organisation is a member of a consortium. `seats` and `credit` are for the account; no rule reads them."""
 
     organisation: str
@@ -257,17 +246,10 @@ class Membership:
     status: MembershipStatus
     seats: int | None = None
     credit: Credit | None = None
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.organisation, self.consortium, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stake:
+@_row("owner", "owned", "valid.start")
+class Stake(Dated):
     """A share of an organisation or a person (`person:<id>`) in an organisation, from 0 to 100, exact.
 
     It is `percent`, or lies from `minimum` to `maximum`, both included, `None` being open on that side. All three
@@ -280,17 +262,25 @@ class Stake:
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     evidence: str | None = None
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.owner, self.owned, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorisation:
+@_row(
+    "id",
+    "regime",
+    "kind",
+    "holder",
+    "models",
+    "actions",
+    "countries",
+    "named_users",
+    "conditions",
+    "persons",
+    "nationalities",
+    "for_employees_only",
+    "purposes",
+    "valid.start",
+)
+class Authorisation(Dated):
     """A licence, exception or exemption: who holds it, for which models and actions, and for whom.
 
     `countries`, `persons` (ids), `nationalities` (countries) and `purposes` restrict it; `None` is any. `named_users`
@@ -311,52 +301,24 @@ class Authorisation:
     nationalities: tuple[str, ...] | None = None
     employees_only: bool | None = None
     purposes: tuple[str, ...] | None = None
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
 
     @property
     def for_employees_only(self) -> bool:
         """15 CFR 750.7(a)(3): a licence is for the holder's employees, unless it says otherwise."""
         return self.kind is AuthorisationKind.LICENCE if self.employees_only is None else self.employees_only
 
-    @property
-    def key(self) -> Hashable:
-        return (
-            self.id,
-            self.regime,
-            self.kind,
-            self.holder,
-            self.models,
-            self.actions,
-            self.countries,
-            self.named_users,
-            self.conditions,
-            self.persons,
-            self.nationalities,
-            self.for_employees_only,
-            self.purposes,
-            self.valid.start,
-        )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+@_row("authorisation", "person", "at")
+class Draw(Recorded):
     """A person took a place of an authorisation at an instant. What a cap has used is counted from these."""
 
     authorisation: str
     person: str
     at: datetime
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.authorisation, self.person, self.at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+@_row("party", "list", "entry", "entry_version", "reference", "cleared_version", "valid.start")
+class Listing(Dated):
     """A screening result: a party (organisation id or `person:<id>`) against one entry of one list.
 
     `programmes` are those of the entry, `requirement` its licence requirement in the list's own words.
@@ -371,40 +333,18 @@ class Listing:
     cleared_version: str | None = None
     programmes: tuple[str, ...] | None = None
     requirement: str | None = None
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (
-            self.party,
-            self.list,
-            self.entry,
-            self.entry_version,
-            self.reference,
-            self.cleared_version,
-            self.valid.start,
-        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+@_row("organisation", "kind", "valid.start")
+class Statement(Dated):
     """A paper of an organisation on file."""
 
     organisation: str
     kind: StatementKind
-    valid: Validity = ALWAYS
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.organisation, self.kind, self.valid.start)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterReading:
+@_row("id", "shared", "accounts", "exchanges_24h", "as_of")
+class ClusterReading(Recorded):
     """What the detector said of a cluster of accounts at an instant."""
 
     id: str
@@ -412,28 +352,6 @@ class ClusterReading:
     accounts: int | None
     exchanges_24h: int | None
     as_of: datetime
-    recorded_at: datetime | None = None
-    retracted: bool = False
-
-    @property
-    def key(self) -> Hashable:
-        return (self.id, self.shared, self.accounts, self.exchanges_24h, self.as_of)
-
-
-class Recorded(Protocol):
-    """A row with a key and the instant of its recording; `retracted` takes back what stands under the key."""
-
-    @property
-    def key(self) -> Hashable: ...
-
-    @property
-    def recorded_at(self) -> datetime | None: ...
-
-    @property
-    def retracted(self) -> bool: ...
-
-
-R = TypeVar("R", bound=Recorded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,12 +85,9 @@ def _filled(row: R, held: R, place: Node, findings: Findings) -> R:
             findings.add(place.line, place.column, message, "write `to`, or null for an open end")
             return row
         given["valid"] = Validity(start=start, end=end)
-    return replace(row, **given)  # type: ignore[type-var]  # every kind of row is a dataclass
+    return replace(row, **given)
 
 
 def taken_back(rows: Iterable[R], recorded_at: datetime | None) -> list[R]:
     """Retractions of what is known of the rows, as of an instant or in the end, recorded then."""
-    return [
-        replace(row, recorded_at=recorded_at, retracted=True)  # type: ignore[type-var]  # every kind is a dataclass
-        for row in latest_known(rows, recorded_at)
-    ]
+    return [replace(row, recorded_at=recorded_at, retracted=True) for row in latest_known(rows, recorded_at)]

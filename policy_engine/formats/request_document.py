@@ -84,30 +84,42 @@ class MalformedRequest(ValueError):
         super().__init__("; ".join(f"{fault.field or 'body'} {fault.message}" for fault in faults))
 
 
+def malformed(field: str, message: str) -> MalformedRequest:
+    """The fault of one field alone, to be raised."""
+    return MalformedRequest(FieldFault(field=field, message=message))
+
+
 def parse_object(body: bytes) -> Mapping[str, object]:
     """The JSON object in the body. Raises `MalformedRequest`."""
     body = without_mark(body)
     refuse_depth(body)
+    value = json_in(body, _decoder.decode)
+    if not isinstance(value, dict):
+        raise malformed("", "must be a JSON object")
+    return value
+
+
+def json_in(body: bytes, read: Callable[[str], object]) -> object:
+    """What is read from a body that has no byte-order mark. Raises `MalformedRequest`."""
     try:
-        value = _decoder.decode(body.decode("utf-8"))
+        return read(body.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise MalformedRequest(FieldFault(field="", message=f"is not UTF-8 at byte {error.start}")) from error
+        raise malformed("", f"is not UTF-8 at byte {error.start}") from error
     except MalformedRequest:
         raise
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedRequest(FieldFault(field="", message=f"is not JSON: {error.msg.lower()} at {place}")) from error
+        raise malformed("", f"is not JSON: {error.msg.lower()} at {place}") from error
+    except RecursionError as error:
+        raise malformed("", "is nested too deep") from error
     except ValueError as error:
-        raise MalformedRequest(FieldFault(field="", message="has a number that is too long")) from error
-    if not isinstance(value, dict):
-        raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
-    return value
+        raise malformed("", "has a number that is too long") from error
 
 
 def without_mark(body: bytes) -> bytes:
     """The body without a byte-order mark of UTF-8. Raises `MalformedRequest` for that of another encoding."""
     if body.startswith(_UTF16_MARKS):
-        raise MalformedRequest(FieldFault(field="", message="begins with the byte-order mark of UTF-16: send UTF-8"))
+        raise malformed("", "begins with the byte-order mark of UTF-16: send UTF-8")
     return body.removeprefix(_UTF8_MARK)
 
 
@@ -120,25 +132,26 @@ def refuse_depth(body: bytes) -> None:
         if byte not in _OPENING:
             depth -= 1
         elif depth == MAX_DEPTH:
-            raise MalformedRequest(FieldFault(field="", message=f"is nested deeper than {MAX_DEPTH}"))
+            raise malformed("", f"is nested deeper than {MAX_DEPTH}")
         else:
             depth += 1
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        if name in found:
-            raise MalformedRequest(FieldFault(field=shown(name), message="stands twice in one object"))
-        found[name] = value
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The members of an object. Raises `MalformedRequest` for a name that stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise malformed(shown(twice), "stands twice in one object")
     return found
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise MalformedRequest(FieldFault(field="", message=f"has `{text}`, which is no JSON number"))
+    raise malformed("", f"has `{text}`, which is no JSON number")
 
 
-_decoder: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_decoder: Final = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_refuse_constant)
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -163,7 +176,7 @@ def batch_item_of(document: object) -> BatchItem:
     digest = _digest("{}" if document is None else f'{{"item":{text}}}')
     try:
         if not isinstance(document, Mapping):
-            raise MalformedRequest(FieldFault(field="", message="must be a JSON object"))
+            raise malformed("", "must be a JSON object")
         return BatchItem(digest=digest, submitted=Submitted(request=request_of(document), digest=_digest(text)))
     except MalformedRequest as error:
         return BatchItem(digest=digest, fault=str(error))

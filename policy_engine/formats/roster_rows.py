@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from policy_engine.domain.roster import RosterRows
-from policy_engine.shapes.member_rows import BY_ROWS, EVERYWHERE, RosterRow
+from policy_engine.domain.roster import Recorded, RosterRows
+from policy_engine.shapes.member_rows import BY_ROWS, EVERYWHERE
 
-ROW_TYPES: Final[Mapping[str, type[RosterRow]]] = {name: section.row for name, section in BY_ROWS.items()}
+ROW_TYPES: Final[Mapping[str, type[Recorded]]] = {name: section.row for name, section in BY_ROWS.items()}
 """The kinds of rows by their names in `RosterRows`, in the order of the canonical form."""
 
 _FIRST: Final = {
@@ -34,7 +34,7 @@ class RowsFault(ValueError):
     """The bytes are no rows in canonical form."""
 
 
-def row_bytes(kind: str, row: RosterRow) -> bytes:
+def row_bytes(kind: str, row: Recorded) -> bytes:
     """One row as a line, with its line feed."""
     first = _FIRST[kind]
     told = {
@@ -49,7 +49,7 @@ def _default(field: Field[Any]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def each_row(rows: RosterRows) -> Iterator[RosterRow]:
+def each_row(rows: RosterRows) -> Iterator[Recorded]:
     """Every row, kinds in the canonical order."""
     for kind in ROW_TYPES:
         yield from getattr(rows, kind)
@@ -62,7 +62,7 @@ def encode_rows(rows: RosterRows) -> bytes:
 
 def decode_rows(data: bytes) -> RosterRows:
     """The rows in canonical form. Raises `RowsFault`."""
-    found: dict[str, list[RosterRow]] = {kind: [] for kind in ROW_TYPES}
+    found: dict[str, list[Recorded]] = {kind: [] for kind in ROW_TYPES}
     try:
         for line in data.splitlines():
             kind, row = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])

@@ -20,9 +20,10 @@ from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Message
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.identifiers import text_fault
+from policy_engine.formats.request_document import malformed
 from policy_engine.gateways.asking import AT_ONCE, RIGHT, Told, ask, ask_each
 from policy_engine.http.body import DECIDE_LIMIT, read_body
-from policy_engine.http.documents import malformed, read_sent
+from policy_engine.http.documents import read_sent
 from policy_engine.http.reference import Example, audience, described
 from policy_engine.http.security import admitted
 from policy_engine.shapes.gateways import (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
 from policy_engine.formats.identifiers import shown
-from policy_engine.formats.request_document import FieldFault, MalformedRequest, parse_object, without_mark
+from policy_engine.formats.request_document import json_in, malformed, parse_object, unique, without_mark
 from policy_engine.shapes.document import Body
 
 Shape = TypeVar("Shape", bound=Body)
@@ -29,28 +30,8 @@ def read_sent_book(body: bytes, shape: type[Shape]) -> Shape:
 
     Nothing in the shapes is deep, so depth needs no limit but the parser's own.
     """
-    try:
-        document = json.loads(without_mark(body).decode("utf-8"), object_pairs_hook=_unique)
-    except UnicodeDecodeError as error:
-        raise malformed("", f"is not UTF-8 at byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise malformed("", f"is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}") from error
-    except RecursionError as error:
-        raise malformed("", "is nested too deep") from error
-    except MalformedRequest:
-        raise
-    except ValueError as error:
-        raise malformed("", "has a number that is too long") from error
+    document = json_in(without_mark(body), partial(json.loads, object_pairs_hook=unique))
     return _shaped(document, shape, body)
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise malformed(shown(twice), "stands twice in one object")
-    return found
 
 
 def _shaped(document: object, shape: type[Shape], body: bytes) -> Shape:
@@ -85,8 +66,3 @@ def _refuse_halves(value: object, path: str) -> None:
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             _refuse_halves(inner, f"{path}[{number}]")
-
-
-def malformed(field: str, message: str) -> MalformedRequest:
-    """The fault of one field."""
-    return MalformedRequest(FieldFault(field=field, message=message))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.http.errors import error_response
 
 
@@ -30,7 +30,7 @@ class RequestHead:
         app = self._app
         if keys > 1 or hosts > 1 or (hosts == 0 and scope["http_version"] == "1.1"):
             what = "Host" if keys <= 1 else "Authorization"
-            app = error_response(MalformedRequest(FieldFault(field=what, message="must stand once in the head")))
+            app = error_response(malformed(what, "must stand once in the head"))
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
         if given is None:
             await app(scope, receive, send)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.http.reference import Parameter
 from policy_engine.service.cursors import LONGEST_PAGE, PAGE
 
@@ -31,5 +31,5 @@ def number_of(given: Mapping[str, str], name: str, absent: int, least: int, most
     if text is None:
         return absent
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and least <= int(text) <= most):
-        raise MalformedRequest(FieldFault(field=name, message=f"is a number from {least} to {most}"))
+        raise malformed(name, f"is a number from {least} to {most}")
     return int(text)

@@ -55,14 +55,6 @@ def full_root(hashes: bytes) -> bytes:
     return hashes
 
 
-def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root over leaf hashes."""
-    frontier = Frontier()
-    for leaf in leaves:
-        frontier.append(leaf)
-    return frontier.root()
-
-
 class Frontier:
     """The right edge of a growing tree: one hash for each complete subtree, at most one of every height."""
 

@@ -140,16 +140,6 @@ def bundle_of(index: int, width: int = WIDTH) -> Tile:
     return Tile(level=_ENTRIES, index=index, width=width)
 
 
-def tiles_of(size: int) -> Iterator[Tile]:
-    """Every bundle and tile that a tree of that size is represented by, full ones and partial ones."""
-    yield from partial_tiles(size)
-    for level, count in _levels(size):
-        for index in range(count // WIDTH):
-            if level == 0:
-                yield bundle_of(index)
-            yield Tile(level=level, index=index)
-
-
 def partial_tiles(size: int) -> Iterator[Tile]:
     """The bundle and the tiles that are not full yet in a tree of that size."""
     for level, count in _levels(size):

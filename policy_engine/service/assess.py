@@ -32,7 +32,7 @@ from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader
 from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
 from policy_engine.service.history import RecordedPast
-from policy_engine.service.impact import ImpactOutcome, impact
+from policy_engine.service.impact import ImpactOutcome, as_json, impact
 from policy_engine.service.publish import Assessment, Candidate, ReportContent
 from policy_engine.shapes.reports import CheckReport
 
@@ -164,12 +164,13 @@ def _impact(
     old: Book, new: Book, candidate: Candidate, records: Iterable[bytes], past: RecordedPast, roster: Roster
 ) -> ReportContent:
     report = impact(Judge(new), Judge(old), records, past.roster, effective=candidate.effective, roster_now=roster)
-    counts = {outcome: rounded(report.counts.get(outcome, 0)) for outcome in ImpactOutcome}
-    lost, gained = rounded(len(report.standing.lost)), rounded(len(report.standing.gained))
+    counts = {outcome: rounded(report.outcomes[outcome]) for outcome in ImpactOutcome}
+    standing = report.standing_access
+    lost, gained = rounded(len(standing.lost or ())), rounded(len(standing.gained or ()))
     # The summary stands in the log, which whoever may read decisions is shown: it has what `counts_alone` has.
     summary = (
         f"{ROUNDED}: of {rounded(report.decisions)} recorded decisions {counts[ImpactOutcome.LOST]} allow to deny,"
         f" {counts[ImpactOutcome.GAINED]} deny to allow, {counts[ImpactOutcome.UNDETERMINED]} undetermined;"
         f" on file now {lost} lose and {gained} gain a model"
     )
-    return ReportContent(name=IMPACT, content=report.document(), summary=summary)
+    return ReportContent(name=IMPACT, content=as_json(report), summary=summary)

@@ -16,6 +16,7 @@ from policy_engine.domain.roster import (
     Organisation,
     PermanentResidency,
     PersonEntry,
+    Recorded,
     Roster,
     RosterRows,
     Stake,
@@ -24,7 +25,6 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.formats.roster_rows import each_row
-from policy_engine.shapes.member_rows import RosterRow
 
 STRANGER: Final = "leave it out: who was no party of the held decision is changed with `members import`"
 _SHARE: Final = "ownership.share:"
@@ -38,11 +38,11 @@ class CaseParties:
     persons: frozenset[str]
     shares: frozenset[tuple[str, str]]
 
-    def strangers(self, rows: RosterRows) -> tuple[RosterRow, ...]:
+    def strangers(self, rows: RosterRows) -> tuple[Recorded, ...]:
         """The rows that are about somebody else, or of a kind that releases nothing."""
         return tuple(row for row in each_row(rows) if not self._has(row))
 
-    def _has(self, row: RosterRow) -> bool:
+    def _has(self, row: Recorded) -> bool:
         match row:
             case Authorisation():
                 has = row.holder in self.organisations

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 
 PAGE: Final = 100
 LONGEST_PAGE: Final = 1_000
@@ -55,9 +55,9 @@ class Cursors:
             held = msgspec.json.decode(told, type=_Held)
             place = msgspec.json.decode(held.place, type=kind)
         except (ValueError, msgspec.MsgspecError) as error:
-            raise MalformedRequest(FieldFault(field="cursor", message="is none that a page gave")) from error
+            raise malformed("cursor", "is none that a page gave") from error
         if held.of != of:
-            raise MalformedRequest(FieldFault(field="cursor", message="was given for other filters"))
+            raise malformed("cursor", "was given for other filters")
         return place
 
     def _tag(self, told: bytes) -> bytes:

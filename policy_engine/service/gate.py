@@ -23,7 +23,7 @@ from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, LogUnavailable
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import MalformedRequest, malformed
 from policy_engine.service.decision_cache import Remembered
 from policy_engine.service.keyring import Bearer
 from policy_engine.service.snapshot import Ground, StandingView
@@ -285,7 +285,7 @@ class Gate:
         try:
             conclusion = conclude(request, caller, basis, decision_id=self._new_id(at), at=at)
         except AssertedValueError as error:
-            raise MalformedRequest(FieldFault(field="subject.properties", message=str(error))) from error
+            raise malformed("subject.properties", str(error)) from error
         if conclusion.error is not None:
             self._report_fault(type(conclusion.error).__name__)
         facts = encode_facts(conclusion.parties)
@@ -349,7 +349,7 @@ def _refuse_determination(request: Request) -> None:
             "is `licence_determination`, which says what the export rules say and gives no access: ask POST /decide or"
             " POST /simulate, and never let a request to a model through on its allow"
         )
-        raise MalformedRequest(FieldFault(field="action", message=message))
+        raise malformed("action", message)
 
 
 CONFLICTING: Final = encode_problem_answer(

@@ -82,114 +82,39 @@ def _stands_on_the_unknown(verdict: Verdict) -> bool:
     return all(finding.missing or finding.rule == NO_GRANT_RULE for finding in verdict.deciding)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """The outcomes of a part of what was judged: those with one value in one dimension.
-
-    `examples` are ids of some that the new book changes: of decisions, or of subjects for standing access.
-    """
-
-    dimension: str
-    value: str
-    counts: Mapping[ImpactOutcome, int]
-    examples: tuple[str, ...]
-
-    @property
-    def changed(self) -> int:
-        """How many are not as they were."""
-        return sum(self.counts.values()) - self.counts.get(ImpactOutcome.UNCHANGED, 0)
+def as_json(impact: ImpactDocument) -> bytes:
+    """As canonical JSON."""
+    return _encoder.encode(impact)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingAccess:
-    """Who on file loses or gains a model. `undetermined` had access and would be denied for want of a fact."""
-
-    judged: int
-    counts: Mapping[ImpactOutcome, int]
-    lost: tuple[StandingDocument, ...]
-    gained: tuple[StandingDocument, ...]
-    undetermined: tuple[StandingDocument, ...]
-    shares: tuple[Share, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImpactReport:
-    """What the new book would change.
-
-    `decisions` counts the records that were read; `counts` has the outcome of each that could be judged, `examples`
-    ids of decisions with it, and `shares` the same by part: a decision with several parties, or several rules, is in
-    one share for each. `not_judged` are records without a request, with one
-    that would be refused now, or that cannot be read, `drifted` those that the old
-    book answers otherwise now than was recorded.
-    """
-
-    old: str
-    new: str
-    effective: datetime
-    membership_revision: int
-    decisions: int
-    counts: Mapping[ImpactOutcome, int]
-    examples: Mapping[ImpactOutcome, tuple[str, ...]]
-    not_judged: int
-    not_judged_examples: tuple[str, ...]
-    drifted: int
-    drift_examples: tuple[str, ...]
-    shares: tuple[Share, ...]
-    standing: StandingAccess
-
-    def document(self) -> bytes:
-        """As canonical JSON."""
-        standing = self.standing
-        return _encoder.encode(
-            ImpactDocument(
-                old=self.old,
-                new=self.new,
-                effective=format_instant(self.effective),
-                membership_revision=self.membership_revision,
-                decisions=self.decisions,
-                outcomes=_whole(self.counts),
-                examples={str(outcome): self.examples.get(outcome, ()) for outcome in ImpactOutcome},
-                not_judged=AsideDocument(count=self.not_judged, examples=self.not_judged_examples),
-                drift=AsideDocument(count=self.drifted, examples=self.drift_examples),
-                shares=tuple(map(_share, self.shares)),
-                standing_access=StandingAccessDocument(
-                    judged=standing.judged,
-                    outcomes=_whole(standing.counts),
-                    lost=standing.lost,
-                    gained=standing.gained,
-                    undetermined=standing.undetermined,
-                    shares=tuple(map(_share, standing.shares)),
-                ),
-            )
-        )
-
-    def text(self, rows: int = 20) -> str:
-        """For people: the counts, and of each list at most so many rows; the document has them all."""
-        standing = self.standing
-        lines = [
-            f"old book   {self.old}",
-            f"new book   {self.new}",
-            f"judged at  {format_instant(self.effective)} or the decision's own instant where that is later",
-            "",
-            f"Recorded decisions: {self.decisions}",
-            *_outcome_lines(self.counts, self.examples),
-            *_aside("not judged: no request that can be", self.not_judged, self.not_judged_examples),
-            *_aside("drift: the old book answers otherwise now", self.drifted, self.drift_examples),
-            *_share_lines(self.shares, rows),
-            "",
-            f"Standing access: {standing.judged} asked, of everybody on file for every model",
-            *_outcome_lines(standing.counts, {}),
-        ]
-        for title, ones in (
-            ("lose", standing.lost),
-            ("gain", standing.gained),
-            ("undetermined", standing.undetermined),
-        ):
-            lines += [f"  {title}: {one.subject} ({one.organisation or _NONE}) {one.model}" for one in ones[:rows]]
-            if len(ones) > rows:
-                lines.append(f"  {title}: {len(ones) - rows} more")
-        lines += _share_lines(standing.shares, rows)
-        return "\n".join(lines) + "\n"
+def as_text(impact: ImpactDocument, rows: int = 20) -> str:
+    """For people: the counts, and of each list at most so many rows; the document has them all."""
+    standing = impact.standing_access
+    lines = [
+        f"old book   {impact.old}",
+        f"new book   {impact.new}",
+        f"judged at  {impact.effective} or the decision's own instant where that is later",
+        "",
+        f"Recorded decisions: {impact.decisions}",
+        *_outcome_lines(impact.outcomes, impact.examples or {}),
+        *_aside("not judged: no request that can be", impact.not_judged),
+        *_aside("drift: the old book answers otherwise now", impact.drift),
+        *_share_lines(impact.shares, rows),
+        "",
+        f"Standing access: {standing.judged} asked, of everybody on file for every model",
+        *_outcome_lines(standing.outcomes, {}),
+    ]
+    for title, held in (
+        ("lose", standing.lost),
+        ("gain", standing.gained),
+        ("undetermined", standing.undetermined),
+    ):
+        ones = held or ()
+        lines += [f"  {title}: {one.subject} ({one.organisation or _NONE}) {one.model}" for one in ones[:rows]]
+        if len(ones) > rows:
+            lines.append(f"  {title}: {len(ones) - rows} more")
+    lines += _share_lines(standing.shares, rows)
+    return "\n".join(lines) + "\n"
 
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -199,10 +124,9 @@ def _whole(counts: Mapping[ImpactOutcome, int]) -> dict[str, int]:
     return {str(outcome): counts.get(outcome, 0) for outcome in ImpactOutcome}
 
 
-def _share(share: Share) -> ShareDocument:
-    return ShareDocument(
-        dimension=share.dimension, value=share.value, outcomes=_whole(share.counts), examples=share.examples
-    )
+def _changed(share: ShareDocument) -> int:
+    """How many are not as they were."""
+    return sum(share.outcomes.values()) - share.outcomes[ImpactOutcome.UNCHANGED]
 
 
 _LABELS: Final = {
@@ -215,31 +139,29 @@ _LABELS: Final = {
 }
 
 
-def _outcome_lines(
-    counts: Mapping[ImpactOutcome, int], examples: Mapping[ImpactOutcome, tuple[str, ...]]
-) -> Iterator[str]:
+def _outcome_lines(counts: Mapping[str, int], examples: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     for outcome, label in _LABELS.items():
         told = "" if outcome is ImpactOutcome.UNCHANGED else "  " + " ".join(examples.get(outcome, ()))
-        yield f"  {label:<42} {counts.get(outcome, 0):>9}{told}".rstrip()
+        yield f"  {label:<42} {counts[outcome]:>9}{told}".rstrip()
 
 
-def _aside(label: str, count: int, examples: tuple[str, ...]) -> Iterator[str]:
-    if count:
-        yield f"  {label:<42} {count:>9}  {' '.join(examples)}".rstrip()
+def _aside(label: str, aside: AsideDocument) -> Iterator[str]:
+    if aside.count:
+        yield f"  {label:<42} {aside.count:>9}  {' '.join(aside.examples or ())}".rstrip()
 
 
-def _share_lines(shares: tuple[Share, ...], rows: int) -> Iterator[str]:
-    by_dimension: defaultdict[str, list[Share]] = defaultdict(list)
+def _share_lines(shares: tuple[ShareDocument, ...], rows: int) -> Iterator[str]:
+    by_dimension: defaultdict[str, list[ShareDocument]] = defaultdict(list)
     for share in shares:
-        if share.changed:
+        if _changed(share):
             by_dimension[share.dimension].append(share)
     for dimension, changed in by_dimension.items():
         yield f"  by {dimension.replace('_', ' ')}"
         for share in changed[:rows]:
             told = ", ".join(
-                f"{_LABELS[outcome].partition(':')[0]} {share.counts[outcome]}"
+                f"{_LABELS[outcome].partition(':')[0]} {share.outcomes[outcome]}"
                 for outcome in ImpactOutcome
-                if outcome is not ImpactOutcome.UNCHANGED and share.counts.get(outcome)
+                if outcome is not ImpactOutcome.UNCHANGED and share.outcomes[outcome]
             )
             yield f"    {share.value:<40} {told}"
         if len(changed) > rows:
@@ -284,13 +206,15 @@ class _Tally:
         if len(examples) < self.keep and example not in examples:
             examples.append(example)
 
-    def shares(self) -> tuple[Share, ...]:
-        """By dimension, the most changed first."""
+    def shares(self) -> tuple[ShareDocument, ...]:
+        """By dimension, the most changed first; the examples are ids of decisions, or of subjects on file."""
         found = [
-            Share(dimension=name, value=value, counts=dict(counts), examples=tuple(self.part_examples[name, value]))
+            ShareDocument(
+                dimension=name, value=value, outcomes=_whole(counts), examples=tuple(self.part_examples[name, value])
+            )
             for (name, value), counts in self.parts.items()
         ]
-        return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -one.changed, one.value)))
+        return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -_changed(one), one.value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -373,8 +297,11 @@ def impact(
     roster_now: Roster,
     examples: int = EXAMPLES,
     progress: Progress | None = None,
-) -> ImpactReport:
+) -> ImpactDocument:
     """What the new book changes beside the old one, from `effective` on.
+
+    A decision with several parties, or several rules, is in one share for each. Not judged are records without a
+    request, with one that would be refused now, or that cannot be read.
 
     `records` are bodies of decision records, read one at a time; `roster_at` gives the members at a revision. Both
     judges have the freezes that are to count. A request that comes again at the same revision is judged once.
@@ -404,22 +331,20 @@ def impact(
             if len(drift_examples) < examples:
                 drift_examples.append(record.id)
     told("decisions", decisions)
-    return ImpactReport(
+    return ImpactDocument(
         old=old.book.fingerprint,
         new=new.book.fingerprint,
-        effective=effective,
+        effective=format_instant(effective),
         membership_revision=roster_now.revision,
         decisions=decisions,
-        counts=dict(tally.counts),
+        outcomes=_whole(tally.counts),
         examples={
-            outcome: tuple(ids) for outcome, ids in tally.examples.items() if outcome is not ImpactOutcome.UNCHANGED
+            str(one): () if one is ImpactOutcome.UNCHANGED else tuple(tally.examples[one]) for one in ImpactOutcome
         },
-        not_judged=not_judged,
-        not_judged_examples=tuple(unjudged),
-        drifted=drifted,
-        drift_examples=tuple(drift_examples),
+        not_judged=AsideDocument(count=not_judged, examples=tuple(unjudged)),
+        drift=AsideDocument(count=drifted, examples=tuple(drift_examples)),
         shares=tally.shares(),
-        standing=standing_access(new, old, roster_now, at=effective, examples=examples, progress=progress),
+        standing_access=standing_access(new, old, roster_now, at=effective, examples=examples, progress=progress),
     )
 
 
@@ -491,7 +416,7 @@ def standing_access(
     at: datetime,
     examples: int = EXAMPLES,
     progress: Progress | None = None,
-) -> StandingAccess:
+) -> StandingAccessDocument:
     """Every person, for each organisation that they act for at the instant, and every account and service on file, for
     every model of either book: inference from where the organisation has its headquarters, for the first purpose that
     the model declares, or for none where it declares none."""
@@ -522,9 +447,9 @@ def standing_access(
                     StandingDocument(subject=name, organisation=organisation, model=entry.id, rule=rule, code=code)
                 )
     told("standing access", judged)
-    return StandingAccess(
+    return StandingAccessDocument(
         judged=judged,
-        counts=dict(tally.counts),
+        outcomes=_whole(tally.counts),
         lost=tuple(changed[ImpactOutcome.LOST]),
         gained=tuple(changed[ImpactOutcome.GAINED]),
         undetermined=tuple(changed[ImpactOutcome.UNDETERMINED]),

@@ -26,7 +26,7 @@ from policy_engine.domain.ports import DeskLog, LogUnavailable
 from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import FieldFault, MalformedRequest, malformed
 from policy_engine.render.spreadsheet import BETWEEN
 from policy_engine.service.cursors import LONGEST_PAGE, Cursors
 from policy_engine.service.names_on_record import NamesOnRecord
@@ -140,7 +140,7 @@ def require_interval(start: datetime | None, end: datetime | None) -> None:
     """
     if start is not None and end is not None and end < start:
         told = f"is `{format_instant(end)}`, before `from`, which is `{format_instant(start)}`: exchange the two"
-        raise MalformedRequest(FieldFault(field="to", message=told))
+        raise malformed("to", told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +319,7 @@ class Inspector:
             # It was given by this service, of a log that has been put back since.
             if held.size > self.index.log_size():
                 message = "is of a longer log than there is: begin again"
-                raise MalformedRequest(FieldFault(field="cursor", message=message))
+                raise malformed("cursor", message)
             as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
         if then is None:
             found = self.index.page(filters, size=as_of.size, after=after, limit=limit + 1)

@@ -23,7 +23,7 @@ from policy_engine.domain.rules import FAULT_RULE, NO_GRANT_RULE
 from policy_engine.domain.verdict import State, Verdict
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
+from policy_engine.formats.request_document import malformed
 from policy_engine.policy.judge import Judge
 from policy_engine.service.inspect import require_interval
 from policy_engine.service.replay import Past
@@ -122,7 +122,7 @@ def _require_rule(log: DeskLog, past: Past, rule: str, judge: Judge | None) -> N
             return
     asked = "that were ever in force" if judge is None else "to be judged by"
     told = f"`{shown(rule)}` is in none of the books {asked}; `policy-engine policy show` names the rules"
-    raise MalformedRequest(FieldFault(field="rule", message=told))
+    raise malformed("rule", told)
 
 
 def _has(judge: Judge, rule: str) -> bool:

@@ -28,14 +28,15 @@ from policy_engine.domain.roster import (
     Membership,
     Organisation,
     PersonEntry,
+    Recorded,
     UsStatusKind,
     latest_known,
 )
 from policy_engine.formats.faults import near_miss, one_of, quoted
 from policy_engine.formats.identifiers import country_fault, identifier_fault, shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
-from policy_engine.formats.request_document import FieldFault, MalformedRequest
-from policy_engine.shapes.member_rows import SECTIONS, RosterRow, Section, ValueKind
+from policy_engine.formats.request_document import malformed
+from policy_engine.shapes.member_rows import SECTIONS, Section, ValueKind
 from policy_engine.store.decision_index import Among, marks_of
 from policy_engine.store.member_history import MemberHistory, Version
 
@@ -121,10 +122,10 @@ def read_on_file(text: str, field: str = PARAMETER) -> OnFile:
     if fact is None or not separator:
         near = near_miss(name, tuple(FACTS))
         meant = "" if near is None or fact is not None else f"; did you mean {quoted(FACTS[near].example)}?"
-        raise MalformedRequest(FieldFault(field=field, message=f"is a fact and its value, such as {examples}{meant}"))
+        raise malformed(field, f"is a fact and its value, such as {examples}{meant}")
     fault = fact.fault(value)
     if fault is not None:
-        raise MalformedRequest(FieldFault(field=field, message=fault))
+        raise malformed(field, fault)
     return OnFile(name=name, value=value)
 
 
@@ -144,7 +145,7 @@ class MembersThen:
             told = (
                 f"no row of the members ever named {quoted(asked.value)} as {asked.name}: write an id as it is on file"
             )
-            raise MalformedRequest(FieldFault(field=PARAMETER, message=told))
+            raise malformed(PARAMETER, told)
         self._rows = _by(history.versions(fact.rows, holders), fact.holder)
         persons = {name.removeprefix(PERSON_PREFIX) for name in holders if self._is_person(name)}
         self._people = _by(history.versions("people", persons) if fact.filed is not None else (), "id")
@@ -216,12 +217,12 @@ def _by(versions: Iterable[Version], column: str) -> dict[str, tuple[Version, ..
     return {name: tuple(held) for name, held in found.items()}
 
 
-def _known(versions: Iterable[Version], revision: int) -> list[RosterRow]:
+def _known(versions: Iterable[Version], revision: int) -> list[Recorded]:
     """The rows that counted at a revision."""
     return latest_known((one.row for one in versions if one.revision <= revision), None)
 
 
-def _in_force(rows: list[RosterRow], at: datetime) -> Iterable[RosterRow]:
+def _in_force(rows: list[Recorded], at: datetime) -> Iterable[Recorded]:
     memberships = [row for row in rows if isinstance(row, Membership)]
     if memberships:
         return memberships_in_force(memberships, at)
@@ -233,7 +234,7 @@ def _in_force(rows: list[RosterRow], at: datetime) -> Iterable[RosterRow]:
     ]
 
 
-def _valid(row: RosterRow, at: datetime) -> bool:
+def _valid(row: Recorded, at: datetime) -> bool:
     valid: Validity | None = getattr(row, "valid", None)
     return valid is not None and valid.holds(at)
 

@@ -22,7 +22,6 @@ from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import Proposal
-from policy_engine.domain.instants import format_instant
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.book_changes import BookChanges, book_changes
 from policy_engine.policy.case_differences import CaseDifference, case_differences
@@ -31,7 +30,7 @@ from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.disclosure import IMPACT
 from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.publish import Publisher
-from policy_engine.shapes.document import ActorDocument
+from policy_engine.shapes.document import document_of
 from policy_engine.shapes.reports import DiffDocument, ImpactDocument, ProposalReportDocument, StandingDocument
 
 DIFF: Final = "diff"
@@ -70,30 +69,20 @@ class ProposalReport:
 
     def document(self) -> bytes:
         """As JSON, sorted by name."""
-        proposal, content = self.proposal, self.proposal.content
         return _encoder.encode(
-            ProposalReportDocument(
-                proposal=proposal.id,
-                status=self.status,
-                fingerprint=content.fingerprint,
-                base=content.base,
-                note=content.note,
-                proposed_by=_actor(proposal.author),
-                proposed_at=format_instant(proposal.proposed_at),
-                effective=None if content.effective is None else format_instant(content.effective),
-                approved_by=None if proposal.approver is None else _actor(proposal.approver),
-                in_short=self.in_short,
-                warnings=self.warnings,
+            document_of(
+                ProposalReportDocument,
+                self,
+                self.proposal.content,
+                self.proposal,
+                proposal=self.proposal.id,
+                proposed_by=self.proposal.author,
+                approved_by=self.proposal.approver,
                 changes=None if self.changes is None else self.changes.document(),
                 cases=None if self.cases is None else tuple(one.document() for one in self.cases),
                 difference=None if self.difference is None else convert(self.difference.content(), DiffDocument),
-                impact=self.impact,
             )
         )
-
-
-def _actor(actor: Actor) -> ActorDocument:
-    return ActorDocument(key=actor.key, person=actor.person)
 
 
 def changes_in_short(changes: BookChanges) -> str:
@@ -174,7 +163,7 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
         raise NothingThere(f"there is no proposal {quoted(proposal)}")
     now = desk.moment(publisher.desk.clock())
     warnings: list[str] = []
-    status = status_of(held, now)
+    status = held.status(now)
     base, current = _base(desk, held, now)
     if status == "proposed" and current != held.content.base:
         warnings.append(
@@ -204,15 +193,6 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
         impact=impact,
         warnings=tuple(warnings),
     )
-
-
-def status_of(proposal: Proposal, at: datetime) -> str:
-    """Where a proposal is."""
-    if proposal.withdrawn_by is not None:
-        return "withdrawn"
-    if proposal.in_force is None:
-        return "proposed"
-    return "scheduled" if at < proposal.in_force else "put_in_force"
 
 
 def _base(desk: DeskState, proposal: Proposal, now: datetime) -> tuple[str | None, str]:

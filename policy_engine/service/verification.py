@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
-from policy_engine.domain.ports import LogEntries, LogYear
+from policy_engine.domain.ports import LogYear
 from policy_engine.ledger.checkpoint import Checkpoint, InvalidCheckpoint, SignedCheckpoint, open_checkpoint
 from policy_engine.ledger.merkle import InvalidProof, consistency_proof, verify_consistency
 from policy_engine.ledger.note import InvalidNote, VerifierKey
@@ -32,7 +32,7 @@ from policy_engine.ledger.tiles import (
 )
 from policy_engine.ledger.verify import Progress, verify_log
 from policy_engine.service.sealing import Sealing
-from policy_engine.store.cross_check import CrossCheck
+from policy_engine.store.cross_check import CrossCheck, LoggedRow
 
 _ENTRIES_AT_ONCE: Final = 4 * WIDTH
 
@@ -123,36 +123,15 @@ def _retired(
     return VerifiedYear(year=year.year, checkpoint=now, retired=True, held_against=tuple(held_against))
 
 
-class HeldEntry(Protocol):
-    """An entry as the database has it: its number, and its bytes."""
-
-    @property
-    def index(self) -> int: ...
-
-    @property
-    def body(self) -> bytes: ...
-
-
-Held = TypeVar("Held", bound=HeldEntry)
-
-
-def compare_with_database(
-    sealing: Sealing, entries: LogEntries, year: LogYear, size: int, *, progress: Progress | None = None
-) -> int:
-    """Hold the committed entries of a year against the sealed ones below a size, byte by byte; how many there are.
-
-    The tiles were verified before. Raises `VerificationFailed`, `LogUnavailable`, `OSError`.
-    """
-    for _ in _compared(sealing, entries.page, year, size, progress):
-        pass
-    return size
-
-
 def compare_rows(
     sealing: Sealing, rows: CrossCheck, year: LogYear, size: int, *, progress: Progress | None = None
 ) -> int:
-    """As `compare_with_database`, and the columns of each row say what its bytes say."""
-    for page in _compared(sealing, rows.page, year, size, progress):
+    """Hold the committed entries of a year against the sealed ones below a size, byte by byte, and the columns of each
+    row against its bytes; how many there are.
+
+    The tiles were verified before. Raises `VerificationFailed`, `LogUnavailable`, `OSError`.
+    """
+    for page in _compared(sealing, rows, year, size, progress):
         for row in page:
             if row.wrong is not None:
                 raise VerificationFailed(f"{year.year}: entry {row.index - year.first_index} {row.wrong}")
@@ -175,17 +154,13 @@ def verify_index(rows: CrossCheck, *, progress: Progress) -> None:
 
 
 def _compared(
-    sealing: Sealing,
-    read: Callable[[int, int], Sequence[Held]],
-    year: LogYear,
-    size: int,
-    progress: Progress | None,
-) -> Iterator[Sequence[Held]]:
+    sealing: Sealing, rows: CrossCheck, year: LogYear, size: int, progress: Progress | None
+) -> Iterator[Sequence[LoggedRow]]:
     """The entries below a size, a page at a time, each the one that is sealed."""
     tiles = sealing.tiles(year.year)
     for begin in range(0, size, _ENTRIES_AT_ONCE):
         count = min(_ENTRIES_AT_ONCE, size - begin)
-        page = read(year.first_index + begin, count)
+        page = rows.page(year.first_index + begin, count)
         held = {entry.index - year.first_index: entry.body for entry in page}
         for start in range(begin, begin + count, WIDTH):
             try:

@@ -7,10 +7,15 @@ where it is not.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta
+
+from policy_engine.domain.changes import Actor
+from policy_engine.domain.desk import Withdrawal
+from policy_engine.domain.instants import format_instant
 
 MAX_TEXT: Final = 4_000
 """Characters of a note, a reason or a rationale."""
@@ -81,6 +86,33 @@ class RowsDocument(Document, frozen=True, kw_only=True):
     digest: Digest
     count: int
     rows: tuple[RowDocument, ...]
+
+
+D = TypeVar("D", bound=Document)
+
+
+def document_of(shape: type[D], *held: object, **told: Any) -> D:
+    """The document of what is held: a field that is not told is taken from the first of these that has it by its name.
+
+    An instant becomes its text, and who did something the document of that. Raises `TypeError` where a field that must
+    be there is neither told nor held.
+    """
+    for name in shape.__struct_fields__:
+        source = next((one for one in held if hasattr(one, name)), None)
+        if name not in told and source is not None:
+            told[name] = getattr(source, name)
+    return shape(**{name: _document(value) for name, value in told.items()})
+
+
+def _document(value: object) -> object:
+    match value:
+        case datetime():
+            return format_instant(value)
+        case Actor():
+            return ActorDocument(key=value.key, person=value.person)
+        case Withdrawal():
+            return document_of(WithdrawalDocument, value, by=value.actor)
+    return value
 
 
 def one_of(*shapes: type[msgspec.Struct]) -> dict[str, object]:

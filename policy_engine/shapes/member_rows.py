@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum, auto
-from typing import Any, Final, TypeAlias, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 from policy_engine.domain.request import Action
 from policy_engine.domain.roster import (
@@ -32,24 +32,6 @@ from policy_engine.domain.roster import (
     Stake,
     Statement,
     UsStatus,
-)
-
-RosterRow: TypeAlias = (
-    Organisation
-    | PersonEntry
-    | Employment
-    | UsStatus
-    | Citizenship
-    | PermanentResidency
-    | Account
-    | Consortium
-    | Membership
-    | Stake
-    | Authorisation
-    | Draw
-    | Listing
-    | Statement
-    | ClusterReading
 )
 
 
@@ -120,7 +102,7 @@ class Section:
 
     name: str
     rows: str = ""
-    row: type[RosterRow]
+    row: type[Recorded]
     word: str
     what: str = ""
     a: str = ""

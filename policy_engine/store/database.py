@@ -157,12 +157,6 @@ def verify_durable(engine: Engine) -> None:
             raise NotDurable(f"SQLite runs with synchronous `{synchronous}`: it has to be 2 (FULL)")
 
 
-def ping(engine: Engine) -> None:
-    """Raises `MembersUnavailable` unless the database answers."""
-    with raising(MembersUnavailable), engine.connect() as connection:
-        connection.exec_driver_sql("SELECT 1")
-
-
 def reason_of(error: SQLAlchemyError | NotDurable) -> str:
     """What the database said, on one line, without the values that PostgreSQL adds in its details."""
     said: object = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error

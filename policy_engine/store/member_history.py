@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Engine, select
 
-from policy_engine.shapes.member_rows import RosterRow
+from policy_engine.domain.roster import Recorded
 from policy_engine.store.database import reading_log
 from policy_engine.store.members import KINDS, RowKind
 
@@ -21,7 +21,7 @@ class Version:
     """A row, and the revision from which on it was on file."""
 
     revision: int
-    row: RosterRow
+    row: Recorded
 
 
 class MemberHistory:

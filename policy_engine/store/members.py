@@ -23,10 +23,9 @@ from sqlalchemy import Connection, Dialect, Engine, Table, insert, select, text
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.ports import Control, Imported, MembersMoved, MembersUnavailable, NewEvent, Snapshot
-from policy_engine.domain.roster import RosterRows
+from policy_engine.domain.roster import Recorded, RosterRows
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
-from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store.changes import add_blobs, add_changes, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import Writer, is_postgresql, raising, reading, writing
@@ -44,20 +43,20 @@ class RowKind:
     """
 
     name: str
-    row: type[RosterRow]
+    row: type[Recorded]
     table: Table
     columns: tuple[str, ...]
     dated: bool
     found_by: str
 
-    def read(self, values: Sequence[Any]) -> RosterRow:
+    def read(self, values: Sequence[Any]) -> Recorded:
         """The row that a query over `columns` (and the interval, when dated) gave."""
         given = dict(zip(self.columns, values, strict=False))
         if self.dated:
             given["valid"] = Validity(start=values[-2], end=values[-1])
         return self.row(**given)
 
-    def write(self, row: RosterRow, revision: int) -> dict[str, object]:
+    def write(self, row: Recorded, revision: int) -> dict[str, object]:
         """The row as the values of an insert."""
         values: dict[str, object] = {name: getattr(row, name) for name in self.columns}
         if self.dated:
@@ -67,7 +66,7 @@ class RowKind:
         return values
 
 
-def _kind(name: str, row: type[RosterRow]) -> RowKind:
+def _kind(name: str, row: type[Recorded]) -> RowKind:
     table = ROSTER[name]
     names = [field.name for field in fields(row)]
     (index,) = table.indexes
@@ -143,12 +142,12 @@ def read_roster(connection: Connection, *, after: int | None = None, up_to: int 
     return RosterRows(**rows)
 
 
-def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tuple[RowKind, Sequence[RosterRow]]]:
+def sort_all(connection: Connection, rows: RosterRows, at: datetime) -> list[tuple[RowKind, Sequence[Recorded]]]:
     """What is new among the rows, by kind. Raises `ValueError` naming every row that cannot be added."""
-    news: list[tuple[RowKind, Sequence[RosterRow]]] = []
+    news: list[tuple[RowKind, Sequence[Recorded]]] = []
     faults: list[str] = []
     for kind in KINDS:
-        given: tuple[RosterRow, ...] = getattr(rows, kind.name)
+        given: tuple[Recorded, ...] = getattr(rows, kind.name)
         sorting = sort_out(given, _versions(connection, kind, given), at)
         news.append((kind, sorting.new))
         faults += (f"{kind.name} {fault}" for fault in sorting.faults)
@@ -183,7 +182,7 @@ def prepare(connection: Connection, rows: RosterRows, at: datetime) -> Prepared:
     )
 
 
-def _insert(dialect: Dialect, kind: RowKind, rows: Sequence[RosterRow], revision: int) -> tuple[str, Sequence[Any]]:
+def _insert(dialect: Dialect, kind: RowKind, rows: Sequence[Recorded], revision: int) -> tuple[str, Sequence[Any]]:
     """One statement for all the rows; what the driver is given is made here, once, by the types of the columns."""
     names = list(kind.write(rows[0], revision))
     statement = insert(kind.table).compile(dialect=dialect, column_keys=names)
@@ -211,7 +210,7 @@ def add_prepared(writer: Writer, ready: Prepared, *, actor: str, reason: str, at
     return MembersRecorded(revision=revision, added=ready.added, reason=reason, digest=digest_of(ready.content))
 
 
-def read_recorded(connection: Connection, kind: RowKind) -> Iterator[tuple[int, RosterRow]]:
+def read_recorded(connection: Connection, kind: RowKind) -> Iterator[tuple[int, Recorded]]:
     """Every row of a kind with the revision that recorded it, in the order of recording."""
     names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
     query = select(kind.table.c.revision, *(kind.table.c[name] for name in names)).order_by(kind.table.c.row_id)
@@ -226,7 +225,7 @@ def read_rows(
     *,
     after: int | None = None,
     up_to: int | None = None,
-) -> Iterator[RosterRow]:
+) -> Iterator[Recorded]:
     """Every row of a kind in the order of recording, or those alone whose `found_by` column has one of the values.
 
     `up_to` leaves out what was recorded after that revision, `after` what was up to that one.
@@ -249,7 +248,7 @@ def add_revision(writer: Writer, number: int, *, actor: str, reason: str, at: da
     writer.execute(insert(revisions).values(number=number, recorded_at=at, actor=actor, reason=reason, added=added))
 
 
-def add_rows(writer: Writer, kind: RowKind, rows: Sequence[RosterRow], revision: int) -> None:
+def add_rows(writer: Writer, kind: RowKind, rows: Sequence[Recorded], revision: int) -> None:
     """Add rows that all have a `recorded_at`."""
     if rows:
         writer.execute(insert(kind.table), [kind.write(row, revision) for row in rows])
@@ -259,14 +258,14 @@ def add_rows(writer: Writer, kind: RowKind, rows: Sequence[RosterRow], revision:
 class Sorting:
     """Of the rows of an import those that are new, each with its `recorded_at`, and what is wrong with the others."""
 
-    new: tuple[RosterRow, ...]
+    new: tuple[Recorded, ...]
     faults: tuple[str, ...]
 
 
-def sort_out(rows: Sequence[RosterRow], versions: Mapping[Hashable, Sequence[RosterRow]], at: datetime) -> Sorting:
+def sort_out(rows: Sequence[Recorded], versions: Mapping[Hashable, Sequence[Recorded]], at: datetime) -> Sorting:
     """What an import at `at` adds to the versions on file, by their key."""
     known = defaultdict(list, {key: [(_recorded(row), _content(row)) for row in on] for key, on in versions.items()})
-    new: list[RosterRow] = []
+    new: list[Recorded] = []
     contradicted = _contradicted(rows, at)
     faults = {f"`{_shown(key)}`: different rows for one instant of recording" for key, _ in contradicted}
     for row in sorted(rows, key=lambda row: (row.recorded_at is None, row.recorded_at or at)):
@@ -291,9 +290,9 @@ def sort_out(rows: Sequence[RosterRow], versions: Mapping[Hashable, Sequence[Ros
     return Sorting(new=tuple(new), faults=tuple(sorted(faults)))
 
 
-def _contradicted(rows: Sequence[RosterRow], at: datetime) -> set[tuple[Hashable, datetime]]:
+def _contradicted(rows: Sequence[Recorded], at: datetime) -> set[tuple[Hashable, datetime]]:
     """The keys and instants for which the rows of one import say different things."""
-    told: dict[tuple[Hashable, datetime], RosterRow] = {}
+    told: dict[tuple[Hashable, datetime], Recorded] = {}
     places: set[tuple[Hashable, datetime]] = set()
     for row in rows:
         place, content = (row.key, row.recorded_at or at), _content(row)
@@ -302,13 +301,13 @@ def _contradicted(rows: Sequence[RosterRow], at: datetime) -> set[tuple[Hashable
     return places
 
 
-def _recorded(row: RosterRow) -> datetime:
+def _recorded(row: Recorded) -> datetime:
     if row.recorded_at is None:
         raise ValueError(f"`{_shown(row.key)}` is on file without recorded_at")
     return row.recorded_at
 
 
-def _content(row: RosterRow) -> RosterRow:
+def _content(row: Recorded) -> Recorded:
     return replace(row, recorded_at=None)
 
 
@@ -317,10 +316,10 @@ def _shown(key: Hashable) -> str:
     return ", ".join(format_instant(part) if isinstance(part, datetime) else str(part) for part in parts)
 
 
-def _versions(connection: Connection, kind: RowKind, rows: Sequence[RosterRow]) -> dict[Hashable, list[RosterRow]]:
+def _versions(connection: Connection, kind: RowKind, rows: Sequence[Recorded]) -> dict[Hashable, list[Recorded]]:
     """What is on file under the keys of the rows, and perhaps beside them."""
     wanted = sorted({getattr(row, kind.found_by) for row in rows})
-    versions: defaultdict[Hashable, list[RosterRow]] = defaultdict(list)
+    versions: defaultdict[Hashable, list[Recorded]] = defaultdict(list)
     for start in range(0, len(wanted), _LOOKED_UP_AT_ONCE):
         for row in read_rows(connection, kind, wanted[start : start + _LOOKED_UP_AT_ONCE]):
             versions[row.key].append(row)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from policy_engine.ledger.checkpoint import Checkpoint
+from policy_engine.ledger.merkle import Frontier
 from policy_engine.ledger.note import Note, SigningKey
 from policy_engine.ledger.sealer import EntrySource, seal
-from policy_engine.ledger.tiles import CHECKPOINT, TileConflict, TileStore
+from policy_engine.ledger.tiles import CHECKPOINT, HEIGHT, Tile, TileConflict, TileStore, bundle_of, partial_tiles
 
 VECTORS: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 ORIGIN: Final = "example.com/pdp/audit"
@@ -65,3 +66,23 @@ def sealed(*sizes: int) -> Memory:
     for size in sizes:
         grow(store, size)
     return store
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """The root over leaf hashes."""
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    return frontier.root()
+
+
+def tiles_of(size: int) -> Iterator[Tile]:
+    """Every bundle and tile that a tree of that size is represented by, full ones and partial ones."""
+    yield from partial_tiles(size)
+    full, level = size >> HEIGHT, 0
+    while full:
+        for index in range(full):
+            if level == 0:
+                yield bundle_of(index)
+            yield Tile(level=level, index=index)
+        full, level = full >> HEIGHT, level + 1

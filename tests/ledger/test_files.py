@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from policy_engine.ledger.files import Directory, LogLocked, locked, write_durably
-from policy_engine.ledger.tiles import CHECKPOINT, WIDTH, TileConflict, TileStore, encode_bundle, tiles_of
+from policy_engine.ledger.tiles import CHECKPOINT, WIDTH, TileConflict, TileStore, encode_bundle
 from policy_engine.ledger.verify import verify_log
-from tests.ledger.logs import KEY, Memory, grow, some
+from tests.ledger.logs import KEY, Memory, grow, some, tiles_of
 
 FULL = "tile/0/x001/x234/067"
 PARTIAL = "tile/0/x001/x234/067.p/8"

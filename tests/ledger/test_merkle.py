@@ -15,7 +15,6 @@ from policy_engine.ledger.merkle import (
     inclusion_proof,
     leaf_hash,
     node_hash,
-    root_of,
     tree_root,
     verify_consistency,
     verify_inclusion,
@@ -23,7 +22,7 @@ from policy_engine.ledger.merkle import (
 from policy_engine.ledger.note import encode_base64
 from policy_engine.ledger.tiles import WIDTH, TileHashes
 from tests.ledger import reference
-from tests.ledger.logs import VECTORS, Memory, entry, sealed, some
+from tests.ledger.logs import VECTORS, Memory, entry, root_of, sealed, some
 
 TREE = VECTORS["rfc6962_reference_tree"]
 INPUTS = [bytes.fromhex(text) for text in TREE["leaf_inputs_hex"]]

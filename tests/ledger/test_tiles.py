@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.ledger.merkle import HASH_SIZE, leaf_hash, root_of
+from policy_engine.ledger.merkle import HASH_SIZE, leaf_hash
 from policy_engine.ledger.tiles import (
     MAX_ENTRY,
     WIDTH,
@@ -18,10 +18,9 @@ from policy_engine.ledger.tiles import (
     partial_tiles,
     read_entries,
     read_hashes,
-    tiles_of,
 )
 from tests.ledger import reference
-from tests.ledger.logs import VECTORS, Memory, grow, sealed, some
+from tests.ledger.logs import VECTORS, Memory, grow, root_of, sealed, some, tiles_of
 
 
 @pytest.mark.parametrize("case", VECTORS["tile_paths_c2sp"], ids=lambda case: case["path"])

@@ -12,9 +12,9 @@ from policy_engine.ledger.checkpoint import Checkpoint, sign_checkpoint
 from policy_engine.ledger.merkle import EMPTY_ROOT, leaf_hash
 from policy_engine.ledger.note import SigningKey, VerifierKey
 from policy_engine.ledger.sealer import HistoryDiffers, seal
-from policy_engine.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, LogFault, Tile, bundle_of, encode_bundle, tiles_of
+from policy_engine.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, LogFault, Tile, bundle_of, encode_bundle
 from policy_engine.ledger.verify import verify_log
-from tests.ledger.logs import KEY, ORIGIN, Memory, grow, sealed, some, source
+from tests.ledger.logs import KEY, ORIGIN, Memory, grow, sealed, some, source, tiles_of
 
 OLD, SIZE = 1000, 1300
 

@@ -19,7 +19,7 @@ from policy_engine.ledger.checkpoint import Checkpoint
 from policy_engine.ledger.files import Directory
 from policy_engine.ledger.merkle import EMPTY_ROOT
 from policy_engine.ledger.sealer import HistoryDiffers, published
-from policy_engine.ledger.tiles import CHECKPOINT, LogFault, tiles_of
+from policy_engine.ledger.tiles import CHECKPOINT, LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.service import sealing
 from policy_engine.service.sealing import (
@@ -30,10 +30,12 @@ from policy_engine.service.sealing import (
     Sealing,
     SealKeeper,
 )
-from policy_engine.service.verification import VerificationFailed, compare_with_database, verify_year
+from policy_engine.service.verification import VerificationFailed, compare_rows, verify_year
+from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import writing
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.log_entries import LogEntries
+from tests.ledger.logs import tiles_of
 from tests.store.conftest import Store
 from tests.store.samples import record
 
@@ -83,7 +85,7 @@ class Log:
         of = next(one for one in self.entries.years() if one.year == year)
         found = verify_year(sealing, of, older=older, pause=lambda: None)
         assert found.checkpoint is not None
-        return compare_with_database(sealing, self.entries, of, found.checkpoint.size)
+        return compare_rows(sealing, CrossCheck(self.store.open()), of, found.checkpoint.size)
 
     def tile(self, name: str, year: int = 2026) -> Path:
         return self.folder / "ledger" / str(year) / name

@@ -16,7 +16,6 @@ from policy_engine.store.database import (
     NotDurable,
     make_file,
     open_database,
-    ping,
     reading,
     reason_of,
     verify_durable,
@@ -144,12 +143,6 @@ def test_a_log_does_not_start_on_a_database_out_of_reach(kind: str) -> None:
 
     with pytest.raises(LogUnavailable):
         DecisionLog(engine)
-    with pytest.raises(MembersUnavailable):
-        ping(engine)
-
-
-def test_a_database_that_answers_can_be_pinged(store: Store) -> None:
-    ping(store.open())
 
 
 def test_a_reading_transaction_sees_one_snapshot_while_others_write(store: Store) -> None:

@@ -22,12 +22,12 @@ from policy_engine.domain.roster import (
     Membership,
     MembershipStatus,
     Organisation,
+    Recorded,
     Roster,
     RosterRows,
     Stake,
 )
 from policy_engine.formats.roster_rows import row_bytes
-from policy_engine.shapes.member_rows import RosterRow
 from policy_engine.store import members as store_members
 from policy_engine.store.changes import LARGE, content_of
 from policy_engine.store.database import reading
@@ -148,7 +148,7 @@ def values_of(hint: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(hint)
 
 
-def rows_of(kind: RowKind) -> st.SearchStrategy[RosterRow]:
+def rows_of(kind: RowKind) -> st.SearchStrategy[Recorded]:
     hints = get_type_hints(kind.row) | {"recorded_at": type(None)}
     return st.builds(kind.row, **{name: values_of(hint) for name, hint in hints.items()})
 
@@ -159,7 +159,7 @@ rosters = st.builds(
 )
 
 
-def latest(rows: Iterable[RosterRow]) -> dict[Hashable, RosterRow]:
+def latest(rows: Iterable[Recorded]) -> dict[Hashable, Recorded]:
     """What each key says at last, apart from when it was recorded."""
     ordered = sorted(rows, key=lambda row: row.recorded_at or AT)
     return {row.key: replace(row, recorded_at=None) for row in ordered}
@@ -198,14 +198,14 @@ _stakes = st.lists(
 )
 
 
-def grouped(rows: Iterable[RosterRow]) -> dict[Hashable, list[RosterRow]]:
-    groups: defaultdict[Hashable, list[RosterRow]] = defaultdict(list)
+def grouped(rows: Iterable[Recorded]) -> dict[Hashable, list[Recorded]]:
+    groups: defaultdict[Hashable, list[Recorded]] = defaultdict(list)
     for row in rows:
         groups[row.key].append(row)
     return groups
 
 
-def said_of(rows: Iterable[RosterRow], key: Hashable, known_at: datetime | None) -> Decimal | None:
+def said_of(rows: Iterable[Recorded], key: Hashable, known_at: datetime | None) -> Decimal | None:
     """The share under the key, by the rule of the domain."""
     stakes = tuple(row for row in rows if isinstance(row, Stake))
     roster = Roster.as_known(RosterRows(stakes=stakes), known_at)
