@@ -18,7 +18,6 @@ from policy_engine.formats.identifiers import shown, text_fault
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import malformed
 from policy_engine.formats.roster_rows import ROW_TYPES
-from policy_engine.http.errors import fault_document
 from policy_engine.policy.case_changes import CaseChanges
 from policy_engine.service.assess import CheckedBook
 from policy_engine.service.disclosure import summary_shown
@@ -117,7 +116,7 @@ def checked_document(
     return CheckedDocument(
         ok=not faults and not checked.failed,
         fingerprint=None if checked.book is None else checked.book.fingerprint,
-        faults=tuple(map(fault_document, faults)),
+        faults=tuple(one.document() for one in faults),
         cases=told,
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
+from msgspec import to_builtins
 
 from policy_engine.cli.output import err, out
 from policy_engine.cli.progress import progress
@@ -125,17 +126,7 @@ def report_document(report: CheckReport) -> dict[str, object]:
         "fingerprint": None if report.book is None else report.book.fingerprint,
         "rows": None if report.book is None else len(report.book.rows),
         "compared": None if report.book is None else compared_document(report.book),
-        "faults": [
-            {
-                "file": fault.source,
-                "line": fault.line,
-                "column": fault.column,
-                "cell": fault.cell,
-                "message": fault.message,
-                "remedy": fault.remedy,
-            }
-            for fault in report.faults
-        ],
+        "faults": [to_builtins(fault.document()) for fault in report.faults],
         "notices": list(report.notices),
     }
 

@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Final
 
 from policy_engine.formats.identifiers import shown
+from policy_engine.shapes.document import document_of
+from policy_engine.shapes.problem import FaultDocument
 
 MOST_FAULTS: Final = 200_000
 """Faults that one reading collects; whoever has more mends these first."""
@@ -120,6 +122,10 @@ class Fault:
             return f"{self.source}:{self.cell}"
         cell = f" ({self.cell})" if self.cell else ""
         return f"{self.source}:{self.line}:{self.column}{cell}"
+
+    def document(self) -> FaultDocument:
+        """As it is told to programs."""
+        return document_of(FaultDocument, self, file=self.source)
 
     def __str__(self) -> str:
         remedy = f"; {self.remedy}" if self.remedy else ""

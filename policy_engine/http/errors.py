@@ -204,20 +204,8 @@ def error_response(error: Exception) -> Response:
     elif isinstance(error, CasesNotAcknowledged):
         more |= {"cases": error.report, "removed": error.removed, "changed": error.changed}
     elif isinstance(error, NotAccepted | BookNotAccepted):
-        more["errors"] = tuple(map(fault_document, error.faults))
+        more["errors"] = tuple(one.document() for one in error.faults)
     return problem_response(problem, detail, **more)
-
-
-def fault_document(fault: Fault) -> FaultDocument:
-    """A fault of a file with its place."""
-    return FaultDocument(
-        file=fault.source,
-        line=fault.line,
-        column=fault.column,
-        cell=fault.cell,
-        message=fault.message,
-        remedy=fault.remedy,
-    )
 
 
 def is_foreseen(error: Exception) -> bool:

@@ -8,7 +8,7 @@ silence. Nothing is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -46,15 +46,7 @@ class Found:
 
     def document(self) -> dict[str, object]:
         """As JSON."""
-        return {
-            "decision_id": self.decision_id,
-            "at": format_instant(self.at),
-            "subject": self.subject,
-            "model": self.model,
-            "action": self.action,
-            "rules": list(self.rules),
-            "codes": list(self.codes),
-        }
+        return {**asdict(self), "at": format_instant(self.at)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

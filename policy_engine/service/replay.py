@@ -27,12 +27,13 @@ from policy_engine import ENGINE_VERSION
 from policy_engine.decision.conclude import NO_BOOK, Basis, conclude
 from policy_engine.decision.recording import Written, write
 from policy_engine.domain.facts import LATEST, AssertedValueError, Edition
-from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.record import encode_facts
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.policy.judge import Judge
+from policy_engine.shapes.document import document_of
+from policy_engine.shapes.record import DifferenceDocument, KnownNowDocument, ReplayedDocument
 
 
 class Past(Protocol):
@@ -60,18 +61,6 @@ class Past(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayDifference:
-    """A place at which two records differ, as a JSON path; findings go by their rule, other lists by index.
-
-    The values are JSON texts; `None` is a member that is not there.
-    """
-
-    path: str
-    recorded: str | None
-    now: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """What came of deciding again as it was decided.
 
@@ -86,23 +75,13 @@ class Replayed:
     shortened: bool
     engine: str
     engine_now: str
-    differences: tuple[ReplayDifference, ...]
+    differences: tuple[DifferenceDocument, ...]
     body: bytes | None
     obstacle: str | None
 
     def document(self) -> bytes:
         """As canonical JSON, without the bytes."""
-        return _encoder.encode(
-            {
-                "decision_id": self.decision_id,
-                "same": self.same,
-                "shortened": self.shortened,
-                "engine": self.engine,
-                "engine_now": self.engine_now,
-                "differences": [_plain(one) for one in self.differences],
-                "obstacle": self.obstacle,
-            }
-        )
+        return _encoder.encode(document_of(ReplayedDocument, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,23 +98,12 @@ class KnownNow:
     membership_revision: int
     allowed: bool
     allowed_now: bool | None
-    differences: tuple[ReplayDifference, ...]
+    differences: tuple[DifferenceDocument, ...]
     obstacle: str | None
 
     def document(self) -> bytes:
         """As canonical JSON."""
-        return _encoder.encode(
-            {
-                "decision_id": self.decision_id,
-                "at": format_instant(self.at),
-                "policy_version": self.policy_version,
-                "membership_revision": self.membership_revision,
-                "allowed": self.allowed,
-                "allowed_now": self.allowed_now,
-                "differences": [_plain(one) for one in self.differences],
-                "obstacle": self.obstacle,
-            }
-        )
+        return _encoder.encode(document_of(KnownNowDocument, self))
 
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -267,14 +235,14 @@ def _again(record: RecordedDecision, request: Request, basis: Basis) -> Again:
 
 def _nearest(
     body: bytes, again: Again, passed_over: Callable[[str], bool], *, answers_as_latest: bool = False
-) -> tuple[Written, tuple[ReplayDifference, ...]]:
+) -> tuple[Written, tuple[DifferenceDocument, ...]]:
     """The decision made again, and what differs, by the edition in which the least does.
 
     With `answers_as_latest` only by one that allows and holds as the latest does: an older meaning must not hide what
     the facts known now say.
     """
 
-    def compared(edition: Edition) -> tuple[Written, tuple[ReplayDifference, ...]]:
+    def compared(edition: Edition) -> tuple[Written, tuple[DifferenceDocument, ...]]:
         made = again(edition)
         return made, tuple(one for one in _differences(body, made.record.body) if not passed_over(one.path))
 
@@ -297,26 +265,22 @@ def _answer(made: Written) -> tuple[bool, bool]:
 # --- what differs -----------------------------------------------------------------------------------------------------
 
 
-def _plain(difference: ReplayDifference) -> dict[str, str | None]:
-    return {"path": difference.path, "recorded": difference.recorded, "now": difference.now}
-
-
-def _differences(recorded: bytes, now: bytes) -> Iterator[ReplayDifference]:
+def _differences(recorded: bytes, now: bytes) -> Iterator[DifferenceDocument]:
     return _compared("$", msgspec.json.decode(recorded), msgspec.json.decode(now))
 
 
-def _compared(path: str, recorded: object, now: object) -> Iterator[ReplayDifference]:
+def _compared(path: str, recorded: object, now: object) -> Iterator[DifferenceDocument]:
     if recorded == now:
         return
     ours, theirs = _members(path, recorded), _members(path, now)
     if ours is None or theirs is None:
-        yield ReplayDifference(path=path, recorded=_text(recorded), now=_text(now))
+        yield DifferenceDocument(path=path, recorded=_text(recorded), now=_text(now))
         return
     for name in dict.fromkeys((*ours, *theirs)):
         if name not in theirs:
-            yield ReplayDifference(path=name, recorded=_text(ours[name]), now=None)
+            yield DifferenceDocument(path=name, recorded=_text(ours[name]), now=None)
         elif name not in ours:
-            yield ReplayDifference(path=name, recorded=None, now=_text(theirs[name]))
+            yield DifferenceDocument(path=name, recorded=None, now=_text(theirs[name]))
         else:
             yield from _compared(name, ours[name], theirs[name])
 

@@ -25,10 +25,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Engine, func, insert, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -304,17 +304,23 @@ class _Earlier:
     """The latest decision under a request id."""
 
     id: str
-    digest: str
+    request_digest: str
     decided_at: datetime
     valid_until: datetime
-    epoch: int
+    control_epoch: int
     attempt: int
     body: bytes
+
+    @classmethod
+    def of(cls, held: Any, attempt: int) -> _Earlier:
+        """The decision of a record, or of a row of the log."""
+        told = {one.name: getattr(held, one.name) for one in fields(cls) if one.name != "attempt"}
+        return cls(**told, attempt=attempt)
 
     def still_holds(self, record: Record) -> bool:
         """Whether the record only repeats this decision. Two that were asked at once may come in either order."""
         return (
-            self.epoch == record.control_epoch
+            self.control_epoch == record.control_epoch
             and abs(record.decided_at - self.decided_at) < REPLAY_WINDOW
             and record.decided_at < self.valid_until
         )
@@ -376,7 +382,7 @@ class _Page:
         if record.control_epoch != self.epoch:
             return _STALE
         before = None if record.request_id is None else self.earlier.get((record.caller, record.request_id))
-        if before is not None and before.digest != record.request_digest:
+        if before is not None and before.request_digest != record.request_digest:
             return _CONFLICT
         if before is not None and before.still_holds(record):
             return Appended(outcome=AppendOutcome.REPLAYED, body=before.body)
@@ -403,15 +409,7 @@ class _Page:
         self.index += 1
         self.opened += _opened(record)
         if record.request_id is not None:
-            self.earlier[record.caller, record.request_id] = _Earlier(
-                id=record.id,
-                digest=record.request_digest,
-                decided_at=record.decided_at,
-                valid_until=record.valid_until,
-                epoch=record.control_epoch,
-                attempt=attempt,
-                body=record.body,
-            )
+            self.earlier[record.caller, record.request_id] = _Earlier.of(record, attempt)
         return Appended(outcome=AppendOutcome.COMMITTED, body=record.body)
 
 
@@ -485,18 +483,7 @@ def _earlier(writer: Writer, records: Sequence[Record]) -> dict[tuple[str, str],
         .where(latest.c.caller == decisions.c.caller, latest.c.request_id == decisions.c.request_id)
         .scalar_subquery(),
     )
-    return {
-        (row.caller, row.request_id): _Earlier(
-            id=row.id,
-            digest=row.request_digest,
-            decided_at=row.decided_at,
-            valid_until=row.valid_until,
-            epoch=row.control_epoch,
-            attempt=row.attempt,
-            body=row.body,
-        )
-        for row in writer.execute(query)
-    }
+    return {(row.caller, row.request_id): _Earlier.of(row, row.attempt) for row in writer.execute(query)}
 
 
 class _Places:
