@@ -38,6 +38,12 @@ class Validity:
         """Whether the interval lies wholly before the instant."""
         return self.end is not None and self.end <= at
 
+    def overlaps(self, other: Validity) -> bool:
+        """Whether both intervals cover an instant."""
+        return (self.end is None or other.start is None or other.start < self.end) and (
+            other.end is None or self.start is None or self.start < other.end
+        )
+
     def next_change(self, at: datetime) -> datetime | None:
         """The first instant after `at` at which `holds` gives another answer."""
         if self.start is not None and at < self.start:

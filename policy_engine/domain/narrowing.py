@@ -137,7 +137,7 @@ def _membership(row: Membership, held: Membership | None) -> str | None:
 def _authorisation(row: Authorisation, held: Authorisation | None, beside: Iterable[Authorisation]) -> str | None:
     if held is None:
         return None if row.retracted else "it is a new authorisation"
-    if any(_overlap(one.valid, held.valid) for one in beside):
+    if any(one.valid.overlaps(held.valid) for one in beside):
         return "another authorisation under its id may count in its place"
     return None if row.retracted or _within(row.valid, held.valid) else "it prolongs an authorisation"
 
@@ -185,9 +185,3 @@ def _within(inner: Validity, outer: Validity) -> bool:
     begins = outer.start is None or (inner.start is not None and inner.start >= outer.start)
     ends = outer.end is None or (inner.end is not None and inner.end <= outer.end)
     return begins and ends
-
-
-def _overlap(one: Validity, other: Validity) -> bool:
-    return (one.end is None or other.start is None or other.start < one.end) and (
-        other.end is None or one.start is None or one.start < other.end
-    )

@@ -62,14 +62,6 @@ class RowChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileChange:
-    """A file that is no rule file, with the values in it that differ: by path in YAML, else by line."""
-
-    file: str
-    cells: tuple[CellDocument, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BookChanges:
     """Everything that was written otherwise: rows in the order of their ids, files in that of their names.
 
@@ -78,7 +70,7 @@ class BookChanges:
     """
 
     rows: tuple[RowChange, ...]
-    files: tuple[FileChange, ...]
+    files: tuple[FileChangeDocument, ...]
     other_reasons: tuple[ChangelogEntry, ...] = ()
     unread: tuple[str, ...] = ()
 
@@ -100,7 +92,7 @@ class BookChanges:
                 )
                 for row in self.rows
             ),
-            files=tuple(FileChangeDocument(file=one.file, values=one.cells) for one in self.files),
+            files=self.files,
             other_reasons=tuple(map(_reason, self.other_reasons)),
             unread=self.unread,
         )
@@ -136,7 +128,7 @@ def book_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Boo
     files = tuple(_file(name, before.get(name), after.get(name), unread) for name in names)
     return BookChanges(
         rows=rows,
-        files=tuple(one for one in files if one.cells),
+        files=tuple(one for one in files if one.values),
         other_reasons=tuple(entry for entry in entries if entry.rule not in told),
         unread=tuple(sorted(set(unread))),
     )
@@ -176,14 +168,14 @@ def _row(rule: str, before: _Row | None, after: _Row | None, entries: tuple[Chan
     return RowChange(rule=rule, before_file=old_file, after_file=new_file, cells=cells, reasons=reasons)
 
 
-def _file(name: str, before: bytes | None, after: bytes | None, unread: list[str]) -> FileChange:
+def _file(name: str, before: bytes | None, after: bytes | None, unread: list[str]) -> FileChangeDocument:
     if name.endswith(_YAML):
         old, new = _document(name, before), _document(name, after)
         if old is not None and new is not None:
-            return FileChange(file=name, cells=tuple(value_changes(old, new)))
+            return FileChangeDocument(file=name, values=tuple(value_changes(old, new)))
         unread.append(name)
-        return FileChange(file=name, cells=())
-    return FileChange(file=name, cells=tuple(_lines(before, after)))
+        return FileChangeDocument(file=name, values=())
+    return FileChangeDocument(file=name, values=tuple(_lines(before, after)))
 
 
 def _document(name: str, data: bytes | None) -> Node | None:

@@ -7,7 +7,6 @@ says the same as before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from policy_engine.formats.documents import Mapping as MappingNode
@@ -21,29 +20,9 @@ _NOTE: Final = "note"
 _REQUIRED: Final = ("decision", "codes", "reason", "only_rules", "rules")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseDifference:
-    """An example that is `removed`, `changed` or `added`: what it is about, what it expects, what it says otherwise.
-
-    `title` and `expects` are of the later example, or of the one that went.
-    """
-
-    id: str
-    what: str
-    title: str
-    expects: str
-    cells: tuple[CellDocument, ...] = ()
-
-    def document(self) -> CaseDifferenceDocument:
-        """As it is told."""
-        return CaseDifferenceDocument(
-            id=self.id, what=self.what, title=self.title, expects=self.expects, values=self.cells
-        )
-
-
 def case_differences(
     before: Mapping[str, bytes], after: Mapping[str, bytes]
-) -> tuple[tuple[CaseDifference, ...], tuple[str, ...]]:
+) -> tuple[tuple[CaseDifferenceDocument, ...], tuple[str, ...]]:
     """The examples that went, then those that changed, then the new ones, each sorted by id; and the names of files
     that this release cannot read, whose examples are not compared."""
     unread: list[str] = []
@@ -77,7 +56,9 @@ def _examples(files: Mapping[str, bytes], names: list[str], unread: list[str]) -
     return found
 
 
-def _difference(what: str, name: str, node: MappingNode, cells: tuple[CellDocument, ...] = ()) -> CaseDifference:
+def _difference(
+    what: str, name: str, node: MappingNode, cells: tuple[CellDocument, ...] = ()
+) -> CaseDifferenceDocument:
     title, expect = node.get("title"), node.get("expect")
     parts = []
     if isinstance(expect, MappingNode):
@@ -87,10 +68,10 @@ def _difference(what: str, name: str, node: MappingNode, cells: tuple[CellDocume
             for field, value in held
             if value is not None
         ]
-    return CaseDifference(
+    return CaseDifferenceDocument(
         id=name,
         what=what,
         title=title.text if isinstance(title, Scalar) else "",
         expects=", ".join(parts),
-        cells=cells,
+        values=cells,
     )

@@ -23,7 +23,6 @@ from policy_engine.domain.catalogue import (
     OperationsTest,
 )
 from policy_engine.domain.countries import parts_of
-from policy_engine.domain.instants import Validity
 from policy_engine.domain.ownership import OwnershipTest
 from policy_engine.domain.places import CountryGroup, GroupMember, PartsTest, Places, PostcodeRule, TreatAs
 from policy_engine.domain.rules import (
@@ -97,19 +96,13 @@ def read_places(document: Node | None, findings: Findings) -> Places:
         earlier = of_place.setdefault((rule.law, rule.country), [])
         for other in earlier:
             # Of two readings of one place at one time the order of the file would decide.
-            if _overlap(rule.valid, other.valid):
+            if rule.valid.overlaps(other.valid):
                 message = f"{rule.law} reads {rule.country} as {other.read_as} at that time"
                 values.add(item, message, "end the one before the other begins")
         earlier.append(rule)
         treat_as.append(rule)
     fields.finish()
     return Places(groups=groups, treat_as=tuple(treat_as), compared=compared)
-
-
-def _overlap(one: Validity, other: Validity) -> bool:
-    begins_before = other.end is None or one.start is None or one.start < other.end
-    ends_after = one.end is None or other.start is None or other.start < one.end
-    return begins_before and ends_after
 
 
 def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> tuple[TreatAs | None, bool | None]:

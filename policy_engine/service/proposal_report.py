@@ -24,14 +24,20 @@ from policy_engine.domain.desk import Desk as DeskState
 from policy_engine.domain.desk import Proposal
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.book_changes import BookChanges, book_changes
-from policy_engine.policy.case_differences import CaseDifference, case_differences
+from policy_engine.policy.case_differences import case_differences
 from policy_engine.policy.library import BookLost
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.disclosure import IMPACT
 from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.publish import Publisher
 from policy_engine.shapes.document import document_of
-from policy_engine.shapes.reports import DiffDocument, ImpactDocument, ProposalReportDocument, StandingDocument
+from policy_engine.shapes.reports import (
+    CaseDifferenceDocument,
+    DiffDocument,
+    ImpactDocument,
+    ProposalReportDocument,
+    StandingDocument,
+)
 
 DIFF: Final = "diff"
 
@@ -53,7 +59,7 @@ class ProposalReport:
     proposal: Proposal
     status: str
     changes: BookChanges | None
-    cases: tuple[CaseDifference, ...] | None
+    cases: tuple[CaseDifferenceDocument, ...] | None
     difference: DiffReport | None
     impact: ImpactDocument | None
     warnings: tuple[str, ...]
@@ -63,7 +69,7 @@ class ProposalReport:
         """The headline, in short phrases: what is written otherwise, and who loses and gains."""
         return tuple(_headline(self))
 
-    def of_cases(self, what: str) -> tuple[CaseDifference, ...]:
+    def of_cases(self, what: str) -> tuple[CaseDifferenceDocument, ...]:
         """The worked examples that were `removed`, `changed` or `added`."""
         return tuple(one for one in self.cases or () if one.what == what)
 
@@ -79,7 +85,6 @@ class ProposalReport:
                 proposed_by=self.proposal.author,
                 approved_by=self.proposal.approver,
                 changes=None if self.changes is None else self.changes.document(),
-                cases=None if self.cases is None else tuple(one.document() for one in self.cases),
                 difference=None if self.difference is None else convert(self.difference.content(), DiffDocument),
             )
         )
@@ -209,7 +214,7 @@ def _base(desk: DeskState, proposal: Proposal, now: datetime) -> tuple[str | Non
 
 def _written(
     publisher: Publisher, proposal: Proposal, base: str | None, warnings: list[str]
-) -> tuple[BookChanges | None, tuple[CaseDifference, ...] | None]:
+) -> tuple[BookChanges | None, tuple[CaseDifferenceDocument, ...] | None]:
     if base is None:
         if proposal.content.base != "none":
             warnings.append(f"the files of {proposal.content.base} are not archived, so rows are not compared")

@@ -15,9 +15,8 @@ from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.policy.book_changes import BookChanges, RowChange
-from policy_engine.policy.case_differences import CaseDifference
 from policy_engine.service.proposal_report import ProposalReport, by_holder, decided_by
-from policy_engine.shapes.reports import CellDocument, ImpactDocument, StandingDocument
+from policy_engine.shapes.reports import CaseDifferenceDocument, CellDocument, ImpactDocument, StandingDocument
 
 WIDTH: Final = 79
 CLASSES: Final = 20
@@ -72,7 +71,7 @@ def _changes(changes: BookChanges) -> Iterator[str]:
         yield from _row(row)
     for one in changes.files:
         yield f"  ~ {one.file}"
-        for cell in one.cells:
+        for cell in one.values:
             yield from _cell(cell)
     for entry in changes.other_reasons:
         yield from _wrapped(f"said of {entry.rule}: {entry.what}; {entry.why}", "  ", "    ")
@@ -173,10 +172,10 @@ def _cases(report: ProposalReport) -> Iterator[str]:
         yield from _more(len(found) - EXAMPLES, what)
 
 
-def _case(one: CaseDifference) -> Iterator[str]:
+def _case(one: CaseDifferenceDocument) -> Iterator[str]:
     yield from _wrapped(f"{_SIGNS[one.what]} {one.id}  {one.what}: {one.title}", "  ", "      ")
     if one.what == "changed":
-        for cell in one.cells:
+        for cell in one.values:
             yield from _cell(cell)
     else:
         expected = "expected" if one.what == "removed" else "expects"

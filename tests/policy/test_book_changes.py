@@ -83,11 +83,11 @@ def test_values_of_a_table_are_told_by_their_path_and_lists_of_mappings_by_item(
     groups = book()["country_groups.yaml"].decode().replace("{country: KP}", "{country: SY}")
     changes = book_changes(book(), book(catalogue=catalogue, country_groups=groups))
     assert [one.file for one in changes.files] == ["catalogue.yaml", "country_groups.yaml"]
-    assert changes.files[0].cells == (
+    assert changes.files[0].values == (
         CellDocument(name="alpha-1.tier", before="commodity", after="classified"),
         CellDocument(name="alpha-1.purposes", before="[research]", after="[research, teaching]"),
     )
-    before, after = (cell for cell in changes.files[1].cells)
+    before, after = (cell for cell in changes.files[1].values)
     assert (before.name, after.name, before.after, after.before) == ("groups", "groups", None, None)
     assert "{country: KP}" in (before.before or "")
     assert "{country: SY}" in (after.after or "")
@@ -96,7 +96,7 @@ def test_values_of_a_table_are_told_by_their_path_and_lists_of_mappings_by_item(
 def test_a_model_that_is_taken_out_of_the_catalogue_is_told_value_by_value() -> None:
     catalogue = CATALOGUE.split('"technology')[0]
     (file,) = book_changes(book(), book(catalogue=catalogue)).files
-    assert CellDocument(name="technology:4E001.a.kind", before="technology", after=None) in file.cells
+    assert CellDocument(name="technology:4E001.a.kind", before="technology", after=None) in file.values
 
 
 def test_new_entries_of_the_changelog_stand_beside_the_rows_that_they_are_about() -> None:
@@ -122,7 +122,7 @@ def test_a_file_that_this_release_cannot_take_apart_is_named_and_not_passed_over
 def test_another_file_is_told_by_its_lines() -> None:
     changed = book()["model.conf"].replace(b"[matchers]", b"# here\n[matchers]")
     (file,) = book_changes(book(), book(model=changed)).files
-    assert (file.file, [cell.after for cell in file.cells]) == ("model.conf", ["# here"])
+    assert (file.file, [cell.after for cell in file.values]) == ("model.conf", ["# here"])
 
 
 def test_worked_examples_are_told_by_what_became_of_them_with_each_value_that_changed() -> None:
@@ -137,7 +137,7 @@ def test_worked_examples_are_told_by_what_became_of_them_with_each_value_that_ch
         [("GONE", "removed"), ("OTHER", "changed"), ("NEW", "added")],
     )
     assert found[0].expects == "deny, reason SUBJECT_UNKNOWN"
-    assert found[1].cells == (CellDocument(name="expect.decision", before="deny", after="allow"),)
+    assert found[1].values == (CellDocument(name="expect.decision", before="deny", after="allow"),)
     moved = {"cases/a.yaml": b"[]", "cases/c.yaml": before["cases/a.yaml"], "cases/b.yaml": before["cases/b.yaml"]}
     assert case_differences(before, moved) == ((), ())
 
