@@ -284,6 +284,7 @@ def test_a_proposal_that_waits_is_withdrawn_and_never_approved(desk: Service) ->
     taken = egon.post(path, reason="another wording")
     assert (taken.status_code, taken.json()["status"]) == (200, "withdrawn")
     assert (taken.json()["withdrawn"]["by"]["person"], taken.json()["withdrawn_by"]) == ("egon", None)
+    assert dora.get(f"/policy/proposals/{proposal}/report.json").json()["status"] == "withdrawn"
     late = egon.approve(proposal)
     assert (late.status_code, late.json()["type"]) == (409, "/problems/conflict")
     assert "was withdrawn by `egon` at " in late.json()["detail"]
