@@ -13,11 +13,11 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from policy_engine.api import auditor, compliance, gateway, health, index, log, members, proposal_report
+from policy_engine.api import auditor, compliance, gateway, health, index, log, members, metrics, proposal_report
 from policy_engine.app import grpc_part
 from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
-from policy_engine.gateways import by_status, opa, plugin
+from policy_engine.gateways import by_status, opa, plugin, watch
 from policy_engine.gateways.authzen import routes as authzen
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
@@ -78,8 +78,10 @@ _ROUTERS: Final = (
     by_status.router,
     authzen.router,
     opa.router,
+    watch.router,
     index.router,
     health.router,
+    metrics.router,
     auditor.router,
     log.replays,
     log.router,

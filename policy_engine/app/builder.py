@@ -42,10 +42,12 @@ from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.assess import CheckedBook, assess, check_and_try
 from policy_engine.service.desk import Desk
 from policy_engine.service.desk_faults import AssessmentEnded
+from policy_engine.service.endings import Endings
 from policy_engine.service.gate import Gate
 from policy_engine.service.history import RecordedPast
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.keyring import KeyRing
+from policy_engine.service.listeners import Listeners
 from policy_engine.service.member_changes import MemberChanges
 from policy_engine.service.on_file import RecordedLooks
 from policy_engine.service.pools import Pools
@@ -66,6 +68,7 @@ from policy_engine.service.sealing import (
 from policy_engine.service.snapshot import Ground, Judges, StandingView
 from policy_engine.service.watch import Alarm, Watcher
 from policy_engine.store import migrate
+from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import Database, make_file, open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, IndexerLoop
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
@@ -119,6 +122,9 @@ class Parts:
     history: MemberHistory
     looks: RecordedLooks
     pools: Pools
+    listeners: Listeners
+    waiting: Callable[[], int]
+    metrics_without_key: bool
     close: Callable[[], None]
 
 
@@ -243,6 +249,11 @@ def build(
         history=MemberHistory(engine),
         looks=RecordedLooks(desk_log, clock=clock, new_id=new_id),
         pools=pools,
+        listeners=Listeners(
+            Endings(ChangeList(engine), view), pools.endings, most=settings.listeners, report=report_fault
+        ),
+        waiting=lambda: log.waiting,
+        metrics_without_key=settings.metrics_without_key,
         close=close,
     )
 

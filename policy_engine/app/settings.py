@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         "policy-engine.local/log",
         description="origin of the log, to which the year is added: without blanks and `+`, such as `example.com/log`",
     )
+    listeners: int = Field(
+        64, ge=1, description="gateways that may listen at `GET /watch` at once; a further one is 503"
+    )
+    metrics_without_key: bool = Field(
+        False, description="whether `GET /metrics` needs no key; otherwise one with the right `metrics`"
+    )
     watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
     log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
     review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")

@@ -46,6 +46,10 @@ _AHEAD: Final = 32
 _BODY_HEADERS: Final = frozenset((b"content-length", b"transfer-encoding"))
 
 
+ENDLESS: Final = "policy_engine.endless"
+"""In the scope of a request whose answer has no end: it is cut when the server ends, which waits for every other."""
+
+
 class _NoMoreError(Exception):
     """Ends the parser's work on bytes of which nothing is wanted any more."""
 
@@ -273,6 +277,12 @@ class _Guarded(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        cycle = self._answering
+        if cycle is not None and not cycle.response_complete and ENDLESS in cycle.scope:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         self._unread_since = self.loop.time()

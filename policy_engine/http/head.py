@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from policy_engine.formats.request_document import malformed
 from policy_engine.http.errors import error_response
+
+HEAD_ALONE: Final = "policy_engine.head_alone"
+"""In the scope of a request of which the head of the answer alone is wanted, which an endless answer has to know."""
 
 
 class RequestHead:
@@ -24,7 +29,7 @@ class RequestHead:
             return
         if scope["method"] == "HEAD":
             # It is answered as GET is; the server leaves the body out.
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD_ALONE: True}
         names = [name for name, _ in scope["headers"]]
         hosts, keys = names.count(b"host"), names.count(b"authorization")
         app = self._app

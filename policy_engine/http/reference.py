@@ -72,12 +72,13 @@ class Parameter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
     """An answer that is no JSON document, or not always: the kinds of content that it may have, and the headers that
-    say more. `document` is what it is as JSON."""
+    say more. `document` is what it is as JSON, `event` what an event says of a stream of events."""
 
     kinds: tuple[str, ...]
     meaning: str
     headers: Mapping[str, str] = field(default_factory=dict)
     document: type[Document] | None = None
+    event: type[Document] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,10 @@ def _ref(shape: type[msgspec.Struct]) -> Schema:
 
 def _answered(answer: Answer) -> Schema:
     if isinstance(answer, Media):
-        told: Schema = {"description": answer.meaning, "content": {kind: {} for kind in answer.kinds}}
+        said: Schema = {}
+        if answer.event is not None:
+            said = {"schema": {"type": "string", "contentSchema": _ref(answer.event)}}
+        told: Schema = {"description": answer.meaning, "content": dict.fromkeys(answer.kinds, said)}
         if answer.document is not None:
             told["content"]["application/json"] = {"schema": _ref(answer.document)}
         if answer.headers:

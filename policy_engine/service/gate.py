@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Final
 
 from policy_engine.decision.conclude import Basis, conclude, refuse
@@ -27,6 +28,7 @@ from policy_engine.formats.request_document import MalformedRequest, malformed
 from policy_engine.service.decision_cache import Remembered
 from policy_engine.service.keyring import Bearer
 from policy_engine.service.snapshot import Ground, StandingView
+from policy_engine.service.tally import NO_ACTION, Tally
 from policy_engine.service.turns import Here, Turns, walked
 
 MAX_ATTEMPTS: Final = 8
@@ -106,8 +108,10 @@ class Gate:
         clock: Callable[[], datetime],
         new_id: Callable[[datetime], str],
         report_fault: Callable[[str], None],
+        tally: Tally | None = None,
     ) -> None:
         self.view = view
+        self.tally = tally or Tally()
         self._log = log
         self._clock = clock
         self._new_id = new_id
@@ -128,11 +132,14 @@ class Gate:
         so with `determines`. What was judged before is answered without a turn, unless `at_once` is false: for a
         request so long that others would wait for it. Raises `MalformedRequest`, `NotFresh`, and `RequestIdConflict`.
         """
+        began = perf_counter()
         attempt = self.begin_at_once(submitted, asker, determines=determines) if at_once else None
         if attempt is None:
             attempt = await turns.run(self.begin, submitted, asker, determines=determines)
         while (answer := self.settled(attempt, await turns.committed(attempt.handle))) is None:
             attempt = await turns.run(self.again, attempt)
+        self.tally.count(answer, submitted.request.action, attempt.caller.gateway)
+        self.tally.time(perf_counter() - began)
         return Reply(answer=answer, caller=attempt.caller)
 
     def decide_here(self, submitted: Submitted, asker: Asker, *, determines: bool = False) -> Reply:
@@ -208,6 +215,8 @@ class Gate:
             # The records are made: their answer is not refused for want of room.
             answers = await turns.run_in_turn(self.settled_batch, attempt, appended)
             if answers is not None:
+                for item, answer in zip(items, answers, strict=False):
+                    self.tally.count(answer, _action(item), attempt.caller.gateway)
                 return BatchReply(answers=answers, caller=attempt.caller)
             attempt = await turns.run(self.again_batch, attempt)
 
@@ -309,6 +318,10 @@ class Gate:
         if written.shortened:
             self._report_fault("RecordTooLong")
         return written
+
+
+def _action(item: BatchItem) -> str:
+    return NO_ACTION if item.submitted is None else item.submitted.request.action
 
 
 def _durable(made: bytes, appended: Appended) -> bytes | None:

@@ -26,6 +26,7 @@ from policy_engine.formats.identifiers import identifier_fault, shown
 
 RIGHTS: Final = (
     "decide",
+    "watch",
     "decisions:explain",
     "decisions:read",
     "simulate",
@@ -39,6 +40,7 @@ RIGHTS: Final = (
     "freeze",
     "keys:admin",
     "log:hold",
+    "metrics",
 )
 """Every right that a key can carry."""
 
@@ -46,7 +48,7 @@ FEED_RIGHT: Final = "members:write"
 """The one right of the key of a feed."""
 
 ROLES: Final = {
-    "gateway": ("decide",),
+    "gateway": ("decide", "watch"),
     "desk": ("decide", "decisions:explain", "simulate"),
     "compliance": (
         "policy:read",
@@ -61,6 +63,7 @@ ROLES: Final = {
     ),
     "auditor": ("decisions:read", "policy:read", "members:read", "log:hold"),
     "admin": ("keys:admin", "members:read", "members:write"),
+    "monitor": ("metrics",),
 }
 """The rights that usually go together, by who holds them."""
 

@@ -133,6 +133,8 @@ class Pools:
         """Looks up by id or by an index."""
         self.archive = Pool("readings of the archive", threads=2, waiting=16)
         """Reads far back in the log: exports, replays, retirement."""
+        self.endings = Pool("readings of what may have ended", threads=1, waiting=256)
+        """Reads on in the log, several times a second, for whoever listens."""
         self.simulations = Pool("simulations", threads=1, waiting=32)
         self.assessments = Pool("assessments of books", threads=2, waiting=8)
         """Waits for the processes in which books are checked and assessed."""

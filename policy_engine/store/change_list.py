@@ -1,4 +1,5 @@
-"""The changes on record as they stand in the log, newest first: what auditors look up beside the decisions."""
+"""The changes on record as they stand in the log: newest first for auditors, who look them up beside the decisions, and
+in their order for whoever follows them."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, Row, Select, select
+from sqlalchemy import Engine, Row, Select, func, select
 
 from policy_engine.store.changes import content_of
 from policy_engine.store.database import reading_log
@@ -52,6 +53,20 @@ class ChangeList:
     def find(self, change_id: str) -> LoggedChange | None:
         """A change by its id."""
         return next(iter(self._read(_CHANGES.where(changes.c.id == change_id))), None)
+
+    def after(self, index: int, kinds: Sequence[str], *, limit: int) -> tuple[LoggedChange, ...]:
+        """Up to `limit` changes of some kinds that were recorded after an entry of the log, in their order.
+
+        Numbers are given out under the log's lock, so that none is committed behind one that was read.
+        """
+        columns = changes.c
+        query = _CHANGES.where(columns.log_index > index, columns.kind.in_(kinds))
+        return self._read(query.order_by(columns.log_index).limit(limit))
+
+    def last(self) -> int:
+        """The number of the last change of any kind; -1 before the first."""
+        with reading_log(self._engine) as reader:
+            return int(reader.scalar(select(func.coalesce(func.max(changes.c.log_index), -1))) or 0)
 
     def content(self, digest: str) -> bytes | None:
         """Long content that a change names, by its digest; `None` where it was not kept."""

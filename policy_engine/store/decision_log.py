@@ -159,6 +159,11 @@ class DecisionLog:
         """Whether records are still taken."""
         return not self._closed and self._writer.is_alive()
 
+    @property
+    def waiting(self) -> int:
+        """So many records wait to be written."""
+        return self._queued
+
     def check(self) -> None:
         """Raises `LogUnavailable` for a second after a failure, and then if a commit that changes nothing fails too.
 

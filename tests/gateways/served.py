@@ -7,16 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
 
 
 @contextmanager
-def at_a_port(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
-    """The application at a port of the loopback address. It is told of its beginning and end where `lifespan` is on."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan=lifespan, port=0))
+def at_a_port(app: ASGIApp, *, lifespan: Literal["on", "off"] = "off", **settings: Any) -> Iterator[str]:
+    """The application at a port of the loopback address. It is told of its beginning and end where `lifespan` is on.
+    `settings` are of the server."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan=lifespan, port=0, **settings))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -30,6 +30,8 @@ NEEDED: Final[dict[tuple[str, str], str]] = {
     ("POST", "/access/v1/search/resource"): "decide",
     ("POST", "/access/v1/search/action"): "decide",
     ("POST", "/gateways/decide"): "decide",
+    ("GET", "/watch"): "watch",
+    ("GET", "/metrics"): "metrics",
     ("GET", "/decisions"): "decisions:read",
     ("GET", "/decisions/export"): "decisions:read",
     ("GET", "/decisions/{decision_id}"): "decisions:read",

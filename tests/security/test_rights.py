@@ -46,6 +46,9 @@ def routes(service: Service) -> dict[tuple[str, str], str]:
 
 def ask(service: Service, method: str, address: str, headers: dict[str, str]) -> tuple[int, str]:
     """The status and the kind of the problem."""
+    if address.startswith("/watch"):
+        # What is opened has no end here: an id that no event ever had is refused behind the door.
+        headers = {**headers, "Last-Event-ID": "none"}
     response = service.client.request(method, address, headers=headers, content=b"{}" if method == "POST" else None)
     is_problem = response.headers.get("content-type", "").startswith("application/problem+json")
     return response.status_code, str(response.json()["type"]).rpartition("/")[2] if is_problem else ""
