@@ -12,7 +12,7 @@ import casbin
 
 from policy_engine.domain.request import Semantic
 from policy_engine.gateways.authzen.questions import ActionNamed, Entity, Evaluation, Item, Refused, Search, Searched
-from policy_engine.gateways.authzen.world import Decision, Found
+from policy_engine.gateways.authzen.world import Evaluated, Found
 
 HERE: Final = Path(__file__).parent
 OVERRIDING: Final = frozenset({"role", "department", "status", "owner", "ownerID", "soft"})
@@ -49,12 +49,12 @@ class ExampleWorld:
         rules = casbin.Enforcer(str(HERE / "model.conf"), str(HERE / "rules.csv"), enable_log=False)
         return ExampleWorld(read_table("subjects.csv"), read_table("resources.csv"), rules)
 
-    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Decision, ...]:
+    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Evaluated, ...]:
         """The answers, without any context: some of the public runners compare them byte for byte."""
-        answers: list[Decision] = []
+        answers: list[Evaluated] = []
         for item in items:
             allowed = not isinstance(item, Refused) and self._allows(item)
-            answers.append(Decision(decision=allowed))
+            answers.append(Evaluated(decision=allowed))
             if semantic.stops_after(allowed=allowed):
                 break
         return tuple(answers)

@@ -78,6 +78,9 @@ _FAILURES: Final = (
     NothingThere,
 )
 
+PAUSE_SECONDS: Final = 0.1
+"""How long is waited for a sealer that is between two of its writes."""
+
 
 class _Log(Stores):
     """The log of the settings, to be read."""
@@ -272,7 +275,9 @@ def _verify_year(
     log: _Log, sealing: Sealing, year: LogYear, kept: list[bytes], *, retired: bool, database: bool
 ) -> VerifiedYear:
     with progress(f"verifying {year.year}") as shown:
-        found = verify_year(sealing, year, older=kept, retired=retired, pause=partial(time.sleep, 0.1), progress=shown)
+        found = verify_year(
+            sealing, year, older=kept, retired=retired, pause=partial(time.sleep, PAUSE_SECONDS), progress=shown
+        )
     if not database or retired or found.checkpoint is None:
         return found
     with progress(f"comparing {year.year}") as shown:

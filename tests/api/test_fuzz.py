@@ -32,7 +32,10 @@ REQUESTS: Final = 3_000
 """So many are asked of the routes, drawn by one seed."""
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-WITHOUT_A_KEY: Final = ("/", "/docs", "/openapi.json", "/livez", "/readyz")
+WITHOUT_A_KEY: Final = ("/", "/docs", "/openapi.json", "/livez", "/readyz", "/.well-known/authzen-configuration")
+BY_STATUS: Final = ("/ext_authz/{path:path}", "/forward-auth")
+ENDLESS: Final = "/watch"
+"""A stream, which is not answered to its end."""
 UNAVAILABLE: Final = ("/problems/not-fresh",)
 """The only 503 that a request by itself may bring about."""
 
@@ -250,7 +253,7 @@ def test_no_request_is_a_fault_of_the_service_or_lets_anything_through(service: 
     keys = {role: service.key(*rights, person=f"p-{role}") for role, rights in ROLES.items()}
     keys |= {"all": service.key(person="p-all"), "nobody": {}}
     app = create_app(service.parts)
-    routes = table_of(app)
+    routes = [route for route in table_of(app) if route.path != ENDLESS]
     statuses: Counter[int] = Counter()
     asked: set[tuple[str, str]] = set()
     for drawn in Fuzz(routes=routes, keys=keys).requests(REQUESTS):
@@ -259,6 +262,10 @@ def test_no_request_is_a_fault_of_the_service_or_lets_anything_through(service: 
         said += f" -> {response.status} {response.body[:300]!r}"
         statuses[response.status] += 1
         asked.add((drawn.route, drawn.holder))
+        if drawn.route in BY_STATUS:
+            # They speak to the clients of a gateway, and none of these keys is where a gateway's is looked for.
+            assert response.status in {400, 401, 404}, said
+            continue
         if response.status >= 400 and drawn.method != "HEAD":
             assert response.headers[b"content-type"] == b"application/problem+json", said
             problem = json.loads(response.body)

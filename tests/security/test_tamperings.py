@@ -491,7 +491,7 @@ def checked(kept: Kept, shell: Shell, monkeypatch: pytest.MonkeyPatch, command: 
     """What `log verify` says of a folder; patience with a sealer between two of its writes is not needed here."""
     for name in ("database_url", "policies", "ledger", "witness", "log_key", "log_origin"):
         monkeypatch.setenv(f"POLICY_ENGINE_{name.upper()}", str(getattr(kept.settings, name)))
-    monkeypatch.setattr("policy_engine.cli.log_proofs._pause", lambda: None)
+    monkeypatch.setattr("policy_engine.cli.log_proofs.PAUSE_SECONDS", 0)
     # The one command that is run: to put all of them together takes longer than to run it.
     monkeypatch.setattr("policy_engine.cli.main.app", VERIFYING)
     return shell("log", *(part.format(folder=kept.folder) for part in command))

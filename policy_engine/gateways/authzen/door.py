@@ -28,7 +28,7 @@ from policy_engine.gateways.authzen.questions import (
     read_search,
 )
 from policy_engine.gateways.authzen.tokens import Tokens
-from policy_engine.gateways.authzen.world import Decision, World
+from policy_engine.gateways.authzen.world import Evaluated, World
 from policy_engine.http.body import read_body
 
 BODY_LIMIT: Final = 1024 * 1024
@@ -111,7 +111,7 @@ def _result(search: Search, name: str) -> Mapping[str, str]:
     return {"type": kind, "id": name}
 
 
-def _told(answer: Decision) -> Mapping[str, object]:
+def _told(answer: Evaluated) -> Mapping[str, object]:
     told: dict[str, object] = {"decision": answer.decision}
     if answer.context:
         told["context"] = answer.context

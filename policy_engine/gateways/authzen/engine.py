@@ -35,7 +35,7 @@ from policy_engine.gateways.authzen.questions import (
     Search,
     Searched,
 )
-from policy_engine.gateways.authzen.world import Decision, Found
+from policy_engine.gateways.authzen.world import Evaluated, Found
 from policy_engine.policy.judge import Judge
 from policy_engine.service.keyring import Bearer
 
@@ -57,7 +57,7 @@ class EngineWorld:
     profile: Profile | None
     message: Message
 
-    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Decision, ...]:
+    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Evaluated, ...]:
         """The recorded decisions of the items."""
         asker = replace(self.bearer, profile=None if self.profile is None else self.profile.fingerprint)
         asked = tuple(map(self._item, items))
@@ -221,7 +221,7 @@ def _sent(asked: Evaluation) -> Sequence[object]:
     ]
 
 
-def _decision(told: Told) -> Decision:
+def _decision(told: Told) -> Evaluated:
     """What the caller is told beside the decision: its id for the record, and until when it may be reused."""
     context: dict[str, object] = {"reason": told.code, "reason_user": {"en": told.message}}
     if told.decision_id is not None:
@@ -232,4 +232,4 @@ def _decision(told: Told) -> Decision:
         context["obligations"] = [{"id": name} for name in told.obligations]
     if told.fault is not None:
         context["error"] = {"status": 400, "message": told.fault}
-    return Decision(decision=told.allowed, context=context)
+    return Evaluated(decision=told.allowed, context=context)

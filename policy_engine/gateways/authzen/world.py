@@ -11,7 +11,7 @@ from policy_engine.gateways.authzen.questions import Item, Search
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Evaluated:
     """The answer to one evaluation; `context` is what else is told, and is left out where it is empty."""
 
     decision: bool
@@ -32,7 +32,7 @@ class Found:
 class World(Protocol):
     """Somebody's subjects, resources and rules, for one caller."""
 
-    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Decision, ...]:
+    async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Evaluated, ...]:
         """The answers in the order of the items, up to the one after which the semantic stops. What is no question is
         a deny."""
         ...
