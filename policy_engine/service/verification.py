@@ -131,7 +131,7 @@ def compare_rows(
 
     The tiles were verified before. Raises `VerificationFailed`, `LogUnavailable`, `OSError`.
     """
-    for page in _compared(sealing, rows, year, size, progress):
+    for page in compared(sealing, rows, year, size, progress):
         for row in page:
             if row.wrong is not None:
                 raise VerificationFailed(f"{year.year}: entry {row.index - year.first_index} {row.wrong}")
@@ -153,10 +153,10 @@ def verify_index(rows: CrossCheck, *, progress: Progress) -> None:
         raise VerificationFailed(f"{fault}: run `policy-engine log reindex`")
 
 
-def _compared(
+def compared(
     sealing: Sealing, rows: CrossCheck, year: LogYear, size: int, progress: Progress | None
 ) -> Iterator[Sequence[LoggedRow]]:
-    """The entries below a size, a page at a time, each the one that is sealed."""
+    """The entries below a size, a page at a time, each the one that is sealed. Raises as `compare_rows`."""
     tiles = sealing.tiles(year.year)
     for begin in range(0, size, _ENTRIES_AT_ONCE):
         count = min(_ENTRIES_AT_ONCE, size - begin)

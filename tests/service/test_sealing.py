@@ -30,7 +30,7 @@ from policy_engine.service.sealing import (
     Sealing,
     SealKeeper,
 )
-from policy_engine.service.verification import VerificationFailed, compare_rows, verify_year
+from policy_engine.service.verification import VerificationFailed, compared, verify_year
 from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import writing
 from policy_engine.store.decision_log import DecisionLog
@@ -85,7 +85,8 @@ class Log:
         of = next(one for one in self.entries.years() if one.year == year)
         found = verify_year(sealing, of, older=older, pause=lambda: None)
         assert found.checkpoint is not None
-        return compare_rows(sealing, CrossCheck(self.store.open()), of, found.checkpoint.size)
+        pages = compared(sealing, CrossCheck(self.store.open()), of, found.checkpoint.size, None)
+        return sum(map(len, pages))
 
     def tile(self, name: str, year: int = 2026) -> Path:
         return self.folder / "ledger" / str(year) / name
