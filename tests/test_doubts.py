@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -28,7 +29,7 @@ from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.request_document import request_of
+from policy_engine.formats.request_document import MalformedRequest, json_in, request_of
 from policy_engine.http.direct import Direct
 from policy_engine.policy.judge import Judge, JudgingError
 from policy_engine.policy.library import BookLost, Library
@@ -46,6 +47,7 @@ ON_THE_WAY: Final = (
             "http/direct.py",
             "api/gateway.py",
             "http/security.py",
+            "formats/client_certificate.py",
             "formats/record.py",
             "formats/record_facts.py",
             "formats/request_document.py",
@@ -61,9 +63,15 @@ ON_THE_WAY: Final = (
             "gateways/authzen/engine.py",
             "gateways/by_status.py",
             "gateways/grpc_check.py",
+            "gateways/opa.py",
+            "gateways/plugin.py",
+            "service/callers.py",
             "service/decision_cache.py",
+            "service/issuer_keys.py",
             "service/pools.py",
+            "service/rates.py",
             "service/snapshot.py",
+            "service/tokens.py",
             "service/turns.py",
             "store/decision_log.py",
         )
@@ -79,6 +87,10 @@ HERE: Final = "tests/test_doubts.py::"
 STATUS: Final = "tests/gateways/test_by_status.py::"
 CHECKED: Final = "tests/gateways/test_grpc_check.py::"
 AUTHZEN: Final = "tests/gateways/test_authzen.py::"
+CALLERS: Final = "tests/gateways/test_callers.py::"
+FORGED: Final = f"{CALLERS}test_a_certificate_that_leaves_a_doubt_is_nobodys"
+HOSTILE: Final = f"{CALLERS}test_a_hostile_token_is_refused_at_every_door"
+KEY_SET: Final = f"{CALLERS}test_a_set_of_keys_that_names_no_one_key_of_a_signature_is_none"
 
 TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("http/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
@@ -102,22 +114,11 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("domain/words/memory.py", "recall", "ItemUnknown"): (
         f"{UNKNOWN}test_a_bar_that_asks_about_the_item_stands_and_says_that_the_model_is_missing"
     ),
-    (
-        "formats/request_document.py",
-        "parse_object",
-        "UnicodeDecodeError",
-    ): MALFORMED,
-    (
-        "formats/request_document.py",
-        "parse_object",
-        "MalformedRequest",
-    ): MALFORMED,
-    (
-        "formats/request_document.py",
-        "parse_object",
-        "json.JSONDecodeError",
-    ): MALFORMED,
-    ("formats/request_document.py", "parse_object", "ValueError"): MALFORMED,
+    ("formats/request_document.py", "json_in", "UnicodeDecodeError"): MALFORMED,
+    ("formats/request_document.py", "json_in", "MalformedRequest"): MALFORMED,
+    ("formats/request_document.py", "json_in", "json.JSONDecodeError"): MALFORMED,
+    ("formats/request_document.py", "json_in", "RecursionError"): f"{HERE}test_what_no_parser_goes_into_is_refused",
+    ("formats/request_document.py", "json_in", "ValueError"): MALFORMED,
     ("formats/request_document.py", "_read_choice.read", "ValueError"): (
         f"{DECIDE}test_a_malformed_field_is_400_and_named"
     ),
@@ -129,9 +130,27 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("formats/request_document.py", "batch_item_of", "MalformedRequest"): (
         f"{BATCH}test_an_item_that_is_no_request_is_a_recorded_deny_with_its_fault"
     ),
-    ("domain/gateways.py", "_within", "ValueError"): (
+    ("domain/gateways.py", "within", "ValueError"): (
         "tests/gateways/test_profiles.py::test_a_chain_with_what_is_no_address_is_a_doubt"
     ),
+    ("formats/client_certificate.py", "_client_cert", "(binascii.Error, ValueError, x509.DuplicateExtension)"): FORGED,
+    ("formats/client_certificate.py", "_names", "x509.ExtensionNotFound"): (
+        f"{CALLERS}test_a_certificate_of_one_whom_not_one_entry_means_may_do_nothing"
+    ),
+    ("gateways/opa.py", "decide_as_opa", "Doubt"): "tests/gateways/test_opa.py::test_a_doubt_is_a_recorded_deny",
+    ("http/security.py", "_looked", "suppress(TimeoutError)"): (
+        f"{CALLERS}test_an_issuer_that_does_not_answer_in_time_lets_nobody_in"
+    ),
+    ("service/callers.py", "_ByCertificate._trusting", "Doubt"): FORGED,
+    ("service/callers.py", "_ByCertificate._certificate", "CertificateFault"): FORGED,
+    ("service/issuer_keys.py", "IssuerKeys.look", "IssuerUnavailable"): (
+        f"{CALLERS}test_an_issuer_that_is_silent_from_the_first_is_told_once_and_lets_nobody_in"
+    ),
+    ("service/issuer_keys.py", "read_keys", "MalformedRequest"): KEY_SET,
+    ("service/issuer_keys.py", "_key", "(JoseError, ValueError, TypeError, KeyError)"): KEY_SET,
+    ("service/tokens.py", "Tokens.wants_look", "InvalidToken"): HOSTILE,
+    ("service/tokens.py", "Tokens._checked", "(JoseError, ValueError, TypeError)"): HOSTILE,
+    ("service/tokens.py", "_members", "(MalformedRequest, binascii.Error)"): HOSTILE,
     ("gateways/asking.py", "ask", "(Doubt, MalformedRequest)"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
     ("gateways/asking.py", "ask", "MalformedRequest"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
     (
@@ -363,3 +382,8 @@ def test_an_error_that_nobody_foresaw_is_500_and_no_allow() -> None:
 
 def test_who_hangs_up_is_answered_nothing() -> None:
     assert _asked(ClientDisconnect()) == []
+
+
+def test_what_no_parser_goes_into_is_refused() -> None:
+    with pytest.raises(MalformedRequest, match="nested too deep"):
+        json_in(b"[" * 100_000, json.loads)

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,10 +92,12 @@ def confused() -> str:
 
 @dataclass(slots=True)
 class Issuer:
-    """Serves a document over https, and counts how often; `status` and `document` may be changed."""
+    """Serves a document over https, and counts how often; `status`, `document` and `seconds`, in which it says
+    nothing, may be changed."""
 
     document: bytes
     status: int = 200
+    seconds: float = 0.0
     asked: int = 0
     address: str = ""
     authority: Path = field(default_factory=Path)
@@ -108,6 +111,7 @@ def over_https(folder: Path, document: bytes) -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
+            time.sleep(issuer.seconds)
             self.send_response(issuer.status)
             self.send_header("Content-Length", str(len(issuer.document)))
             self.send_header("Location", f"{issuer.address}/elsewhere")
@@ -153,8 +157,11 @@ _SIGNS = x509.KeyUsage(
 )
 
 
-def self_signed(uri: str | None, *, days: int = 3650) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A certificate for the loopback address, or of who has the URI, valid for some days around the tests' noon."""
+def self_signed(
+    uri: str | None, *, days: int = 3650, named: bool = True
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate for the loopback address, or of who has the URI, valid for some days around the tests' noon; if not
+    `named`, without the extension that says either."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -167,9 +174,10 @@ def self_signed(uri: str | None, *, days: int = 3650) -> tuple[x509.Certificate,
         .serial_number(1)
         .not_valid_before(NOON - datetime.timedelta(days=3650))
         .not_valid_after(NOON + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName(other), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_SIGNS, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
+    if named:
+        made = made.add_extension(x509.SubjectAlternativeName(other), critical=False)
     return made.sign(key, hashes.SHA256()), key

@@ -330,6 +330,19 @@ def _fails_closed(service: Service, issuer: Any, hands: list[float]) -> None:
     assert allowed(DOORS["decide"](service.client, token(kid="two")))
 
 
+def test_an_issuer_that_does_not_answer_in_time_lets_nobody_in(
+    migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policy_engine.http.security.LOOK_SECONDS", 0.05)
+    with over_https(tmp_path, public_set(rsa("one"))) as issuer:
+        monkeypatch.setenv("SSL_CERT_FILE", str(issuer.authority))
+        issuer.seconds = 1.5
+        with _serving(migrated, tmp_path, f"{issuer.address}/keys") as service:
+            answer = DOORS["decide"](service.client, token())
+            assert answer.status_code == 503
+            assert "decision_id" not in answer.json()
+
+
 SETS = {
     "no JSON": b"<html>",
     "no list": b'{"keys": {}}',
@@ -375,6 +388,7 @@ def test_an_issuer_that_is_silent_from_the_first_is_told_once_and_lets_nobody_in
 
 GATEWAY, _ = self_signed("spiffe://example.com/gateway")
 OTHER, _ = self_signed("spiffe://example.com/other")
+NAMELESS, _ = self_signed(None, named=False)
 EXPIRED, _ = self_signed("spiffe://example.com/gateway", days=-1)
 
 
@@ -432,7 +446,8 @@ def test_a_certificate_that_leaves_a_doubt_is_nobodys(service: Service, how: str
 
 
 def test_a_certificate_of_one_whom_not_one_entry_means_may_do_nothing(service: Service) -> None:
-    assert _from(service, "10.0.0.7", ("client-cert", _field(OTHER))).status_code == 403
+    for certificate in (OTHER, NAMELESS):
+        assert _from(service, "10.0.0.7", ("client-cert", _field(certificate))).status_code == 403
     both = (("client-cert", _field(GATEWAY)), ("x-forwarded-client-cert", "URI=spiffe://example.com/envoy"))
     assert _from(service, "10.0.0.7", *both).status_code == 403
 
