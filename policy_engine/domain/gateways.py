@@ -447,9 +447,9 @@ def within(address: str, networks: Iterable[Network]) -> bool:
 
 
 def _require_trusted(message: Message, profile: Profile) -> None:
-    if not profile.trusted_proxies or message.peer is None:
+    if not profile.trusted_proxies:
         return
-    if not within(message.peer, profile.trusted_proxies):
+    if message.peer is None or not within(message.peer, profile.trusted_proxies):
         raise Doubt("it comes from an address that is none of the profile's trusted proxies")
 
 

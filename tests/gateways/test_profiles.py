@@ -85,8 +85,9 @@ def test_a_chain_with_what_is_no_address_is_a_doubt() -> None:
         _asked(**{"x-forwarded-for": "203.0.113.7, me"})
 
 
-def test_what_comes_from_no_trusted_proxy_is_a_doubt() -> None:
+@pytest.mark.parametrize("peer", ["203.0.113.9", None])
+def test_what_comes_from_no_trusted_proxy_is_a_doubt(peer: str | None) -> None:
     profile = read_profiles(WHOLE.encode(), "a").by_gateway["main"]
-    message = Message(method="POST", target="/v1/chat", headers=(("x-user", "carol"),), peer="203.0.113.9")
+    message = Message(method="POST", target="/v1/chat", headers=(("x-user", "carol"),), peer=peer)
     with pytest.raises(Doubt, match="trusted"):
         asked(message, profile)
