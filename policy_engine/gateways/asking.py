@@ -6,8 +6,9 @@ is told. What comes to no question is a recorded deny that names its doubt, as a
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +19,13 @@ from policy_engine.domain.gateways import Answers, Asked, Doubt, Message, Profil
 from policy_engine.domain.request import BatchItem, Request, Semantic, Submitted
 from policy_engine.domain.rules import PublicCode
 from policy_engine.formats.record import short_answer
-from policy_engine.formats.request_document import MalformedRequest, parse_object, request_digest, submitted_of
+from policy_engine.formats.request_document import (
+    MalformedRequest,
+    body_of,
+    parse_object,
+    request_digest,
+    submitted_of,
+)
 from policy_engine.service.keyring import Bearer
 
 RIGHT: Final = "decide"
@@ -90,12 +97,10 @@ class Outcome:
 
 async def ask(parts: Parts, bearer: Bearer, message: Message) -> Outcome:
     """Decide what a gateway passes on, durably. Raises the errors of the gate and of the keys."""
-    profile = profile_of(parts, bearer)
-    asker = replace(bearer, profile=None if profile is None else profile.fingerprint)
+    profile, asker = read_by(parts, bearer)
     answers = Answers.OPENAI
     try:
-        if profile is None:
-            raise Doubt("no profile is filed for the gateway of this key")
+        profile = _filed(profile)
         answers = route_of(message, profile)[0].answers
         questions = asked(message, profile)
         submitted = _submitted(questions)
@@ -113,11 +118,9 @@ async def ask(parts: Parts, bearer: Bearer, message: Message) -> Outcome:
 
 async def ask_each(parts: Parts, bearer: Bearer, message: Message) -> tuple[Told, ...]:
     """One answer for each of the message's models, in their order: which of them may be listed, say."""
-    profile = profile_of(parts, bearer)
-    asker = replace(bearer, profile=None if profile is None else profile.fingerprint)
+    profile, asker = read_by(parts, bearer)
     try:
-        if profile is None:
-            raise Doubt("no profile is filed for the gateway of this key")
+        profile = _filed(profile)
         alone = asked(replace(message, models=message.models[:1]), profile)
         named = (profile.aliases.get(name, name) for name in message.models)
         items = tuple(_item(replace(alone.requests[0], model=name)) for name in named)
@@ -132,6 +135,19 @@ def profile_of(parts: Parts, bearer: Bearer) -> Profile | None:
     """The profile of the gateway whose key it is; `None` for a gateway that has none. Raises as `Bearer.key`."""
     gateway = bearer.key(parts.ring.current()).gateway
     return None if gateway is None else parts.profiles.by_gateway.get(gateway)
+
+
+def read_by(parts: Parts, bearer: Bearer) -> tuple[Profile | None, Bearer]:
+    """The profile by which a question of the bearer is read, as `profile_of` finds it, and the bearer with its
+    fingerprint, which stands on record."""
+    profile = profile_of(parts, bearer)
+    return profile, replace(bearer, profile=None if profile is None else profile.fingerprint)
+
+
+def _filed(profile: Profile | None) -> Profile:
+    if profile is None:
+        raise Doubt("no profile is filed for the gateway of this key")
+    return profile
 
 
 async def decide_all(
@@ -158,8 +174,7 @@ def told_of(answer: bytes) -> Told:
 
 async def doubted(parts: Parts, bearer: Bearer, doubt: Doubt, sent: Sequence[str]) -> Outcome:
     """The recorded deny of what a door could not even read; `sent` is what its record has a digest of."""
-    profile = profile_of(parts, bearer)
-    asker = replace(bearer, profile=None if profile is None else profile.fingerprint)
+    _, asker = read_by(parts, bearer)
     return await _refused(parts, asker, sent, str(doubt), Answers.OPENAI)
 
 
@@ -175,37 +190,22 @@ def _sent(message: Message) -> tuple[str, ...]:
 
 
 def _submitted(questions: Asked) -> tuple[Submitted, ...]:
-    return tuple(submitted_of(document_of(request)) for request in questions.requests)
+    return tuple(submitted_of(_document(request)) for request in questions.requests)
+
+
+def _document(request: Request) -> Mapping[str, object]:
+    """The request as it would have come to `POST /decide`, so that the same reader holds it to the same rules."""
+    document: dict[str, object] = msgspec.to_builtins(body_of(request))
+    return document
 
 
 def _item(request: Request) -> BatchItem:
-    document = document_of(request)
+    document = _document(request)
     try:
         submitted = submitted_of(document)
     except MalformedRequest as error:
         return BatchItem(digest=request_digest(document), fault=str(error))
     return BatchItem(digest=submitted.digest, submitted=submitted)
-
-
-def document_of(request: Request) -> Mapping[str, object]:
-    """The request as a gateway would have sent it to `POST /decide`, so that the same reader holds it to the same
-    rules."""
-    place, end_user = request.place, request.end_user
-    return {
-        "subject": {"type": request.subject.type.value, "id": request.subject.id},
-        "model": request.model,
-        "action": request.action.value,
-        "acting_for": request.acting_for,
-        "purpose": request.purpose,
-        "place": {
-            "country": place.country,
-            "subdivision": place.subdivision,
-            "postcode": place.postcode,
-            "ip": place.ip,
-            "ip_country": place.ip_country,
-        },
-        "end_user": None if end_user is None else {"type": end_user.type.value, "id": end_user.id},
-    }
 
 
 # --- bodies of clients ------------------------------------------------------------------------------------------------
@@ -227,13 +227,20 @@ def client_body(data: bytes, content_type: str, encoding: str, *, partial: bool)
         raise Doubt(f"the body {error.faults[0].message}") from error
 
 
-async def parsed_body(
-    parts: Parts, data: bytes, content_type: str, encoding: str, *, partial: bool
-) -> Mapping[str, object]:
-    """As `client_body`, where a long one would keep others waiting on a thread."""
-    if len(data) <= AT_ONCE:
-        return client_body(data, content_type, encoding, partial=partial)
-    return await parts.pools.decisions.run(client_body, data, content_type, encoding, partial=partial)
+PARTIAL: Final = "x-envoy-auth-partial-body"
+"""How Envoy says whether it passed on the whole body."""
+
+
+async def parsed_body(parts: Parts, data: bytes, headers: Iterable[tuple[str, str]]) -> Mapping[str, object]:
+    """As `client_body`, by what the head says of the body; a long one would keep others waiting, and is read on a
+    thread. Of several lines of one name none counts alone."""
+    lines = tuple(headers)
+    partial, kind, encoding = (
+        ",".join(value for held, value in lines if held == name).strip()
+        for name in (PARTIAL, "content-type", "content-encoding")
+    )
+    read = functools.partial(client_body, data, kind, encoding, partial=partial not in {"", "false"})
+    return read() if len(data) <= AT_ONCE else await parts.pools.decisions.run(read)
 
 
 # --- what a client is told --------------------------------------------------------------------------------------------

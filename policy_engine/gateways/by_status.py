@@ -23,7 +23,6 @@ from starlette.responses import Response
 
 from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Doubt, Message, forwarded
-from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.gateways.asking import (
     BODY_LIMIT,
     RIGHT,
@@ -36,19 +35,15 @@ from policy_engine.gateways.asking import (
     profile_of,
 )
 from policy_engine.http.body import read_body
-from policy_engine.http.errors import BodyTooLarge
+from policy_engine.http.errors import BodyTooLarge, is_foreseen
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import admit, gateway_of
-from policy_engine.service.issuer_keys import IssuerUnavailable
 from policy_engine.service.keyring import Bearer, Forbidden, InvalidToken, Unauthenticated
 from policy_engine.service.rates import TooMany
 
 EXT_AUTHZ: Final = "/ext_authz"
 FORWARD_AUTH: Final = "/forward-auth"
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-PARTIAL: Final = "x-envoy-auth-partial-body"
-"""How Envoy says whether it passed on the whole body."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -121,9 +116,6 @@ class Head:
             for name, value in request.scope["headers"]
         )
 
-    def value(self, name: str) -> str:
-        return ",".join(value for held, value in self.headers if held == name).strip()
-
     def message(self, method: str, target: str, body: Mapping[str, object] | None) -> Message:
         return Message(method=method, target=target, headers=self.headers, body=body, peer=self._peer)
 
@@ -150,17 +142,11 @@ async def _asked(parts: Parts, bearer: Bearer, request: Request, message: _Made)
         if profile is not None and profile.reads_bodies:
             data = await read_body(request, BODY_LIMIT)
             if data:
-                body = await _parsed(parts, data, head)
+                body = await parsed_body(parts, data, head.headers)
         made = message(head, body)
     except Doubt as doubt:
         return await doubted(parts, bearer, doubt, sent=(request.scope["method"], request.scope["path"]))
     return await ask(parts, bearer, made)
-
-
-async def _parsed(parts: Parts, data: bytes, head: Head) -> Mapping[str, object]:
-    partial = head.value(PARTIAL) not in {"", "false"}
-    kind, encoding = head.value("content-type"), head.value("content-encoding")
-    return await parsed_body(parts, data, kind, encoding, partial=partial)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------
@@ -202,7 +188,6 @@ _REFUSED: Final[Mapping[type[Exception], tuple[HTTPStatus, str, str]]] = {
 }
 _CHALLENGE: Final = "X-Policy-Engine-Key"
 _CHALLENGES: Final[Mapping[type[Exception], str]] = {InvalidToken: f'{_CHALLENGE} error="invalid_token"'}
-_FORESEEN: Final = (LogUnavailable, MembersUnavailable, IssuerUnavailable, TooMany)
 
 
 def unavailable(error: Exception) -> Response:
@@ -217,7 +202,7 @@ def unavailable(error: Exception) -> Response:
         headers, kind = dict(_NO_STORE), "request_forbidden"
         if status is HTTPStatus.UNAUTHORIZED:
             headers["www-authenticate"] = _CHALLENGES.get(type(error), _CHALLENGE)
-    elif not isinstance(error, _FORESEEN):
+    elif not is_foreseen(error):
         _log.error("unforeseen error", error=type(error).__name__)
     document = {"error": {"message": message, "type": kind, "param": None, "code": code}}
     content = json.dumps(document, separators=(",", ":"))

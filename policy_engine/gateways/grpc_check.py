@@ -36,7 +36,7 @@ from starlette.responses import Response
 from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Doubt, Message
 from policy_engine.gateways.asking import BODY_LIMIT, RIGHT, Outcome, ask, doubted, parsed_body, profile_of
-from policy_engine.gateways.by_status import PARTIAL, TOLD, told, unavailable
+from policy_engine.gateways.by_status import TOLD, told, unavailable
 from policy_engine.http.errors import BodyTooLarge
 from policy_engine.http.security import GATEWAY_KEY, admit, gateway_with
 from policy_engine.service.keyring import Bearer
@@ -156,12 +156,7 @@ async def _body(
         raise BodyTooLarge(f"at most {BODY_LIMIT} bytes are read")
     if not data:
         return None
-
-    def value(name: str) -> str:
-        return ",".join(held for given, held in headers if given == name).strip()
-
-    partial = value(PARTIAL) not in {"", "false"}
-    return await parsed_body(parts, data, value("content-type"), value("content-encoding"), partial=partial)
+    return await parsed_body(parts, data, headers)
 
 
 def _address(peer: str) -> str:

@@ -13,6 +13,7 @@ from policy_engine.domain.gateways import Message
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.gateways.asking import ask_each
 from policy_engine.service.keyring import Bearer
+from policy_engine.service.pools import Busy
 from tests.api.service import Service
 from tests.gateways.conftest import keyed
 
@@ -232,7 +233,11 @@ def test_where_no_answer_can_be_given_nothing_is_allowed(
     service: Service, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = {**headers, "x-model": "opus-4.6"}
-    for error, logged in ((LogUnavailable("no disk"), False), (ZeroDivisionError("a fact"), True)):
+    for error, logged in (
+        (LogUnavailable("no disk"), False),
+        (Busy("a full house"), False),
+        (ZeroDivisionError("a fact"), True),
+    ):
 
         def fails(*_: object, _error: Exception = error, **__: object) -> None:
             raise _error

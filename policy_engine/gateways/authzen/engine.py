@@ -50,7 +50,8 @@ _PLACES: Final = ("country", "subdivision", "postcode", "ip_country")
 
 @dataclass(frozen=True, slots=True)
 class EngineWorld:
-    """The engine for one caller. `message` is the head of its request, out of which its profile may state things."""
+    """The engine for one caller, whose `bearer` has the fingerprint of the `profile`. `message` is the head of its
+    request, out of which the profile may state things."""
 
     parts: Parts
     bearer: Bearer
@@ -59,18 +60,17 @@ class EngineWorld:
 
     async def evaluate(self, items: Sequence[Item], semantic: Semantic) -> tuple[Evaluated, ...]:
         """The recorded decisions of the items."""
-        asker = replace(self.bearer, profile=None if self.profile is None else self.profile.fingerprint)
         asked = tuple(map(self._item, items))
         pools = self.parts.pools
         first = asked[0].submitted
         if len(asked) == 1 and first is not None:
             try:
-                reply = await self.parts.gate.decide(first, asker, pools.decisions)
+                reply = await self.parts.gate.decide(first, self.bearer, pools.decisions)
             except MalformedRequest as error:
                 asked = (BatchItem(digest=asked[0].digest, fault=str(error)),)
             else:
                 return (_decision(told_of(reply.answer)),)
-        batch = await self.parts.gate.decide_batch(asked, semantic, asker, pools.batches)
+        batch = await self.parts.gate.decide_batch(asked, semantic, self.bearer, pools.batches)
         faults = [one.fault or None for one in asked]
         return tuple(
             _decision(replace(told_of(answer), fault=fault))

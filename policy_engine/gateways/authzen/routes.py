@@ -11,7 +11,7 @@ from starlette.requests import Request
 from policy_engine.app.builder import Parts
 from policy_engine.domain.gateways import Message
 from policy_engine.domain.ports import LogUnavailable
-from policy_engine.gateways.asking import RIGHT, profile_of
+from policy_engine.gateways.asking import RIGHT, read_by
 from policy_engine.gateways.authzen.door import CONFIGURATION, EVALUATION, EVALUATIONS, SEARCH, Door
 from policy_engine.gateways.authzen.engine import EngineWorld
 from policy_engine.gateways.authzen.questions import Searched
@@ -38,9 +38,9 @@ async def _world(request: Request) -> EngineWorld:
     parts: Parts = request.app.state.parts
     right = LOOKS if request.url.path == SEARCH[Searched.SUBJECT] else RIGHT
     bearer = await admitted(request, parts.ring, parts.pools, right)
-    profile = profile_of(parts, bearer)
+    profile, asker = read_by(parts, bearer)
     head: Message = Head(request).message(request.method, request.url.path, None)
-    return EngineWorld(parts, bearer, profile, head)
+    return EngineWorld(parts, asker, profile, head)
 
 
 def _tokens(request: Request) -> Tokens:
