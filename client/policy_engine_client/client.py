@@ -10,6 +10,7 @@ again until its `valid_until` where a cache is asked for; the engine does not re
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -36,10 +37,11 @@ def now() -> datetime:
 
 @dataclass(slots=True)
 class Cache:
-    """Allows that may be used again, the most recent `size` of them."""
+    """Allows that may be used again, the most recent `size` of them. Threads may share it."""
 
     size: int
     _held: OrderedDict[str, tuple[datetime, Answer]] = field(default_factory=OrderedDict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, question: Question, at: datetime) -> Answer | None:
         """The allow of an equal question that still holds at the instant."""
@@ -50,14 +52,16 @@ class Cache:
         """Keep an allow; a deny is never kept."""
         if not answer.allowed or self.size <= 0:
             return
-        self._held[question.key()] = _instant(answer.valid_until), answer
-        self._held.move_to_end(question.key())
-        while len(self._held) > self.size:
-            self._held.popitem(last=False)
+        with self._lock:
+            self._held[question.key()] = _instant(answer.valid_until), answer
+            self._held.move_to_end(question.key())
+            while len(self._held) > self.size:
+                self._held.popitem(last=False)
 
     def forget(self) -> None:
         """Keep nothing of before: somebody's access ended."""
-        self._held.clear()
+        with self._lock:
+            self._held.clear()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +141,8 @@ class PolicyEngine:
         clock: Callable[[], datetime] = now,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        """`timeout` in seconds is for each attempt as a whole; `cache` is how many allows may be used again."""
+        """`timeout` in seconds bounds each wait of an attempt: for the connection, for room to send, for the next bytes
+        of the answer. `cache` is how many allows may be used again."""
         self._settings = _Settings(
             url=url.rstrip("/"), key=key, timeout=timeout, retries=retries, cache=Cache(cache), clock=clock
         )
@@ -180,7 +185,7 @@ class PolicyEngine:
 
 
 class AsyncPolicyEngine:
-    """As `PolicyEngine`, for code that awaits."""
+    """As `PolicyEngine`, for code that awaits; `timeout` bounds each attempt as a whole too."""
 
     def __init__(
         self,
