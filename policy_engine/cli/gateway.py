@@ -93,7 +93,7 @@ def _say(found: Lint, config: Path, profiles: Path) -> None:
     if missing:
         told = f"{many(len(missing), 'name')} without an entry, so denied to everybody: {', '.join(missing)}"
         err.print(f"{told}; write each under `aliases` of `{profiles}`, or file its model", markup=False)
-    elif not found.traps:
+    elif found.named and not found.traps:
         out.print("every model that is named has an entry")
 
 

@@ -94,6 +94,12 @@ TRAPS: Final = {
 }
 
 
+def test_a_configuration_that_names_no_model_is_told_as_that_and_as_nothing_more(lint: Linter) -> None:
+    told = lint("static_resources:\n" + ENVOY[ENVOY.index("  filters:") :])
+    assert "names no model" in told.out
+    assert "has an entry" not in told.out
+
+
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_setting_by_which_nobody_is_asked_is_found(lint: Linter, trap: str) -> None:
     config, told = TRAPS[trap]
