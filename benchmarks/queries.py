@@ -32,7 +32,7 @@ from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.export import Chunk, export
+from policy_engine.render.export import Chunk, export
 from policy_engine.service.inspect import Inspector
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, marks_of

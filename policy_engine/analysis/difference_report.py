@@ -1,9 +1,9 @@
-"""The difference between two books as a report: canonical JSON for programs and text for people."""
+"""The difference between two books as a report, in canonical JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,16 +13,11 @@ from msgspec import convert, to_builtins
 
 from policy_engine.analysis.counterexample import Witness
 from policy_engine.analysis.differences import Clause, Difference, Progress, Where, compare
-from policy_engine.analysis.symbolic import NO_SUCH_MODEL, ReasonedAnswer
-from policy_engine.domain.counted import many
+from policy_engine.analysis.symbolic import ReasonedAnswer
 from policy_engine.domain.instants import format_instant
-from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.reader import read_book
 from policy_engine.shapes.reports import ClassDocument, DiffDocument
-
-SHOWN: Final = 4
-"""So many clauses, and so many of the places, of a class are shown as text; the document has all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,28 +60,6 @@ class DiffReport:
     def document(self) -> bytes:
         """The report as canonical JSON: the same two books give the same bytes."""
         return msgspec.json.encode(self.content(), order="sorted")
-
-    def text(self) -> str:
-        """The report for a person."""
-        return "\n".join(self._lines()) + "\n"
-
-    def _lines(self) -> Iterator[str]:
-        when = "at " + format_instant(self.at) if self.at is not None else f"over {self.stretches} stretches of time"
-        if self.since is not None:
-            when = f"from {format_instant(self.since)} on, {when}"
-        answers, reasons = self.answers, self.reasons
-        if not self.differences:
-            yield f"nobody is answered otherwise {when}"
-            return
-        yield f"{many(len(answers), 'class', 'classes')} of requesters answered otherwise, {when}"
-        for one in answers:
-            yield ""
-            yield from difference_lines(one)
-        if reasons:
-            yield ""
-            yield f"{many(len(reasons), 'class', 'classes')} with the same answer for another reason"
-            for one in reasons:
-                yield f"  {one.old}, by {' and '.join(one.rules)}: {_clauses(one, 1)} ({_places(one.where, 1)})"
 
 
 def diff_report(
@@ -189,70 +162,3 @@ def where_content(where: Where) -> dict[str, object]:
         "from": None if where.start is None else format_instant(where.start),
         "to": None if where.end is None else format_instant(where.end),
     }
-
-
-def difference_lines(one: Difference) -> Iterator[str]:
-    """A class in some lines for a person."""
-    yield f"{one.old} -> {one.new}, by {' and '.join(one.rules)}"
-    for clause in one.clauses[:SHOWN]:
-        yield f"  {clause.text}"
-    hidden = len(one.clauses) - SHOWN
-    if hidden > 0 or one.more_clauses:
-        yield f"  and {hidden if hidden > 0 else 'some'}{' or more' if one.more_clauses and hidden > 0 else ''} others"
-    if not one.whole:
-        yield f"  (of those only some: whom other rules answer with {one.old} for another reason stay out)"
-    for where in one.where[:SHOWN]:
-        yield f"  for {place_in_words(where)}"
-    if len(one.where) > SHOWN:
-        yield f"  and {len(one.where) - SHOWN} others"
-    before, after = one.witness_old, one.witness_new
-    yield f"  for example {_request_in_words(one.witness.request)} at {one.witness.at}:"
-    yield f"    {before.decision} {before.rule} {before.code} -> {after.decision} {after.rule} {after.code}"
-
-
-def _request_in_words(request: Mapping[str, object]) -> str:
-    subject = request.get("subject")
-    who = subject.get("id") if isinstance(subject, dict) else None
-    return f"{who} asking for {request.get('action')} of {request.get('model')}"
-
-
-def place_in_words(where: Where) -> str:
-    """Models, actions and a time in a phrase."""
-    return f"{models_in_words(where.models)}: {actions_in_words(where.actions)}{span_in_words(where.start, where.end)}"
-
-
-def models_in_words(models: Sequence[str]) -> str:
-    """The models by name; the one that stands for all others as such."""
-    return ", ".join("any model that is in no catalogue" if name == NO_SUCH_MODEL else name for name in models)
-
-
-def actions_in_words(actions: Sequence[Action]) -> str:
-    """The actions by name."""
-    return "every action" if len(actions) == len(Action) else ", ".join(action.value for action in actions)
-
-
-def span_in_words(start: datetime | None, end: datetime | None) -> str:
-    """From when until when; nothing for all time and for a single instant."""
-    if start == end:
-        return ""
-    since = f" from {_short(start)}" if start is not None else ""
-    return f"{since} until {_short(end)}" if end is not None else since
-
-
-def _short(instant: datetime) -> str:
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ").replace("T00:00:00Z", "")
-
-
-def _clauses(one: Difference, most: int) -> str:
-    shown = "; ".join(clause.text for clause in one.clauses[:most])
-    return f"{shown}; …" if one.more_clauses or len(one.clauses) > most else shown
-
-
-def _places(where: Sequence[Where], most: int) -> str:
-    shown = "; ".join(place_in_words(one) for one in where[:most])
-    return f"{shown}; …" if len(where) > most else shown
-
-
-def together(lines: Iterable[str]) -> str:
-    """Lines as one text."""
-    return "".join(f"{line}\n" for line in lines)

@@ -21,8 +21,8 @@ from policy_engine.http.errors import NotFound
 from policy_engine.http.pagination import PAGED, number_of, page_of
 from policy_engine.http.reference import Media, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
+from policy_engine.render.export import FORMS, Chunk, export
 from policy_engine.service.disclosure import NAMES
-from policy_engine.service.export import FORMS, Chunk, export
 from policy_engine.service.inspect import PARAMETERS, read_filters
 from policy_engine.service.keyring import Forbidden
 from policy_engine.service.on_file import FACTS, PARAMETER, MembersThen, read_on_file

@@ -24,6 +24,7 @@ from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs
+from policy_engine.render.members_text import state_after
 from policy_engine.service.desk_faults import DeskConflict, NothingThere
 from policy_engine.service.member_changes import (
     SOURCE,
@@ -262,7 +263,7 @@ def _preview(preview: Preview) -> Fields:
         "needs_second_person": preview.at_once is None and preview.count > 0,
         "widens": tuple(WideningDocument(row=row_text(one.row), why=one.why) for one in preview.widens),
         "rows": documents.rows_document(digest_of(encode_rows(preview.rows)), preview.rows),
-        "state_after": tuple(preview.state),
+        "state_after": tuple(state_after(preview.after, preview.rows)),
         "effects": _effects(preview.effects),
         "shown": preview.shown,
     }

@@ -10,14 +10,15 @@ from typing import Annotated
 import typer
 
 from policy_engine.analysis.book_report import survey
-from policy_engine.analysis.book_report_text import survey_content, survey_csv, survey_text
 from policy_engine.analysis.difference_report import diff_of_files
-from policy_engine.analysis.page import diff_page, survey_page
 from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.cli.output import JsonFlag, instant, print_json, unreadable
 from policy_engine.cli.progress import progress
 from policy_engine.policy.reader import read_book, read_folder
+from policy_engine.render.analysis_pages import diff_page, survey_page
+from policy_engine.render.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.render.difference_text import difference_text
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="File to write one self-contained page to.")]
 
@@ -80,7 +81,7 @@ def diff(
     if as_json:
         print_json(json.loads(report.document()))
     elif html is None:
-        typer.echo(report.text(), nl=False)
+        typer.echo(difference_text(report), nl=False)
 
 
 def _write(file: Path, text: str) -> None:

@@ -9,22 +9,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
-from rich.text import Text
 
 from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
 from policy_engine.cli.output import Exit, JsonFlag, err, failed, instant, out, print_json
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.cli.tables import STATE_STYLES, show_rows
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object, submitted_of
+from policy_engine.render.answer_text import tell_answer
 from policy_engine.service.gate import Gate
 from policy_engine.service.roster import first_recorded
 from policy_engine.service.simulate import Supposed, simulate
-from policy_engine.shapes.answer import AnswerDocument
 
 
 def decide(
@@ -73,7 +70,7 @@ def decide(
         print_json(told)
         allowed = told["allowed"] is True
     else:
-        allowed = tell(answer, recorded=record)
+        allowed = tell_answer(answer, out, recorded=record)
     raise typer.Exit(Exit.DONE if allowed else Exit.DENY)
 
 
@@ -94,37 +91,3 @@ def _before_anything(first: datetime | None, at: datetime, known_at: datetime, *
 def decide_now(gate: Gate, document: Mapping[str, object], caller: Caller) -> bytes:
     """A recorded decision: its full answer."""
     return gate.decide_here(submitted_of(document), caller, determines=True).answer
-
-
-def tell(answer: bytes, *, recorded: bool) -> bool:
-    """Print an answer for a person: the decision, why, and every rule that had something to say; whether it allows."""
-    told = msgspec.json.decode(answer, type=AnswerDocument)
-    held = " and held for a review" if told.hold else ""
-    decision = Text(f"{told.decision.upper()}{held}", style="bold green" if told.allowed else "bold red")
-    out.print(decision, Text(f"  {told.reason.code}"))
-    out.print(Text(told.reason.message))
-    show_rows(
-        ("rule", "state", "codes", "detail"),
-        [
-            (
-                *(finding.rule, finding.state, " ".join(finding.codes)),
-                "; ".join(f"{name}: {_flat(value)}" for name, value in finding.detail.items()),
-            )
-            for finding in told.findings
-        ],
-        styles=[STATE_STYLES[finding.state] for finding in told.findings],
-    )
-    for name, facts in (("missing", told.missing), ("alternatives", told.alternatives)):
-        if facts:
-            out.print(Text(f"{name}: {', '.join(facts)}"))
-    for remedy in told.remedies:
-        out.print(Text(f"remedy {remedy.change}: {remedy.message}"))
-    for obligation in told.obligations:
-        out.print(Text(f"obligation {obligation.id}: {obligation.message}"))
-    kept = f"recorded as {told.decision_id}" if recorded else "simulated, not recorded"
-    out.print(Text(f"{kept}; decided at {told.decided_at}; policy {told.policy_version}", style="dim"))
-    return told.allowed
-
-
-def _flat(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)

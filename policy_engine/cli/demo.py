@@ -19,9 +19,9 @@ from policy_engine.cli.demonstration import import_roster
 from policy_engine.cli.output import JsonFlag, failed, out, print_json, tell
 from policy_engine.cli.seeded import NotEmpty, SeededMonth, seed_month
 from policy_engine.cli.settings import checked_settings
-from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
+from policy_engine.render.tables import show_rows
 
 _INSTANTS: Final = (
     ("before the order", "2026-06-10T15:00:00Z"),
@@ -126,7 +126,7 @@ def _show_month(settings: Settings, month: SeededMonth) -> None:
         f"{month.allowed + month.denied.total():,} decisions from {start} to {end} are in {settings.database_url}"
     )
     denied = [(f"deny {code}", f"{count:,}") for code, count in month.denied.most_common()]
-    show_rows(("answer", "decisions"), [("allow", f"{month.allowed:,}"), *denied], right=("decisions",))
+    show_rows(("answer", "decisions"), [("allow", f"{month.allowed:,}"), *denied], where=out, right=("decisions",))
     out.print("look at them: policy-engine log query --decision deny --limit 10")
 
 
@@ -134,6 +134,7 @@ def _table(label: str, at: datetime, rows: list[tuple[str, str, list[dict[str, o
     show_rows(
         ("who", *_MODELS),
         [(f"{person}, {who}", *(_cell(answer) for answer in answers)) for person, who, answers in rows],
+        where=out,
         title=f"{format_instant(at)[:16]}Z, {label}",
     )
     out.print()

@@ -9,26 +9,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from msgspec import UnsetType
-from rich.text import Text
 
 from policy_engine.cli.output import JsonFlag, err, out, print_json, writing_to
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import (
     ASSESSMENT_SECONDS,
-    LostExamples,
     Misused,
     Refused,
     Service,
     ServiceAnswer,
     open_service,
 )
-from policy_engine.cli.tables import show_pairs, show_rows
-from policy_engine.domain.freezes import scope_text
 from policy_engine.formats.archive import encode_archive
 from policy_engine.policy.cases import desk_folder
-from policy_engine.shapes.administration import BookFilesDocument, FreezeDocument, PolicyDocument, ProposalDocument
-from policy_engine.shapes.document import ActorDocument, WithdrawalDocument
+from policy_engine.render.administration_text import tell_administration, tell_files, tell_lost, tell_proposal
+from policy_engine.shapes.administration import BookFilesDocument, PolicyDocument, ProposalDocument
 
 NoteOption = Annotated[str, typer.Option(help="Why, for the record.")]
 EffectiveOption = Annotated[
@@ -95,7 +90,7 @@ def _send(
 
 
 def _tell_proposed(proposal: ProposalDocument) -> None:
-    _tell_proposal(proposal)
+    tell_proposal(proposal, out)
     out.print(f"another person approves it: policy-engine policy approve {proposal.id}", markup=False)
 
 
@@ -129,14 +124,14 @@ def approve(
         lost = refused.lost
         if lost is None or cases is not None:
             raise
-        _tell_lost(lost)
+        tell_lost(lost.removed, lost.changed, err)
         if not (sys.stdin.isatty() and err.is_terminal):
             command = f"policy-engine policy approve {proposal} --cases {lost.digest}"
             noted = f" --note {shlex.quote(note)}" if note else ""
             raise Refused(f"nothing was approved; when that is meant: {command}{noted}") from refused
         typer.confirm(f"approve {proposal} without what these held?", abort=True, err=True)
         answer = approved(lost.digest)
-    answer.tell(ProposalDocument, _tell_proposal, as_json=as_json)
+    answer.tell(ProposalDocument, partial(tell_proposal, out=out), as_json=as_json)
 
 
 def withdraw(
@@ -152,7 +147,7 @@ def withdraw(
     Example: policy-engine policy withdraw PROP-01K9... --reason "counsel wants another wording"
     """
     answer = open_service().post("policy", "proposals", proposal, "withdraw", body={"reason": reason})
-    answer.tell(ProposalDocument, _tell_proposal, as_json=as_json)
+    answer.tell(ProposalDocument, partial(tell_proposal, out=out), as_json=as_json)
 
 
 def show(
@@ -191,117 +186,16 @@ def show(
         err.print(f"{html}: {len(page):,} bytes", markup=False)
         return
     if name is None:
-        service.get("policy").tell(PolicyDocument, _tell_desk, as_json=as_json)
+        service.get("policy").tell(PolicyDocument, partial(tell_administration, out=out), as_json=as_json)
     elif name.startswith("sha256:"):
-        service.get("policy", "books", name).tell(BookFilesDocument, _tell_files, as_json=as_json)
+        service.get("policy", "books", name).tell(BookFilesDocument, partial(tell_files, out=out), as_json=as_json)
     else:
         answer = service.get("policy", "proposals", name)
         answer.tell(ProposalDocument, partial(_tell_whole, service), as_json=as_json)
 
 
-def _tell_desk(desk: PolicyDocument) -> None:
-    books, styles = [], []
-    held = [] if desk.in_force is None else [desk.in_force]
-    for name, style, rows in (
-        ("scheduled", "yellow", desk.scheduled[::-1]),
-        ("in force", "bold green", held),
-        ("before", "dim", desk.history),
-    ):
-        for book in rows:
-            way = book.proposal or book.via
-            actors = (who(book.proposed_by), who(book.approved_by))
-            books.append((name, book.fingerprint, when(book.since), way, *actors))
-            styles.append(style)
-    if not held:
-        out.print("no book is in force: everything is denied", style="bold red")
-    columns = ("stands", "book", "from", "by way of", "proposed by", "approved by")
-    show_rows(columns, books, styles=styles)
-    if desk.proposals:
-        out.print()
-        show_rows(
-            ("proposal", "status", "from", "by", "note"),
-            [
-                (one.id, one.status, when(one.in_force or one.effective or "approval"), who(one.proposed_by), one.note)
-                for one in desk.proposals
-            ],
-            spare=("by",),
-        )
-    if desk.freezes:
-        out.print()
-        show_rows(
-            ("freeze", "status", "scope", "until", "authority", "reason"),
-            [
-                (one.id, one.status, frozen_by(one), when(one.until or "lifted"), one.authority, one.reason)
-                for one in desk.freezes
-            ],
-            spare=("authority",),
-            styles=["bold red" if one.status in ("frozen", "lift_asked") else "dim" for one in desk.freezes],
-        )
-
-
-def _tell_proposal(proposal: ProposalDocument) -> None:
-    out.print(Text(f"{proposal.id}  {proposal.status}", style="bold"))
-    lines = [
-        ("book", proposal.fingerprint),
-        ("follows", proposal.base),
-        ("note", proposal.note),
-        ("proposed", f"by {who(proposal.proposed_by)} at {when(proposal.proposed_at)}"),
-    ]
-    if proposal.approved_at is not None:
-        lines.append(("approved", f"by {who(proposal.approved_by)} at {when(proposal.approved_at)}"))
-    lines.append(("in force", when(proposal.in_force or proposal.effective or "from its approval on")))
-    if proposal.withdraws:
-        lines.append(("withdraws", ", ".join(proposal.withdraws)))
-    if proposal.withdrawn_by is not None:
-        lines.append(("withdrawn", f"by {proposal.withdrawn_by}"))
-    if proposal.withdrawn is not None:
-        lines.append(("withdrawn", told_withdrawal(proposal.withdrawn)))
-    if proposal.cases is not None:
-        lines.append(("acknowledged", "what becomes of the worked examples"))
-    lines += [(f"report {report.name}", report.summary) for report in proposal.reports]
-    show_pairs(lines)
-
-
-def _tell_lost(lost: LostExamples) -> None:
-    """Every example by name: on the error output, so that `--json` stays a document or nothing."""
-    err.print("worked examples that the book drops or changes no longer hold what they held", style="bold yellow")
-    for word, names in (("removed", lost.removed), ("changed", lost.changed)):
-        if names:
-            err.print(f"{len(names):,} {word}: {', '.join(names)}", markup=False, highlight=False)
-    if not lost.removed and not lost.changed:
-        err.print("those of the book before cannot be read any more, so that none could be compared", markup=False)
-
-
 def _tell_whole(service: Service, proposal: ProposalDocument) -> None:
-    _tell_proposal(proposal)
+    tell_proposal(proposal, out)
     out.print()
     text = service.get("policy", "proposals", proposal.id, "report.txt").body.decode("utf-8")
     out.print(text, markup=False, end="")
-
-
-def _tell_files(book: BookFilesDocument) -> None:
-    out.print(Text(book.fingerprint, style="bold"))
-    sizes = [(name, f"{len(text.encode()):,}") for name, text in sorted(book.files.items())]
-    show_rows(("file", "bytes"), sizes, right=("bytes",))
-
-
-def frozen_by(freeze: FreezeDocument) -> str:
-    """What a freeze stops, in words."""
-    return scope_text(
-        model=freeze.models, country=freeze.countries, organisation=freeze.organisations, gateway=freeze.gateways
-    )
-
-
-def who(actor: ActorDocument | UnsetType | None) -> str:
-    """The person, or the key where there is no person."""
-    return actor.person or actor.key if actor else ""
-
-
-def told_withdrawal(withdrawal: WithdrawalDocument | UnsetType | None) -> str:
-    """Who withdrew something, when and why; empty where nobody did."""
-    return f"by {who(withdrawal.by)} at {when(withdrawal.at)}: {withdrawal.reason}" if withdrawal else ""
-
-
-def when(instant: str) -> str:
-    """An instant without the fraction of a second that it does not have."""
-    return instant.replace(".000000Z", "Z")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from policy_engine.cli.desk import frozen_by, when, who
 from policy_engine.cli.output import JsonFlag, out
 from policy_engine.cli.remote import open_service
+from policy_engine.render.administration_text import tell_freeze
 from policy_engine.shapes.administration import FreezeDocument
 
 
@@ -42,7 +42,8 @@ def freeze(
         "reason": reason,
         "until": until,
     }
-    open_service().post("freezes", body=body).tell(FreezeDocument, _tell, as_json=as_json)
+    answer = open_service().post("freezes", body=body)
+    answer.tell(FreezeDocument, partial(tell_freeze, out=out), as_json=as_json)
 
 
 def unfreeze(
@@ -55,16 +56,6 @@ def unfreeze(
 
     Example: policy-engine unfreeze FREEZE-01K9... --reason "the order was withdrawn"
     """
-    open_service().delete("freezes", name, body={"reason": reason}).tell(FreezeDocument, _tell, as_json=as_json)
-
-
-def _tell(held: FreezeDocument) -> None:
-    frozen = frozen_by(held)
-    until = f" until {when(held.until)}" if held.until is not None else ""
-    told = {
-        "frozen": f"{frozen} is frozen{until}, on the authority of {held.authority} ({who(held.declared_by)})",
-        "lift_asked": f"{frozen} stays frozen until another person too runs: policy-engine unfreeze {held.id}",
-        "lifted": f"{frozen} is frozen no more",
-        "expired": f"the freeze of {frozen} has run out",
-    }
-    out.print(Text(f"{held.id}: {told.get(held.status, held.status)}"))
+    open_service().delete("freezes", name, body={"reason": reason}).tell(
+        FreezeDocument, partial(tell_freeze, out=out), as_json=as_json
+    )

@@ -10,13 +10,13 @@ import typer
 
 from policy_engine.app.settings import Settings
 from policy_engine.cli.output import Exit, JsonFlag, err, misused, out, tell
-from policy_engine.cli.tables import show_rows
 from policy_engine.domain.counted import many
 from policy_engine.domain.gateways import Profile
 from policy_engine.formats.gateway_lint import Lint, Named
 from policy_engine.formats.gateway_lint import lint as linted
 from policy_engine.formats.gateway_profiles import read_profiles
 from policy_engine.policy.reader import BookReader, read_folder
+from policy_engine.render.tables import show_rows
 
 
 def lint(
@@ -82,7 +82,7 @@ def _say(found: Lint, config: Path, profiles: Path) -> None:
     show_rows(
         ("line", "as", "name", "entry of the catalogue"),
         [(str(one.line), one.what, one.name, _entry(one)) for one in found.named],
-        spare=(),
+        where=out,
         styles=["" if one.model or one.pattern else "red" for one in found.named],
     )
     if not found.named:

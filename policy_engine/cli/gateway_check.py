@@ -17,11 +17,11 @@ from policy_engine.cli.gateway_stand_in import standing_in
 from policy_engine.cli.output import Exit, JsonFlag, out, tell
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import Misused, ServiceUnavailable
-from policy_engine.cli.tables import show_rows
 from policy_engine.domain.counted import many
 from policy_engine.domain.gateways import Profile
 from policy_engine.formats.faults import one_of
 from policy_engine.formats.gateway_profiles import read_profiles
+from policy_engine.render.tables import show_rows
 
 
 def gateway_check(
@@ -209,6 +209,7 @@ def _show(findings: list[Finding]) -> None:
             )
             for one in findings
         ],
+        where=out,
         spare=("after", "group"),
         right=("after",),
     )

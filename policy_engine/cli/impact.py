@@ -17,7 +17,7 @@ from policy_engine.cli.progress import progress
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.impact import as_text
+from policy_engine.render.impact_text import impact_text
 from policy_engine.service.impact import impact as judge_again
 
 DEFAULT_DAYS: Final = 30
@@ -64,4 +64,4 @@ def impact(
             )
     finally:
         parts.close()
-    tell(to_builtins(report, order="sorted"), partial(typer.echo, as_text(report), nl=False), as_json=as_json)
+    tell(to_builtins(report, order="sorted"), partial(typer.echo, impact_text(report), nl=False), as_json=as_json)

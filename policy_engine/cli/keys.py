@@ -9,11 +9,12 @@ import typer
 
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_keyring
-from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, second, tell
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.narrowing import FEEDS
+from policy_engine.render.tables import show_rows
+from policy_engine.render.words import second
 from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
 
 
@@ -113,6 +114,7 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
             )
             for key in keys
         ],
+        where=out,
         spare=("feed", "gateway", "created"),
         styles=["dim" if key.revoked_at else "" for key in keys],
     )

@@ -18,7 +18,6 @@ import typer
 from policy_engine.app.builder import cursor_key, open_sealing
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
-from policy_engine.cli import log_report as tell
 from policy_engine.cli.output import JsonFlag, err, failed, misused, option, out, print_json, standing_in, writing_to
 from policy_engine.cli.output import tell as print_result
 from policy_engine.cli.progress import progress
@@ -31,11 +30,12 @@ from policy_engine.formats.faults import near_miss
 from policy_engine.formats.identifiers import shown
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
+from policy_engine.render import log_text as tell
+from policy_engine.render.export import FORMS, export
+from policy_engine.render.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.cursors import LONGEST_PAGE
-from policy_engine.service.export import FORMS, export
 from policy_engine.service.inspect import PARAMETERS, STATISTICS, AsOf, Inspector, read_filters
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
-from policy_engine.service.parquet import PARQUET, require_parquet, write_parquet
 from policy_engine.service.retired import RecordRetired
 from policy_engine.service.sealed_roots import SealedTrees, Trees, no_trees
 from policy_engine.service.sealing import HistoryRefused
@@ -191,21 +191,21 @@ def query(
             if filters.decision is None and "decision" not in counted_by:
                 filters = replace(filters, decision="deny")
             counted = inspector.statistics(filters, counted_by, then)
-            tell.tell_retired(counted.retired)
+            tell.tell_retired(counted.retired, err)
             _tell_unsealed(inspector, counted.as_of)
-            tell.tell_unread(counted.unread)
+            tell.tell_unread(counted.unread, err)
             if as_csv:
                 typer.echo(tell.statistics_csv(counted), nl=False)
             else:
-                say = partial(tell.tell_statistics, counted, filters.decision)
+                say = partial(tell.tell_statistics, counted, filters.decision, out)
                 print_result(tell.statistics_document(counted), say, as_json=as_json)
         else:
             page = inspector.page(filters, limit=limit, cursor=cursor, then=then)
-            tell.tell_retired(page.retired)
+            tell.tell_retired(page.retired, err)
             if cursor is None:
                 _tell_unsealed(inspector, page.as_of)
-            tell.tell_unread(page.unread)
-            print_result(tell.page_document(page), partial(tell.tell_page, page), as_json=as_json)
+            tell.tell_unread(page.unread, err)
+            print_result(tell.page_document(page), partial(tell.tell_page, page, out), as_json=as_json)
 
 
 @contextmanager
@@ -255,19 +255,19 @@ def _made_report(
         case "touched":
             filters = read_filters({**given, "model": value})
             touches, retired = inspector.touches(filters), inspector.retired(filters)
-            tell.tell_retired(retired)
-            return tell.touches_document(touches, retired), partial(tell.tell_touches, touches)
+            tell.tell_retired(retired, err)
+            return tell.touches_document(touches, retired), partial(tell.tell_touches, touches, out)
         case "overrides":
             filters = read_filters(given)
             changes = inspector.overrides(filters.start, filters.end)
-            return tell.changes_document(changes), partial(tell.tell_changes, changes)
+            return tell.changes_document(changes), partial(tell.tell_changes, changes, out)
         case "book":
             try:
                 at = parse_instant(value)
             except InstantError as error:
                 raise misused("--report", str(error)) from error
             found = inspector.book_at(at)
-            return tell.book_document(found), partial(tell.tell_book, found)
+            return tell.book_document(found), partial(tell.tell_book, found, out)
         case "revocation":
             return _made_revocation(inspector, value, given, limit)
         case _:
@@ -279,11 +279,11 @@ def _counted_decisions(
 ) -> tuple[dict[str, object], Callable[[], None]]:
     """How many decisions there are of each answer, and the newest."""
     page = inspector.page(filters, limit=limit, cursor=None)
-    tell.tell_retired(page.retired)
+    tell.tell_retired(page.retired, err)
     _tell_unsealed(inspector, page.as_of)
     counts = inspector.statistics(filters, ("decision",))
     document = {**tell.statistics_document(counts), **tell.page_document(page)}
-    return document, partial(tell.tell_decisions, counts, page)
+    return document, partial(tell.tell_decisions, counts, page, out)
 
 
 def _made_revocation(
@@ -343,7 +343,7 @@ def show(
         if found is None:
             _show_change(inspector, decision, as_json=as_json)
             return
-    print_result(tell.record_document(found), partial(tell.tell_record, found), as_json=as_json)
+    print_result(tell.record_document(found), partial(tell.tell_record, found, out), as_json=as_json)
 
 
 def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None:
@@ -352,7 +352,7 @@ def _show_change(inspector: Inspector, change_id: str, *, as_json: bool) -> None
         found = changes.find(change_id)
         if found is not None:
             rows = tell.rows_of(changes.content)
-            say = partial(tell.tell_change, found, rows)
+            say = partial(tell.tell_change, found, rows, out)
             print_result(tell.logged_change_document(found, rows), say, as_json=as_json)
             return
     try:
@@ -392,7 +392,7 @@ def changes(
         found = listed.newest(asked, start=filters.start, end=filters.end, limit=limit + 1)
         shown, more = found[:limit], len(found) > limit
         rows = tell.rows_of(listed.content)
-        say = partial(tell.tell_listed, shown, rows, more=more)
+        say = partial(tell.tell_listed, shown, rows, out, more=more)
         print_result(tell.listed_document(shown, rows, more=more), say, as_json=as_json)
 
 
@@ -440,7 +440,7 @@ def export_log(
         elif size < as_of.size:
             as_of = inspector.at(size)
         retired = inspector.retired(filters)
-        tell.tell_retired(retired)
+        tell.tell_retired(retired, err)
         if str(output) == "-":
             digest, length = _write(sys.stdout.buffer, inspector, filters, as_of, form, keep, beside)
             sys.stdout.buffer.flush()

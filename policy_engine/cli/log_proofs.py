@@ -17,13 +17,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 import typer
-from msgspec import UNSET
 from rich.text import Text
 
 from policy_engine.app.builder import open_sealing
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import Stores, open_stores
-from policy_engine.cli.log_report import tell_retired
 from policy_engine.cli.output import Exit, JsonFlag, err, failed, instant, misused, out, print_json, tell, writing_to
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service
@@ -40,6 +38,9 @@ from policy_engine.ledger.note import InvalidKey, InvalidNote, Note, VerifierKey
 from policy_engine.ledger.proof import InvalidReceipt, Receipt
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
+from policy_engine.render.log_text import tell_retired
+from policy_engine.render.pack_readme import pack_readme
+from policy_engine.render.proofs_text import tell_hold, tell_holds, tell_lost, tell_replay, tell_year, year_document
 from policy_engine.service.desk_faults import NothingThere
 from policy_engine.service.evidence import NotProvable, PackRequest, write_pack
 from policy_engine.service.inspect import read_filters
@@ -220,7 +221,7 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, index: b
         left = sealing.left_of()
         all_years = log.entries.years()
         lost = {number: paths for number, paths in left.items() if all(one.year != number for one in all_years)}
-        _tell_lost(lost)
+        tell_lost(lost, err)
         years = [one for one in all_years if year is None or one.year == year]
         if year is not None and not years:
             raise NothingThere(f"the log has no year {year}")
@@ -235,27 +236,14 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, index: b
             kept = [note for origin, note in notes.values() if origin == sealing.key(one.year).name]
             told.append(_verify_year(log, sealing, one, kept, retired=one.year in retired, database=database))
             if not as_json:
-                _tell_year(told[-1], sealing)
+                tell_year(told[-1], sealing.key(one.year).name, out)
         _verify_beside(log, database=database, index=index)
     if as_json:
-        print_json({"years": [_year_document(one) for one in told], "lost": _lost_document(lost)})
+        print_json({"years": [year_document(one) for one in told], "lost": _lost_document(lost)})
     elif not told and not lost:
         out.print("nothing is sealed yet")
     if lost:
         raise typer.Exit(Exit.FAILED)
-
-
-_PUT_BACK: Final = (
-    "the database was emptied, replaced or put back, or a year was taken out of it: put back the one that belongs here"
-)
-
-
-def _tell_lost(lost: Mapping[int, tuple[Path, ...]]) -> None:
-    for paths in lost.values():
-        for path in paths:
-            err.print(f"`{path}` is of a year that is not in the database", markup=False)
-    if lost:
-        err.print(_PUT_BACK, markup=False)
 
 
 def _verify_beside(log: _Log, *, database: bool, index: bool) -> None:
@@ -285,35 +273,6 @@ def _verify_year(
     following = [one.first_index for one in log.entries.years() if one.year > year.year]
     end = min(following, default=log.entries.size())
     return replace(found, compared=compared, waiting=end - year.first_index - compared)
-
-
-def _tell_year(found: VerifiedYear, sealing: Sealing) -> None:
-    at = found.checkpoint
-    if at is None:
-        out.print(f"{found.year}: nothing is sealed yet")
-        return
-    parts = [f"{at.size} entries, root {encode_base64(at.root)}"]
-    if found.retired:
-        parts.append("retired: the hashes alone are left, and lead to it")
-    if found.held_against:
-        parts.append(f"begins with the trees of {', '.join(map(str, found.held_against))} entries seen before")
-    if found.compared is not None:
-        parts.append(f"{found.compared} entries of the database are those sealed, {found.waiting} wait to be sealed")
-    out.print(f"{sealing.key(found.year).name}: {'; '.join(parts)}", markup=False)
-
-
-def _year_document(found: VerifiedYear) -> dict[str, object]:
-    at = found.checkpoint
-    return {
-        "year": found.year,
-        "origin": None if at is None else at.origin,
-        "size": None if at is None else at.size,
-        "root": None if at is None else encode_base64(at.root),
-        "retired": found.retired,
-        "held_against": list(found.held_against),
-        "compared": found.compared,
-        "waiting": found.waiting,
-    }
 
 
 def reindex(*, as_json: JsonFlag = False) -> None:
@@ -364,31 +323,8 @@ def replay_decision(
         else:
             found = replay(record, body, log.past)
             same = found.same is True
-    tell(msgspec.json.decode(found.document()), partial(_tell_replay, found, same=same), as_json=as_json)
+    tell(msgspec.json.decode(found.document()), partial(tell_replay, found, out, same=same), as_json=as_json)
     raise typer.Exit(Exit.DONE if same else Exit.FAILED)
-
-
-_SHORTENED: Final = (
-    "the record is shortened: the facts were left out, since it would have been too long; request and answer are"
-    " compared with what this engine makes of the same request from the database as known then"
-)
-
-
-def _tell_replay(found: Replayed | KnownNow, *, same: bool) -> None:
-    compared = found.same if isinstance(found, Replayed) else found.allowed_now
-    word = "not compared" if compared is None else "the same" if same else "not the same"
-    out.print(Text(f"{found.decision_id}: {word}"))
-    if isinstance(found, Replayed) and found.shortened and compared is not None:
-        out.print(Text(_SHORTENED))
-    if found.obstacle is not None:
-        out.print(Text(found.obstacle))
-    if isinstance(found, Replayed) and found.engine != found.engine_now:
-        out.print(Text(f"decided by engine {found.engine}, and again by {found.engine_now}"))
-    if isinstance(found, KnownNow) and found.allowed_now is not None and found.allowed_now != found.allowed:
-        told = {True: "allow", False: "deny"}
-        out.print(Text(f"recorded {told[found.allowed]}; with what is known now {told[found.allowed_now]}"))
-    for one in found.differences:
-        out.print(Text(f"  {one.path}: recorded {one.recorded or 'nothing'}, now {one.now or 'nothing'}"))
 
 
 def look_back(
@@ -419,7 +355,7 @@ def look_back(
             judge = None if book is None else log.past.judge_of_any_time(book.fingerprint, log.members.control().epoch)
             if judge is None:
                 raise VerificationFailed("no book is in force now, or it cannot be read")
-        tell_retired(retired_between(desk, start, before))
+        tell_retired(retired_between(desk, start, before), err)
         shown = stack.enter_context(progress("looking back"))
         found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
         for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=start, end=before, judge=judge):
@@ -524,6 +460,7 @@ def evidence(
                 desk_log=log.desk_log,
                 sealing=sealing,
                 asked=asked,
+                readme=pack_readme,
                 progress=lambda done: shown(done, None),
             )
     held = (many(packed.records, "record"), many(packed.changes, "change"), many(packed.books, "book"))
@@ -555,7 +492,7 @@ def _filters_in(query: str) -> dict[str, str]:
 def _queried(log: _Log, given: Mapping[str, str], size: int) -> Iterator[LogEntry]:
     """The decisions that the filters leave of the log up to a size, in the order of the log."""
     filters = read_filters(given)
-    tell_retired(retired_between(log.desk(), filters.start, filters.end))
+    tell_retired(retired_between(log.desk(), filters.start, filters.end), err)
     index, indexer = log.index, log.indexer
     while index.size() < size and indexer.catch_up(1_000):
         pass
@@ -601,7 +538,7 @@ def hold(
     }
     with progress("looking for the records"):
         answer = open_service(role=_ROLE).post("log", "holds", body=body, seconds=ASSESSMENT_SECONDS)
-    answer.tell(HoldDocument, _tell_hold, as_json=as_json)
+    answer.tell(HoldDocument, partial(tell_hold, out=out), as_json=as_json)
 
 
 def release(
@@ -615,7 +552,7 @@ def release(
     Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
     """
     answer = open_service(role=_ROLE).delete("log", "holds", name, body={"reason": reason})
-    answer.tell(HoldDocument, _tell_hold, as_json=as_json)
+    answer.tell(HoldDocument, partial(tell_hold, out=out), as_json=as_json)
 
 
 def holds(*, as_json: JsonFlag = False) -> None:
@@ -623,20 +560,7 @@ def holds(*, as_json: JsonFlag = False) -> None:
 
     Example: policy-engine log holds
     """
-    open_service(role=_ROLE).get("log", "holds").tell(HoldsDocument, _tell_holds, as_json=as_json)
-
-
-def _tell_holds(listed: HoldsDocument) -> None:
-    if not listed.holds:
-        out.print("no legal hold was ever placed")
-    for one in listed.holds:
-        out.print(Text(f"{one.id}  {one.status}  {one.scope}  {one.placed_by.person}  {one.placed_at}  {one.reason}"))
-
-
-def _tell_hold(held: HoldDocument) -> None:
-    out.print(Text(f"{held.id}: {held.scope} is {'held' if held.status == 'held' else 'released'}"))
-    if held.records is not UNSET:
-        out.print(f"{many(held.records, 'record is', 'records are')} held now")
+    open_service(role=_ROLE).get("log", "holds").tell(HoldsDocument, partial(tell_holds, out=out), as_json=as_json)
 
 
 def retire(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,18 +14,19 @@ import typer
 from policy_engine.app.builder import book_in_force
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_members
-from policy_engine.cli import member_changes
-from policy_engine.cli.output import JsonFlag, err, failed, instant, option, print_json, standing_in, tell
+from policy_engine.cli.output import JsonFlag, err, failed, instant, option, out, print_json, standing_in, tell
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, RemoteSettings, open_service
 from policy_engine.cli.roster_files import sent_document, table_form
 from policy_engine.cli.settings import settings_with_database
+from policy_engine.domain.in_force import true_at
 from policy_engine.domain.instants import format_instant
 from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
+from policy_engine.render.member_changes_text import tell_change
+from policy_engine.render.members_text import state_after, told_about
 from policy_engine.service.member_edits import Edit, EditFault
-from policy_engine.service.member_report import told_about, true_at
 from policy_engine.service.roster import (
     RosterChange,
     edit_members,
@@ -115,13 +117,14 @@ def _send(what: dict[str, object], *, reason: str | None, dry_run: bool, as_json
     body = {**what, "reason": reason, "dry_run": dry_run}
     with progress("the service finds out who gains or loses what"):
         answer = open_service().post("members", "changes", body=body, seconds=ASSESSMENT_SECONDS)
-    answer.tell(ChangeFileDocument, member_changes.tell, as_json=as_json)
+    answer.tell(ChangeFileDocument, partial(tell_change, out=out), as_json=as_json)
 
 
 def _tell(change: RosterChange, *, as_json: bool) -> None:
-    told = {"revision": change.revision, "added": change.added, "state": list(change.state)}
+    state = state_after(change.after, change.new)
+    told = {"revision": change.revision, "added": change.added, "state": state}
     document = told | ({"dry_run": True} if change.dry_run else {})
-    tell(document, "\n".join((*change.state, change.sentence())), as_json=as_json)
+    tell(document, "\n".join((*state, change.sentence())), as_json=as_json)
 
 
 def _an_edit(command: Callable[..., Edit]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from typing import Annotated, BinaryIO, Final
 import typer
 from rich.console import Console
 
-from policy_engine.domain.instants import InstantError, format_instant, parse_instant
+from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.formats.request_document import MalformedRequest, malformed
 
 out: Final = Console(highlight=False, soft_wrap=True)
@@ -67,11 +67,6 @@ def unreadable(error: OSError, path: Path, what: str = "written") -> typer.Exit:
     """As `failed`, of a file that cannot be written or read."""
     reason = (error.strerror or "unknown reason").lower()
     return failed(f"`{error.filename or path}` cannot be {what}: {reason}", Exit.USAGE)
-
-
-def second(at: datetime) -> str:
-    """An instant to the second, for a table."""
-    return f"{format_instant(at)[:19]}Z"
 
 
 def instant(text: str) -> datetime:

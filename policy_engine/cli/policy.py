@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from policy_engine.app.settings import Settings
-from policy_engine.cli.case_report import (
+from policy_engine.cli.book_check import check_folder
+from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell, unreadable
+from policy_engine.decision.case_runner import CaseResult, run_cases
+from policy_engine.decision.coverage import cover
+from policy_engine.decision.mutation import Bench, Score, Trial, mutants_of
+from policy_engine.decision.second_judge import disagreements
+from policy_engine.domain.rules import Book
+from policy_engine.formats.faults import FaultsError
+from policy_engine.policy.cases import read_cases, unread_names
+from policy_engine.policy.names import names_read
+from policy_engine.policy.reader import BookReader, read_book, read_folder
+from policy_engine.render.case_text import (
     cases_document,
     coverage_document,
     score_document,
@@ -19,19 +31,13 @@ from policy_engine.cli.case_report import (
     tell_coverage,
     tell_score,
     tell_second_judge,
-    try_mutants,
 )
-from policy_engine.cli.check_report import check_folder, compared_document, report_document, tell_report
-from policy_engine.cli.junit import write_junit
-from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell, unreadable
-from policy_engine.decision.case_runner import run_cases
-from policy_engine.decision.coverage import cover
-from policy_engine.decision.second_judge import disagreements
-from policy_engine.formats.faults import FaultsError
-from policy_engine.policy.cases import read_cases, unread_names
-from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, law_page
-from policy_engine.policy.names import names_read
-from policy_engine.policy.reader import BookReader, read_book, read_folder
+from policy_engine.render.check_text import compared_document, report_document, tell_report
+from policy_engine.render.junit import write_junit
+from policy_engine.render.law_page import HANDBOOK, NOT_ENCODED, law_page
+
+_PATIENCE: Final = 5.0
+"""Seconds between two words about how far the mutants are."""
 
 PoliciesOption = Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")]
 
@@ -53,7 +59,7 @@ def check(
     Example: policy-engine policy check --policies policies --against in-force
     """
     report = check_folder(policies or Settings().policies, against)
-    tell(report_document(report), partial(tell_report, report), as_json=as_json)
+    tell(report_document(report), partial(tell_report, report, out, err), as_json=as_json)
     raise typer.Exit(Exit.FAILED if report.faults else Exit.DONE)
 
 
@@ -100,7 +106,7 @@ def run_case_files(
         except OSError as error:
             raise unreadable(error, junit) from error
     rows = cover(book, results) if coverage else None
-    score = try_mutants(book, results) if mutation and good else None
+    score = _try_mutants(book, results) if mutation and good else None
     if as_json:
         document = cases_document(results)
         document["second_judge"] = None if not good else second_judge_document(differing)
@@ -110,17 +116,31 @@ def run_case_files(
             document["mutation"] = None if score is None else score_document(score, least)
         print_json(document)
     else:
-        tell_cases(results, seconds)
+        tell_cases(results, seconds, out, err)
         if good:
-            tell_second_judge(differing, len(results), again)
+            tell_second_judge(differing, len(results), again, out, err)
         if rows is not None:
-            tell_coverage(rows)
+            tell_coverage(rows, out)
         if score is not None:
-            tell_score(score, least)
+            tell_score(score, least, out, err)
     if mutation and score is None:
         err.print("no mutant was tried: cases that do not all hold tell nothing of a change", markup=False)
     enough = score is None or score.percent >= least
     raise typer.Exit(Exit.DONE if good and enough and not differing else Exit.FAILED)
+
+
+def _try_mutants(book: Book, results: Sequence[CaseResult]) -> Score:
+    """Try every mutant of the book on the cases, with a word on standard error every few seconds."""
+    bench = Bench(results)
+    mutants = mutants_of(book)
+    trials: list[Trial] = []
+    told = time.perf_counter()
+    for mutant in mutants:
+        if time.perf_counter() - told >= _PATIENCE:
+            err.print(f"{len(trials)} of {len(mutants)} mutants tried", markup=False)
+            told = time.perf_counter()
+        trials.append(bench.trial(mutant))
+    return Score.of(trials)
 
 
 def law(

@@ -10,17 +10,12 @@ from typing import Annotated
 
 import typer
 from msgspec import to_builtins
-from rich.console import Console
-from rich.text import Text
 
-from policy_engine.cli.desk import when, who
 from policy_engine.cli.output import JsonFlag, err, out, tell
 from policy_engine.cli.remote import Misused, Service, open_service
-from policy_engine.cli.tables import show_pairs, show_rows
 from policy_engine.formats.documents import jsonable, read_document
-from policy_engine.formats.record import answer_in
+from policy_engine.render.reviews_text import tell_case, tell_cases, tell_closed, tell_rows
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
-from policy_engine.shapes.document import RowsDocument
 
 
 class Ending(StrEnum):
@@ -48,21 +43,9 @@ def list_cases(
         if page.next_cursor is None:
             break
         query["cursor"] = page.next_cursor
+    none = "there is no case" if every else "no case waits"
     document = {"reviews": to_builtins(cases, order="sorted")}
-    tell(document, partial(_tell_cases, cases, "there is no case" if every else "no case waits"), as_json=as_json)
-
-
-def _tell_cases(cases: list[ReviewDocument], none: str) -> None:
-    if not cases:
-        out.print(none)
-    show_rows(
-        ("case", "status", "subject", "model", "action", "purpose", "rule", "due"),
-        [
-            (one.id, one.status, one.subject, one.model, one.action, one.purpose or "", one.rule, when(one.due_at))
-            for one in cases
-        ],
-        spare=("status", "action", "purpose", "rule"),
-    )
+    tell(document, partial(tell_cases, cases, none, out), as_json=as_json)
 
 
 def show(
@@ -74,23 +57,7 @@ def show(
 
     Example: policy-engine reviews show RV-ABCDEFGH
     """
-    open_service().get("reviews", case).tell(ReviewFileDocument, _tell_file, as_json=as_json)
-
-
-def _tell_file(file: ReviewFileDocument) -> None:
-    _tell(file)
-    held = answer_in(bytes(file.decision))
-    lines = [("held for", f"{held.reason.code}: {held.reason.message}")]
-    lines += [
-        (f"rule {finding.rule}", " ".join(finding.codes)) for finding in held.findings if finding.state == "deciding"
-    ]
-    if held.missing:
-        lines.append(("nobody knows", ", ".join(held.missing)))
-    lines.append(("what lifts it", file.lifts or "nothing but facts under which the rule does not match"))
-    show_pairs(lines)
-    if file.clearance:
-        out.print("\nrows that would clear the listings, for `reviews close --outcome release --members FILE`:")
-        typer.echo(file.clearance, nl=False)
+    open_service().get("reviews", case).tell(ReviewFileDocument, partial(tell_case, out=out), as_json=as_json)
 
 
 def close(
@@ -124,17 +91,9 @@ def close(
     if outcome is Ending.RELEASE and members is None and rows is None:
         rows = _confirmed(service, case)
     body = {"outcome": outcome.value, "rationale": rationale, "members": added, "rows": rows}
-    service.post("reviews", case, "close", body=body).tell(ReviewDocument, _tell_closed, as_json=as_json)
-
-
-def _tell_closed(review: ReviewDocument) -> None:
-    _tell(review)
-    if review.status == "release_asked" and review.rows is not None:
-        out.print(
-            "another person confirms it: policy-engine reviews close"
-            f" {review.id} --outcome release --rows {review.rows.digest}",
-            markup=False,
-        )
+    service.post("reviews", case, "close", body=body).tell(
+        ReviewDocument, partial(tell_closed, out=out), as_json=as_json
+    )
 
 
 def _confirmed(service: Service, case: str) -> str | None:
@@ -145,38 +104,8 @@ def _confirmed(service: Service, case: str) -> str | None:
     review = service.get("reviews", case).read(ReviewDocument)
     if review.status != "release_asked" or review.rows is None:
         return None
-    tell_rows("these rows go on file", review.rows, to=err)
+    tell_rows("these rows go on file", review.rows, err)
     if not (sys.stdin.isatty() and err.is_terminal):
         raise Misused(f"confirm the rows that were shown: --rows {review.rows.digest}")
     typer.confirm(f"release {review.id} with them?", abort=True, err=True)
     return review.rows.digest
-
-
-def tell_rows(title: str, rows: RowsDocument, *, to: Console = out) -> None:
-    """Rows of the members, one to a line, and their digest."""
-    to.print(Text(f"{title}:", style="bold"))
-    for row in rows.rows:
-        to.print(Text(f"  {row.text}"))
-    to.print(Text(f"  rows {rows.digest}", style="dim"))
-
-
-def _tell(review: ReviewDocument) -> None:
-    out.print(Text(f"{review.id}  {review.status}", style="bold"))
-    lines = [
-        ("request", f"{review.subject}: {review.action} {review.model}"),
-        ("purpose", review.purpose or "none stated"),
-        ("rule", review.rule),
-        ("decision", review.decision_id),
-        ("opened", when(review.opened_at)),
-        ("due", when(review.due_at)),
-    ]
-    if review.asked_by is not None:
-        lines.append(("release asked by", who(review.asked_by)))
-    if review.closed_by is not None:
-        lines.append(("closed by", who(review.closed_by)))
-    if review.rationale:
-        lines.append(("rationale", review.rationale))
-    show_pairs(lines)
-    if review.rows is not None:
-        released = review.status == "released"
-        tell_rows("these rows went on file" if released else "these rows go on file with the release", review.rows)

@@ -14,9 +14,11 @@ decides by itself.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime
 
-from policy_engine.domain.roster import Authorisation, Membership, MembershipStatus
+from policy_engine.domain.instants import Validity
+from policy_engine.domain.roster import Authorisation, Membership, MembershipStatus, RosterRows
 
 
 def memberships_in_force(rows: Iterable[Membership], at: datetime) -> list[Membership]:
@@ -29,6 +31,24 @@ def memberships_in_force(rows: Iterable[Membership], at: datetime) -> list[Membe
 def authorisation_in_force(rows: Iterable[Authorisation], at: datetime) -> Authorisation | None:
     """Of the rows under one id the one in force at the instant whose cap counts: the smallest; `None` where none is."""
     return min((row for row in rows if row.valid.holds(at)), key=_cap, default=None)
+
+
+def state_at(row: object, at: datetime) -> str:
+    """Whether a row is `in force` at the instant, has `ended`, or begins `later`; one without dates is `on file`."""
+    valid: Validity | None = getattr(row, "valid", None)
+    if valid is None:
+        return "on file"
+    return "in force" if valid.holds(at) else "ended" if valid.ended(at) else "later"
+
+
+def true_at(rows: RosterRows, at: datetime) -> RosterRows:
+    """The rows without those that are not true at the instant."""
+    return RosterRows(
+        **{
+            one.name: tuple(row for row in getattr(rows, one.name) if state_at(row, at) in ("on file", "in force"))
+            for one in fields(rows)
+        }
+    )
 
 
 def _of(row: Membership) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from typing import Final
 
 from policy_engine.formats.documents import in_windows_1252, other_encoding
 from policy_engine.formats.faults import Findings, cell_name, one_of, quoted
-from policy_engine.render.spreadsheet import SIGNS
+from policy_engine.formats.spreadsheet import SIGNS
 
 LARGEST_FILE: Final = 64 * 1024 * 1024
 LONGEST_CELL: Final = 10_000

@@ -1,1 +1,1 @@
-"""Text, HTML and CSV, made from values that are given."""
+"""Text, pages, tables, CSV and Parquet for people, made of the values of the rooms below."""

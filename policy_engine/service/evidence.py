@@ -97,6 +97,17 @@ class Packed:
     manifest: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackContents:
+    """What the README tells: how many of each kind, the checkpoint of each year, and the verifier's SHA-256."""
+
+    records: int
+    changes: int
+    books: int
+    checkpoints: Mapping[int, str]
+    verifier: str
+
+
 def write_pack(
     file: BinaryIO,
     records: Iterable[LogEntry],
@@ -105,9 +116,10 @@ def write_pack(
     desk_log: DeskLog,
     sealing: Sealing,
     asked: PackRequest,
+    readme: Callable[[PackContents], str],
     progress: Progress | None = None,
 ) -> Packed:
-    """Write the pack of some records, which `asked` asked for.
+    """Write the pack of some records, which `asked` asked for; `readme` makes the text that tells a person about it.
 
     Raises `NotProvable`, `RecordFault` for a record that this release cannot read, and what reading raises.
     """
@@ -134,7 +146,7 @@ def write_pack(
         pack.write("verify.py", _VERIFIER.read_bytes())
         question = asked.document()
         pack.write("report.html", _report(pack, question).encode())
-        pack.write("README.txt", _readme(pack, len(changes), len(archives)).encode())
+        pack.write("README.txt", readme(pack.contents(len(changes), len(archives))).encode())
         manifest = _encoder.encode({"asked": question, "files": pack.digests, "v": 2})
         pack.write("manifest.json", manifest)
     return Packed(
@@ -212,6 +224,15 @@ class _Pack:
     books: dict[str, None] = field(default_factory=dict)
     epoch: int = -1
 
+    def contents(self, changes: int, books: int) -> PackContents:
+        return PackContents(
+            records=len(self.told),
+            changes=changes,
+            books=books,
+            checkpoints={year: tree.text for year, tree in sorted(self.trees.held.items())},
+            verifier=hashlib.sha256(_VERIFIER.read_bytes()).hexdigest(),
+        )
+
     def write(self, name: str, data: bytes) -> None:
         # The first instant that the format knows, so that the clock is not in the file.
         info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
@@ -277,59 +298,6 @@ def _add_books(pack: _Pack, changes: Sequence[Change], desk_log: DeskLog) -> dic
             )
         pack.write(f"books/{digest.removeprefix('sha256:')}.json", content)
     return archives
-
-
-# --- what is read by people -------------------------------------------------------------------------------------------
-
-
-def _readme(pack: _Pack, changes: int, books: int) -> str:
-    trees = "\n".join(f"    {tree.text}" for _, tree in sorted(pack.trees.held.items()))
-    keys = "\n".join(f"    keys/{year}.vkey" for year in sorted(pack.trees.held))
-    return f"""\
-EVIDENCE PACK
-
-{len(pack.told)} decision records, {changes} changes of the rule book, {books} archived books.
-
-Checkpoints that everything here is proven under:
-
-{trees}
-
-HOW TO CHECK IT
-
-1. Get the verifier key of each year from somewhere else than this pack: from the service (GET /log/years) or from
-   whoever was given it when the year began. Keys in this pack:
-
-{keys}
-
-2. Run, with Python 3.9 or newer and no network:
-
-    python3 verify.py PACK.zip --key KEY.vkey
-
-   with one --key for each year. It ends with "verified: ..." and exit code 0, or with "FAILED: ..." and exit code 1,
-   and prints what each record says. It draws report.html anew from the records and refuses another one. This README is
-   not checked beyond the manifest, which whoever alters a pack can write anew.
-   verify.py uses no code of the service; it is short enough to be read first. It is the same in every pack of a release
-   (SHA-256 {hashlib.sha256(_VERIFIER.read_bytes()).hexdigest()}):
-   whoever alters a pack can alter the program in it too, so run one that you have from elsewhere.
-
-3. Without verify.py: each file under records/ and changes/ is the exact content of an entry of the log. Its SHA-256
-   with a zero byte before it is its leaf hash (RFC 6962); the file of the same name under receipts/ is a receipt in
-   the format c2sp.org/tlog-proof@v1, whose checkpoint is a c2sp.org/signed-note. Any verifier of these formats will do.
-
-4. Compare the checkpoints above with ones that somebody outside the operator has kept, such as a witness, an earlier
-   pack or an e-mail. A checkpoint of the same size has the same root. One of another size is held against the log
-   itself: policy-engine log verify --older CHECKPOINT
-
-WHAT IT PROVES
-
-Each record is what stands in the log of the operator under the checkpoints, byte for byte; the book under which it was
-decided is the one here, and these persons put it in force.
-
-WHAT IT DOES NOT PROVE
-
-That the facts on which a decision stood were true; that no decision is missing from this pack, which is a selection;
-and that the holder of the signing key has not written the log anew: only step 4 can tell.
-"""
 
 
 def _report(pack: _Pack, question: dict[str, object]) -> str:

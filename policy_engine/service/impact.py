@@ -87,36 +87,6 @@ def as_json(impact: ImpactDocument) -> bytes:
     return _encoder.encode(impact)
 
 
-def as_text(impact: ImpactDocument, rows: int = 20) -> str:
-    """For people: the counts, and of each list at most so many rows; the document has them all."""
-    standing = impact.standing_access
-    lines = [
-        f"old book   {impact.old}",
-        f"new book   {impact.new}",
-        f"judged at  {impact.effective} or the decision's own instant where that is later",
-        "",
-        f"Recorded decisions: {impact.decisions}",
-        *_outcome_lines(impact.outcomes, impact.examples or {}),
-        *_aside("not judged: no request that can be", impact.not_judged),
-        *_aside("drift: the old book answers otherwise now", impact.drift),
-        *_share_lines(impact.shares, rows),
-        "",
-        f"Standing access: {standing.judged} asked, of everybody on file for every model",
-        *_outcome_lines(standing.outcomes, {}),
-    ]
-    for title, held in (
-        ("lose", standing.lost),
-        ("gain", standing.gained),
-        ("undetermined", standing.undetermined),
-    ):
-        ones = held or ()
-        lines += [f"  {title}: {one.subject} ({one.organisation or _NONE}) {one.model}" for one in ones[:rows]]
-        if len(ones) > rows:
-            lines.append(f"  {title}: {len(ones) - rows} more")
-    lines += _share_lines(standing.shares, rows)
-    return "\n".join(lines) + "\n"
-
-
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -124,53 +94,15 @@ def _whole(counts: Mapping[ImpactOutcome, int]) -> dict[str, int]:
     return {str(outcome): counts.get(outcome, 0) for outcome in ImpactOutcome}
 
 
-def _changed(share: ShareDocument) -> int:
+def changed(share: ShareDocument) -> int:
     """How many are not as they were."""
     return sum(share.outcomes.values()) - share.outcomes[ImpactOutcome.UNCHANGED]
 
 
-_LABELS: Final = {
-    ImpactOutcome.UNDETERMINED: "undetermined: denied for want of a fact",
-    ImpactOutcome.LOST: "allow becomes deny",
-    ImpactOutcome.GAINED: "deny becomes allow",
-    ImpactOutcome.HOLD_CHANGED: "hold changes",
-    ImpactOutcome.REASON_CHANGED: "reason changes",
-    ImpactOutcome.UNCHANGED: "unchanged",
-}
-
-
-def _outcome_lines(counts: Mapping[str, int], examples: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    for outcome, label in _LABELS.items():
-        told = "" if outcome is ImpactOutcome.UNCHANGED else "  " + " ".join(examples.get(outcome, ()))
-        yield f"  {label:<42} {counts[outcome]:>9}{told}".rstrip()
-
-
-def _aside(label: str, aside: AsideDocument) -> Iterator[str]:
-    if aside.count:
-        yield f"  {label:<42} {aside.count:>9}  {' '.join(aside.examples or ())}".rstrip()
-
-
-def _share_lines(shares: tuple[ShareDocument, ...], rows: int) -> Iterator[str]:
-    by_dimension: defaultdict[str, list[ShareDocument]] = defaultdict(list)
-    for share in shares:
-        if _changed(share):
-            by_dimension[share.dimension].append(share)
-    for dimension, changed in by_dimension.items():
-        yield f"  by {dimension.replace('_', ' ')}"
-        for share in changed[:rows]:
-            told = ", ".join(
-                f"{_LABELS[outcome].partition(':')[0]} {share.outcomes[outcome]}"
-                for outcome in ImpactOutcome
-                if outcome is not ImpactOutcome.UNCHANGED and share.outcomes[outcome]
-            )
-            yield f"    {share.value:<40} {told}"
-        if len(changed) > rows:
-            yield f"    {len(changed) - rows} more"
-
-
 # --- judging ----------------------------------------------------------------------------------------------------------
 
-_NONE: Final = "(none)"
+NO_ORGANISATION: Final = "(none)"
+"""How a part reads that has no organisation."""
 _UNKNOWN: Final = "(unknown)"
 _DIMENSIONS: Final = (
     "organisation",
@@ -214,7 +146,7 @@ class _Tally:
             )
             for (name, value), counts in self.parts.items()
         ]
-        return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -_changed(one), one.value)))
+        return tuple(sorted(found, key=lambda one: (_DIMENSIONS.index(one.dimension), -changed(one), one.value)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,18 +199,18 @@ def _organisation(party: Party) -> tuple[str, str]:
         return _UNKNOWN, _UNKNOWN
     organisation = party.organisation
     if organisation is None:
-        return _NONE, _NONE
+        return NO_ORGANISATION, NO_ORGANISATION
     country = organisation.headquarters or organisation.incorporated or _UNKNOWN
     return _UNKNOWN if organisation.id == UNFILED.id else organisation.id, country
 
 
 def _citizenships(party: Party) -> set[str]:
     if party.person is None:
-        return {_UNKNOWN if party.person_unknown or not party.on_file else _NONE}
+        return {_UNKNOWN if party.person_unknown or not party.on_file else NO_ORGANISATION}
     rows = party.person.citizenships
     if rows is None:
         return {_UNKNOWN}
-    return {row.country for row in rows if row.valid.holds(party.question.at)} or {_NONE}
+    return {row.country for row in rows if row.valid.holds(party.question.at)} or {NO_ORGANISATION}
 
 
 # --- recorded decisions -----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from policy_engine.domain.spelling import one_spelling
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, malformed
-from policy_engine.render.spreadsheet import BETWEEN
+from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.service.cursors import LONGEST_PAGE, Cursors
 from policy_engine.service.names_on_record import NamesOnRecord
 from policy_engine.service.on_file import PARAMETER, MembersThen

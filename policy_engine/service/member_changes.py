@@ -33,7 +33,6 @@ from policy_engine.service.desk import Desk, Proposed, person_of, require_words,
 from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.member_preview import AccessChange, AccessChanges, AskedLast, effects_of
-from policy_engine.service.member_report import state_after
 from policy_engine.service.roster import rows_on
 from policy_engine.service.simulate import recorded
 from policy_engine.service.snapshot import Ground
@@ -101,14 +100,14 @@ def edits_of(content: bytes) -> SentEdits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What comes of what was sent: the new rows, the state of what they speak of afterwards, why some of them may
+    """What comes of what was sent: the new rows, everything on file with them, why some of them may
     widen, and who gains or loses what.
 
     `shown` is the digest of the rows and the effects, which a second person approves.
     """
 
     rows: RosterRows
-    state: tuple[str, ...]
+    after: RosterRows
     widens: tuple[Widening, ...]
     effects: AccessChanges
     at_once: AtOnce | None
@@ -313,8 +312,7 @@ class MemberChanges:
         widens = widenings(existing, rows)
         at_once = AtOnce.FEED if feed else None if widens or effects.gained else AtOnce.NARROW
         shown = digest_of(_effects_content(digest_of(encode_rows(rows)), effects))
-        state = tuple(state_after(together, rows))
-        return Preview(rows=rows, state=state, widens=widens, effects=effects, at_once=at_once, shown=shown)
+        return Preview(rows=rows, after=together, widens=widens, effects=effects, at_once=at_once, shown=shown)
 
 
 class _NothingNew(Exception):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from policy_engine.domain.in_force import true_at
 from policy_engine.domain.narrowing import new_rows
 from policy_engine.domain.ports import Members, MembersMoved, MembersUnavailable, Snapshot
 from policy_engine.domain.roster import PERSON_PREFIX, RosterRows, with_rows
@@ -17,7 +18,6 @@ from policy_engine.formats.membership_writer import in_the_end
 from policy_engine.formats.roster_rows import each_row
 from policy_engine.formats.roster_tables import TableForm
 from policy_engine.service.member_edits import Edit, rows_of_edit
-from policy_engine.service.member_report import state_after, true_at
 from policy_engine.service.simulate import recorded
 from policy_engine.shapes.member_rows import BY_ROWS, PERSONAL
 
@@ -28,12 +28,13 @@ MAX_ATTEMPTS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RosterChange:
-    """What an import or an edit did, or would do: the revision in force after it, the rows that were new, and the
-    state of everything that they speak of, a line for each."""
+    """What an import or an edit did, or would do: the revision in force after it, how many rows were new and which,
+    and everything on file with them."""
 
     revision: int
     added: int
-    state: tuple[str, ...]
+    new: RosterRows
+    after: RosterRows
     dry_run: bool = False
 
     def sentence(self) -> str:
@@ -118,8 +119,9 @@ def _recorded(
             imported = members.record(rows, actor=actor, reason=reason, at=at, under=before.revision)
         except MembersMoved:
             continue
-        state = state_after(members.snapshot().rows, new_rows(before.rows, rows)) if imported.added else []
-        return RosterChange(revision=imported.revision, added=imported.added, state=tuple(state))
+        after = members.snapshot().rows if imported.added else before.rows
+        new = new_rows(before.rows, rows)
+        return RosterChange(revision=imported.revision, added=imported.added, new=new, after=after)
     raise MembersUnavailable(
         f"the members were changed by somebody else {MAX_ATTEMPTS} times meanwhile; nothing was recorded: try again"
     )
@@ -130,7 +132,7 @@ def _supposed(before: Snapshot, rows: RosterRows) -> RosterChange:
     added = sum(1 for _ in each_row(new))
     after = with_rows(before.rows, recorded(new, _LAST))
     revision = before.revision + (added > 0)
-    return RosterChange(revision=revision, added=added, state=tuple(state_after(after, new)), dry_run=True)
+    return RosterChange(revision=revision, added=added, new=new, after=after, dry_run=True)
 
 
 TANGLED: Final = 100

@@ -42,7 +42,7 @@ from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.domain.request import Action, SubjectType
 from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
-from policy_engine.render.spreadsheet import BETWEEN
+from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.store.changes import NEXT_INDEX
 from policy_engine.store.database import Reader, Writer, reading_log, writing_log
 from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions

@@ -12,13 +12,14 @@ from html.parser import HTMLParser
 import pytest
 
 from policy_engine.analysis.book_report import Survey, survey
-from policy_engine.analysis.book_report_text import survey_content, survey_csv, survey_text
 from policy_engine.analysis.difference_report import diff_report
-from policy_engine.analysis.page import diff_page, survey_page
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.reader import read_book
+from policy_engine.render.analysis_pages import diff_page, survey_page
+from policy_engine.render.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.render.difference_text import difference_text
 from tests.analysis.worlds import AT
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
 
@@ -164,7 +165,7 @@ def test_the_calendar_has_each_dated_change_with_who_is_answered_otherwise() -> 
 def test_a_country_that_is_added_is_told_by_name_with_the_rule_and_the_place() -> None:
     more = {**BAR, "place": "located-in:BY,EAR:E:1,CU"}
     report = diff_report(read(GRANT, BAR), read(GRANT, more), AT)
-    text = report.text()
+    text = difference_text(report)
     assert "allow -> deny, by REGION" in text
     assert "place stated in BY" in text
     assert "for alpha-1: infer, list" in text
@@ -197,7 +198,7 @@ def test_another_code_for_the_same_deny_is_another_reason() -> None:
 def test_equal_books_differ_in_nothing_and_say_so() -> None:
     report = diff_report(read(GRANT, BAR, NOTE), read(NOTE, BAR, GRANT))
     assert report.differences == ()
-    assert "nobody is answered otherwise" in report.text()
+    assert "nobody is answered otherwise" in difference_text(report)
 
 
 def test_other_words_for_the_same_rule_change_nobodys_answer() -> None:

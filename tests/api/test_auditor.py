@@ -28,7 +28,7 @@ from policy_engine.domain.changes import MembersAsked
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.http import errors
-from policy_engine.service.export import COLUMNS
+from policy_engine.render.export import COLUMNS
 from policy_engine.service.inspect import PARAMETERS, Inspector
 from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
 from policy_engine.service.on_file import RecordedLooks

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from policy_engine.app.builder import cursor_key, open_sealing
 from policy_engine.app.settings import Settings
-from policy_engine.cli import log, log_report, tables
+from policy_engine.cli import log
 from policy_engine.domain.changes import (
     KINDS,
     Actor,
@@ -41,7 +41,8 @@ from policy_engine.domain.roster import (
     MembershipStatus,
     RosterRows,
 )
-from policy_engine.render.spreadsheet import BETWEEN
+from policy_engine.formats.spreadsheet import BETWEEN
+from policy_engine.render.log_text import tell_page
 from policy_engine.service.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing import SealedYear
 from policy_engine.store.database import open_database, writing
@@ -163,7 +164,7 @@ def test_counts_of_rules_by_month_are_told_as_csv_that_a_spreadsheet_reads(audit
 def test_counts_by_several_things_fit_a_terminal_of_80_columns(auditor: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     narrow = Console(file=screen, width=80, force_terminal=True, color_system=None, highlight=False, soft_wrap=True)
-    monkeypatch.setattr(log_report, "out", narrow)
+    monkeypatch.setattr(log, "out", narrow)
     assert auditor("log", "query", "--stats", "rule,month,country").code == 0
     lines = screen.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
@@ -611,19 +612,15 @@ def test_through_a_pipe_a_row_is_a_line_whatever_the_width(auditor: Shell, monke
 
 
 @pytest.mark.parametrize("width", [60, 80])
-def test_on_a_narrow_terminal_ids_stand_on_one_line_and_what_is_left_out_is_said(
-    monkeypatch: pytest.MonkeyPatch, width: int
-) -> None:
+def test_on_a_narrow_terminal_ids_stand_on_one_line_and_what_is_left_out_is_said(width: int) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=width, highlight=False, soft_wrap=True)
-    monkeypatch.setattr(log_report, "out", terminal)
-    monkeypatch.setattr(tables, "out", terminal)
     ids = [f"01K9Z5C0V4R8M2Q7T1X3Y6W0A{digit}" for digit in "BCD"]
     decisions = tuple(
         Logged(log_index=one.log_index, id=name, at=one.at, body=one.body)
         for name, one in zip(ids, GIVEN, strict=False)
     )
-    log_report.tell_page(Page(decisions=decisions, next_cursor=None, as_of=AsOf(size=3), retired=()))
+    tell_page(Page(decisions=decisions, next_cursor=None, as_of=AsOf(size=3), retired=()), terminal)
     for name in ids:
         assert len(lines_with(screen.getvalue(), name)) == 1
     # With so little room a row is told as lines of name and value, or what it lacks is said.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.formats.identifiers import identifier_fault
-from policy_engine.render.spreadsheet import BETWEEN, SIGNS, line, listed, neutral
+from policy_engine.formats.spreadsheet import BETWEEN, SIGNS, line, listed, neutral
 
 EVIL: Final = st.text(alphabet=st.sampled_from([*SIGNS, *",;|\t\r\n\" 'a1"]), max_size=14)
 

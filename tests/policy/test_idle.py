@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from policy_engine.cli.check_report import check_folder
+from policy_engine.cli.book_check import check_folder
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.idle import never_matching
 from policy_engine.policy.reader import read_book

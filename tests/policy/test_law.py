@@ -17,8 +17,8 @@ from policy_engine.domain.rules import Effect
 from policy_engine.domain.sentences import NOT_CHECKED, cited
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.domain.words.word import HOUSE
-from policy_engine.policy.law import HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
 from policy_engine.policy.names import RULED
+from policy_engine.render.law_page import HANDBOOK, NOT_ENCODED, counts, entries, gaps_of, law_page
 from tests.concluding import decided
 from tests.conftest import CASES, POLICIES, ROOT, judge_of, shipped
 

@@ -27,6 +27,7 @@ from policy_engine.ledger.merkle import leaf_hash
 from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.proof import receipt_of
 from policy_engine.ledger.sealer import seal
+from policy_engine.render.pack_readme import pack_readme
 from policy_engine.service import pack_verifier
 from policy_engine.service.evidence import NotProvable, Packed, PackRequest, write_pack
 from policy_engine.service.retention import remove_retired
@@ -61,6 +62,7 @@ def packed(sealed: Sealed, *names: str) -> tuple[bytes, Packed]:
         desk_log=sealed.parts.desk_log,
         sealing=sealed.sealing,
         asked=PackRequest(by="ines", at=BEGIN, ids=names, filters=None, log_size=sealed.parts.entries.size()),
+        readme=pack_readme,
     )
     return file.getvalue(), told
 
@@ -413,7 +415,15 @@ def test_an_overwritten_book_or_record_of_the_database_is_not_packed(sealed: Sea
     def pack(entry: LogEntry, desk_log: Any) -> None:
         asked = PackRequest(by="ines", at=BEGIN, ids=(name,), filters=None, log_size=1)
         entries, sealing = sealed.parts.entries, sealed.sealing
-        write_pack(io.BytesIO(), [entry], entries=entries, desk_log=desk_log, sealing=sealing, asked=asked)
+        write_pack(
+            io.BytesIO(),
+            [entry],
+            entries=entries,
+            desk_log=desk_log,
+            sealing=sealing,
+            asked=asked,
+            readme=pack_readme,
+        )
 
     with pytest.raises(NotProvable, match=r"archived book `sha256:\w+` was overwritten"):
         pack(entry, Overwritten())

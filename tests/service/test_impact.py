@@ -22,7 +22,8 @@ from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
-from policy_engine.service.impact import ImpactOutcome, as_json, as_text, impact, standing_access
+from policy_engine.render.impact_text import impact_text
+from policy_engine.service.impact import ImpactOutcome, as_json, impact, standing_access
 from policy_engine.shapes.reports import ImpactDocument
 from tests.concluding import decided
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of, with_row
@@ -349,7 +350,7 @@ def test_an_account_has_standing_access_through_its_own_gateway() -> None:
 
 def test_a_report_has_ids_and_no_name_of_any_organisation() -> None:
     report = report_of(asked_so_far())
-    told = as_text(report) + as_json(report).decode()
+    told = impact_text(report) + as_json(report).decode()
     assert "harbor-cyber" in told
     names = [one.name for one in DEMO.organisations if one.name is not None and one.name.lower() != one.id]
     assert len(names) > 20
@@ -362,9 +363,9 @@ def test_a_report_is_the_same_bytes_each_time_and_its_text_says_what_its_documen
     document = msgspec.json.decode(as_json(report))
     assert document["outcomes"] == report.outcomes
     assert document["standing_access"]["lost"][0]["rule"] == ORDER
-    assert f"Recorded decisions: {len(asked_so_far())}" in as_text(report)
-    assert "allow becomes deny" in as_text(report)
-    assert ORDER in as_text(report)
+    assert f"Recorded decisions: {len(asked_so_far())}" in impact_text(report)
+    assert "allow becomes deny" in impact_text(report)
+    assert ORDER in impact_text(report)
 
 
 @pytest.mark.parametrize("examples", [0, 2])

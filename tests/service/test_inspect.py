@@ -22,7 +22,7 @@ from sqlalchemy import update
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.request_document import MalformedRequest
-from policy_engine.service.export import COLUMNS, FORMS, WINDOW, Form, export
+from policy_engine.render.export import COLUMNS, FORMS, WINDOW, Form, export
 from policy_engine.service.inspect import AsOf, Inspector, Unread, read_filters
 from policy_engine.service.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing

@@ -18,8 +18,8 @@ from policy_engine.domain.request import SubjectType
 from policy_engine.domain.roster import Citizenship, Listing, ListingStatus, Roster, RosterRows
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.formats.request_document import MalformedRequest
+from policy_engine.render.export import export
 from policy_engine.service import inspect as inspecting
-from policy_engine.service.export import export
 from policy_engine.service.inspect import Inspector
 from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.store.database import open_database

@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import Engine
 
 from policy_engine.formats.record_reader import read_record
-from policy_engine.service.export import COLUMNS, export, flat
-from policy_engine.service.parquet import INSTALL, ParquetMissing, require_parquet, write_parquet
+from policy_engine.render.export import COLUMNS, export, flat
+from policy_engine.render.parquet import INSTALL, ParquetMissing, require_parquet, write_parquet
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged
 from tests.cli.test_cli import Shell, shell

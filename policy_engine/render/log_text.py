@@ -8,12 +8,10 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
+from rich.console import Console
 from rich.text import Text
 
-from policy_engine.cli.output import err, out, second
-from policy_engine.cli.tables import STATE_STYLES, show_pairs, show_rows
 from policy_engine.domain.changes import (
-    Actor,
     BookApproved,
     BookFounded,
     BookProposed,
@@ -46,7 +44,9 @@ from policy_engine.formats.identifiers import shown
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row
-from policy_engine.render.spreadsheet import line
+from policy_engine.formats.spreadsheet import line
+from policy_engine.render.tables import STATE_STYLES, show_pairs, show_rows
+from policy_engine.render.words import second, who
 from policy_engine.service.inspect import BookAt, Page, Statistics, Unread
 from policy_engine.service.retired import retired_text
 from policy_engine.shapes.record import PartyDocument
@@ -74,7 +74,7 @@ def unread_document(unread: Sequence[Unread]) -> dict[str, object]:
     return {"unread": [msgspec.to_builtins(one.document()) for one in unread]} if unread else {}
 
 
-def tell_unread(unread: Sequence[Unread]) -> None:
+def tell_unread(unread: Sequence[Unread], err: Console) -> None:
     """Say on standard error, beside whatever is printed, what the filters could not find, and how to find it."""
     for one in unread:
         option, what, kind = _UNREAD[one.name]
@@ -99,13 +99,13 @@ def retired_document(retired: Sequence[RetiredYear]) -> dict[str, object]:
     return {"retired": [one.content.year for one in retired]} if retired else {}
 
 
-def tell_retired(retired: Sequence[RetiredYear]) -> None:
+def tell_retired(retired: Sequence[RetiredYear], err: Console) -> None:
     """Say on standard error, beside whatever is printed, which years are no longer kept."""
     for one in retired:
         err.print(retired_text(one), markup=False)
 
 
-def tell_page(page: Page) -> None:
+def tell_page(page: Page, out: Console) -> None:
     """The decisions, one to a line."""
     columns = ("log index", "decided at", "id", "decision", "subject", "action", "model", "place", "reason")
     rows: list[tuple[Text, ...]] = []
@@ -126,7 +126,7 @@ def tell_page(page: Page) -> None:
         )
         rows.append((*start, _decision(told), *map(_cell, cells)))
     if rows:
-        show_rows(columns, rows, spare=("log index", "place", "action", "model", "decided at"))
+        show_rows(columns, rows, where=out, spare=("log index", "place", "action", "model", "decided at"))
     more = "" if page.next_cursor is None else f"; there are more: --cursor {page.next_cursor}"
     count = len(page.decisions)
     out.print(Text(f"{many(count, 'decision')} of the log of size {page.as_of.size}{more}", "dim"))
@@ -162,7 +162,7 @@ def statistics_csv(counted: Statistics) -> str:
     return "".join(line(cells, end="\n") for cells in ((*counted.by, "decisions"), *rows))
 
 
-def tell_statistics(counted: Statistics, decision: str | None) -> None:
+def tell_statistics(counted: Statistics, decision: str | None, out: Console) -> None:
     """The counts as bars; `decision` is the only one that is counted, if one is."""
     most = max((count.number for count in counted.counts), default=0)
     rows = [
@@ -173,7 +173,7 @@ def tell_statistics(counted: Statistics, decision: str | None) -> None:
         )
         for count in counted.counts
     ]
-    show_rows((*counted.by, "decisions", ""), rows, spare=("",), right=("decisions",), where=out)
+    show_rows((*counted.by, "decisions", ""), rows, where=out, spare=("",), right=("decisions",))
     what = {"deny": ("denial", "denials"), "allow": ("allow", "allows")}.get(decision or "", ("decision", "decisions"))
     told = f"{counted.total:,} {what[counted.total != 1]} of the log of size {counted.as_of.size}"
     out.print(Text(told, style="dim"))
@@ -181,11 +181,11 @@ def tell_statistics(counted: Statistics, decision: str | None) -> None:
         out.print(Text("one that several rules decided counts for each of them", style="dim"))
 
 
-def tell_decisions(counted: Statistics, page: Page) -> None:
+def tell_decisions(counted: Statistics, page: Page, out: Console) -> None:
     """How many there are of each answer, and the newest of them."""
     totals = {count.values[0]: count.number for count in counted.counts}
     out.print(f"{totals.get('allow', 0):,} allowed, {totals.get('deny', 0):,} denied")
-    tell_page(page)
+    tell_page(page, out)
 
 
 def touches_document(touches: Sequence[Touch], retired: Sequence[RetiredYear]) -> dict[str, object]:
@@ -195,7 +195,7 @@ def touches_document(touches: Sequence[Touch], retired: Sequence[RetiredYear]) -
     return {"touched": told, **retired_document(retired)}
 
 
-def tell_touches(touches: Sequence[Touch]) -> None:
+def tell_touches(touches: Sequence[Touch], out: Console) -> None:
     """Who asked, what for, and what they were told."""
     rows: list[tuple[Text, ...]] = []
     for touch in touches:
@@ -206,7 +206,7 @@ def tell_touches(touches: Sequence[Touch]) -> None:
             (_cell(subject), _cell(touch.action), _cell(touch.decision, style), Text(f"{touch.count:,}"), *instants)
         )
     if rows:
-        show_rows(("subject", "action", "answer", "times", "first", "last"), rows, spare=("first",))
+        show_rows(("subject", "action", "answer", "times", "first", "last"), rows, where=out, spare=("first",))
     subjects = {(touch.subject_type, touch.subject) for touch in touches}
     allowed = {(touch.subject_type, touch.subject) for touch in touches if touch.decision == "allow"}
     out.print(Text(f"{len(subjects):,} asked, {len(allowed):,} of them were allowed", style="dim"))
@@ -219,7 +219,7 @@ def changes_document(changes: Sequence[Change]) -> dict[str, object]:
                 "id": change.id,
                 "at": format_instant(change.at),
                 "kind": change.kind,
-                "actor": _actor(change.actor),
+                "actor": who(change.actor),
                 "event": msgspec.to_builtins(change.event),
             }
             for change in changes
@@ -227,15 +227,15 @@ def changes_document(changes: Sequence[Change]) -> dict[str, object]:
     }
 
 
-def tell_changes(changes: Sequence[Change]) -> None:
+def tell_changes(changes: Sequence[Change], out: Console) -> None:
     """What people stopped or let go; the id is the one of the log's entry, for which there is a receipt."""
     rows = []
     for change in changes:
         subject, reason = _told_of(change)
-        who = _cell(_actor(change.actor))
-        rows.append((Text(second(change.at)), _cell(change.id), Text(change.kind), who, _cell(subject), _cell(reason)))
+        start = (Text(second(change.at)), _cell(change.id), Text(change.kind))
+        rows.append((*start, *map(_cell, (who(change.actor), subject, reason))))
     if rows:
-        show_rows(("at", "id", "what", "who", "of", "why"), rows, spare=("at",))
+        show_rows(("at", "id", "what", "who", "of", "why"), rows, where=out, spare=("at",))
     out.print(Text(f"{len(changes):,} freezes, liftings and reviews on record", style="dim"))
 
 
@@ -321,7 +321,7 @@ def logged_change_document(logged: LoggedChange, rows: RowsOf, most: int | None 
     return told
 
 
-def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more: bool) -> None:
+def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, out: Console, *, more: bool) -> None:
     """The changes, one to a line, and then the first rows of members of each."""
     rows = []
     for one in changes:
@@ -330,14 +330,14 @@ def tell_listed(changes: Sequence[LoggedChange], rows_of_change: RowsOf, *, more
         rows.append((*start, _cell(one.person), _cell(one.actor), _cell(subject), _cell(reason)))
     if rows:
         columns = ("log index", "at", "id", "kind", "person", "key", "of", "why")
-        show_rows(columns, rows, spare=("log index", "key", "at"))
+        show_rows(columns, rows, where=out, spare=("log index", "key", "at"))
     for one in changes:
-        _tell_first_rows(one.id, rows_of_change(one) or ())
+        _tell_first_rows(one.id, rows_of_change(one) or (), out)
     count = many(len(changes), "change")
     out.print(Text(f"{count}; there are earlier ones: see --limit and --to" if more else count, style="dim"))
 
 
-def _tell_first_rows(change: str, rows: tuple[str, ...]) -> None:
+def _tell_first_rows(change: str, rows: tuple[str, ...], out: Console) -> None:
     if not rows:
         return
     out.print(Text(f"\nrows of {change}", style="bold"))
@@ -347,7 +347,7 @@ def _tell_first_rows(change: str, rows: tuple[str, ...]) -> None:
         out.print(Text(f"and {len(rows) - ROWS_LISTED:,} more: policy-engine log show {change}", style="dim"))
 
 
-def tell_change(logged: LoggedChange, rows: RowsOf) -> None:
+def tell_change(logged: LoggedChange, rows: RowsOf, out: Console) -> None:
     """The change for a person, whole, with every row of the members that it comes with."""
     subject, reason = _told_of_logged(logged)
     _tell_pairs(
@@ -360,11 +360,12 @@ def tell_change(logged: LoggedChange, rows: RowsOf) -> None:
             ("key", logged.actor),
             ("of", subject),
             ("why", reason),
-        ]
+        ],
+        out,
     )
     event = json.loads(logged.body).get("event", {})
     out.print(Text("\nevent", style="bold"))
-    _tell_pairs((name, value if isinstance(value, str) else json.dumps(value)) for name, value in event.items())
+    _tell_pairs(((name, value if isinstance(value, str) else json.dumps(value)) for name, value in event.items()), out)
     found = rows(logged)
     if found is not None:
         out.print(Text(f"\n{len(found):,} rows", style="bold"))
@@ -379,10 +380,6 @@ def _told_of_logged(logged: LoggedChange) -> tuple[str, str]:
         return "", f"cannot be read: {fault}"
 
 
-def _actor(actor: Actor) -> str:
-    return actor.person or actor.key
-
-
 def book_document(found: BookAt) -> dict[str, object]:
     book, proposal = found.book, found.proposal
     return {
@@ -392,26 +389,27 @@ def book_document(found: BookAt) -> dict[str, object]:
         "via": None if book is None else book.via,
         "proposal": None if proposal is None else proposal.id,
         "note": None if proposal is None else proposal.content.note,
-        "proposed_by": None if proposal is None else _actor(proposal.author),
+        "proposed_by": None if proposal is None else who(proposal.author),
         "proposed_at": None if proposal is None else format_instant(proposal.proposed_at),
-        "approved_by": None if proposal is None or proposal.approver is None else _actor(proposal.approver),
+        "approved_by": None if proposal is None or proposal.approver is None else who(proposal.approver),
         "approved_at": None
         if proposal is None or proposal.approved_at is None
         else format_instant(proposal.approved_at),
-        "taken_by": None if book is None or proposal is not None else _actor(book.actor),
+        "taken_by": None if book is None or proposal is not None else who(book.actor),
     }
 
 
-def tell_book(found: BookAt) -> None:
+def tell_book(found: BookAt, out: Console) -> None:
     """Which book was in force, and how it came to be."""
     if found.book is None:
         out.print(f"no book was in force at {format_instant(found.at)}")
         return
-    _tell_pairs(book_document(found).items())
+    _tell_pairs(book_document(found).items(), out)
 
 
-def _tell_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    show_pairs((name.replace("_", " "), _cell(str(value))) for name, value in pairs if value not in (None, "", (), []))
+def _tell_pairs(pairs: Iterable[tuple[str, object]], out: Console) -> None:
+    told = ((name.replace("_", " "), _cell(str(value))) for name, value in pairs if value not in (None, "", (), []))
+    show_pairs(told, where=out)
 
 
 def record_document(logged: Logged) -> dict[str, object]:
@@ -419,7 +417,7 @@ def record_document(logged: Logged) -> dict[str, object]:
     return {"log_index": logged.log_index, "record": json.loads(logged.body)}
 
 
-def tell_record(logged: Logged) -> None:
+def tell_record(logged: Logged, out: Console) -> None:
     """The record for a person. Raises nothing for one of a later release: it is shown as it stands."""
     try:
         told = read_record(logged.body)
@@ -444,7 +442,8 @@ def tell_record(logged: Logged) -> None:
             ("of gateway", told.caller.gateway),
             *_request(told),
             ("missing", " ".join(told.missing)),
-        ]
+        ],
+        out,
     )
     out.print()
     show_rows(
@@ -456,12 +455,13 @@ def tell_record(logged: Logged) -> None:
             ]
             for row in told.findings
         ],
+        where=out,
         spare=("effect", "regime", "review", "lifted by"),
         styles=[STATE_STYLES.get(row.state, "") for row in told.findings],
         title="findings",
     )
     for party in told.parties:
-        _tell_party(party)
+        _tell_party(party, out)
 
 
 def _request(told: RecordedDecision) -> list[tuple[str, object]]:
@@ -492,20 +492,20 @@ def _request(told: RecordedDecision) -> list[tuple[str, object]]:
     ]
 
 
-def _tell_party(party: PartyDocument) -> None:
+def _tell_party(party: PartyDocument, out: Console) -> None:
     """What was on file for a party; of what was looked at, what nobody filed reads `not on file`."""
-    who = party.subject or party.organisation or "nobody"
+    name = party.subject or party.organisation or "nobody"
     facts: list[tuple[str, Text]] = []
     if party.organisation is not None:
         facts.append(("organisation", _cell(party.organisation)))
     facts += [
-        (name.replace("_", " "), _cell(_fact(getattr(party.known, name)))) for name in sorted(party.known.looked_at)
+        (fact.replace("_", " "), _cell(_fact(getattr(party.known, fact)))) for fact in sorted(party.known.looked_at)
     ]
     for answer in ("unknown", "yes"):
         words = sorted(word for word, said in party.words.items() if said == answer)
         facts.append((f"words: {answer}", _cell(", ".join(words)) if words else Text(_UNSTATED)))
     out.print()
-    show_rows(("fact", "on file"), facts, title=f"{party.role} {shown(who, 200)}")
+    show_rows(("fact", "on file"), facts, where=out, title=f"{party.role} {shown(name, 200)}")
 
 
 def _fact(value: Any) -> str:

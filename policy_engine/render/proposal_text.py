@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final
 
-from policy_engine.analysis.difference_report import difference_lines
 from policy_engine.analysis.differences import Difference
-from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
 from policy_engine.domain.instants import format_instant
 from policy_engine.policy.book_changes import BookChanges, RowChange
+from policy_engine.render.difference_text import difference_lines
+from policy_engine.render.words import together, who
 from policy_engine.service.proposal_report import ProposalReport, by_holder, decided_by
 from policy_engine.shapes.reports import CaseDifferenceDocument, CellDocument, ImpactDocument, StandingDocument
 
@@ -33,7 +33,7 @@ _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 
 def proposal_text(report: ProposalReport) -> str:
     """The report for a person."""
-    return "\n".join(_lines(report)) + "\n"
+    return together(_lines(report))
 
 
 def _lines(report: ProposalReport) -> Iterator[str]:
@@ -57,11 +57,6 @@ def _lines(report: ProposalReport) -> Iterator[str]:
         yield from _impact(report.impact)
     if report.cases:
         yield from _cases(report)
-
-
-def actor_text(actor: Actor | None) -> str:
-    """The person, or the key where there is none."""
-    return "" if actor is None else actor.person or actor.key
 
 
 def _changes(changes: BookChanges) -> Iterator[str]:
@@ -200,13 +195,13 @@ def heading(report: ProposalReport) -> tuple[tuple[str, str], ...]:
     told = [
         ("status", report.status.replace("_", " ")),
         ("note", content.note),
-        ("proposed", f"by {actor_text(held.author)} at {format_instant(held.proposed_at)}"),
+        ("proposed", f"by {who(held.author)} at {format_instant(held.proposed_at)}"),
         ("in force", "from its approval on" if start is None else f"from {format_instant(start)}"),
         ("book", content.fingerprint),
         ("follows", content.base),
     ]
     if held.approver is not None and held.approved_at is not None:
-        told.insert(3, ("approved", f"by {actor_text(held.approver)} at {format_instant(held.approved_at)}"))
+        told.insert(3, ("approved", f"by {who(held.approver)} at {format_instant(held.approved_at)}"))
     if content.withdraws:
         told.append(("withdraws", ", ".join(content.withdraws)))
     return tuple(told)

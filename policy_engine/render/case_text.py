@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
 
-from policy_engine.cli.output import err, out
-from policy_engine.cli.tables import show_rows
+from rich.console import Console
+
 from policy_engine.decision.case_runner import CaseResult
 from policy_engine.decision.coverage import RowCoverage
-from policy_engine.decision.mutation import Bench, Score, Trial, mutants_of
-from policy_engine.domain.rules import Book
+from policy_engine.decision.mutation import Score
 from policy_engine.formats.faults import Fault
-
-_PATIENCE: Final = 5.0
-"""Seconds between two words about how far the mutants are."""
+from policy_engine.render.tables import show_rows
 
 
-def tell_cases(results: Sequence[CaseResult], seconds: float) -> None:
+def tell_cases(results: Sequence[CaseResult], seconds: float, out: Console, err: Console) -> None:
     """How many cases hold, and for each that does not what came instead."""
     failed = [result for result in results if not result.holds]
     for result in failed:
@@ -35,7 +30,7 @@ def tell_cases(results: Sequence[CaseResult], seconds: float) -> None:
     out.print(f"{held} of {len(results)} cases hold ({seconds * 1000 / len(results):.1f} ms a case)")
 
 
-def tell_second_judge(differing: Sequence[Fault], count: int, seconds: float) -> None:
+def tell_second_judge(differing: Sequence[Fault], count: int, seconds: float, out: Console, err: Console) -> None:
     """Whether pycasbin judges the cases as the engine does, and where it does not."""
     for fault in differing:
         err.print(str(fault), markup=False)
@@ -59,12 +54,14 @@ def cases_document(results: Sequence[CaseResult]) -> dict[str, object]:
     }
 
 
-def tell_coverage(rows: Sequence[RowCoverage]) -> None:
+def tell_coverage(rows: Sequence[RowCoverage], out: Console) -> None:
     """How many rows some case exercises, and those that none does."""
     missed = [row for row in rows if not row.exercised]
     out.print(f"{len(rows) - len(missed)} of {len(rows)} rows are exercised by a case")
     if missed:
-        show_rows(("regime", "row"), [(row.regime, row.rule) for row in missed], title="exercised by no case")
+        show_rows(
+            ("regime", "row"), [(row.regime, row.rule) for row in missed], where=out, title="exercised by no case"
+        )
 
 
 def coverage_document(rows: Sequence[RowCoverage]) -> dict[str, object]:
@@ -77,21 +74,7 @@ def coverage_document(rows: Sequence[RowCoverage]) -> dict[str, object]:
     }
 
 
-def try_mutants(book: Book, results: Sequence[CaseResult]) -> Score:
-    """Try every mutant of the book on the cases, with a word on standard error every few seconds."""
-    bench = Bench(results)
-    mutants = mutants_of(book)
-    trials: list[Trial] = []
-    told = time.perf_counter()
-    for mutant in mutants:
-        if time.perf_counter() - told >= _PATIENCE:
-            err.print(f"{len(trials)} of {len(mutants)} mutants tried", markup=False)
-            told = time.perf_counter()
-        trials.append(bench.trial(mutant))
-    return Score.of(trials)
-
-
-def tell_score(score: Score, least: float) -> None:
+def tell_score(score: Score, least: float, out: Console, err: Console) -> None:
     """The score, and the survivors by rule."""
     for rule, survivors in groupby(score.survivors, key=lambda mutant: mutant.rule):
         out.print(f"{rule} survives", markup=False)

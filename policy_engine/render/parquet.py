@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from policy_engine.service.export import COLUMNS, WINDOW, flat, kept
+from policy_engine.render.export import COLUMNS, WINDOW, flat, kept
 from policy_engine.store.decision_index import DecisionIndex, Filters
 
 PARQUET: Final = "parquet"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from policy_engine.analysis.page import DIFFERENCE_WORDS
+from policy_engine.render.analysis_pages import DIFFERENCE_WORDS
 from policy_engine.render.pages import page
+from policy_engine.render.proposal_text import answers_by_kind, heading
 from policy_engine.service.impact import ImpactOutcome
 from policy_engine.service.proposal_report import (
     ProposalReport,
@@ -14,7 +15,6 @@ from policy_engine.service.proposal_report import (
     decisions_in_short,
     standing_in_short,
 )
-from policy_engine.service.proposal_text import answers_by_kind, heading
 from policy_engine.shapes.reports import ImpactDocument
 
 _OUTCOMES: Final = {

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request, Subject
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
-from policy_engine.render.spreadsheet import line, listed
+from policy_engine.formats.spreadsheet import line, listed
 from policy_engine.store.decision_index import (
     DecisionIndex,
     Filters,

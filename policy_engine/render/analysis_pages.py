@@ -7,22 +7,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from policy_engine.analysis.book_report import PERSPECTIVES, Access, Survey
-from policy_engine.analysis.book_report_text import (
+from policy_engine.analysis.difference_report import DiffReport
+from policy_engine.domain.instants import format_instant
+from policy_engine.domain.request import Action
+from policy_engine.render.book_report_text import (
     NAMED,
     STATUS_WORDS,
     countries_in_words,
     gap_in_words,
     happenings,
 )
-from policy_engine.analysis.difference_report import (
-    SHOWN,
-    DiffReport,
-    actions_in_words,
-    models_in_words,
-    place_in_words,
-)
-from policy_engine.domain.instants import format_instant
-from policy_engine.domain.request import Action
+from policy_engine.render.difference_text import SHOWN, actions_in_words, models_in_words, place_in_words
 from policy_engine.render.pages import page
 
 DIFFERENCE_WORDS: Final[Mapping[str, object]] = {"shown": SHOWN, "place_in_words": place_in_words}

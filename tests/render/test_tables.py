@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from policy_engine.cli.tables import show_pairs, show_rows
+from policy_engine.render.tables import show_pairs, show_rows
 
 ID = "MC-01M8NY18SAVGJVP2FNF57H5HG9"
 DIGEST = "sha256:ea9da39257a5e8ddd916538a79f8713ab083259dea4f01c234c85dc272f89438"

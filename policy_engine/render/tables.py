@@ -18,8 +18,6 @@ from typing import Final, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from policy_engine.cli.output import out
-
 Cell: TypeAlias = Text | str
 
 STATE_STYLES: Final = {"deciding": "bold", "lifted": "dim", "advisory": "yellow", "suspended": "dim", "note": ""}
@@ -36,18 +34,16 @@ def show_rows(
     columns: Sequence[str],
     rows: Iterable[Sequence[Cell]],
     *,
+    where: Console,
     spare: Sequence[str] = (),
     right: Sequence[str] = (),
     styles: Sequence[str] = (),
     title: str | None = None,
-    where: Console | None = None,
 ) -> None:
     """The rows under their columns; nothing where there are none.
 
     `spare` columns may be left out, and `right` ones have their cells at the right. `styles` are those of the rows.
-    `where` is standard output when absent.
     """
-    where = where or out
     made = [
         _Column(name=name, cells=[_text(cell) for cell in cells], right=name in right)
         for name, cells in zip(columns, zip(*rows, strict=True), strict=False)
@@ -78,9 +74,8 @@ def show_rows(
         where.print(Text(f"not shown for want of room: {named}; --json has everything", style="dim"))
 
 
-def show_pairs(pairs: Iterable[tuple[str, Cell]], *, where: Console | None = None) -> None:
+def show_pairs(pairs: Iterable[tuple[str, Cell]], *, where: Console) -> None:
     """Names and what they stand for, one below another; on a terminal a long value is broken between words."""
-    where = where or out
     told = [(name, _text(value)) for name, value in pairs]
     width = max((len(name) for name, _ in told), default=0)
     room = where.width - width - len(_GAP) if where.is_terminal else 0

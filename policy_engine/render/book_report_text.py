@@ -17,15 +17,12 @@ from policy_engine.analysis.book_report import (
     IdleRow,
     Survey,
 )
-from policy_engine.analysis.difference_report import (
-    actions_in_words,
-    difference_content,
-    models_in_words,
-    together,
-)
+from policy_engine.analysis.difference_report import difference_content
 from policy_engine.analysis.symbolic import NO_SUCH_MODEL
 from policy_engine.domain.instants import format_instant
-from policy_engine.render.spreadsheet import line, listed
+from policy_engine.formats.spreadsheet import line, listed
+from policy_engine.render.difference_text import actions_in_words, models_in_words
+from policy_engine.render.words import together
 
 COLUMNS: Final = (
     "perspective",
@@ -99,7 +96,7 @@ def _flip_content(one: Flip) -> dict[str, object]:
 
 
 def survey_csv(survey: Survey) -> str:
-    """Who may do what as CSV that a spreadsheet may open, see `render.spreadsheet`; lists have a line for each."""
+    """Who may do what as CSV that a spreadsheet may open, see `formats.spreadsheet`; lists have a line for each."""
     lines = [line(COLUMNS, end="\n")]
     for one in survey.access:
         for status in one.statuses:

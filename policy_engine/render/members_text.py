@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from policy_engine.domain.counted import many
-from policy_engine.domain.in_force import memberships_in_force
-from policy_engine.domain.instants import Validity, format_instant
+from policy_engine.domain.in_force import memberships_in_force, state_at
+from policy_engine.domain.instants import Validity
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
 from policy_engine.formats.membership_writer import row_text
-from policy_engine.shapes.member_rows import BY_ROWS, BY_WORD, PERSONAL, Section
+from policy_engine.render.words import day
+from policy_engine.shapes.member_rows import BY_WORD, PERSONAL, Section
 
 LINES: Final = 20
 """Things that are told one by one; the rest is counted by kind."""
@@ -73,15 +74,8 @@ def _before(rows: Iterable[Membership]) -> list[Membership]:
 
 def _span(status: str, start: datetime | None, end: datetime | None) -> str:
     if start is None:
-        return f"{status} until {_day(end)}" if end is not None else f"always {status}"
-    return f"{status} from {_day(start)}" if end is None else f"{status} {_day(start)} to {_day(end)}"
-
-
-def _day(instant: datetime | None) -> str:
-    if instant is None:
-        return "open"
-    text = instant.strftime("%Y-%m-%dT%H:%M:%SZ") if not instant.microsecond else format_instant(instant)
-    return text.removesuffix("T00:00:00Z")
+        return f"{status} until {day(end)}" if end is not None else f"always {status}"
+    return f"{status} from {day(start)}" if end is None else f"{status} {day(start)} to {day(end)}"
 
 
 def _reached(organisation: str, roster: Roster) -> str:
@@ -112,7 +106,7 @@ def told_about(rows: RosterRows, at: datetime) -> list[str]:
             things = dict.fromkeys(kind.name_of(row) for row in held)
             groups = ([row for row in held if kind.name_of(row) == thing] for thing in things)
             lines += (f"membership: {membership_told(group)}" for group in groups)
-        lines += (f"{_state(row, at)}: {row_text(row)}" for row in held)
+        lines += (f"{state_at(row, at)}: {row_text(row)}" for row in held)
     return lines
 
 
@@ -124,20 +118,3 @@ def _lists_told(entry: Any, rows: RosterRows) -> list[str]:
         elif not any(row.person == entry.id for row in getattr(rows, section.rows)):
             lines.append(f"known, none: {section.name} of {entry.id}")
     return lines
-
-
-def _state(row: Any, at: datetime) -> str:
-    valid: Validity | None = getattr(row, "valid", None)
-    if valid is None:
-        return "on file"
-    return "in force" if valid.holds(at) else "ended" if valid.ended(at) else "later"
-
-
-def true_at(rows: RosterRows, at: datetime) -> RosterRows:
-    """The rows without those that are not true at the instant."""
-    return RosterRows(
-        **{
-            kind: tuple(row for row in getattr(rows, kind) if _state(row, at) in ("on file", "in force"))
-            for kind in BY_ROWS
-        }
-    )
