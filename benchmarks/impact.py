@@ -27,8 +27,8 @@ from policy_engine.formats.record import encode_answer, encode_record
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import fingerprint_of, read_book, read_folder
-from policy_engine.service.impact import impact, standing_access
-from policy_engine.service.replay import replay
+from policy_engine.service.administration.impact import impact, standing_access
+from policy_engine.service.audit.replay import replay
 
 POLICIES: Final = Path(__file__).parent.parent / "policies"
 AT: Final = parse_instant("2026-11-20T12:00:00Z")

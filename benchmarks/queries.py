@@ -33,7 +33,7 @@ from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.render.export import Chunk, export
-from policy_engine.service.inspect import Inspector
+from policy_engine.service.audit.inspect import Inspector
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, marks_of
 from policy_engine.store.desk_log import DeskLog

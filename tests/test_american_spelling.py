@@ -10,7 +10,7 @@ from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import parse_object, request_of
 from policy_engine.policy.cells import parse_codes, parse_obligations, parse_sentences
 from policy_engine.policy.conditions import read_condition
-from policy_engine.service.inspect import read_filters
+from policy_engine.service.audit.inspect import read_filters
 
 
 def test_a_member_file_may_write_it() -> None:

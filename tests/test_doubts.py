@@ -57,22 +57,22 @@ ON_THE_WAY: Final = (
             "policy/judge.py",
             "policy/layers.py",
             "policy/library.py",
-            "service/gate.py",
-            "service/keyring.py",
+            "service/gate/gate.py",
+            "service/gate/keyring.py",
             "gateways/asking.py",
             "gateways/authzen/engine.py",
             "gateways/by_status.py",
             "gateways/grpc_check.py",
             "gateways/opa.py",
             "gateways/plugin.py",
-            "service/callers.py",
-            "service/decision_cache.py",
-            "service/issuer_keys.py",
-            "service/pools.py",
-            "service/rates.py",
-            "service/snapshot.py",
-            "service/tokens.py",
-            "service/turns.py",
+            "service/gate/callers.py",
+            "service/gate/decision_cache.py",
+            "service/gate/issuer_keys.py",
+            "service/gate/pools.py",
+            "service/gate/rates.py",
+            "service/gate/snapshot.py",
+            "service/gate/tokens.py",
+            "service/gate/turns.py",
             "store/decision_log.py",
         )
     ),
@@ -141,16 +141,16 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("http/security.py", "_looked", "suppress(TimeoutError)"): (
         f"{CALLERS}test_an_issuer_that_does_not_answer_in_time_lets_nobody_in"
     ),
-    ("service/callers.py", "_ByCertificate._trusting", "Doubt"): FORGED,
-    ("service/callers.py", "_ByCertificate._certificate", "CertificateFault"): FORGED,
-    ("service/issuer_keys.py", "IssuerKeys.look", "IssuerUnavailable"): (
+    ("service/gate/callers.py", "_ByCertificate._trusting", "Doubt"): FORGED,
+    ("service/gate/callers.py", "_ByCertificate._certificate", "CertificateFault"): FORGED,
+    ("service/gate/issuer_keys.py", "IssuerKeys.look", "IssuerUnavailable"): (
         f"{CALLERS}test_an_issuer_that_is_silent_from_the_first_is_told_once_and_lets_nobody_in"
     ),
-    ("service/issuer_keys.py", "read_keys", "MalformedRequest"): KEY_SET,
-    ("service/issuer_keys.py", "_key", "(JoseError, ValueError, TypeError, KeyError)"): KEY_SET,
-    ("service/tokens.py", "Tokens.wants_look", "InvalidToken"): HOSTILE,
-    ("service/tokens.py", "Tokens._checked", "(JoseError, ValueError, TypeError)"): HOSTILE,
-    ("service/tokens.py", "_members", "(MalformedRequest, binascii.Error)"): HOSTILE,
+    ("service/gate/issuer_keys.py", "read_keys", "MalformedRequest"): KEY_SET,
+    ("service/gate/issuer_keys.py", "_key", "(JoseError, ValueError, TypeError, KeyError)"): KEY_SET,
+    ("service/gate/tokens.py", "Tokens.wants_look", "InvalidToken"): HOSTILE,
+    ("service/gate/tokens.py", "Tokens._checked", "(JoseError, ValueError, TypeError)"): HOSTILE,
+    ("service/gate/tokens.py", "_members", "(MalformedRequest, binascii.Error)"): HOSTILE,
     ("gateways/asking.py", "ask", "(Doubt, MalformedRequest)"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
     ("gateways/asking.py", "ask", "MalformedRequest"): f"{STATUS}test_a_doubt_is_a_recorded_deny",
     (
@@ -187,17 +187,19 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ),
     ("gateways/grpc_check.py", "_asked", "Doubt"): f"{CHECKED}test_a_doubt_is_a_deny_on_record",
     ("gateways/grpc_check.py", "_message", "DecodeError"): f"{CHECKED}test_a_doubt_is_a_deny_on_record",
-    ("service/gate.py", "Gate._item", "MalformedRequest"): (
+    ("service/gate/gate.py", "Gate._item", "MalformedRequest"): (
         f"{BATCH}test_a_licence_determination_is_refused_in_a_batch_whose_allow_would_be_taken_for_access"
     ),
-    ("service/gate.py", "Gate._item", "NotFresh"): (
+    ("service/gate/gate.py", "Gate._item", "NotFresh"): (
         f"{BATCH}test_an_item_that_asks_for_newer_members_is_denied_with_that_and_the_others_are_answered"
     ),
-    ("service/gate.py", "Gate._written", "AssertedValueError"): (f"{DECIDE}test_a_malformed_field_is_400_and_named"),
-    ("service/snapshot.py", "StandingView._judge", "BookLost"): (
+    ("service/gate/gate.py", "Gate._written", "AssertedValueError"): (
+        f"{DECIDE}test_a_malformed_field_is_400_and_named"
+    ),
+    ("service/gate/snapshot.py", "StandingView._judge", "BookLost"): (
         f"{DECIDE}test_without_a_book_that_can_be_read_everything_is_denied"
     ),
-    ("service/turns.py", "walked", "StopIteration"): (
+    ("service/gate/turns.py", "walked", "StopIteration"): (
         "tests/service/test_gate.py::test_a_synchronous_door_never_answers_before_the_record"
     ),
     ("store/decision_log.py", "DecisionLog.__init__", "SQLAlchemyError"): (

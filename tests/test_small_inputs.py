@@ -22,8 +22,8 @@ from policy_engine.policy.cases import read_case_files, read_cases, unread_names
 from policy_engine.policy.cells import instant_remedy
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book
-from policy_engine.service.member_edits import Edit, rows_of_edit
-from policy_engine.service.simulate import recorded
+from policy_engine.service.administration.member_edits import Edit, rows_of_edit
+from policy_engine.service.administration.simulate import recorded
 from policy_engine.shapes.members import EditAction
 from tests.concluding import decided
 from tests.conftest import FILES, POLICIES, ROOT, judge_for

@@ -22,8 +22,8 @@ from policy_engine.ledger.checkpoint import open_checkpoint
 from policy_engine.ledger.sealer import published
 from policy_engine.ledger.tiles import CHECKPOINT
 from policy_engine.ledger.verify import verify_log
-from policy_engine.service.sealing import Sealing, SealKeeper
-from policy_engine.service.verification import verify_year
+from policy_engine.service.sealing.sealed_log import Sealing, SealKeeper
+from policy_engine.service.sealing.verification import verify_year
 from policy_engine.store.database import open_database
 from policy_engine.store.log_entries import LogEntries
 from tests.faults.process import Installation

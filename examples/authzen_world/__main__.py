@@ -18,7 +18,7 @@ from policy_engine.gateways.authzen.questions import Searched
 from policy_engine.gateways.authzen.tokens import Tokens
 from policy_engine.http.errors import install
 from policy_engine.http.head import RequestHead
-from policy_engine.service.keyring import Unauthenticated
+from policy_engine.service.gate.keyring import Unauthenticated
 
 IDENTIFIER = "https://authzen.example.com"
 

@@ -22,12 +22,12 @@ from policy_engine.http.pagination import PAGED, number_of, page_of
 from policy_engine.http.reference import Media, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.render.export import FORMS, Chunk, export
-from policy_engine.service.disclosure import NAMES
-from policy_engine.service.inspect import PARAMETERS, read_filters
-from policy_engine.service.keyring import Forbidden
-from policy_engine.service.on_file import FACTS, PARAMETER, MembersThen, read_on_file
-from policy_engine.service.pools import Pool
-from policy_engine.service.retired import RecordRetired
+from policy_engine.service.administration.disclosure import NAMES
+from policy_engine.service.audit.inspect import PARAMETERS, read_filters
+from policy_engine.service.audit.on_file import FACTS, PARAMETER, MembersThen, read_on_file
+from policy_engine.service.audit.retired import RecordRetired
+from policy_engine.service.gate.keyring import Forbidden
+from policy_engine.service.gate.pools import Pool
 from policy_engine.shapes.record import PageDocument, RecordDocument
 
 router = audience("auditor")

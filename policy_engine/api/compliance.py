@@ -30,9 +30,9 @@ from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.policy.names import names_read
-from policy_engine.service.assess import changes_of_cases, unsaid
-from policy_engine.service.desk import Desk
-from policy_engine.service.desk_faults import (
+from policy_engine.service.administration.assess import changes_of_cases, unsaid
+from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk_faults import (
     AssessmentEnded,
     CasesNotAcknowledged,
     DeskConflict,
@@ -42,11 +42,11 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
-from policy_engine.service.freezing import declare_freeze as start_freeze
-from policy_engine.service.freezing import lift_freeze as end_freeze
-from policy_engine.service.gate import NotFresh
-from policy_engine.service.publish import Publisher
-from policy_engine.service.simulate import NO_ROWS, Supposed, judge_supposed, simulate
+from policy_engine.service.administration.freezing import declare_freeze as start_freeze
+from policy_engine.service.administration.freezing import lift_freeze as end_freeze
+from policy_engine.service.administration.publish import Publisher
+from policy_engine.service.administration.simulate import NO_ROWS, Supposed, judge_supposed, simulate
+from policy_engine.service.gate.gate import NotFresh
 from policy_engine.shapes.administration import (
     ApprovalBody,
     BookBody,

@@ -19,9 +19,9 @@ from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.request_document import malformed
 from policy_engine.formats.roster_rows import ROW_TYPES
 from policy_engine.policy.case_changes import CaseChanges
-from policy_engine.service.assess import CheckedBook
-from policy_engine.service.disclosure import summary_shown
-from policy_engine.service.reviewing import Review, ReviewFile
+from policy_engine.service.administration.assess import CheckedBook
+from policy_engine.service.administration.disclosure import summary_shown
+from policy_engine.service.administration.reviewing import Review, ReviewFile
 from policy_engine.shapes.administration import (
     CheckedCasesDocument,
     CheckedDocument,

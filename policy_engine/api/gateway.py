@@ -23,7 +23,7 @@ from policy_engine.formats.submitted import submitted_in
 from policy_engine.http.body import BATCH_LIMIT, DECIDE_LIMIT, read_body
 from policy_engine.http.reference import Example, audience, described
 from policy_engine.http.security import admitted
-from policy_engine.service.gate import BatchReply, NotFresh, RequestIdConflict
+from policy_engine.service.gate.gate import BatchReply, NotFresh, RequestIdConflict
 from policy_engine.shapes.answer import ANSWERS, BatchDocument
 from policy_engine.shapes.request import MAX_BATCH, BatchBody, RequestBody
 

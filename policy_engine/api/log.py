@@ -37,13 +37,13 @@ from policy_engine.http.reference import Example, Media, Parameter, audience, de
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault, Tile, require_form
 from policy_engine.policy.library import BookLost
-from policy_engine.service.desk_faults import DeskConflict
-from policy_engine.service.disclosure import NAMES, tells_exact_counts
-from policy_engine.service.keyring import Forbidden
-from policy_engine.service.replay import replay, replay_now
-from policy_engine.service.retention import MustBeKept, Retention, place_hold, release_hold
-from policy_engine.service.retired import RecordRetired, retired_text, retired_with
-from policy_engine.service.sealing import EntryAltered, Sealing
+from policy_engine.service.administration.desk_faults import DeskConflict
+from policy_engine.service.administration.disclosure import NAMES, tells_exact_counts
+from policy_engine.service.audit.replay import replay, replay_now
+from policy_engine.service.audit.retention import MustBeKept, Retention, place_hold, release_hold
+from policy_engine.service.audit.retired import RecordRetired, retired_text, retired_with
+from policy_engine.service.gate.keyring import Forbidden
+from policy_engine.service.sealing.sealed_log import EntryAltered, Sealing
 from policy_engine.shapes.document import document_of
 from policy_engine.shapes.log import (
     HoldBody,

@@ -25,8 +25,8 @@ from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.reference import Example, Parameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs
 from policy_engine.render.members_text import state_after
-from policy_engine.service.desk_faults import DeskConflict, NothingThere
-from policy_engine.service.member_changes import (
+from policy_engine.service.administration.desk_faults import DeskConflict, NothingThere
+from policy_engine.service.administration.member_changes import (
     SOURCE,
     ChangeFile,
     MemberChanges,
@@ -35,8 +35,8 @@ from policy_engine.service.member_changes import (
     SentDocument,
     SentEdits,
 )
-from policy_engine.service.member_edits import Edit
-from policy_engine.service.member_preview import AccessChanges
+from policy_engine.service.administration.member_edits import Edit
+from policy_engine.service.administration.member_preview import AccessChanges
 from policy_engine.shapes.administration import WithdrawalBody
 from policy_engine.shapes.document import document_of
 from policy_engine.shapes.members import (

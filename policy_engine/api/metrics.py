@@ -19,7 +19,7 @@ from policy_engine.app.builder import Parts
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import PartsOf, entered
-from policy_engine.service.tally import BUCKETS, Tally
+from policy_engine.service.gate.tally import BUCKETS, Tally
 
 RIGHT: Final = "metrics"
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"

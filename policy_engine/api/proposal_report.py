@@ -21,8 +21,8 @@ from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.render.proposal_page import proposal_page
 from policy_engine.render.proposal_text import proposal_text
-from policy_engine.service.desk_faults import DeskConflict, NothingThere
-from policy_engine.service.proposal_report import ProposalReport, proposal_report
+from policy_engine.service.administration.desk_faults import DeskConflict, NothingThere
+from policy_engine.service.administration.proposal_report import ProposalReport, proposal_report
 from policy_engine.shapes.reports import ProposalReportDocument
 
 FORMS: Final[Mapping[str, tuple[str, Callable[[ProposalReport], bytes]]]] = {

@@ -39,22 +39,23 @@ from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.assess import CheckedBook, assess, check_and_try
-from policy_engine.service.desk import Desk
-from policy_engine.service.desk_faults import AssessmentEnded
-from policy_engine.service.endings import Endings
-from policy_engine.service.gate import Gate
-from policy_engine.service.history import RecordedPast
-from policy_engine.service.inspect import Inspector
-from policy_engine.service.keyring import KeyRing
-from policy_engine.service.listeners import Listeners
-from policy_engine.service.member_changes import MemberChanges
-from policy_engine.service.on_file import RecordedLooks
-from policy_engine.service.pools import Pools
-from policy_engine.service.publish import WATCHER, Assessment, Candidate, Publisher, found_book
-from policy_engine.service.reviewing import Reviews
-from policy_engine.service.sealed_roots import SealedTrees
-from policy_engine.service.sealing import (
+from policy_engine.service.administration.assess import CheckedBook, assess, check_and_try
+from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk_faults import AssessmentEnded
+from policy_engine.service.administration.member_changes import MemberChanges
+from policy_engine.service.administration.publish import WATCHER, Assessment, Candidate, Publisher, found_book
+from policy_engine.service.administration.reviewing import Reviews
+from policy_engine.service.administration.watch import Alarm, Watcher
+from policy_engine.service.audit.inspect import Inspector
+from policy_engine.service.audit.on_file import RecordedLooks
+from policy_engine.service.gate.endings import Endings
+from policy_engine.service.gate.gate import Gate
+from policy_engine.service.gate.history import RecordedPast
+from policy_engine.service.gate.keyring import KeyRing
+from policy_engine.service.gate.listeners import Listeners
+from policy_engine.service.gate.pools import Pools
+from policy_engine.service.gate.snapshot import Ground, Judges, StandingView
+from policy_engine.service.sealing.sealed_log import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
     HistoryRefused,
@@ -65,8 +66,7 @@ from policy_engine.service.sealing import (
     SealKeeper,
     SealState,
 )
-from policy_engine.service.snapshot import Ground, Judges, StandingView
-from policy_engine.service.watch import Alarm, Watcher
+from policy_engine.service.sealing.sealed_roots import SealedTrees
 from policy_engine.store import migrate
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import Database, make_file, open_database

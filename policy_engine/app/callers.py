@@ -12,10 +12,10 @@ from policy_engine.app.issuer import fetcher
 from policy_engine.app.settings import Settings
 from policy_engine.domain.gateways import Profiles, Rate
 from policy_engine.formats.faults import Fault, FaultsError
-from policy_engine.service.callers import Callers
-from policy_engine.service.issuer_keys import IssuerKeys
-from policy_engine.service.rates import Limiter
-from policy_engine.service.tokens import TokenRules, Tokens
+from policy_engine.service.gate.callers import Callers
+from policy_engine.service.gate.issuer_keys import IssuerKeys
+from policy_engine.service.gate.rates import Limiter
+from policy_engine.service.gate.tokens import TokenRules, Tokens
 
 
 def callers_of(settings: Settings, profiles: Profiles, clock: Clock) -> Callers:

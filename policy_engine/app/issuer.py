@@ -10,7 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from policy_engine.service.issuer_keys import MOST_BYTES, IssuerUnavailable, Pace
+from policy_engine.service.gate.issuer_keys import MOST_BYTES, IssuerUnavailable, Pace
 
 ANSWER_SECONDS: Final = 3.0
 """How long the issuer may be silent, and how long its whole answer may take."""

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_engine.domain.reviews import CASES_PER_HOUR
 from policy_engine.ledger.note import name_fault
-from policy_engine.service.tokens import ALGORITHMS
+from policy_engine.service.gate.tokens import ALGORITHMS
 
 _IDENTIFIER: Final = re.compile(r"https://[A-Za-z0-9.\[\]:-]+(?:/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from policy_engine.app.settings import Settings
 from policy_engine.policy.library import Library
-from policy_engine.service.history import RecordedPast
-from policy_engine.service.keyring import KeyRing, KeysAlone
+from policy_engine.service.gate.history import RecordedPast
+from policy_engine.service.gate.keyring import KeyRing, KeysAlone
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import Database, open_database

@@ -19,9 +19,9 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Caller
 from policy_engine.formats.request_document import parse_object, submitted_of
 from policy_engine.render.answer_text import tell_answer
-from policy_engine.service.gate import Gate
-from policy_engine.service.roster import first_recorded
-from policy_engine.service.simulate import Supposed, simulate
+from policy_engine.service.administration.roster import first_recorded
+from policy_engine.service.administration.simulate import Supposed, simulate
+from policy_engine.service.gate.gate import Gate
 
 
 def decide(

@@ -18,8 +18,8 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.cli.output import out
 from policy_engine.domain.request import Caller
 from policy_engine.policy.names import names_read
-from policy_engine.service.keyring import ROLES
-from policy_engine.service.roster import RosterChange, import_members
+from policy_engine.service.administration.roster import RosterChange, import_members
+from policy_engine.service.gate.keyring import ROLES
 from policy_engine.store.members import Members
 
 _FIRST: Final[dict[str, object]] = {

@@ -18,7 +18,7 @@ from policy_engine.cli.settings import settings_with_database
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.render.impact_text import impact_text
-from policy_engine.service.impact import impact as judge_again
+from policy_engine.service.administration.impact import impact as judge_again
 
 DEFAULT_DAYS: Final = 30
 

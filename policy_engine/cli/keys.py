@@ -15,7 +15,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.narrowing import FEEDS
 from policy_engine.render.tables import show_rows
 from policy_engine.render.words import second
-from policy_engine.service.keyring import FEED_RIGHT, RIGHTS, ROLES
+from policy_engine.service.gate.keyring import FEED_RIGHT, RIGHTS, ROLES
 
 
 def create(

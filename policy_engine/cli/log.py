@@ -33,12 +33,12 @@ from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.render import log_text as tell
 from policy_engine.render.export import FORMS, export
 from policy_engine.render.parquet import PARQUET, require_parquet, write_parquet
-from policy_engine.service.cursors import LONGEST_PAGE
-from policy_engine.service.inspect import PARAMETERS, STATISTICS, AsOf, Inspector, read_filters
-from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
-from policy_engine.service.retired import RecordRetired
-from policy_engine.service.sealed_roots import SealedTrees, Trees, no_trees
-from policy_engine.service.sealing import HistoryRefused
+from policy_engine.service.audit.cursors import LONGEST_PAGE
+from policy_engine.service.audit.inspect import PARAMETERS, STATISTICS, AsOf, Inspector, read_filters
+from policy_engine.service.audit.on_file import FACTS, MembersThen, read_on_file
+from policy_engine.service.audit.retired import RecordRetired
+from policy_engine.service.sealing.sealed_log import HistoryRefused
+from policy_engine.service.sealing.sealed_roots import SealedTrees, Trees, no_trees
 from policy_engine.store.decision_index import Filters, Indexer
 from policy_engine.store.log_entries import LogEntries
 

@@ -41,16 +41,16 @@ from policy_engine.ledger.witness import WitnessUnreadable
 from policy_engine.render.log_text import tell_retired
 from policy_engine.render.pack_readme import pack_readme
 from policy_engine.render.proofs_text import tell_hold, tell_holds, tell_lost, tell_replay, tell_year, year_document
-from policy_engine.service.desk_faults import NothingThere
-from policy_engine.service.evidence import NotProvable, PackRequest, write_pack
-from policy_engine.service.inspect import read_filters
-from policy_engine.service.lookback import Found, Looked, NotJudged, lookback
-from policy_engine.service.names_on_record import NamesOnRecord
-from policy_engine.service.replay import KnownNow, Replayed, replay, replay_now
-from policy_engine.service.retention import MustBeKept, remove_retired
-from policy_engine.service.retired import RecordRetired, retired_between, retired_with
-from policy_engine.service.sealing import EntryAltered, HistoryRefused, Sealing
-from policy_engine.service.verification import (
+from policy_engine.service.administration.desk_faults import NothingThere
+from policy_engine.service.audit.evidence import NotProvable, PackRequest, write_pack
+from policy_engine.service.audit.inspect import read_filters
+from policy_engine.service.audit.lookback import Found, Looked, NotJudged, lookback
+from policy_engine.service.audit.names_on_record import NamesOnRecord
+from policy_engine.service.audit.replay import KnownNow, Replayed, replay, replay_now
+from policy_engine.service.audit.retention import MustBeKept, remove_retired
+from policy_engine.service.audit.retired import RecordRetired, retired_between, retired_with
+from policy_engine.service.sealing.sealed_log import EntryAltered, HistoryRefused, Sealing
+from policy_engine.service.sealing.verification import (
     VerificationFailed,
     VerifiedYear,
     compare_rows,

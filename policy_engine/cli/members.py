@@ -26,8 +26,8 @@ from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
 from policy_engine.render.member_changes_text import tell_change
 from policy_engine.render.members_text import state_after, told_about
-from policy_engine.service.member_edits import Edit, EditFault
-from policy_engine.service.roster import (
+from policy_engine.service.administration.member_edits import Edit, EditFault
+from policy_engine.service.administration.roster import (
     RosterChange,
     edit_members,
     export_members,

@@ -14,7 +14,7 @@ from policy_engine.decision.case_runner import run_cases
 from policy_engine.formats.faults import one_of, quoted
 from policy_engine.policy.cases import read_cases
 from policy_engine.policy.reader import BookReader, read_folder
-from policy_engine.service.casbin_export import NotExportable, export_case
+from policy_engine.service.administration.casbin_export import NotExportable, export_case
 
 
 def export(

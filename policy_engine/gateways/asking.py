@@ -26,7 +26,7 @@ from policy_engine.formats.request_document import (
     request_digest,
     submitted_of,
 )
-from policy_engine.service.keyring import Bearer
+from policy_engine.service.gate.keyring import Bearer
 
 RIGHT: Final = "decide"
 BODY_LIMIT: Final = 1024 * 1024

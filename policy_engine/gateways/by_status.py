@@ -38,8 +38,8 @@ from policy_engine.http.body import read_body
 from policy_engine.http.errors import BodyTooLarge, is_foreseen
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import admit, gateway_of
-from policy_engine.service.keyring import Bearer, Forbidden, InvalidToken, Unauthenticated
-from policy_engine.service.rates import TooMany
+from policy_engine.service.gate.keyring import Bearer, Forbidden, InvalidToken, Unauthenticated
+from policy_engine.service.gate.rates import TooMany
 
 EXT_AUTHZ: Final = "/ext_authz"
 FORWARD_AUTH: Final = "/forward-auth"

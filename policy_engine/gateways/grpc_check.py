@@ -39,7 +39,7 @@ from policy_engine.gateways.asking import BODY_LIMIT, RIGHT, Outcome, ask, doubt
 from policy_engine.gateways.by_status import TOLD, told, unavailable
 from policy_engine.http.errors import BodyTooLarge
 from policy_engine.http.security import GATEWAY_KEY, admit, gateway_with
-from policy_engine.service.keyring import Bearer
+from policy_engine.service.gate.keyring import Bearer
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
 CHECK: Final = f"/{SERVICE}/Check"

@@ -16,7 +16,7 @@ from policy_engine.http.connections import ENDLESS
 from policy_engine.http.head import HEAD_ALONE
 from policy_engine.http.reference import Media, audience, described
 from policy_engine.http.security import PartsOf, bearer_of, needs
-from policy_engine.service.keyring import Forbidden, Unauthenticated
+from policy_engine.service.gate.keyring import Forbidden, Unauthenticated
 from policy_engine.shapes.ending import EndingDocument
 
 RIGHT: Final = "watch"

@@ -29,7 +29,7 @@ from policy_engine.formats.faults import Fault
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.ledger.tiles import LogFault
 from policy_engine.policy.library import BookLost
-from policy_engine.service.desk_faults import (
+from policy_engine.service.administration.desk_faults import (
     AssessmentEnded,
     CasesNotAcknowledged,
     DeskConflict,
@@ -39,13 +39,13 @@ from policy_engine.service.desk_faults import (
     PersonNeeded,
     SecondPersonNeeded,
 )
-from policy_engine.service.gate import NotFresh, RequestIdConflict
-from policy_engine.service.issuer_keys import IssuerUnavailable
-from policy_engine.service.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
-from policy_engine.service.pools import Busy
-from policy_engine.service.rates import TooMany
-from policy_engine.service.retired import RecordRetired
-from policy_engine.service.sealing import EntryAltered
+from policy_engine.service.audit.retired import RecordRetired
+from policy_engine.service.gate.gate import NotFresh, RequestIdConflict
+from policy_engine.service.gate.issuer_keys import IssuerUnavailable
+from policy_engine.service.gate.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
+from policy_engine.service.gate.pools import Busy
+from policy_engine.service.gate.rates import TooMany
+from policy_engine.service.sealing.sealed_log import EntryAltered
 from policy_engine.shapes.problem import FaultDocument, ProblemDocument
 
 MEDIA_TYPE: Final = "application/problem+json"

@@ -7,7 +7,7 @@ from typing import Final
 
 from policy_engine.formats.request_document import malformed
 from policy_engine.http.reference import Parameter
-from policy_engine.service.cursors import LONGEST_PAGE, PAGE
+from policy_engine.service.audit.cursors import LONGEST_PAGE, PAGE
 
 PAGED: Final = (
     Parameter(

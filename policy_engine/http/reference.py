@@ -25,10 +25,10 @@ from policy_engine import ENGINE_VERSION, shapes
 from policy_engine.domain.ports import MembersUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.http.errors import INTERNAL, MEDIA_TYPE, BodyTooLarge, Problem, problem_of
-from policy_engine.service.issuer_keys import IssuerUnavailable
-from policy_engine.service.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
-from policy_engine.service.pools import Busy
-from policy_engine.service.rates import TooMany
+from policy_engine.service.gate.issuer_keys import IssuerUnavailable
+from policy_engine.service.gate.keyring import Forbidden, InvalidCertificate, InvalidToken, Unauthenticated
+from policy_engine.service.gate.pools import Busy
+from policy_engine.service.gate.rates import TooMany
 from policy_engine.shapes import member_rows
 from policy_engine.shapes.document import Body, Document
 from policy_engine.shapes.problem import ProblemDocument

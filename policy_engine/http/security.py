@@ -19,10 +19,10 @@ from policy_engine.formats.faults import one_of
 from policy_engine.formats.identifiers import shown
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.http.reference import SCHEME, parameters_of
-from policy_engine.service.callers import HEADERS
-from policy_engine.service.disclosure import NAMES
-from policy_engine.service.keyring import Admittance, Bearer, Forwarded, KeyRing
-from policy_engine.service.pools import Pools
+from policy_engine.service.administration.disclosure import NAMES
+from policy_engine.service.gate.callers import HEADERS
+from policy_engine.service.gate.keyring import Admittance, Bearer, Forwarded, KeyRing
+from policy_engine.service.gate.pools import Pools
 
 
 def bearer_of(request: Request, right: str) -> Bearer:

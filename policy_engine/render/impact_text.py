@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from policy_engine.render.words import together
-from policy_engine.service.impact import NO_ORGANISATION, ImpactOutcome, changed
+from policy_engine.service.administration.impact import NO_ORGANISATION, ImpactOutcome, changed
 from policy_engine.shapes.reports import AsideDocument, ImpactDocument, ShareDocument
 
 _LABELS: Final = {

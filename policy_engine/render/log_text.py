@@ -47,8 +47,8 @@ from policy_engine.formats.roster_rows import decode_rows, each_row
 from policy_engine.formats.spreadsheet import line
 from policy_engine.render.tables import STATE_STYLES, show_pairs, show_rows
 from policy_engine.render.words import second, who
-from policy_engine.service.inspect import BookAt, Page, Statistics, Unread
-from policy_engine.service.retired import retired_text
+from policy_engine.service.audit.inspect import BookAt, Page, Statistics, Unread
+from policy_engine.service.audit.retired import retired_text
 from policy_engine.shapes.record import PartyDocument
 from policy_engine.store.change_list import LoggedChange
 from policy_engine.store.decision_index import Logged, Touch

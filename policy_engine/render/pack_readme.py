@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_engine.service.evidence import PackContents
+from policy_engine.service.audit.evidence import PackContents
 
 
 def pack_readme(held: PackContents) -> str:

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from policy_engine.domain.counted import many
 from policy_engine.ledger.note import encode_base64
-from policy_engine.service.replay import KnownNow, Replayed
-from policy_engine.service.verification import VerifiedYear
+from policy_engine.service.audit.replay import KnownNow, Replayed
+from policy_engine.service.sealing.verification import VerifiedYear
 from policy_engine.shapes.log import HoldDocument, HoldsDocument
 
 _PUT_BACK: Final = (

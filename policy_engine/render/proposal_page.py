@@ -7,8 +7,8 @@ from typing import Final
 from policy_engine.render.analysis_pages import DIFFERENCE_WORDS
 from policy_engine.render.pages import page
 from policy_engine.render.proposal_text import answers_by_kind, heading
-from policy_engine.service.impact import ImpactOutcome
-from policy_engine.service.proposal_report import (
+from policy_engine.service.administration.impact import ImpactOutcome
+from policy_engine.service.administration.proposal_report import (
     ProposalReport,
     by_holder,
     decided_by,

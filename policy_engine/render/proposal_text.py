@@ -15,7 +15,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.policy.book_changes import BookChanges, RowChange
 from policy_engine.render.difference_text import difference_lines
 from policy_engine.render.words import together, who
-from policy_engine.service.proposal_report import ProposalReport, by_holder, decided_by
+from policy_engine.service.administration.proposal_report import ProposalReport, by_holder, decided_by
 from policy_engine.shapes.reports import CaseDifferenceDocument, CellDocument, ImpactDocument, StandingDocument
 
 WIDTH: Final = 79

@@ -23,9 +23,9 @@ from policy_engine.app.builder import upgrade
 from policy_engine.app.settings import Settings
 from policy_engine.asgi import create_app
 from policy_engine.domain.instants import parse_instant
-from policy_engine.service.cursors import Cursors
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.sealing import Sealing, SealKeeper
+from policy_engine.service.audit.cursors import Cursors
+from policy_engine.service.gate.keyring import RIGHTS
+from policy_engine.service.sealing.sealed_log import Sealing, SealKeeper
 from tests.api.desks import WITHOUT_CONSORTIUM
 from tests.api.sealed import ORIGIN, SEED
 from tests.api.service import Service, serving

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from policy_engine.app.builder import DecisionIds, Parts
 from policy_engine.asgi import create_app
-from policy_engine.service.sealing import Sealing, SealKeeper
+from policy_engine.service.sealing.sealed_log import Sealing, SealKeeper
 from tests.api.service import NOON, Service, copied, serving
 from tests.conftest import POLICIES
 from tests.service.decisions import DEMO

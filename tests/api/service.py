@@ -23,9 +23,9 @@ from policy_engine.domain.ports import NewEvent
 from policy_engine.domain.roster import RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.publish import FOUNDER
-from policy_engine.service.snapshot import Judges
+from policy_engine.service.administration.publish import FOUNDER
+from policy_engine.service.gate.keyring import RIGHTS
+from policy_engine.service.gate.snapshot import Judges
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.members import Members

@@ -29,11 +29,11 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogDamaged, LogUnavailable
 from policy_engine.http import errors
 from policy_engine.render.export import COLUMNS
-from policy_engine.service.inspect import PARAMETERS, Inspector
-from policy_engine.service.keyring import RIGHTS, KeyRing, KeysAlone
-from policy_engine.service.on_file import RecordedLooks
-from policy_engine.service.pools import Pools
-from policy_engine.service.sealed_roots import Tree
+from policy_engine.service.audit.inspect import PARAMETERS, Inspector
+from policy_engine.service.audit.on_file import RecordedLooks
+from policy_engine.service.gate.keyring import RIGHTS, KeyRing, KeysAlone
+from policy_engine.service.gate.pools import Pools
+from policy_engine.service.sealing.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Indexer
 from policy_engine.store.decision_log import DecisionLog

@@ -13,7 +13,7 @@ from policy_engine.domain.request import Caller, Semantic
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.membership_file import read_members
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
-from policy_engine.service.roster import import_members
+from policy_engine.service.administration.roster import import_members
 from tests.api.service import NOON, Service, serving
 from tests.conftest import POLICIES
 from tests.store.conftest import Store, refusing_inserts

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from policy_engine.http.head import RequestHead
-from policy_engine.service.keyring import ROLES
+from policy_engine.service.gate.keyring import ROLES
 from tests.api.service import Service, copied, serving
 from tests.api.test_fuzz import ROSTER, Answered, Drawn, Fuzz, ask, table_of
 from tests.conftest import CASES

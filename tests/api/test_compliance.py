@@ -16,9 +16,9 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.domain.changes import Actor, BookApproved, ProposalWithdrawn
 from policy_engine.domain.instants import format_instant, parse_instant
 from policy_engine.domain.request import Caller
-from policy_engine.service.desk_faults import KeyNotInForce
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.publish import put_watched
+from policy_engine.service.administration.desk_faults import KeyNotInForce
+from policy_engine.service.administration.publish import put_watched
+from policy_engine.service.gate.keyring import RIGHTS
 from tests.api.desks import (
     ALLOWED,
     FAILING,

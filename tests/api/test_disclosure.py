@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from policy_engine.domain.changes import Actor, BookProposed, Report, ReportRead
 from policy_engine.domain.ports import LogUnavailable, NewEvent
 from policy_engine.formats.change import digest_of
-from policy_engine.service.disclosure import STEP, counts_alone
-from policy_engine.service.impact import ImpactOutcome
+from policy_engine.service.administration.disclosure import STEP, counts_alone
+from policy_engine.service.administration.impact import ImpactOutcome
 from tests.api.desks import ALLOWED, ROSTER, WITHOUT_CONSORTIUM, Officer
 from tests.api.service import Service, copied, serving
 from tests.cli.test_cli import Shell

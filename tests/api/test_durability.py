@@ -15,7 +15,7 @@ from policy_engine.domain.ports import Appended, DecisionLog, LogUnavailable
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.membership_file import read_members
-from policy_engine.service.roster import import_members
+from policy_engine.service.administration.roster import import_members
 from tests.api.service import Service, serving
 from tests.conftest import POLICIES
 from tests.store.conftest import Store, refusing_inserts

@@ -22,8 +22,8 @@ from starlette.types import ASGIApp, Message, Scope
 
 from policy_engine.asgi import create_app
 from policy_engine.formats.membership_file import read_members
-from policy_engine.service.inspect import PARAMETERS
-from policy_engine.service.keyring import ROLES
+from policy_engine.service.audit.inspect import PARAMETERS
+from policy_engine.service.gate.keyring import ROLES
 from policy_engine.shapes.document import Body
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES

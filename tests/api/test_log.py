@@ -17,8 +17,8 @@ from policy_engine.ledger.checkpoint import open_checkpoint
 from policy_engine.ledger.note import VerifierKey
 from policy_engine.ledger.proof import Receipt
 from policy_engine.ledger.verify import verify_log
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.retention import remove_retired
+from policy_engine.service.audit.retention import remove_retired
+from policy_engine.service.gate.keyring import RIGHTS
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.retirement import Retirement
 from tests.api.sealed import ORIGIN, Person, Sealed, sealed_service

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from policy_engine.domain.changes import MembersWithdrawn
-from policy_engine.service.keyring import KeyFault
+from policy_engine.service.gate.keyring import KeyFault
 from tests.api.desks import ROSTER, Officer
 from tests.api.service import Service, copied, serving
 

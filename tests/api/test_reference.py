@@ -21,7 +21,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from policy_engine.domain.catalogue import Tier
 from policy_engine.formats.membership_file import read_members
 from policy_engine.http.reference import WALKED
-from policy_engine.service.keyring import ROLES
+from policy_engine.service.gate.keyring import ROLES
 from tests.api import examples
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES, judge_for

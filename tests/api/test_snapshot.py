@@ -22,10 +22,10 @@ from policy_engine.domain.ports import Control
 from policy_engine.domain.request import Caller, Semantic
 from policy_engine.domain.roster import Membership, MembershipStatus, RosterRows
 from policy_engine.formats.request_document import batch_item_of, submitted_of
-from policy_engine.service.desk_faults import KeyNotInForce
-from policy_engine.service.freezing import declare_freeze
-from policy_engine.service.keyring import Bearer, Unauthenticated
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.desk_faults import KeyNotInForce
+from policy_engine.service.administration.freezing import declare_freeze
+from policy_engine.service.gate.keyring import Bearer, Unauthenticated
+from policy_engine.service.gate.snapshot import Ground
 from tests.api.desks import ALLOWED, ROSTER
 from tests.api.service import NOON, GivenJudge, Service, serving
 from tests.conftest import POLICIES, judge_for

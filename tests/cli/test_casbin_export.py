@@ -18,7 +18,7 @@ from policy_engine.cli.main import app
 from policy_engine.decision.case_runner import run_case
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.domain.verdict import State, denied_by_engine
-from policy_engine.service.casbin_export import NotExportable, export_case
+from policy_engine.service.administration.casbin_export import NotExportable, export_case
 from tests.conftest import CASES, POLICIES, ROOT, judge_of
 
 PAGE: Final = (ROOT / "docs" / "casbin.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_keyring, open_members
 from policy_engine.cli.demonstration import set_up
 from policy_engine.formats.book_names import BookNames
-from policy_engine.service.keyring import KeyRing
-from policy_engine.service.roster import import_members
+from policy_engine.service.administration.roster import import_members
+from policy_engine.service.gate.keyring import KeyRing
 from tests.cli.test_cli import Shell, shell  # noqa: F401  a fixture
 from tests.conftest import POLICIES
 

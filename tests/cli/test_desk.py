@@ -21,7 +21,7 @@ from policy_engine.app.builder import Parts, build
 from policy_engine.app.settings import Settings
 from policy_engine.asgi import create_app
 from policy_engine.policy.cases import desk_folder
-from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.gate.keyring import RIGHTS
 from tests.api.desks import FAULTY, OVERLOOKED, ROSTER, SMALL, TRIED, WITHOUT_CONSORTIUM, overlook
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import SMALL_BOOK

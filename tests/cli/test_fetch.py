@@ -12,7 +12,7 @@ from sqlalchemy import update
 from policy_engine.formats.archive import encode_archive
 from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.reader import read_book
-from policy_engine.service.publish import found_book
+from policy_engine.service.administration.publish import found_book
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.tables import blobs

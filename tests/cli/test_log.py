@@ -43,8 +43,8 @@ from policy_engine.domain.roster import (
 )
 from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.render.log_text import tell_page
-from policy_engine.service.inspect import PARAMETERS, AsOf, Page
-from policy_engine.service.sealing import SealedYear
+from policy_engine.service.audit.inspect import PARAMETERS, AsOf, Page
+from policy_engine.service.sealing.sealed_log import SealedYear
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog

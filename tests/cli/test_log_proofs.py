@@ -28,8 +28,8 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.sealing import Sealing, SealKeeper
+from policy_engine.service.gate.keyring import RIGHTS
+from policy_engine.service.sealing.sealed_log import Sealing, SealKeeper
 from policy_engine.store.database import open_database, writing
 from tests.cli.test_cli import Shell, Told
 from tests.conftest import POLICIES

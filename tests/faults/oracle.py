@@ -15,8 +15,8 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.ledger.checkpoint import open_checkpoint
 from policy_engine.ledger.tiles import bundle_of, read_entries
 from policy_engine.ledger.verify import verify_log
-from policy_engine.service.replay import replay
-from policy_engine.service.sealing import Sealing
+from policy_engine.service.audit.replay import replay
+from policy_engine.service.sealing.sealed_log import Sealing
 from policy_engine.store.database import open_database, reading
 from policy_engine.store.tables import changes, decisions
 from tests.faults.load import Journal

@@ -21,7 +21,7 @@ from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.formats.membership_file import read_members
-from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.gate.keyring import RIGHTS
 from tests.conftest import POLICIES, ROOT
 
 ROSTER: Final = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")

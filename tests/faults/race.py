@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
-from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.gate.keyring import RIGHTS
 from tests.faults.load import US
 from tests.faults.process import Installation, Server
 

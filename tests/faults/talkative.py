@@ -18,7 +18,7 @@ from policy_engine.app.application_log import configure_logging
 from policy_engine.app.builder import KeepLog, Parts, build
 from policy_engine.app.settings import Settings
 from policy_engine.asgi import create_app
-from policy_engine.service.sealing import Sealing
+from policy_engine.service.sealing.sealed_log import Sealing
 
 SECRET: Final = "CANARY-UNFORESEEN"
 

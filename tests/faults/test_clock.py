@@ -20,7 +20,7 @@ from policy_engine.cli.decide import decide_now
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.ledger.verify import verify_log
-from policy_engine.service.sealing import SealKeeper
+from policy_engine.service.sealing.sealed_log import SealKeeper
 from tests.api.service import NOON, GivenJudge, found_test_book
 from tests.conftest import POLICIES, judge_for
 from tests.faults.oracle import logged

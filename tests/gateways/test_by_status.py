@@ -12,8 +12,8 @@ import structlog
 from policy_engine.domain.gateways import Message
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.gateways.asking import ask_each
-from policy_engine.service.keyring import Bearer
-from policy_engine.service.pools import Busy
+from policy_engine.service.gate.keyring import Bearer
+from policy_engine.service.gate.pools import Busy
 from tests.api.service import Service
 from tests.gateways.conftest import keyed
 

@@ -25,9 +25,9 @@ from policy_engine.domain.gateways import CALLER_RIGHTS, Rate
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.gateway_profiles import read_profiles
 from policy_engine.formats.membership_file import read_members
-from policy_engine.service.issuer_keys import LIFETIME_SECONDS, IssuerKeys, IssuerUnavailable, Pace, read_keys
-from policy_engine.service.keyring import RIGHTS
-from policy_engine.service.rates import MOST_CALLERS, Limiter, TooMany
+from policy_engine.service.gate.issuer_keys import LIFETIME_SECONDS, IssuerKeys, IssuerUnavailable, Pace, read_keys
+from policy_engine.service.gate.keyring import RIGHTS
+from policy_engine.service.gate.rates import MOST_CALLERS, Limiter, TooMany
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES
 from tests.gateways.conftest import keyed

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from policy_engine.app.builder import build
 from policy_engine.app.settings import Settings
 from policy_engine.asgi import create_app
-from policy_engine.service.tally import BUCKETS, MOST_GATEWAYS, NO_GATEWAY, OTHER, Tally
+from policy_engine.service.gate.tally import BUCKETS, MOST_GATEWAYS, NO_GATEWAY, OTHER, Tally
 from tests.api.service import Service, copied
 from tests.conftest import POLICIES
 from tests.gateways.served import at_a_port

@@ -17,7 +17,7 @@ from policy_engine.domain.sentences import NOT_CHECKED
 from policy_engine.domain.words import VOCABULARY
 from policy_engine.formats.record import encode_answer
 from policy_engine.policy.cases import Case
-from policy_engine.service.simulate import SIMULATED_ID
+from policy_engine.service.administration.simulate import SIMULATED_ID
 from tests.conftest import CASES, POLICIES, judge_of
 
 FOLDER: Final = Path(__file__).parent

@@ -9,7 +9,7 @@ import pytest
 from policy_engine.formats.faults import FaultsError
 from policy_engine.policy.case_changes import case_changes
 from policy_engine.policy.cases import Case, case_files, read_case_files, read_cases
-from policy_engine.service.assess import changes_of_cases
+from policy_engine.service.administration.assess import changes_of_cases
 
 CASE = """\
 - id: {id}

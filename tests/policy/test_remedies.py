@@ -38,7 +38,7 @@ from policy_engine.domain.roster import Roster, Sector, UsStatus, UsStatusKind
 from policy_engine.formats.record import encode_answer, short_answer
 from policy_engine.policy.cases import Expectation
 from policy_engine.policy.judge import Judge
-from policy_engine.service.keyring import caller_of
+from policy_engine.service.gate.keyring import caller_of
 from tests.concluding import concluded, decided
 from tests.conftest import CASES, POLICIES, judge_for
 from tests.laws import book_of

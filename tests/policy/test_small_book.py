@@ -5,7 +5,7 @@ from __future__ import annotations
 from policy_engine.decision.coverage import cover
 from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.idle import never_matching
-from policy_engine.service.assess import check_and_try
+from policy_engine.service.administration.assess import check_and_try
 from tests.conftest import SMALL_BOOK
 
 

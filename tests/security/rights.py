@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from policy_engine.service.keyring import RIGHTS, ROLES
+from policy_engine.service.gate.keyring import RIGHTS, ROLES
 from tests.conftest import ROOT
 
 PAGE: Final = ROOT / "docs" / "security" / "rights.md"

@@ -19,7 +19,7 @@ from policy_engine.domain.changes import Actor
 from policy_engine.domain.freezes import FreezeScope
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Authorisation, AuthorisationKind, Citizenship, RosterRows
-from policy_engine.service.freezing import declare_freeze
+from policy_engine.service.administration.freezing import declare_freeze
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import Indexer
 from tests.conftest import POLICIES

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from starlette.routing import Route
 
-from policy_engine.service.keyring import RIGHTS
+from policy_engine.service.gate.keyring import RIGHTS
 from tests.api.service import Service, copied, serving
 from tests.security.rights import BY_STATUS, NEEDED, OPEN, PAGE, page
 

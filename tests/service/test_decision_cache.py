@@ -26,9 +26,9 @@ from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.request_document import MalformedRequest, request_of, submitted_of
 from policy_engine.policy.judge import Judge
-from policy_engine.service.decision_cache import KEPT_BYTES, MOST_BYTES, Memory, Remembered
-from policy_engine.service.gate import Gate
-from policy_engine.service.snapshot import Ground, edges_of_books, edges_of_members
+from policy_engine.service.gate.decision_cache import KEPT_BYTES, MOST_BYTES, Memory, Remembered
+from policy_engine.service.gate.gate import Gate
+from policy_engine.service.gate.snapshot import Ground, edges_of_books, edges_of_members
 from tests.laws import Asked, asked_of, some
 from tests.test_properties import instants_of
 from tests.worlds import friendly_world, world

@@ -28,9 +28,9 @@ from policy_engine.ledger.note import SigningKey
 from policy_engine.ledger.proof import receipt_of
 from policy_engine.ledger.sealer import seal
 from policy_engine.render.pack_readme import pack_readme
-from policy_engine.service import pack_verifier
-from policy_engine.service.evidence import NotProvable, Packed, PackRequest, write_pack
-from policy_engine.service.retention import remove_retired
+from policy_engine.service.audit import pack_verifier
+from policy_engine.service.audit.evidence import NotProvable, Packed, PackRequest, write_pack
+from policy_engine.service.audit.retention import remove_retired
 from policy_engine.store.database import open_database
 from policy_engine.store.retirement import Retirement
 from tests.api.sealed import Sealed, sealed_service

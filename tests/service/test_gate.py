@@ -17,12 +17,12 @@ from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, AppendOutcome, Key, LogUnavailable
 from policy_engine.domain.request import Action, Caller, Semantic, Submitted
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
-from policy_engine.service import pools, turns
-from policy_engine.service.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict
-from policy_engine.service.keyring import Bearer, Unauthenticated
-from policy_engine.service.pools import Pool
-from policy_engine.service.snapshot import Ground
-from policy_engine.service.turns import walked
+from policy_engine.service.gate import pools, turns
+from policy_engine.service.gate.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict
+from policy_engine.service.gate.keyring import Bearer, Unauthenticated
+from policy_engine.service.gate.pools import Pool
+from policy_engine.service.gate.snapshot import Ground
+from policy_engine.service.gate.turns import walked
 from tests.laws import asked_of
 from tests.service.test_decision_cache import ground_of
 from tests.worlds import friendly_world

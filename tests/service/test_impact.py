@@ -23,7 +23,7 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.render.impact_text import impact_text
-from policy_engine.service.impact import ImpactOutcome, as_json, impact, standing_access
+from policy_engine.service.administration.impact import ImpactOutcome, as_json, impact, standing_access
 from policy_engine.shapes.reports import ImpactDocument
 from tests.concluding import decided
 from tests.service.decisions import DEMO, SHIPPED, asking, demo, record_of, with_row

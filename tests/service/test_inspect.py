@@ -23,8 +23,8 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.render.export import COLUMNS, FORMS, WINDOW, Form, export
-from policy_engine.service.inspect import AsOf, Inspector, Unread, read_filters
-from policy_engine.service.sealed_roots import Tree
+from policy_engine.service.audit.inspect import AsOf, Inspector, Unread, read_filters
+from policy_engine.service.sealing.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog

@@ -9,9 +9,9 @@ import pytest
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.roster import PersonEntry, RosterRows
 from policy_engine.domain.spelling import PLAIN_ID, skeleton
-from policy_engine.service.desk import person_of
-from policy_engine.service.desk_faults import PersonNeeded
-from policy_engine.service.keyring import KeyFault, KeyRing, KeysAlone, NewKey
+from policy_engine.service.administration.desk import person_of
+from policy_engine.service.administration.desk_faults import PersonNeeded
+from policy_engine.service.gate.keyring import KeyFault, KeyRing, KeysAlone, NewKey
 from policy_engine.store.keys import Keys
 from policy_engine.store.members import Members
 from tests.store.conftest import Store

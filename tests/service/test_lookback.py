@@ -15,7 +15,7 @@ from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
 from policy_engine.domain.rules import NO_GRANT_RULE, Effect
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.policy.judge import Judge
-from policy_engine.service.lookback import LOOKED_AT_ONCE, Found, Looked, NotJudged, Told, lookback
+from policy_engine.service.audit.lookback import LOOKED_AT_ONCE, Found, Looked, NotJudged, Told, lookback
 from policy_engine.store.desk_log import DeskLog
 from tests.api.sealed import Sealed, sealed_service
 from tests.records import Entered, put

@@ -13,8 +13,14 @@ from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
 from policy_engine.render.members_text import state_after, told_about
-from policy_engine.service.member_edits import Edit, EditFault
-from policy_engine.service.roster import RosterChange, edit_members, export_members, import_members, rows_about
+from policy_engine.service.administration.member_edits import Edit, EditFault
+from policy_engine.service.administration.roster import (
+    RosterChange,
+    edit_members,
+    export_members,
+    import_members,
+    rows_about,
+)
 from policy_engine.shapes.members import EditAction
 from policy_engine.store import migrate
 from policy_engine.store.database import open_database

@@ -14,7 +14,7 @@ from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Request
 from policy_engine.domain.roster import Listing, ListingStatus, RosterRows, Stake
 from policy_engine.formats.record_reader import read_record
-from policy_engine.service.replay import replay, replay_now
+from policy_engine.service.audit.replay import replay, replay_now
 from tests.service.decisions import DEMO, SHIPPED, Archive, asking, demo, record_of
 
 AT: Final = parse_instant("2026-11-20T12:00:00Z")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.service.names_on_record import MOST_BOOKS
+from policy_engine.service.audit.names_on_record import MOST_BOOKS
 from tests.api.desks import ALLOWED, ROSTER, SMALL, Officer, edited
 from tests.api.service import Service, copied, serving
 from tests.conftest import SMALL_BOOK
@@ -87,6 +87,6 @@ def test_where_not_every_book_is_read_nothing_is_said_to_be_unknown(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert MOST_BOOKS > 1
-    monkeypatch.setattr("policy_engine.service.names_on_record.MOST_BOOKS", 0)
+    monkeypatch.setattr("policy_engine.service.audit.names_on_record.MOST_BOOKS", 0)
     answer = service.client.get("/decisions", params={"model": "opus-4.7"}, headers=service.key("decisions:read"))
     assert answer.status_code == 200

@@ -14,8 +14,8 @@ from policy_engine.domain.ports import MembersMoved, MembersUnavailable, Snapsho
 from policy_engine.domain.roster import MembershipStatus, RosterRows, latest_known
 from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.faults import FaultsError
-from policy_engine.service.member_edits import Edit, EditFault
-from policy_engine.service.roster import MAX_ATTEMPTS, RosterChange, edit_members, import_members
+from policy_engine.service.administration.member_edits import Edit, EditFault
+from policy_engine.service.administration.roster import MAX_ATTEMPTS, RosterChange, edit_members, import_members
 from policy_engine.shapes.members import EditAction
 from policy_engine.store.members import Members
 from tests.store.conftest import Store

@@ -19,9 +19,9 @@ from policy_engine.domain.roster import Citizenship, Listing, ListingStatus, Ros
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.render.export import export
-from policy_engine.service import inspect as inspecting
-from policy_engine.service.inspect import Inspector
-from policy_engine.service.on_file import FACTS, MembersThen, read_on_file
+from policy_engine.service.audit import inspect as inspecting
+from policy_engine.service.audit.inspect import Inspector
+from policy_engine.service.audit.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, marks_of
 from policy_engine.store.desk_log import DeskLog
@@ -244,7 +244,7 @@ def test_more_candidates_than_can_be_named_are_looked_for_among_all_decisions(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = room.found("employment:harbor-cyber")
-    monkeypatch.setattr("policy_engine.service.on_file.MOST_NAMED", 1)
+    monkeypatch.setattr("policy_engine.service.audit.on_file.MOST_NAMED", 1)
     assert room.then("employment:harbor-cyber").candidates is None
     assert room.found("employment:harbor-cyber") == whole
 

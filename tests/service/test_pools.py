@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from policy_engine.service.pools import Busy, Pool, Pools, Shared
+from policy_engine.service.gate.pools import Busy, Pool, Pools, Shared
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from policy_engine.domain.ports import Control, ControlReading
 from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
-from policy_engine.service.snapshot import StandingView, edges_of_members, passed_of_members
+from policy_engine.service.gate.snapshot import StandingView, edges_of_members, passed_of_members
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.members import Members
 from tests.conftest import POLICIES

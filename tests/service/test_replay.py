@@ -31,7 +31,7 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge
-from policy_engine.service.replay import replay, replay_now
+from policy_engine.service.audit.replay import replay, replay_now
 from tests.api.service import copied, serving
 from tests.conftest import CASES, judge_of
 from tests.laws import asked_of

@@ -18,7 +18,7 @@ from policy_engine.domain.facts import Edition, derive
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book
-from policy_engine.service.replay import replay
+from policy_engine.service.audit.replay import replay
 from tests.conftest import ROOT
 from tests.service.decisions import Archive, record_of
 from tests.worlds import Read

@@ -21,8 +21,8 @@ from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.rules import FAULT_RULE
 from policy_engine.formats.change import decode_change
 from policy_engine.formats.record_reader import read_record
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, PersonNeeded
-from policy_engine.service.retention import (
+from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, PersonNeeded
+from policy_engine.service.audit.retention import (
     MustBeKept,
     Retention,
     covers,
@@ -32,8 +32,8 @@ from policy_engine.service.retention import (
     remove_retired,
     years_after,
 )
-from policy_engine.service.retired import retired_between, retired_with
-from policy_engine.service.verification import verify_year
+from policy_engine.service.audit.retired import retired_between, retired_with
+from policy_engine.service.sealing.verification import verify_year
 from policy_engine.shapes.answer import FindingDocument
 from policy_engine.store.database import open_database, reading, writing
 from policy_engine.store.decision_index import Indexer

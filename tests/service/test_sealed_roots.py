@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.service.sealed_roots import SealedTrees, Tree
+from policy_engine.service.sealing.sealed_roots import SealedTrees, Tree
 from tests.service.test_sealing import IN_2026, IN_2027, ORIGIN, Log, opened
 from tests.store.conftest import Store
 

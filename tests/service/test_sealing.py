@@ -21,8 +21,8 @@ from policy_engine.ledger.merkle import EMPTY_ROOT
 from policy_engine.ledger.sealer import HistoryDiffers, published
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault
 from policy_engine.ledger.witness import WitnessUnreadable
-from policy_engine.service import sealing
-from policy_engine.service.sealing import (
+from policy_engine.service.sealing import sealed_log as sealing
+from policy_engine.service.sealing.sealed_log import (
     EntryAltered,
     HistoryRefused,
     KeptApart,
@@ -30,7 +30,7 @@ from policy_engine.service.sealing import (
     Sealing,
     SealKeeper,
 )
-from policy_engine.service.verification import VerificationFailed, compared, verify_year
+from policy_engine.service.sealing.verification import VerificationFailed, compared, verify_year
 from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import writing
 from policy_engine.store.decision_log import DecisionLog

@@ -11,7 +11,7 @@ from policy_engine.domain.changes import Actor, BookApproved, BookFounded, BookP
 from policy_engine.domain.desk import Desk, desk_after
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.roster import Draw, Membership, MembershipStatus, Roster, RosterRows
-from policy_engine.service.snapshot import MOST_APART, Ground, passed_of_members
+from policy_engine.service.gate.snapshot import MOST_APART, Ground, passed_of_members
 
 NOON = parse_instant("2026-11-20T12:00:00Z")
 HOUR = timedelta(hours=1)

@@ -24,10 +24,10 @@ from policy_engine.formats.book_names import BookNames
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.cases import desk_folder
 from policy_engine.policy.reader import read_book
-from policy_engine.service.publish import put_watched
-from policy_engine.service.replay import replay
-from policy_engine.service.roster import import_members
-from policy_engine.service.watch import Alarm, Watcher
+from policy_engine.service.administration.publish import put_watched
+from policy_engine.service.administration.roster import import_members
+from policy_engine.service.administration.watch import Alarm, Watcher
+from policy_engine.service.audit.replay import replay
 from tests.policy import books, examples
 
 CALLER = Caller(id="test", gateway="main", explain=True)

@@ -48,7 +48,7 @@ from policy_engine.cli.output import err, out
 from policy_engine.domain.instants import parse_instant
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.service.keyring import ROLES
+from policy_engine.service.gate.keyring import ROLES
 from tests.conftest import POLICIES
 from tests.story.hour import Hour
 
@@ -195,7 +195,7 @@ def world(migrated: Path, folder: Path, book: Path, roster: Path, start: datetim
 
     parts = build(settings, clock=tick, new_id=new_id)
     parts.desk.view.refresh()
-    from policy_engine.service.roster import import_members  # noqa: PLC0415  beside its only use
+    from policy_engine.service.administration.roster import import_members  # noqa: PLC0415  beside its only use
 
     import_members(
         parts.members,

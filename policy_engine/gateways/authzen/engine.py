@@ -37,7 +37,7 @@ from policy_engine.gateways.authzen.questions import (
 )
 from policy_engine.gateways.authzen.world import Evaluated, Found
 from policy_engine.policy.judge import Judge
-from policy_engine.service.keyring import Bearer
+from policy_engine.service.gate.keyring import Bearer
 
 RESOURCE: Final = "ai_model"
 ACTIONS: Final = tuple(one.value for one in Action if one is not Action.LICENCE_DETERMINATION)

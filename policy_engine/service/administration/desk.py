@@ -18,8 +18,8 @@ from policy_engine.domain.ports import DeskLog, LogUnavailable, NewEvent
 from policy_engine.domain.roster import RosterRows
 from policy_engine.domain.spelling import skeleton
 from policy_engine.formats.faults import quoted
-from policy_engine.service.desk_faults import DeskConflict, KeyNotInForce, NotAccepted, PersonNeeded
-from policy_engine.service.snapshot import Ground, StandingView
+from policy_engine.service.administration.desk_faults import DeskConflict, KeyNotInForce, NotAccepted, PersonNeeded
+from policy_engine.service.gate.snapshot import Ground, StandingView
 
 MAX_ATTEMPTS: Final = 20
 """How often an event is made again when the control epoch keeps moving."""

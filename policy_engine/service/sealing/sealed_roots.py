@@ -15,7 +15,7 @@ from policy_engine.ledger.checkpoint import Checkpoint
 from policy_engine.ledger.merkle import consistency_proof, tree_root, verify_consistency
 from policy_engine.ledger.sealer import published
 from policy_engine.ledger.tiles import LogFault, TileHashes, TileReader
-from policy_engine.service.sealing import SealedYear, Sealing
+from policy_engine.service.sealing.sealed_log import SealedYear, Sealing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from policy_engine.domain.ports import DeskLog, Key, Members
 from policy_engine.domain.roster import Roster, RosterRows, with_rows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
-from policy_engine.service.decision_cache import Memory
+from policy_engine.service.gate.decision_cache import Memory
 
 MOST_APART: Final = timedelta(hours=1)
 """So far the clocks of two processes may be apart for a decision to be dated by the other one's. Beyond it one of them

@@ -28,12 +28,12 @@ from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.identifiers import country_fault, shown, text_fault
 from policy_engine.formats.request_document import FieldFault, MalformedRequest, malformed
 from policy_engine.formats.spreadsheet import BETWEEN
-from policy_engine.service.cursors import LONGEST_PAGE, Cursors
-from policy_engine.service.names_on_record import NamesOnRecord
-from policy_engine.service.on_file import PARAMETER, MembersThen
-from policy_engine.service.retired import RecordRetired, retired_between, retired_with
-from policy_engine.service.revocations import Revocation, revocations_of
-from policy_engine.service.sealed_roots import Tree, Trees, no_trees
+from policy_engine.service.audit.cursors import LONGEST_PAGE, Cursors
+from policy_engine.service.audit.names_on_record import NamesOnRecord
+from policy_engine.service.audit.on_file import PARAMETER, MembersThen
+from policy_engine.service.audit.retired import RecordRetired, retired_between, retired_with
+from policy_engine.service.audit.revocations import Revocation, revocations_of
+from policy_engine.service.sealing.sealed_roots import Tree, Trees, no_trees
 from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument
 from policy_engine.store.decision_index import (
     MOST_COUNTED,

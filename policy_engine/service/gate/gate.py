@@ -25,11 +25,11 @@ from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, Log
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import MalformedRequest, malformed
-from policy_engine.service.decision_cache import Remembered
-from policy_engine.service.keyring import Bearer
-from policy_engine.service.snapshot import Ground, StandingView
-from policy_engine.service.tally import NO_ACTION, Tally
-from policy_engine.service.turns import Here, Turns, walked
+from policy_engine.service.gate.decision_cache import Remembered
+from policy_engine.service.gate.keyring import Bearer
+from policy_engine.service.gate.snapshot import Ground, StandingView
+from policy_engine.service.gate.tally import NO_ACTION, Tally
+from policy_engine.service.gate.turns import Here, Turns, walked
 
 MAX_ATTEMPTS: Final = 8
 """How often a decision is made again when the control epoch keeps moving, before the caller is asked to come back."""

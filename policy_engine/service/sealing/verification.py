@@ -31,7 +31,7 @@ from policy_engine.ledger.tiles import (
     read_hashes,
 )
 from policy_engine.ledger.verify import Progress, verify_log
-from policy_engine.service.sealing import Sealing
+from policy_engine.service.sealing.sealed_log import Sealing
 from policy_engine.store.cross_check import CrossCheck, LoggedRow
 
 _ENTRIES_AT_ONCE: Final = 4 * WIDTH

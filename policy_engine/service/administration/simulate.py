@@ -20,9 +20,9 @@ from policy_engine.formats.record import encode_answer
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
-from policy_engine.service.desk import Desk
-from policy_engine.service.desk_faults import NothingThere
-from policy_engine.service.publish import Publisher
+from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk_faults import NothingThere
+from policy_engine.service.administration.publish import Publisher
 
 SIMULATED_ID: Final = "simulated"
 NO_ROWS: Final = RosterRows()

@@ -30,10 +30,10 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.names import names_read
 from policy_engine.policy.reader import BookReader
-from policy_engine.service.disclosure import IMPACT, ROUNDED, rounded
-from policy_engine.service.history import RecordedPast
-from policy_engine.service.impact import ImpactOutcome, as_json, impact
-from policy_engine.service.publish import Assessment, Candidate, ReportContent
+from policy_engine.service.administration.disclosure import IMPACT, ROUNDED, rounded
+from policy_engine.service.administration.impact import ImpactOutcome, as_json, impact
+from policy_engine.service.administration.publish import Assessment, Candidate, ReportContent
+from policy_engine.service.gate.history import RecordedPast
 from policy_engine.shapes.reports import CheckReport
 
 NO_CASES: Final = Fault(

@@ -17,8 +17,8 @@ from policy_engine.formats.membership_file import read_member_tables, read_membe
 from policy_engine.formats.membership_writer import in_the_end
 from policy_engine.formats.roster_rows import each_row
 from policy_engine.formats.roster_tables import TableForm
-from policy_engine.service.member_edits import Edit, rows_of_edit
-from policy_engine.service.simulate import recorded
+from policy_engine.service.administration.member_edits import Edit, rows_of_edit
+from policy_engine.service.administration.simulate import recorded
 from policy_engine.shapes.member_rows import BY_ROWS, PERSONAL
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

@@ -32,16 +32,16 @@ from policy_engine.formats.faults import Fault, quoted
 from policy_engine.policy.case_changes import CASES_REPORT, kept_changes
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
-from policy_engine.service.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, require_words, withdrawn
-from policy_engine.service.desk_faults import (
+from policy_engine.service.administration.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, require_words, withdrawn
+from policy_engine.service.administration.desk_faults import (
     CasesNotAcknowledged,
     DeskConflict,
     NotAccepted,
     NothingThere,
     SecondPersonNeeded,
 )
-from policy_engine.service.disclosure import IMPACT, counts_alone
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.disclosure import IMPACT, counts_alone
+from policy_engine.service.gate.snapshot import Ground
 
 PROPOSAL_PREFIX: Final = "PROP-"
 NO_BASE: Final = "none"

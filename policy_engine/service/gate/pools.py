@@ -18,7 +18,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, ParamSpec, TypeVar
 
-from policy_engine.service.turns import COMMIT_SECONDS, outcome_in_time
+from policy_engine.service.gate.turns import COMMIT_SECONDS, outcome_in_time
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -25,8 +25,8 @@ from policy_engine.formats.identifiers import shown
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import malformed
 from policy_engine.policy.judge import Judge
-from policy_engine.service.inspect import require_interval
-from policy_engine.service.replay import Past
+from policy_engine.service.audit.inspect import require_interval
+from policy_engine.service.audit.replay import Past
 
 LOOKED_AT_ONCE: Final = 100
 """How many decisions are looked at between two tellings of how far it has come."""

@@ -18,8 +18,8 @@ from time import monotonic
 from typing import Final
 
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
-from policy_engine.service.endings import Endings, Reading, Told
-from policy_engine.service.pools import Busy, Pool
+from policy_engine.service.gate.endings import Endings, Reading, Told
+from policy_engine.service.gate.pools import Busy, Pool
 
 LOOK_SECONDS: Final = 0.2
 """Between two looks at the log."""

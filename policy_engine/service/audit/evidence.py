@@ -40,8 +40,8 @@ from policy_engine.ledger.merkle import InvalidProof, inclusion_proof, leaf_hash
 from policy_engine.ledger.proof import Receipt
 from policy_engine.ledger.sealer import published
 from policy_engine.ledger.tiles import TileHashes
-from policy_engine.service import pack_verifier
-from policy_engine.service.sealing import Sealing
+from policy_engine.service.audit import pack_verifier
+from policy_engine.service.sealing.sealed_log import Sealing
 
 _NO_BOOK: Final = "none"
 _VERIFIER: Final = Path(__file__).with_name("pack_verifier.py")

@@ -26,10 +26,10 @@ from policy_engine.formats.faults import quoted
 from policy_engine.policy.book_changes import BookChanges, book_changes
 from policy_engine.policy.case_differences import case_differences
 from policy_engine.policy.library import BookLost
-from policy_engine.service.desk_faults import DeskConflict, NothingThere
-from policy_engine.service.disclosure import IMPACT
-from policy_engine.service.impact import ImpactOutcome
-from policy_engine.service.publish import Publisher
+from policy_engine.service.administration.desk_faults import DeskConflict, NothingThere
+from policy_engine.service.administration.disclosure import IMPACT
+from policy_engine.service.administration.impact import ImpactOutcome
+from policy_engine.service.administration.publish import Publisher
 from policy_engine.shapes.document import document_of
 from policy_engine.shapes.reports import (
     CaseDifferenceDocument,

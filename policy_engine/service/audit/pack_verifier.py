@@ -13,7 +13,7 @@ Before anything is unpacked it refuses a pack that is compressed, or whose files
 
 Then it prints a line for each decision, out of its record. What the manifest says of the query, and by whom and when it
 was asked, is the word of whoever made the pack. Whoever alters a pack can alter this program in it too: run a copy that
-you trust, of another pack or of the release (its file policy_engine/service/pack_verifier.py).
+you trust, of another pack or of the release (its file policy_engine/service/audit/pack_verifier.py).
 
 A key that comes with the pack proves only that the pack fits together: get the key from elsewhere, and pass it with
 --key (once for each year). Whoever holds the signing key could have signed another history: compare the checkpoints

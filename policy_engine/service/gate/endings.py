@@ -20,7 +20,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import Recorded
 from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.roster_rows import RowsFault, decode_rows, each_row
-from policy_engine.service.snapshot import Ground, StandingView
+from policy_engine.service.gate.snapshot import Ground, StandingView
 from policy_engine.shapes.ending import EndingDocument
 
 KEY_REVOKED: Final = "key.revoked"

@@ -29,13 +29,13 @@ from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
-from policy_engine.service.desk import Desk, Proposed, person_of, require_words, withdrawn
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.member_edits import Edit, EditFault, rows_of_edit
-from policy_engine.service.member_preview import AccessChange, AccessChanges, AskedLast, effects_of
-from policy_engine.service.roster import rows_on
-from policy_engine.service.simulate import recorded
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words, withdrawn
+from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.administration.member_edits import Edit, EditFault, rows_of_edit
+from policy_engine.service.administration.member_preview import AccessChange, AccessChanges, AskedLast, effects_of
+from policy_engine.service.administration.roster import rows_on
+from policy_engine.service.administration.simulate import recorded
+from policy_engine.service.gate.snapshot import Ground
 
 CHANGE_PREFIX: Final = "MC-"
 SOURCE: Final = "members"

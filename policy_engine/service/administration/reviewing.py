@@ -33,11 +33,11 @@ from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
-from policy_engine.service.case_parties import STRANGER, CaseParties, parties_of
-from policy_engine.service.desk import Desk, Proposed, person_of, require_words
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.simulate import SIMULATED_ID, recorded
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.case_parties import STRANGER, CaseParties, parties_of
+from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.administration.simulate import SIMULATED_ID, recorded
+from policy_engine.service.gate.snapshot import Ground
 
 ROWS: Final = "release"
 

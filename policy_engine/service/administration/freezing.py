@@ -10,9 +10,9 @@ from policy_engine.domain.countries import COUNTRIES
 from policy_engine.domain.desk import FreezeState
 from policy_engine.domain.freezes import FREEZE_PREFIX, Freeze, FreezeScope
 from policy_engine.formats.faults import Findings, one_of, quoted
-from policy_engine.service.desk import Desk, Proposed, person_of, require_words
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
+from policy_engine.service.gate.snapshot import Ground
 
 SOURCE: Final = "freeze"
 

@@ -19,9 +19,9 @@ from policy_engine.formats.change import digest_of
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.case_changes import cases_report, kept_changes
 from policy_engine.policy.library import BookLost, Library
-from policy_engine.service.assess import changes_of_cases, check_and_try, unsaid
-from policy_engine.service.desk import Desk
-from policy_engine.service.publish import put_watched
+from policy_engine.service.administration.assess import changes_of_cases, check_and_try, unsaid
+from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.publish import put_watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from joserfc.errors import JoseError
 
 from policy_engine.formats.identifiers import identifier_fault
 from policy_engine.formats.request_document import MalformedRequest, parse_object
-from policy_engine.service.issuer_keys import IssuerKeys, IssuerUnavailable, KeySet
-from policy_engine.service.keyring import InvalidToken
+from policy_engine.service.gate.issuer_keys import IssuerKeys, IssuerUnavailable, KeySet
+from policy_engine.service.gate.keyring import InvalidToken
 
 ALGORITHMS: Final = tuple("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split())
 """Those of which a list of allowed ones may be made: whoever can check a signature must not be able to make one."""

@@ -40,10 +40,10 @@ from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.ledger.sealer import published
-from policy_engine.service.desk import Desk, Proposed, person_of, require_words
-from policy_engine.service.desk_faults import DeskConflict, NotAccepted, NothingThere
-from policy_engine.service.sealing import Sealing
-from policy_engine.service.snapshot import Ground
+from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere
+from policy_engine.service.gate.snapshot import Ground
+from policy_engine.service.sealing.sealed_log import Sealing
 from policy_engine.store.retirement import Retirement
 
 YEARS: Final = 5

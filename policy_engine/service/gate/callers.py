@@ -16,7 +16,7 @@ from policy_engine.domain.gateways import CertificateHeader, Doubt, KnownCaller,
 from policy_engine.domain.ports import Key
 from policy_engine.domain.request import IdentifiedBy, Identity
 from policy_engine.formats.client_certificate import Certificate, CertificateFault, read_certificate
-from policy_engine.service.keyring import (
+from policy_engine.service.gate.keyring import (
     Bearer,
     Forbidden,
     Forwarded,
@@ -24,8 +24,8 @@ from policy_engine.service.keyring import (
     Presented,
     Unauthenticated,
 )
-from policy_engine.service.rates import Limiter
-from policy_engine.service.tokens import Tokens
+from policy_engine.service.gate.rates import Limiter
+from policy_engine.service.gate.tokens import Tokens
 
 HEADERS: Final = frozenset(CertificateHeader)
 

@@ -1,0 +1,1 @@
+"""What auditors ask and prove: searches, replays, evidence, holds and retiring."""

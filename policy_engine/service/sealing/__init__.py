@@ -1,0 +1,1 @@
+"""The sealed log: sealed, found again and verified."""
