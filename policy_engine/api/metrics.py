@@ -61,6 +61,7 @@ class _Figures(Collector):
         yield _gauge("pdp_audit_queue_depth", "Records that wait to be written to the log.", parts.waiting())
         yield _gauge("pdp_listeners", "Gateways that listen at GET /watch.", parts.listeners.count)
         yield _gauge("pdp_audit_sealing_alarm", "1 while the log is not sealed.", float(_is_alarmed(parts)))
+        yield from _webhooks(parts)
         yield from _standing(parts)
         yield from _of_the_database(parts)
 
@@ -82,6 +83,28 @@ def _decisions(tally: Tally) -> Iterator[Metric]:
     )
     lasted.add_metric((), list(zip(bounds, map(float, accumulate(times.counts)), strict=True)), times.seconds)
     yield lasted
+
+
+def _webhooks(parts: Parts) -> Iterator[Metric]:
+    told = parts.webhooks.figures()
+    counted = CounterMetricFamily(
+        "pdp_webhook_attempts", "Attempts to deliver a webhook.", labels=("destination", "outcome")
+    )
+    disabled = GaugeMetricFamily(
+        "pdp_webhook_disabled", "1 for a destination to which nothing is sent any more.", labels=("destination",)
+    )
+    held = GaugeMetricFamily(
+        "pdp_webhook_held", "1 while this process is who delivers to the destination.", labels=("destination",)
+    )
+    for name, one in sorted(told.items()):
+        counted.add_metric((name, "taken"), one.taken)
+        counted.add_metric((name, "failed"), one.failed)
+        disabled.add_metric((name,), float(one.is_disabled))
+        held.add_metric((name,), float(one.is_held))
+    if told:
+        yield counted
+        yield disabled
+        yield held
 
 
 def _standing(parts: Parts) -> Iterator[Metric]:

@@ -24,6 +24,7 @@ from policy_engine.app.clock import Clock, system_clock
 from policy_engine.app.sealer import Apart, EndedWithoutAnswer, Sealer, Work
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
+from policy_engine.app.webhooks import Webhooks
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
 from policy_engine.domain.gateways import Profiles
@@ -77,6 +78,7 @@ from policy_engine.store.keys import Keys as StoredKeys
 from policy_engine.store.log_entries import LogEntries as StoredLogEntries
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members as StoredMembers
+from policy_engine.store.webhook_cursors import WebhookCursors
 
 
 class DecisionIds:
@@ -123,6 +125,7 @@ class Parts:
     looks: RecordedLooks
     pools: Pools
     listeners: Listeners
+    webhooks: Webhooks
     waiting: Callable[[], int]
     metrics_without_key: bool
     close: Callable[[], None]
@@ -155,24 +158,19 @@ def build(
         engine, size=settings.log_queue, cases_per_hour=settings.reviews_per_hour, report=_report_log
     )
     library = Library(desk_log.content)
-    logger = structlog.get_logger("policy_engine.decide")
-
-    def report_fault(name: str) -> None:
-        logger.error("engine fault", fault=name)
-
     view = StandingView(
         members=members,
         desk=desk_log,
         judges=judges or library,
         clock=clock,
-        report_fault=report_fault,
+        report_fault=_report_fault,
     )
     if not view.refresh().desk.books:
         at = clock()
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
     ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people), callers_of(settings, profiles, clock))
-    gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=report_fault)
+    gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=_report_fault)
 
     def stands(actor: Actor, ground: Ground) -> bool:
         return actor == WATCHER or actor.key in ground.keys
@@ -210,6 +208,9 @@ def build(
         )
         watching = Repeating("policy-watch", watcher.look, WATCH_SECONDS)
 
+    endings = Endings(ChangeList(engine), view)
+    webhooks = _webhooks(settings, endings, clock, background=background)
+
     pools = Pools()
     entries = StoredLogEntries(engine)
     keeper, inspector, stop_keeping = _kept(
@@ -219,6 +220,7 @@ def build(
     def close() -> None:
         if watching is not None:
             watching.close()
+        webhooks.close()
         stop_keeping()
         pools.close()
         if apart is not None:
@@ -249,13 +251,22 @@ def build(
         history=MemberHistory(engine),
         looks=RecordedLooks(desk_log, clock=clock, new_id=new_id),
         pools=pools,
-        listeners=Listeners(
-            Endings(ChangeList(engine), view), pools.endings, most=settings.listeners, report=report_fault
-        ),
+        listeners=Listeners(endings, pools.endings, most=settings.listeners, report=_report_fault),
+        webhooks=webhooks,
         waiting=lambda: log.waiting,
         metrics_without_key=settings.metrics_without_key,
         close=close,
     )
+
+
+def _webhooks(settings: Settings, endings: Endings, clock: Clock, *, background: bool) -> Webhooks:
+    """The deliveries of what ended, at work in the background or not begun."""
+    # What a loss of power takes of a cursor is delivered once more: no decision waits for its flush.
+    cursors = open_database(settings.database_url, derived=True)
+    made = Webhooks(settings, endings=endings, cursors=WebhookCursors(cursors), clock=clock, ended=cursors.dispose)
+    if background:
+        made.start()
+    return made
 
 
 ASSESSORS: Final = 2
@@ -309,6 +320,10 @@ def _reporting(logger: str, over: str, wrong: str, name: str) -> Callable[[str |
             structlog.get_logger(logger).error(wrong, **{name: why})
 
     return report
+
+
+def _report_fault(name: str) -> None:
+    structlog.get_logger("policy_engine.decide").error("engine fault", fault=name)
 
 
 _report_folder: Final = _reporting(

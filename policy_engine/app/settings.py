@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     gateways: Path | None = Field(
         None, description="file of the gateways' profiles; without it the doors for gateways deny"
     )
+    webhooks: Path | None = Field(
+        None, description="file of the destinations of webhooks, which tell what ended; without it none are sent"
+    )
     token_issuer: str | None = Field(
         None, description="issuer (`iss`) of the access tokens that callers may present in the place of a key"
     )

@@ -22,6 +22,7 @@ from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members
 from policy_engine.store.retirement import Retirement
+from policy_engine.store.webhook_cursors import WebhookCursors
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Stores:
     @property
     def retirement(self) -> Retirement:
         return Retirement(self.engine)
+
+    @property
+    def webhook_cursors(self) -> WebhookCursors:
+        return WebhookCursors(self.engine)
 
     @cached_property
     def library(self) -> Library:

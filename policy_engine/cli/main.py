@@ -55,6 +55,10 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
            log_proofs: hold holds release retire""",
     ),
     "gateway": ("Hold a gateway's configuration against its profile.", "gateway: lint"),
+    "webhooks": (
+        "List, enable and sign for the receivers that are told what ended.",
+        "webhooks: list=list_destinations enable secret",
+    ),
     "db": ("Look after the database's schema.", "database: upgrade=bring_up current"),
 }
 """What each group is for, and line by line its commands: the module below `policy_engine.cli`, then the names, each

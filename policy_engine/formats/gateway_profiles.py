@@ -109,7 +109,7 @@ def _profile(name: str, node: Node, findings: Findings) -> Profile | None:
     if not routes:
         fields.fault("routes", f"{fields.what} lists no route: what is not listed is denied", "list each route")
     callers = _each(fields, "callers", _caller)
-    proxies: tuple[Network, ...] = _each(fields, "trusted_proxies", _network)
+    proxies: tuple[Network, ...] = _each(fields, "trusted_proxies", network_of)
     header = _word(fields, "certificate_from", CertificateHeader)
     _require_certificates(fields, callers, header, proxies)
     return Profile(
@@ -215,7 +215,8 @@ def _place_source(node: Node, what: str, findings: Findings) -> PlaceSource | No
     return PlaceSource(source=source, gives=gives)
 
 
-def _network(node: Node, what: str, findings: Findings) -> Network | None:
+def network_of(node: Node, what: str, findings: Findings) -> Network | None:
+    """A network in the notation of CIDR; `None` after a fault was noted."""
     text = node.text if isinstance(node, Scalar) else ""
     try:
         return ipaddress.ip_network(text)

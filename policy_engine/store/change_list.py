@@ -63,6 +63,13 @@ class ChangeList:
         query = _CHANGES.where(columns.log_index > index, columns.kind.in_(kinds))
         return self._read(query.order_by(columns.log_index).limit(limit))
 
+    def count_after(self, index: int, kinds: Sequence[str], *, limit: int) -> int:
+        """How many changes of some kinds were recorded after an entry of the log, counted up to `limit`."""
+        columns = changes.c
+        found = select(columns.log_index).where(columns.log_index > index, columns.kind.in_(kinds)).limit(limit)
+        with reading_log(self._engine) as reader:
+            return int(reader.scalar(select(func.count()).select_from(found.subquery())) or 0)
+
     def last(self) -> int:
         """The number of the last change of any kind; -1 before the first."""
         with reading_log(self._engine) as reader:

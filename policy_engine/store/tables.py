@@ -1,5 +1,6 @@
-"""The tables. What is recorded is never changed: every table but `controls` and `keys` only grows. What is
-derived from the records, the tables whose names begin with `decision_`, may be thrown away and made from them again.
+"""The tables. What is recorded is never changed: every table but `controls`, `keys` and
+`webhook_cursors` only grows. What is derived from the records, the tables whose names begin with `decision_`, may be
+thrown away and made from them again.
 
 Instants are whole microseconds since 1970-01-01T00:00:00Z, percentages exact decimal text, lists JSON text, and a
 closed word is stored as it is written in files. A null is unknown, `[]` is known to be empty.
@@ -327,6 +328,20 @@ decision_index_progress: Final = Table(
     Column("next_index", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="single"),
     info=_DERIVED,
+)
+
+webhook_cursors: Final = Table(
+    "webhook_cursors",
+    metadata,
+    # How far each destination of webhooks was told. Of several processes the one that holds a row delivers there.
+    Column("name", Text, primary_key=True),
+    Column("told", BigInteger, nullable=False),
+    Column("failing_since", Instant),
+    Column("disabled_at", Instant),
+    Column("disabled", Text),
+    Column("holder", Text),
+    Column("held_until", Instant),
+    info={"service": "SELECT, INSERT, UPDATE"},
 )
 
 keys: Final = Table(

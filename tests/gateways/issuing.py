@@ -103,6 +103,20 @@ class Issuer:
     authority: Path = field(default_factory=Path)
 
 
+def for_the_loopback(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """What a server at the loopback address speaks TLS with, and the file of the authority that vouches for it."""
+    certificate, key = self_signed(uri=None)
+    pem, authority = folder / "server.pem", folder / "authority.pem"
+    authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(authority.read_bytes() + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context, authority
+
+
 @contextmanager
 def over_https(folder: Path, document: bytes) -> Iterator[Issuer]:
     """The issuer at a port of the loopback address, with a certificate of an authority of its own."""
@@ -121,17 +135,8 @@ def over_https(folder: Path, document: bytes) -> Iterator[Issuer]:
         def log_message(self, *_: Any) -> None:
             return
 
-    certificate, key = self_signed(uri=None)
-    pem = folder / "issuer.pem"
-    issuer.authority = folder / "authority.pem"
-    issuer.authority.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    pem.write_bytes(
-        issuer.authority.read_bytes()
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    context, issuer.authority = for_the_loopback(folder)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     issuer.address = f"https://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)

@@ -59,6 +59,10 @@ class Changes(Protocol):
         """The number of the last change; -1 before the first."""
         ...
 
+    def count_after(self, index: int, kinds: tuple[str, ...], *, limit: int) -> int:
+        """How many of some kinds are after an entry, counted up to `limit`."""
+        ...
+
     def content(self, digest: str) -> bytes | None: ...
 
 
@@ -90,6 +94,10 @@ class Endings:
     def last(self) -> int:
         """Where the feed ends now."""
         return self._changes.last()
+
+    def left(self, index: int, *, most: int) -> int:
+        """How many changes after an entry may have ended something, counted up to `most`."""
+        return self._changes.count_after(index, ENDING_KINDS, limit=most)
 
     def after(self, index: int) -> Reading:
         """What may have ended by the changes after an entry of the log, a page at a time.
