@@ -11,6 +11,9 @@ import pytest
 from policy_engine.formats.membership_file import read_members
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES
+from tests.store.conftest import postgres
+
+__all__ = ["postgres"]
 
 PROFILES = Path(__file__).parent / "profiles.yaml"
 
