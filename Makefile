@@ -7,7 +7,7 @@ GATEWAYS_INSTALLED := .venv-gateways/installed-$(shell cat requirements/litellm.
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-gateways run test test-gateways quick suite-cost lint types format bench gateway-faults torture mutation lock clean verify-with-go
+.PHONY: help setup setup-gateways run test test-gateways quick suite-cost lint types format bench watch-latency gateway-faults torture mutation lock clean verify-with-go
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ format: setup ## rewrite the code in the house style
 bench: setup ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
+watch-latency: setup ## measure how soon listeners and receivers of webhooks know of 200 revocations
+	$(BIN)/python -m benchmarks.watch_latency
+
 gateway-faults: setup ## count what reaches the models behind the real Envoy while the decision point misbehaves, 20 times each
 	$(BIN)/python -m tests.gateways.counting --times 20
 
@@ -81,7 +84,7 @@ mutation: setup ## change the rules one thing at a time, and say which change no
 	$(BIN)/policy-engine policy test --policies policies --coverage --mutation
 
 lock: setup ## compile requirements/*.txt anew, with the newest versions that requirements/*.in allow
-	@for lock in build runtime grpc parquet dev litellm; do \
+	@for lock in build runtime grpc otel parquet dev litellm; do \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 			--custom-compile-command 'make lock' requirements/$$lock.in --output-file requirements/$$lock.txt || exit 1; \
 	done

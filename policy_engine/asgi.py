@@ -22,6 +22,7 @@ from policy_engine.gateways.authzen import routes as authzen
 from policy_engine.http import errors
 from policy_engine.http.direct import Direct
 from policy_engine.http.head import RequestHead
+from policy_engine.http.tracing import traced
 
 _TURN_SECONDS: Final = 0.000_5
 
@@ -54,6 +55,9 @@ def create_app(parts: Parts, *, grpc: tuple[str, int] | None = None) -> ASGIApp:
         openapi_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
+        # What the framework would tell of a request by itself, where the environment has it do so, holds paths with
+        # models and people in them, and what errors say.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.router.routes[:0] = _ROUTES
     app.state.parts = parts
@@ -62,7 +66,8 @@ def create_app(parts: Parts, *, grpc: tuple[str, int] | None = None) -> ASGIApp:
     app.state.one_replay = threading.Lock()
     app.state.reference = _reference()
     errors.install(app)
-    return RequestHead(Direct(app, {**gateway.AT_THE_DOOR, **plugin.AT_THE_DOOR}, by_status.AT_THE_DOOR))
+    doors = Direct(app, {**gateway.AT_THE_DOOR, **plugin.AT_THE_DOOR}, by_status.AT_THE_DOOR)
+    return RequestHead(traced(doors, parts.spans))
 
 
 def _grpc_door(parts: Parts, host: str, port: int) -> AbstractAsyncContextManager[str]:

@@ -64,13 +64,16 @@ def configure_logging(level: str) -> None:
     threading.excepthook = _report_end_of_thread
 
 
+_SPEAKING: Final = ("uvicorn", "opentelemetry.exporter")
+
+
 class _Unspeaking(logging.Formatter):
     """What libraries log: of an exception its class and where it arose, since its text may carry facts of a person, and
-    of their own words only the server's."""
+    of their own words only the server's, and those of what sends spans: why a collector took none."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {"level": record.levelname.lower(), "logger": record.name}
-        if record.name.startswith("uvicorn"):
+        if record.name.startswith(_SPEAKING):
             line["event"] = record.getMessage().strip()
         if record.exc_info:
             line |= _fault(record.exc_info[0], record.exc_info[2])

@@ -24,6 +24,7 @@ from policy_engine.app.clock import Clock, system_clock
 from policy_engine.app.sealer import Apart, EndedWithoutAnswer, Sealer, Work
 from policy_engine.app.settings import Settings
 from policy_engine.app.stores import open_stores
+from policy_engine.app.tracing import tracing_to
 from policy_engine.app.webhooks import Webhooks
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.desk import desk_after
@@ -68,6 +69,7 @@ from policy_engine.service.sealing.sealed_log import (
     SealState,
 )
 from policy_engine.service.sealing.sealed_roots import SealedTrees
+from policy_engine.service.spans import Spans
 from policy_engine.store import migrate
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import Database, make_file, open_database
@@ -107,6 +109,7 @@ class Parts:
     log: DecisionLog
     desk_log: DeskLog
     gate: Gate
+    spans: Spans
     profiles: Profiles
     public_url: str | None
     page_key: bytes
@@ -145,10 +148,11 @@ def build(
     `judges` stands for the archive in what is decided. With `background` the process does everything that a service
     does beside deciding: a sealer seals and indexes the log (`keep` stands for `KeepLog` in that), and proposals are
     assessed in a process of their own, so that decisions wait for neither. Raises `FaultsError` for a first book with
-    faults, `HistoryRefused` for a log that is not the one sealed so far, and the store's errors for a database that
-    cannot be used.
+    faults, `HistoryRefused` for a log that is not the one sealed so far, `TracingMissing`, and the store's errors for a
+    database that cannot be used.
     """
     profiles = profiles_of(settings)
+    tracing = tracing_to(settings.traces)
     engine = open_database(settings.database_url)
     new_id = new_id or DecisionIds()
     members = StoredMembers(engine)
@@ -170,7 +174,7 @@ def build(
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
     ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people), callers_of(settings, profiles, clock))
-    gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=_report_fault)
+    gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=_report_fault, spans=tracing.spans)
 
     def stands(actor: Actor, ground: Ground) -> bool:
         return actor == WATCHER or actor.key in ground.keys
@@ -226,6 +230,7 @@ def build(
         if apart is not None:
             apart.close()
         log.close()
+        tracing.close()
         engine.dispose()
 
     return Parts(
@@ -234,6 +239,7 @@ def build(
         log=log,
         desk_log=desk_log,
         gate=gate,
+        spans=tracing.spans,
         profiles=profiles,
         public_url=settings.public_url,
         page_key=hmac.digest(secrets.token_bytes(32) if keeper is None else _seed(settings), _PAGES, "sha256"),

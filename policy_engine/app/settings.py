@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     metrics_without_key: bool = Field(
         False, description="whether `GET /metrics` needs no key; otherwise one with the right `metrics`"
     )
+    traces: str | None = Field(
+        None,
+        description="address to which OpenTelemetry spans are sent, such as `http://127.0.0.1:4318/v1/traces`; without"
+        " it none are made",
+    )
     watch: bool = Field(False, description="whether the folder of the rule book is watched, as `serve --watch` does")
     log_queue: int = Field(10_000, ge=1, description="decisions that may wait for the log before 503 is answered")
     review_due_days: int = Field(5, ge=1, description="days after which a review of a held request is due")
@@ -105,6 +110,13 @@ class Settings(BaseSettings):
         ):
             raise ValueError("write an https address without a query and without `/` at its end")
         return url
+
+    @field_validator("traces")
+    @classmethod
+    def _is_a_collector(cls, address: str | None) -> str | None:
+        if address is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+/[!-~]*", address):
+            raise ValueError("write the whole address of a collector, as http://127.0.0.1:4318/v1/traces")
+        return address
 
     @field_validator("token_keys")
     @classmethod

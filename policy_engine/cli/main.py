@@ -140,6 +140,7 @@ EXITS: Final[Mapping[str, Exit]] = {
     "policy_engine.cli.remote:Misused": Exit.USAGE,
     "policy_engine.app.grpc_part:GrpcMissing": Exit.USAGE,
     "policy_engine.render.parquet:ParquetMissing": Exit.USAGE,
+    "policy_engine.app.tracing:TracingMissing": Exit.USAGE,
     "policy_engine.cli.remote:Refused": Exit.FAILED,
     "policy_engine.cli.remote:ServiceUnavailable": Exit.UNAVAILABLE,
     "policy_engine.domain.ports:MembersUnavailable": Exit.UNAVAILABLE,

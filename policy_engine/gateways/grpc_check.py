@@ -39,6 +39,7 @@ from policy_engine.gateways.asking import BODY_LIMIT, RIGHT, Outcome, ask, doubt
 from policy_engine.gateways.by_status import TOLD, told, unavailable
 from policy_engine.http.errors import BodyTooLarge
 from policy_engine.http.security import GATEWAY_KEY, admit, gateway_with
+from policy_engine.http.tracing import TRACEPARENT
 from policy_engine.service.gate.keyring import Bearer
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
@@ -87,8 +88,11 @@ async def listening(parts: Parts, host: str, port: int) -> AsyncIterator[str]:
 def _handler(parts: Parts) -> grpc.GenericRpcHandler:
     async def checked(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         lines = [(name, value) for name, value in context.invocation_metadata() or () if isinstance(value, str)]
-        answer: bytes = (await check(parts, data, lines, _address(context.peer()))).SerializeToString()
-        return answer
+        parents = [value for name, value in lines if name == TRACEPARENT]
+        with parts.spans.door(CHECK.strip("/"), parents[0] if len(parents) == 1 else None) as span:
+            span.tell({"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": "Check"})
+            answer: bytes = (await check(parts, data, lines, _address(context.peer()))).SerializeToString()
+            return answer
 
     # Both ways plain bytes, so that no message fails before it is looked at here.
     return grpc.method_handlers_generic_handler(SERVICE, {"Check": grpc.unary_unary_rpc_method_handler(checked)})

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_engine.http.errors import error_response, is_foreseen, unforeseen_response
+from policy_engine.http.tracing import ROUTE
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -27,10 +28,11 @@ class Direct:
         self._prefixes = tuple(prefixes.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint = self._endpoint(scope) if scope["type"] == "http" else None
-        if endpoint is None:
+        found = self._found(scope) if scope["type"] == "http" else None
+        if found is None:
             await self._app(scope, receive, send)
             return
+        scope[ROUTE], endpoint = found
         # As the framework does, so that the endpoint finds the parts.
         scope["app"] = self._app
         try:
@@ -45,11 +47,12 @@ class Direct:
             response = error_response(error)
         await response(scope, receive, send)
 
-    def _endpoint(self, scope: Scope) -> Endpoint | None:
+    def _found(self, scope: Scope) -> tuple[str, Endpoint] | None:
+        """The route and what answers it; `None` for the framework's."""
         path: str = scope["path"]
-        if scope["method"] == "POST" and (found := self._posts.get(path)) is not None:
-            return found
-        return next((endpoint for prefix, endpoint in self._prefixes if _begins(path, prefix)), None)
+        if scope["method"] == "POST" and (post := self._posts.get(path)) is not None:
+            return path, post
+        return next((found for found in self._prefixes if _begins(path, found[0])), None)
 
 
 def _begins(path: str, prefix: str) -> bool:

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
 
 from policy_engine.decision.conclude import Basis, conclude, refuse
 from policy_engine.decision.recording import Written, write, write_refusal
@@ -30,9 +30,16 @@ from policy_engine.service.gate.keyring import Bearer
 from policy_engine.service.gate.snapshot import Ground, StandingView
 from policy_engine.service.gate.tally import NO_ACTION, Tally
 from policy_engine.service.gate.turns import Here, Turns, walked
+from policy_engine.service.spans import NO_SPANS, Spans
 
 MAX_ATTEMPTS: Final = 8
 """How often a decision is made again when the control epoch keeps moving, before the caller is asked to come back."""
+
+DECIDE: Final = "decide"
+COMMIT: Final = "commit"
+"""The spans of a decision, and within it of waiting for its records to be on the disk."""
+
+T = TypeVar("T")
 
 Asker = Bearer | Caller
 """Who asks: the bearer of a key, who is found out anew on every snapshot on which the decision is attempted, or
@@ -109,9 +116,11 @@ class Gate:
         new_id: Callable[[datetime], str],
         report_fault: Callable[[str], None],
         tally: Tally | None = None,
+        spans: Spans = NO_SPANS,
     ) -> None:
         self.view = view
         self.tally = tally or Tally()
+        self._spans = spans
         self._log = log
         self._clock = clock
         self._new_id = new_id
@@ -133,18 +142,25 @@ class Gate:
         request so long that others would wait for it. Raises `MalformedRequest`, `NotFresh`, and `RequestIdConflict`.
         """
         began = perf_counter()
-        attempt = self.begin_at_once(submitted, asker, determines=determines) if at_once else None
-        if attempt is None:
-            attempt = await turns.run(self.begin, submitted, asker, determines=determines)
-        while (answer := self.settled(attempt, await turns.committed(attempt.handle))) is None:
-            attempt = await turns.run(self.again, attempt)
-        self.tally.count(answer, submitted.request.action, attempt.caller.gateway)
+        with self._spans.step(DECIDE) as span:
+            attempt = self.begin_at_once(submitted, asker, determines=determines) if at_once else None
+            if attempt is None:
+                attempt = await turns.run(self.begin, submitted, asker, determines=determines)
+            while (answer := self.settled(attempt, await self._committed(attempt.handle, turns))) is None:
+                attempt = await turns.run(self.again, attempt)
+            self.tally.count(answer, submitted.request.action, attempt.caller.gateway)
+            span.decided((answer,), action=submitted.request.action, gateway=attempt.caller.gateway)
         self.tally.time(perf_counter() - began)
         return Reply(answer=answer, caller=attempt.caller)
 
     def decide_here(self, submitted: Submitted, asker: Asker, *, determines: bool = False) -> Reply:
         """As `decide`, for a door that does what takes time itself."""
         return walked(self.decide(submitted, asker, Here(), determines=determines))
+
+    async def _committed(self, handle: Future[T], turns: Turns) -> T:
+        """What became of records that are with the log. Raises `LogUnavailable`."""
+        with self._spans.step(COMMIT):
+            return await turns.committed(handle)
 
     def begin_at_once(self, submitted: Submitted, asker: Asker, *, determines: bool = False) -> Attempt | None:
         """Hand the record to the log where the same was judged before on what stands now; `None` where it is still to
@@ -209,16 +225,20 @@ class Gate:
         that would be taken for access, or that asks for members which are not here, is a recorded deny with its fault;
         one whose request id was used for another request is a deny.
         """
-        attempt = await turns.run(self.begin_batch, items, semantic, asker)
-        while True:
-            appended = await turns.committed(attempt.handle)
-            # The records are made: their answer is not refused for want of room.
-            answers = await turns.run_in_turn(self.settled_batch, attempt, appended)
-            if answers is not None:
-                for item, answer in zip(items, answers, strict=False):
-                    self.tally.count(answer, _action(item), attempt.caller.gateway)
-                return BatchReply(answers=answers, caller=attempt.caller)
-            attempt = await turns.run(self.again_batch, attempt)
+        with self._spans.step(DECIDE) as span:
+            attempt = await turns.run(self.begin_batch, items, semantic, asker)
+            while True:
+                appended = await self._committed(attempt.handle, turns)
+                # The records are made: their answer is not refused for want of room.
+                answers = await turns.run_in_turn(self.settled_batch, attempt, appended)
+                if answers is not None:
+                    break
+                attempt = await turns.run(self.again_batch, attempt)
+            for item, answer in zip(items, answers, strict=False):
+                self.tally.count(answer, _action(item), attempt.caller.gateway)
+            actions = dict.fromkeys(_action(item) for item in items)
+            span.decided(answers, action=",".join(actions), gateway=attempt.caller.gateway)
+            return BatchReply(answers=answers, caller=attempt.caller)
 
     def decide_batch_here(self, items: Sequence[BatchItem], semantic: Semantic, asker: Asker) -> BatchReply:
         """As `decide_batch`, for a door that does what takes time itself."""
