@@ -137,8 +137,9 @@ class Courier:
             if cursor is None:
                 self._held = None
                 return
-            held = self._held
+            held = self._held if self._outside.monotonic() < self._held_until else None
             if held is None or (held.disabled_at is not None and cursor.disabled_at is None):
+                # Somebody else may have gone on since, or a person has enabled it.
                 self._attempts, self._due, self._held = 0, 0.0, cursor
             else:
                 # What became of deliveries is known here first.

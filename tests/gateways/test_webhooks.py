@@ -368,6 +368,20 @@ def test_a_hold_that_is_over_delivers_nothing_and_somebody_else_goes_on(
     assert (made.posted, courier.figures().is_held) == (1, False)
 
 
+def test_a_process_that_was_stopped_goes_on_from_where_somebody_else_has_come_to(
+    world: tuple[World, Courier, Couriers, WebhookCursors],
+) -> None:
+    made, courier, couriers, cursors = world
+    later = made.now + 2 * HOLD
+    (taken,) = cursors.claim([courier.destination.name], "other", at=later, until=later + HOLD)
+    assert cursors.move(taken.name, "other", told=taken.told + 1)
+    cursors.release("other")
+    made.now, made.seconds = later, 2 * HOLD.total_seconds()
+    couriers.claim()
+    courier.turn()
+    assert (made.posted, on_file(cursors, courier).told) == (0, taken.told + 1)
+
+
 def test_without_the_database_nothing_is_claimed_or_told_and_it_goes_on_afterwards(
     world: tuple[World, Courier, Couriers, WebhookCursors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
