@@ -57,6 +57,7 @@ from policy_engine.service.gate.keyring import KeyRing
 from policy_engine.service.gate.listeners import Listeners
 from policy_engine.service.gate.pools import Pools
 from policy_engine.service.gate.snapshot import Ground, Judges, StandingView
+from policy_engine.service.gate.spans import Spans
 from policy_engine.service.sealing.sealed_log import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
@@ -69,7 +70,6 @@ from policy_engine.service.sealing.sealed_log import (
     SealState,
 )
 from policy_engine.service.sealing.sealed_roots import SealedTrees
-from policy_engine.service.spans import Spans
 from policy_engine.store import migrate
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import Database, make_file, open_database

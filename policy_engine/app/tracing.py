@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from policy_engine import ENGINE_VERSION
-from policy_engine.service.spans import NO_SPANS, Attributes, Span, Spans
+from policy_engine.service.gate.spans import NO_SPANS, Attributes, Span, Spans
 
 if TYPE_CHECKING:
     from opentelemetry import trace

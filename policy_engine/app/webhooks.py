@@ -21,8 +21,8 @@ from policy_engine.app.settings import Settings
 from policy_engine.domain.webhooks import Address, Destination, may_be_at
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.webhooks_file import SecretsFault, read_destinations, read_secrets
-from policy_engine.service.endings import Endings
-from policy_engine.service.webhooks import DISABLED, TAKEN, Couriers, Cursors, Figures, Outside, Undelivered
+from policy_engine.service.gate.endings import Endings
+from policy_engine.service.gate.webhooks import DISABLED, TAKEN, Couriers, Cursors, Figures, Outside, Undelivered
 
 CONNECT_SECONDS: Final = 3.0
 POST_SECONDS: Final = 10.0

@@ -10,12 +10,13 @@ import typer
 
 from policy_engine.app.stores import open_stores
 from policy_engine.app.webhooks import destinations_of
-from policy_engine.cli.output import JsonFlag, failed, out, print_json, second, tell
+from policy_engine.cli.output import JsonFlag, failed, out, print_json, tell
 from policy_engine.cli.settings import settings_with_database
-from policy_engine.cli.tables import show_rows
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.webhooks import Cursor
 from policy_engine.formats.webhooks_file import SECRET_PREFIX
+from policy_engine.render.tables import show_rows
+from policy_engine.render.words import second
 
 _SECRET_BYTES: Final = 32
 
@@ -53,6 +54,7 @@ def list_destinations(*, as_json: JsonFlag = False) -> None:
             )
             for name, one, is_named in rows
         ],
+        where=out,
         right=("told up to", "of"),
         spare=("of",),
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from policy_engine.service.spans import NoSpans, Spans
+from policy_engine.service.gate.spans import NoSpans, Spans
 
 ROUTE: Final = "policy_engine.route"
 """In the scope, the route of a request that is answered before the framework is asked."""

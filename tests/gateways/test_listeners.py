@@ -15,9 +15,9 @@ import pytest
 from policy_engine.app.builder import Parts, build
 from policy_engine.asgi import create_app
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
-from policy_engine.service import listeners
-from policy_engine.service.endings import Endings
-from policy_engine.service.snapshot import StandingView
+from policy_engine.service.gate import listeners
+from policy_engine.service.gate.endings import Endings, Reading
+from policy_engine.service.gate.snapshot import StandingView
 from policy_engine.store.change_list import ChangeList, LoggedChange
 from policy_engine.store.database import open_database
 from tests.api.service import copied
@@ -151,7 +151,7 @@ def test_a_listener_that_is_further_behind_than_what_is_kept_is_told_from_the_lo
     with listening(port, installation) as (listener, _):
         with monkeypatch.context() as slow:
             # Nothing is read until all are there, so that they are more than are kept.
-            slow.setattr(Endings, "after", lambda _, index: listeners.Reading(told=(), up_to=index, more=False))
+            slow.setattr(Endings, "after", lambda _, index: Reading(told=(), up_to=index, more=False))
             for number in range(6):
                 record(installation, confirmed(f"kept-{number}"))
         told = [listener.next() for _ in range(6)]

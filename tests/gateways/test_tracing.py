@@ -134,7 +134,7 @@ def test_envoy_over_grpc_has_the_span_of_its_call_taken_up(service: Service, col
 
     async def asked() -> bytes:
         async with listening(service.parts, "127.0.0.1", 0) as address, grpc.aio.insecure_channel(address) as channel:
-            call = channel.unary_unary(CHECK)
+            call: Any = channel.unary_unary(CHECK)
             lines = ((KEY, key), ("traceparent", traceparent(trace)["traceparent"]))
             answer: bytes = await call(sent(HEAD), metadata=lines)
             return answer

@@ -27,13 +27,22 @@ from policy_engine.app.builder import Parts, build
 from policy_engine.app.clock import system_clock
 from policy_engine.app.stores import open_stores
 from policy_engine.app.webhooks import post
+from policy_engine.domain.gateways import Network
 from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.webhooks import Cursor, Destination, Disabled, may_be_at
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.webhooks_file import MOST_DESTINATIONS, SecretsFault, read_destinations, read_secrets
-from policy_engine.service import webhooks as delivering
-from policy_engine.service.endings import Endings
-from policy_engine.service.webhooks import GIVE_UP, HOLD, LONGEST_PAUSE_SECONDS, Courier, Couriers, Outside, Undelivered
+from policy_engine.service.gate import webhooks as delivering
+from policy_engine.service.gate.endings import Endings
+from policy_engine.service.gate.webhooks import (
+    GIVE_UP,
+    HOLD,
+    LONGEST_PAUSE_SECONDS,
+    Courier,
+    Couriers,
+    Outside,
+    Undelivered,
+)
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import open_database
 from policy_engine.store.webhook_cursors import WebhookCursors
@@ -271,10 +280,10 @@ class World:
         )
 
 
-def destination(name: str = "unit", *, host: str = "127.0.0.1", port: int = 1, **more: object) -> Destination:
-    return Destination(
-        **{"name": name, "host": host, "port": port, "target": "/", "tls": False, "secrets": "x", **more}
-    )
+def destination(
+    name: str = "unit", *, host: str = "127.0.0.1", port: int = 1, tls: bool = False, networks: tuple[Network, ...] = ()
+) -> Destination:
+    return Destination(name=name, host=host, port=port, target="/", tls=tls, secrets="x", networks=networks)
 
 
 @pytest.fixture
@@ -304,7 +313,7 @@ def test_the_pause_between_attempts_doubles_up_to_five_minutes_and_is_cut_by_cha
     made, courier, _, cursors = world
     made.answers, made.chance = [503], chance
     courier.hold(on_file(cursors, courier), until=1e9)
-    times = []
+    times: list[float] = []
     while len(times) < 12:
         before = made.posted
         courier.turn()

@@ -28,9 +28,9 @@ from policy_engine.formats.request_document import MalformedRequest, malformed
 from policy_engine.service.gate.decision_cache import Remembered
 from policy_engine.service.gate.keyring import Bearer
 from policy_engine.service.gate.snapshot import Ground, StandingView
+from policy_engine.service.gate.spans import NO_SPANS, Spans
 from policy_engine.service.gate.tally import NO_ACTION, Tally
 from policy_engine.service.gate.turns import Here, Turns, walked
-from policy_engine.service.spans import NO_SPANS, Spans
 
 MAX_ATTEMPTS: Final = 8
 """How often a decision is made again when the control epoch keeps moving, before the caller is asked to come back."""

@@ -24,7 +24,7 @@ from standardwebhooks import Webhook
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
 from policy_engine.domain.webhooks import Cursor, Destination, Disabled
-from policy_engine.service.endings import Endings, Reading, Told
+from policy_engine.service.gate.endings import Endings, Reading, Told
 
 ENDED: Final = "grants.ended"
 RESET: Final = "grants.reset"
