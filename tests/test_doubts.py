@@ -46,6 +46,7 @@ ON_THE_WAY: Final = (
             "http/body.py",
             "http/direct.py",
             "api/gateway.py",
+            "app/tracing.py",
             "http/security.py",
             "formats/client_certificate.py",
             "formats/record.py",
@@ -87,6 +88,7 @@ HERE: Final = "tests/test_doubts.py::"
 STATUS: Final = "tests/gateways/test_by_status.py::"
 CHECKED: Final = "tests/gateways/test_grpc_check.py::"
 AUTHZEN: Final = "tests/gateways/test_authzen.py::"
+TRACING: Final = "tests/gateways/test_tracing.py::"
 CALLERS: Final = "tests/gateways/test_callers.py::"
 FORGED: Final = f"{CALLERS}test_a_certificate_that_leaves_a_doubt_is_nobodys"
 HOSTILE: Final = f"{CALLERS}test_a_hostile_token_is_refused_at_every_door"
@@ -95,6 +97,16 @@ KEY_SET: Final = f"{CALLERS}test_a_set_of_keys_that_names_no_one_key_of_a_signat
 TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("http/direct.py", "Direct.__call__", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",
     ("http/direct.py", "Direct.__call__", "Exception"): f"{HERE}test_an_error_that_nobody_foresaw_is_500_and_no_allow",
+    ("app/tracing.py", "tracing_to", "ImportError"): (
+        f"{TRACING}test_without_the_packages_the_setting_is_refused_with_what_installs_them"
+    ),
+    ("app/tracing.py", "_Made._span", "BaseException"): (
+        f"{TRACING}test_nothing_of_a_person_a_client_a_model_or_an_error_is_in_any_span"
+    ),
+    ("domain/webhooks.py", "Destination.is_here", "ValueError"): (
+        "tests/gateways/test_webhooks.py::"
+        "test_what_a_destination_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so"
+    ),
     ("decision/conclude.py", "conclude", "AssertedValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
     ("decision/conclude.py", "conclude", "Exception"): (f"{DECIDE}test_a_fault_inside_the_engine_is_a_recorded_deny"),
     ("decision/conclude.py", "_verdict", "ContradictionError"): (
