@@ -208,8 +208,16 @@ class Obligation:
         return self.id.startswith(REPORT_PREFIX)
 
 
+class _Remembering:
+    """Where a row keeps what follows from its conditions: a book asks that of each row many times, and a row made of it
+    by `replace` begins without."""
+
+    __slots__ = ("_words",)
+    _words: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(_Remembering):
     """One rule. `line` is where it stands in the file of its regime.
 
     `messages` and `public_messages` have the sentences of single codes, for the officer and for the requester;
@@ -251,7 +259,12 @@ class Row:
     @property
     def words(self) -> frozenset[str]:
         """Every word that the row's conditions use, `unless` and codes included."""
-        return frozenset(term.word for term in self.terms)
+        try:
+            return self._words
+        except AttributeError:
+            found = frozenset(term.word for term in self.terms)
+            object.__setattr__(self, "_words", found)
+            return found
 
     def suspended_at(self, at: datetime) -> bool:
         """Whether a suspension interval covers the instant."""

@@ -90,6 +90,33 @@ def compile_matcher(matcher: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    """A row with its conditions in the matcher's order, those of them that ask something: the static ones, that action
+    and item answer, and the others. `gated` is whether it is asked too where there is no item, or nobody on file."""
+
+    row: Row
+    static: tuple[Condition, ...]
+    asked: tuple[Condition, ...]
+    gated: bool
+    layer: int
+
+
+def _compiled(rows: Iterable[Row], facets: Iterable[str], layers: Mapping[str, int]) -> list[_Compiled]:
+    static = [FACETS.index(facet) for facet in facets if facet in STATIC_FACETS]
+    others = [FACETS.index(facet) for facet in facets if facet not in STATIC_FACETS]
+    return [
+        _Compiled(
+            row=row,
+            static=tuple(row.facets[column] for column in static if row.facets[column].alternatives),
+            asked=tuple(row.facets[column] for column in others if row.facets[column].alternatives),
+            gated=not row.words.isdisjoint(GATES),
+            layer=layers.get(row.id, 0),
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
     """A row that is valid now and that action and item do not exclude, with what is left to ask.
 
@@ -100,6 +127,7 @@ class _Candidate:
     state: State
     static: Answer
     asked: tuple[Condition, ...]
+    gated: bool
     layer: int
 
 
@@ -173,8 +201,8 @@ class Judge:
     def __init__(self, book: Book) -> None:
         """Raises `MatcherError`, and `CircleError` where bars ask about each other; no book that is read has either."""
         self.book = book
-        self._layers = layers_of(book.rows)
-        self._facets = compile_matcher(book.matcher)
+        layers = layers_of(book.rows)
+        self._rows = _compiled(book.rows, compile_matcher(book.matcher), layers)
         edges = {
             edge
             for row in book.rows
@@ -278,12 +306,11 @@ class Judge:
         at, probe = question.at, replace(question.parties[0], memo={})
         reached: list[_Candidate] = []
         changes = []
-        for row in self.book.rows:
-            if question.entry is None and row.words.isdisjoint(GATES):
+        for compiled in self._rows:
+            row = compiled.row
+            if question.entry is None and not compiled.gated:
                 continue
-            static = logic.all_of(
-                answer_condition(row.facet(facet), probe) for facet in self._facets if facet in STATIC_FACETS
-            )
+            static = _conjunction(YES, compiled.static, probe)
             if static.value is Tri.NO:
                 continue
             changes.append(row.next_change(at))
@@ -294,12 +321,9 @@ class Judge:
                     row=row,
                     state=state_of(row, at),
                     static=static,
-                    asked=tuple(
-                        row.facet(facet)
-                        for facet in self._facets
-                        if facet not in STATIC_FACETS and row.facet(facet).alternatives
-                    ),
-                    layer=self._layers.get(row.id, 0),
+                    asked=compiled.asked,
+                    gated=compiled.gated,
+                    layer=compiled.layer,
                 )
             )
         bars = [one for one in reached if one.row.effect is Effect.DENY]
@@ -371,17 +395,22 @@ def state_of(row: Row, at: datetime) -> State:
     return State.NOTE if row.effect is Effect.NOTE else State.DECIDING
 
 
-def _applies(row: Row, party: Party) -> bool:
+def _applies(candidate: _Candidate, party: Party) -> bool:
     """Whether the row is asked for the party: for somebody who is not on file nothing can be judged but that."""
-    return party.on_file or not row.words.isdisjoint(GATES)
+    return party.on_file or candidate.gated
 
 
 def _match(candidate: _Candidate, party: Party) -> Answer:
     """The row's answer for the party: facets in the matcher's order, up to the first that is known to fail."""
-    if not _applies(candidate.row, party):
+    if not _applies(candidate, party):
         return logic.NO
-    answers = [candidate.static] if candidate.static is not YES else []
-    for condition in candidate.asked:
+    return _conjunction(candidate.static, candidate.asked, party)
+
+
+def _conjunction(first: Answer, conditions: Iterable[Condition], party: Party) -> Answer:
+    """An answer and the conditions for the party, up to the first that is known to fail."""
+    answers = [first] if first is not YES else []
+    for condition in conditions:
         answer = answer_condition(condition, party)
         if answer.value is Tri.NO:
             return logic.NO
