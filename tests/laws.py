@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Final
 
@@ -39,12 +39,29 @@ from policy_engine.formats.faults import Findings
 from policy_engine.formats.record import encode_answer, encode_record
 from policy_engine.policy.catalogue_file import CatalogueReader
 from policy_engine.policy.judge import Judge
-from policy_engine.policy.reader import CATALOGUE, fingerprint_of
+from policy_engine.policy.reader import CATALOGUE, canonical_lines, fingerprint_of
 from tests.concluding import concluded
 from tests.conftest import FILES, judge_for
 from tests.worlds import Read, World
 
-_CATALOGUE: Final = parse_document(FILES[CATALOGUE], CATALOGUE, [])
+
+@cache
+def _catalogues() -> CatalogueReader:
+    """With the entries of the shipped catalogue, which are the same in every world."""
+    reader, findings = CatalogueReader(), Findings(source=CATALOGUE)
+    reader.add(parse_document(FILES[CATALOGUE], CATALOGUE, []), findings)
+    assert not findings.faults
+    return reader
+
+
+_lines: Final[dict[int, tuple[Book, bytes]]] = {}
+"""By the identity of a book, the book and the lines of its rows."""
+
+
+def _lines_of(book: Book) -> bytes:
+    if id(book) not in _lines:
+        _lines[id(book)] = book, canonical_lines(book.rows)
+    return _lines[id(book)][1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +83,13 @@ class Asked:
 def book_of(read: Read) -> Book:
     """The shipped book with a world's changes, as `read_book` reads it, without reading every file again."""
     base = judge_for(read.enforcement, None).book
-    catalogues = CatalogueReader()
+    catalogues = _catalogues().copy()
     findings = Findings(source=CATALOGUE)
-    catalogues.add(_CATALOGUE, findings)
     catalogues.add(read.catalogue, findings)
     tables = replace(base.tables, catalogue=catalogues.catalogue())
     assert not findings.faults
-    return replace(base, tables=tables, fingerprint=fingerprint_of(base.rows, tables, base.settings, base.matcher))
+    fingerprint = fingerprint_of(base.rows, tables, base.settings, base.matcher, lines=_lines_of(base))
+    return replace(base, tables=tables, fingerprint=fingerprint)
 
 
 def asked_of(document: World) -> Asked:

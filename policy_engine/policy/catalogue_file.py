@@ -53,6 +53,10 @@ class CatalogueReader:
                 )
             self._filed[key.text] = _read_entry(key, node, values)
 
+    def copy(self) -> CatalogueReader:
+        """Another with the entries read so far, to which others are added."""
+        return CatalogueReader(dict(self._filed))
+
     def catalogue(self) -> Catalogue:
         """The catalogue, once what entries say about each other is checked."""
         owners: dict[tuple[str, str], str] = {}

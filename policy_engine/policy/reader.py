@@ -19,7 +19,8 @@ and `MOST_ROWS` rules in all the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -78,8 +79,36 @@ def read_book(
     says that the book was accepted once, when it could leave out regimes without naming them and name lists without
     declaring them. Raises `FaultsError` with every fault of all the files, the changelog included.
     """
-    reader = BookReader(files, archived=archived)
-    return reader.book(enforcement=enforcement, extra_catalogue=extra_catalogue, progress=progress)
+    if enforcement or extra_catalogue is not None or progress is not None:
+        reader = BookReader(files, archived=archived)
+        return reader.book(enforcement=enforcement, extra_catalogue=extra_catalogue, progress=progress)
+    return _read_last(files, archived=archived)
+
+
+_KEPT: Final = 8
+_last: Final[dict[tuple[bytes, bool], Book]] = {}
+"""The books that were read last, by the digest of their files and whether they were read as archived ones: a first book
+is read from its folder and then from the archive, and both are the same bytes."""
+_last_lock: Final = threading.Lock()
+
+
+def _read_last(files: Mapping[str, bytes], *, archived: bool) -> Book:
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(f"{len(name)} {len(files[name])} {name}".encode())
+        digest.update(files[name])
+    key = (digest.digest(), archived)
+    with _last_lock:
+        # Where the strict reading finds no fault, the lenient one finds the same book.
+        held = _last.get(key) or (_last.get((digest.digest(), False)) if archived else None)
+    if held is not None:
+        return held
+    book = BookReader(files, archived=archived).book()
+    with _last_lock:
+        while len(_last) >= _KEPT:
+            del _last[next(iter(_last))]
+        _last[key] = book
+    return book
 
 
 class BookReader:
@@ -303,9 +332,13 @@ def book_files(files: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in files.items() if name in SINGLE_FILES or name.startswith(FOLDER)}
 
 
-def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: BookSettings, matcher: str) -> str:
-    """`sha256:` and 64 hex digits over the canonical content."""
-    digest = hashlib.sha256()
+def _line(*content: object) -> bytes:
+    return _ENCODER.encode(content) + b"\n"
+
+
+def canonical_lines(rows: Iterable[Row]) -> bytes:
+    """What the fingerprint of a book has of its rows."""
+    lines: list[bytes] = []
     texts: dict[int, str] = {}
 
     def text(condition: Condition) -> str:
@@ -316,31 +349,8 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: BookSettings
         return held
 
     def take(*content: object) -> None:
-        digest.update(_ENCODER.encode(content))
-        digest.update(b"\n")
+        lines.append(_line(*content))
 
-    # Only the words that are used: a release with more of them reads the books of before under their own fingerprints.
-    take("vocabulary", sorted({word for row in rows for word in row.words}))
-    take("matcher", matcher)
-    take("settings", settings)
-    take("places", tables.places.groups, tables.places.treat_as)
-    take("catalogue", tables.catalogue.entries)
-    take("ownership", tables.ownership)
-    take("operations", tables.operations)
-    take("columns", tables.columns)
-    take("eccn", tables.eccn_columns)
-    take("military", tables.military)
-    take("patterns", tables.patterns)
-    take("parts", tables.parts)
-    # What books of before could not say is not in their fingerprints.
-    for name, table in (
-        ("programmes", tables.programmes),
-        ("requirements", tables.requirements),
-        ("sources", tables.sources),
-        ("compared", tuple(tables.places.compared.items())),
-    ):
-        if table:
-            take(name, table)
     for row in sorted(rows, key=lambda one: one.id):
         take(
             row.id,
@@ -364,6 +374,42 @@ def fingerprint_of(rows: tuple[Row, ...], tables: Tables, settings: BookSettings
             take("sentences", row.id, row.messages, row.public_messages)
         if row.checked is not None:
             take("checked", row.id, row.checked)
+    return b"".join(lines)
+
+
+def fingerprint_of(
+    rows: tuple[Row, ...], tables: Tables, settings: BookSettings, matcher: str, *, lines: bytes | None = None
+) -> str:
+    """`sha256:` and 64 hex digits over the canonical content; `lines` are what `canonical_lines` has of these rows,
+    where somebody has them already."""
+    digest = hashlib.sha256()
+
+    def take(*content: object) -> None:
+        digest.update(_line(*content))
+
+    # Only the words that are used: a release with more of them reads the books of before under their own fingerprints.
+    take("vocabulary", sorted({word for row in rows for word in row.words}))
+    take("matcher", matcher)
+    take("settings", settings)
+    take("places", tables.places.groups, tables.places.treat_as)
+    take("catalogue", tables.catalogue.entries)
+    take("ownership", tables.ownership)
+    take("operations", tables.operations)
+    take("columns", tables.columns)
+    take("eccn", tables.eccn_columns)
+    take("military", tables.military)
+    take("patterns", tables.patterns)
+    take("parts", tables.parts)
+    # What books of before could not say is not in their fingerprints.
+    for name, table in (
+        ("programmes", tables.programmes),
+        ("requirements", tables.requirements),
+        ("sources", tables.sources),
+        ("compared", tuple(tables.places.compared.items())),
+    ):
+        if table:
+            take(name, table)
+    digest.update(canonical_lines(rows) if lines is None else lines)
     return f"sha256:{digest.hexdigest()}"
 
 

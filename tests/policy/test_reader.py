@@ -288,6 +288,18 @@ def test_a_book_that_was_accepted_before_lists_were_declared_is_read_as_it_was()
     assert read_book(book()).fingerprint == read_book(files, archived=True).fingerprint
 
 
+def test_the_same_bytes_are_read_once_and_what_was_read_from_an_archive_never_stands_for_a_strict_reading() -> None:
+    accepted, refused = book(rules=sheet(GRANT, {**BAR, "id": "ONCE"})), book(parameters=PARAMETERS.partition("\n")[2])
+    strict = read_book(accepted)
+    assert read_book(dict(accepted)) is strict
+    assert read_book(dict(accepted), archived=True) is strict
+    assert read_book(refused, archived=True) is read_book(dict(refused), archived=True)
+    with pytest.raises(FaultsError):
+        read_book(refused)
+    name = "rules/vendor.csv"
+    assert read_book({**accepted, name: accepted[name].replace(b"ONCE", b"TWICE")}).row("ONCE") is None
+
+
 def test_a_book_is_without_regimes_alone() -> None:
     fault = fault_of(book(settings=SETTINGS.replace("us-ear, ", "us-ear, us-eer, ")))
     assert (fault.source, fault.message) == ("settings.yaml", "there is no regime `us-eer`")
