@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -45,13 +46,19 @@ __all__ = [
 # Before anything that prints is imported: the width of a console is settled when it is made.
 os.environ["COLUMNS"] = "250"
 
-# Modules are compiled once for all processes that tests start, also where the tests themselves leave no bytecode.
+# Modules are compiled once for all processes that tests start, and for the next run, also where the shell wants no
+# bytecode left.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 os.environ["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / f"policy-engine-bytecode-{os.getuid()}")
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ["PYTHONPYCACHEPREFIX"]
 
 # Whose shell has a service's settings in it would try that service here.
 for _name in [name for name in os.environ if name.startswith("POLICY_ENGINE_")]:
     del os.environ[_name]
+
+# Rule books and worked examples live as long as the process: looking through them for garbage took a tenth of its time.
+gc.set_threshold(50_000, 20, 100)
 
 configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".hypothesis")
 settings.register_profile(

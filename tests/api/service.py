@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from policy_engine.service.gate.snapshot import Judges
 from policy_engine.store.database import open_database
 from policy_engine.store.desk_log import DeskLog
 from policy_engine.store.members import Members
-from tests.conftest import POLICIES, judge_for
+from tests.conftest import POLICIES, ROOT, judge_for
 
 NOBODY = RosterRows()
 NOON = parse_instant("2026-11-20T12:00:00Z")
@@ -113,11 +114,14 @@ def serving(
     It decides by a book of the test's own; if `published`, by what is in force in the database, at first the book in
     `policies`. Ids are counted, unless the test says how they are made. `settings` are further ones.
     """
+    founded = None
     if not published:
         _fill(url, rows, recorded or at)
         judges = judges or GivenJudge(judge or judge_for({}, None))
+    elif judges is None and new_id is None and policies.is_relative_to(ROOT):
+        founded = _publish(url, rows, at, recorded or at, policies)
     now = [at]
-    counter = iter(range(10**9))
+    counter = itertools.count(founded or 0)
     parts = build(
         Settings(
             database_url=url,
@@ -127,14 +131,19 @@ def serving(
             **(settings or {}),
         ),
         clock=lambda: now[0],
-        new_id=new_id or (lambda _: f"01TEST{next(counter):020d}"),
+        new_id=new_id or counted(counter),
         judges=judges,
     )
-    if published and rows != NOBODY:
+    if published and founded is None and rows != NOBODY:
         parts.members.record(rows, actor="test", reason="test", at=recorded or at)
         parts.gate.view.refresh()
     with TestClient(create_app(parts), raise_server_exceptions=False) as client:
         yield Service(client=client, parts=parts, now=now, url=url)
+
+
+def counted(counter: Iterator[int]) -> Callable[[datetime], str]:
+    """Ids by their number."""
+    return lambda _: f"01TEST{next(counter):020d}"
 
 
 def copied(migrated: Path, folder: Path) -> str:
@@ -146,7 +155,37 @@ def copied(migrated: Path, folder: Path) -> str:
 
 @cache
 def _empty(migrated: Path) -> bytes:
+    _empties.add(migrated.read_bytes())
     return migrated.read_bytes()
+
+
+_empties: set[bytes] = set()
+
+
+_published: dict[tuple[bytes, RosterRows, datetime, datetime, Path], tuple[bytes, int]] = {}
+"""What became of an empty file that was founded with a book of this checkout, and how many ids that took."""
+
+
+def _publish(url: str, rows: RosterRows, at: datetime, recorded: datetime, policies: Path) -> int | None:
+    """Found an empty file with the book of a folder and record the members, or copy the file in which that was done
+    before: how many ids it took, `None` for a database with something in it, of which nothing is made."""
+    path = Path(url.removeprefix("sqlite:///"))
+    empty = path.read_bytes() if path.is_file() and not path.with_name(f"{path.name}-wal").exists() else b""
+    if empty not in _empties:
+        return None
+    key = (empty, rows, at, recorded, policies)
+    if key not in _published:
+        counter = itertools.count()
+        parts = build(Settings(database_url=url, policies=policies), clock=lambda: at, new_id=counted(counter))
+        if rows != NOBODY:
+            parts.members.record(rows, actor="test", reason="test", at=recorded)
+        parts.close()
+        while len(_published) >= _KEPT:
+            del _published[next(iter(_published))]
+        _published[key] = path.read_bytes(), next(counter)
+    content, used = _published[key]
+    path.write_bytes(content)
+    return used
 
 
 _filled: dict[tuple[bytes, RosterRows, datetime], bytes] = {}

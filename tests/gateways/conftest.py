@@ -16,6 +16,7 @@ from tests.store.conftest import postgres
 __all__ = ["postgres"]
 
 PROFILES = Path(__file__).parent / "profiles.yaml"
+ROSTER = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
 
 
 @pytest.fixture
@@ -28,8 +29,7 @@ def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
 @contextmanager
 def demonstration(url: str) -> Iterator[Service]:
     """A service on a database that is at the newest schema, with the demonstration roster and these profiles."""
-    roster = read_members((POLICIES / "demo" / "roster.yaml").read_bytes(), "roster.yaml")
-    with serving(url, roster, published=True, gateways=PROFILES) as running:
+    with serving(url, ROSTER, published=True, gateways=PROFILES) as running:
         yield running
 
 
