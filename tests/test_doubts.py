@@ -183,7 +183,7 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("gateways/authzen/engine.py", "EngineWorld._supposed", "(Doubt, MalformedRequest)"): (
         f"{AUTHZEN}test_what_is_not_known_is_found_by_no_search"
     ),
-    ("gateways/authzen/engine.py", "_is_allowed", "AssertedValueError"): (
+    ("gateways/authzen/engine.py", "_is_allowed", "(AssertedValueError, MalformedRequest)"): (
         f"{AUTHZEN}test_what_is_not_known_is_found_by_no_search"
     ),
     ("gateways/by_status.py", "_answered", "ClientDisconnect"): f"{HERE}test_who_hangs_up_is_answered_nothing",

@@ -39,6 +39,7 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.ulid import RANDOM_BYTES, ulid
 from policy_engine.ledger.files import locked, make_directory, write_durably
 from policy_engine.policy.cases import desk_folder
+from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.administration.assess import CheckedBook, assess, check_and_try
@@ -151,7 +152,7 @@ def build(
     faults, `HistoryRefused` for a log that is not the one sealed so far, `TracingMissing`, and the store's errors for a
     database that cannot be used.
     """
-    profiles = profiles_of(settings)
+    profiles_by = _profiles_of(settings)
     tracing = tracing_to(settings.traces)
     engine = open_database(settings.database_url)
     new_id = new_id or DecisionIds()
@@ -173,6 +174,7 @@ def build(
         at = clock()
         found_book(desk_log, desk_folder(settings.policies), at=at, entry_id=f"founding-{new_id(at)}")
         view.refresh()
+    profiles = profiles_by(view.current().judge_at(clock()))
     ring = KeyRing(keys, view, lambda: frozenset(view.refresh().roster.people), callers_of(settings, profiles, clock))
     gate = Gate(view=view, log=log, clock=clock, new_id=new_id, report_fault=_report_fault, spans=tracing.spans)
 
@@ -504,13 +506,11 @@ WATCH_SECONDS: Final = 0.5
 """How often a watched folder is looked at."""
 
 
-def profiles_of(settings: Settings) -> Profiles:
-    """The gateways' profiles in the settings' file; none where the settings name no file.
-
-    Raises `FaultsError` for a file with faults, and one that cannot be read.
-    """
+def _profiles_of(settings: Settings) -> Callable[[Judge | None], Profiles]:
+    """What gives the gateways' profiles in the settings' file, none where they name no file, held against the catalogue
+    of the book in force. That and this raise `FaultsError` for a file with faults, this for one that cannot be read."""
     if settings.gateways is None:
-        return Profiles()
+        return lambda _: Profiles()
     name = settings.gateways.name
     try:
         data = settings.gateways.read_bytes()
@@ -519,7 +519,8 @@ def profiles_of(settings: Settings) -> Profiles:
         remedy = "mend POLICY_ENGINE_GATEWAYS, or take it away: then the doors for gateways deny"
         fault = Fault(source=name, line=1, column=1, message=f"the file cannot be read: {reason}", remedy=remedy)
         raise FaultsError([fault]) from error
-    return read_profiles(data, name)
+    read_profiles(data, name)
+    return lambda judge: read_profiles(data, name, None if judge is None else judge.book.tables.catalogue)
 
 
 def book_in_force(settings: Settings, at: datetime) -> Book:

@@ -32,9 +32,10 @@ def lint(
     """Find the models that a gateway's configuration names and no entry of the catalogue stands for.
 
     Lists every public name, alias, fallback and deployment with its entry. A model without one is denied to everybody:
-    the catalogue or `aliases` of the profile needs it. Also finds settings by which the engine would not be asked.
+    the catalogue or `aliases` of the profile needs it. Also finds settings by which the engine would not be asked, and
+    refuses an alias that is itself the name of a model: whoever asked for that one would be judged as if for another.
 
-    Exits with 1 where an entry is missing, or a request could go through unjudged.
+    Exits with 1 where an entry is missing, a request could go through unjudged, or a file has faults.
 
     Example: policy-engine gateway lint litellm.yaml --profiles gateways.yaml --gateway main
     """
@@ -44,6 +45,7 @@ def lint(
         raise misused("--profiles", "is needed, or POLICY_ENGINE_GATEWAYS: name the file of the gateways' profiles")
     profile = _profile(file, gateway)
     catalogue = BookReader(read_folder(policies or settings.policies)).book().tables.catalogue
+    read_profiles(file.read_bytes(), str(file), catalogue)
     found = linted(config.read_bytes(), str(config), profile, catalogue)
     tell(_document(found), partial(_say, found, config, file), as_json=as_json)
     raise typer.Exit(Exit.FAILED if found.missing or found.traps else Exit.DONE)

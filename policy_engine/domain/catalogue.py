@@ -100,6 +100,11 @@ class Catalogue:
             return self.entries.get(self._aliases.get((gateway, name), ""))
         return entry
 
+    def is_another(self, name: str, model: str, gateway: str | None) -> bool:
+        """Whether a name is one of the catalogue's for another entry than that of the model."""
+        entry = self.find(name, gateway)
+        return entry is not None and entry is not self.find(model, gateway)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationsTest:

@@ -214,12 +214,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The questions that a message comes to: one for each model, all of which must be allowed; `named` are the models
-    as the gateway calls them, in the same order."""
+    """The questions that a message comes to: one for each model, all of which must be allowed; `called` are the names
+    by which the gateway calls each of the models, in the same order."""
 
     requests: tuple[Request, ...]
-    named: tuple[str, ...]
+    called: tuple[tuple[str, ...], ...]
     route: Route
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Each of the models as the gateway called it first."""
+        return tuple(names[0] for names in self.called)
 
 
 def asked(message: Message, profile: Profile) -> Asked:
@@ -231,7 +236,7 @@ def asked(message: Message, profile: Profile) -> Asked:
     if subject is None:
         raise Doubt("no subject: none of the profile's sources names one")
     tool = None if route.mcp is None else _tool(route.mcp, read)
-    models = {tool.model: tool.model} if tool is not None else _models(message, profile, route, read)
+    models = {tool.model: (tool.model,)} if tool is not None else _models(message, profile, route, read)
     request = Request(
         subject=subject,
         model=next(iter(models)),
@@ -242,7 +247,7 @@ def asked(message: Message, profile: Profile) -> Asked:
         end_user=read.subject(profile.end_user_from, "end user"),
     )
     requests = tuple(replace(request, model=model) for model in models)
-    return Asked(requests=requests, named=tuple(models.values()), route=route)
+    return Asked(requests=requests, called=tuple(models.values()), route=route)
 
 
 def stated(message: Message, profile: Profile) -> tuple[Place, str | None]:
@@ -458,7 +463,7 @@ def _require_trusted(message: Message, profile: Profile) -> None:
 MOST_MODELS: Final = 1_000
 
 
-def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> Mapping[str, str]:
+def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> Mapping[str, tuple[str, ...]]:
     """Every model that the message could reach, under the names of the catalogue, with what the gateway calls it."""
     named: list[str] = []
     if message.models:
@@ -485,10 +490,11 @@ def _models(message: Message, profile: Profile, route: Route, read: _Reader) -> 
     return _resolved(named, profile)
 
 
-def _resolved(named: Iterable[str], profile: Profile) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    for name in named:
-        found.setdefault(profile.aliases.get(name, name), name)
+def _resolved(named: Iterable[str], profile: Profile) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name in dict.fromkeys(named):
+        model = profile.aliases.get(name, name)
+        found[model] = (*found.get(model, ()), name)
     return found
 
 

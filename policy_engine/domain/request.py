@@ -100,10 +100,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """A request as a door has read it, with the SHA-256 in hex of what was sent, by which a retry is known."""
+    """A request as a door has read it, with the SHA-256 in hex of what was sent, by which a retry is known.
+
+    `called` are other names by which a gateway calls the request's model: aliases of its profile.
+    """
 
     request: Request
     digest: str
+    called: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The file of gateways' profiles (`gateways.yaml`): strict YAML to `Profiles`, or every fault with place and remedy.
 
 A profile without a source for the place, or for the purpose, is refused: without a place nothing is allowed, and models
-of the classified tier need a purpose.
+of the classified tier need a purpose. Where the catalogue is known, so is an alias that is a model's own name: whoever
+asked for that model would be judged as if for another.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
+from policy_engine.domain.catalogue import Catalogue
 from policy_engine.domain.facts import ASSERTABLE
 from policy_engine.domain.gateways import (
     ANY_METHOD,
@@ -72,8 +74,8 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 
-def read_profiles(data: bytes, source: str) -> Profiles:
-    """The profiles in a file. Raises `FaultsError` with every fault."""
+def read_profiles(data: bytes, source: str, catalogue: Catalogue | None = None) -> Profiles:
+    """The profiles in a file, held against the catalogue where it is given. Raises `FaultsError` with every fault."""
     node = read_document(data, source, max_bytes=MAX_BYTES)
     findings = Findings(source=source)
     top = Fields.of(node, "the file of gateways", ("gateways",), findings)
@@ -86,6 +88,8 @@ def read_profiles(data: bytes, source: str) -> Profiles:
     fingerprint = "sha256:" + hashlib.sha256(_canonical(node)).hexdigest()
     for key, value in held.entries if isinstance(held, Mapping) else ():
         profile = _profile(key.text, value, findings)
+        if catalogue is not None:
+            _refuse_names_of_models(key.text, value, catalogue, findings)
         if profile is not None:
             profiles[key.text] = replace(profile, fingerprint=fingerprint)
     _refuse_shared_callers(held, profiles, findings)
@@ -347,6 +351,17 @@ def _aliases(fields: Fields) -> dict[str, str]:
         if alias is not None and model is not None:
             found[alias] = model
     return found
+
+
+def _refuse_names_of_models(gateway: str, node: Node, catalogue: Catalogue, findings: Findings) -> None:
+    aliases = node.get("aliases") if isinstance(node, Mapping) else None
+    for key, value in aliases.entries if isinstance(aliases, Mapping) else ():
+        if isinstance(value, Scalar) and catalogue.is_another(key.text, value.text, gateway):
+            message = (
+                f"the alias {quoted(key.text)} is the name of a model in the catalogue: whoever asks for that model"
+                f" would be judged as if for {quoted(value.text)}"
+            )
+            findings.add(key.line, key.column, message, "give it another name at the gateway, or take the alias away")
 
 
 def _route(node: Node, what: str, findings: Findings) -> Route | None:

@@ -121,9 +121,8 @@ async def ask_each(parts: Parts, bearer: Bearer, message: Message) -> tuple[Told
     profile, asker = read_by(parts, bearer)
     try:
         profile = _filed(profile)
-        alone = asked(replace(message, models=message.models[:1]), profile)
-        named = (profile.aliases.get(name, name) for name in message.models)
-        items = tuple(_item(replace(alone.requests[0], model=name)) for name in named)
+        alone = asked(replace(message, models=message.models[:1]), profile).requests[0]
+        items = tuple(_item(replace(alone, model=profile.aliases.get(name, name)), name) for name in message.models)
     except Doubt as error:
         refused = await _refused(parts, asker, _sent(message), str(error), Answers.OPENAI)
         return tuple(refused.deciding for _ in message.models)
@@ -190,7 +189,10 @@ def _sent(message: Message) -> tuple[str, ...]:
 
 
 def _submitted(questions: Asked) -> tuple[Submitted, ...]:
-    return tuple(submitted_of(_document(request)) for request in questions.requests)
+    return tuple(
+        replace(submitted_of(_document(request)), called=called)
+        for request, called in zip(questions.requests, questions.called, strict=True)
+    )
 
 
 def _document(request: Request) -> Mapping[str, object]:
@@ -199,10 +201,10 @@ def _document(request: Request) -> Mapping[str, object]:
     return document
 
 
-def _item(request: Request) -> BatchItem:
+def _item(request: Request, called: str) -> BatchItem:
     document = _document(request)
     try:
-        submitted = submitted_of(document)
+        submitted = replace(submitted_of(document), called=(called,))
     except MalformedRequest as error:
         return BatchItem(digest=request_digest(document), fault=str(error))
     return BatchItem(digest=submitted.digest, submitted=submitted)

@@ -133,3 +133,14 @@ def test_the_configuration_of_the_page_has_nothing_missing(
     given = ("--profiles", str(tmp_path / "gateways.yaml"), "--policies", str(POLICIES))
     told = Shell(monkeypatch, capsys)("gateway", "lint", str(tmp_path / "litellm.yaml"), *given)
     assert (told.code, told.err) == (0, "")
+
+
+def test_an_alias_that_is_the_name_of_another_model_is_a_fault_with_its_place(lint: Linter, tmp_path: Path) -> None:
+    profiles = tmp_path / "gateways.yaml"
+    text = PROFILES.read_text().replace("{mythos: mythos-5,", "{mythos-5: opus-4.6,")
+    profiles.write_text(text)
+    line = 1 + text[: text.index("{mythos-5:")].count("\n")
+    told = lint(LITELLM, "--profiles", str(profiles))
+    assert told.code == 1
+    assert f"gateways.yaml:{line}:" in told.err
+    assert "`mythos-5` is the name of a model in the catalogue" in " ".join(told.err.split())

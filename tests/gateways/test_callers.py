@@ -9,9 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -31,6 +33,7 @@ from policy_engine.service.gate.rates import MOST_CALLERS, Limiter, TooMany
 from tests.api.service import Service, copied, serving
 from tests.conftest import POLICIES
 from tests.gateways.conftest import keyed
+from tests.gateways.every_door import DOORS, allows, in_process
 from tests.gateways.issuing import (
     AUDIENCE,
     ISSUER,
@@ -54,55 +57,12 @@ CAROL = {
     "place": {"country": "US"},
 }
 HEAD = {"x-user-id": "carol", "x-model": "opus-4.6"}
-INPUT = {
-    "request": {"http": {"method": "POST", "path": "/v1/chat/completions", "headers": HEAD}},
-    "parsed_json_body": {"model": "opus-4.6"},
-}
-EVALUATION = {
-    "subject": {"type": "person", "id": "carol"},
-    "action": {"name": "infer"},
-    "resource": {"type": "ai_model", "id": "opus-4.6"},
-}
 URI = {"X-Forwarded-Uri": "/v1/chat/completions", "X-Forwarded-Method": "POST"}
 
-Door = Callable[[TestClient, str], Any]
 
-
-def _bearer(path: str, document: Any) -> Door:
-    return lambda client, given: client.post(path, json=document, headers={"Authorization": f"Bearer {given}"})
-
-
-DOORS: dict[str, Door] = {
-    "decide": _bearer("/decide", CAROL),
-    "batch": _bearer("/decide/batch", {"requests": [CAROL]}),
-    "authzen": _bearer("/access/v1/evaluation", EVALUATION),
-    "opa": _bearer("/v1/data/policy_engine/decide", {"input": INPUT}),
-    "ext_authz": lambda client, given: client.post(
-        "/ext_authz/v1/chat/completions",
-        headers={**HEAD, "content-type": "application/json", "X-Policy-Engine-Key": given},
-        content=b'{"model":"opus-4.6"}',
-    ),
-    "forward-auth": lambda client, given: client.request(
-        "GET",
-        "/forward-auth",
-        headers={**HEAD, **URI, "content-type": "application/json", "X-Policy-Engine-Key": given},
-        content=b'{"model":"opus-4.6"}',
-    ),
-}
-
-
-def allowed(answer: Any) -> bool:
-    """Whether an answer of any door is an allow."""
-    if answer.status_code != 200:
-        return False
-    if not answer.content:
-        return "x-decision-id" in answer.headers
-    told = answer.json()
-    if "answers" in told:
-        return all(one["allowed"] for one in told["answers"])
-    if "result" in told:
-        return told["result"]["allow"] is True
-    return told.get("allowed", told.get("decision")) is True
+def _ask(door: str, service: Service, given: str) -> httpx.Response:
+    """The answer of a door to the honest question with that key or token."""
+    return DOORS[door].ask(in_process(service), given)
 
 
 @pytest.fixture(scope="module")
@@ -140,16 +100,16 @@ def _plain(headers: dict[str, str]) -> str:
 @pytest.mark.parametrize("door", DOORS)
 def test_of_two_live_keys_either_counts_and_a_revoked_one_denies_within_a_second(service: Service, door: str) -> None:
     old, new = (_plain(service.key("decide", gateway="main")) for _ in range(2))
-    ask = DOORS[door]
-    assert allowed(ask(service.client, old))
-    assert allowed(ask(service.client, new))
+    ask = partial(_ask, door)
+    assert allows(ask(service, old))
+    assert allows(ask(service, new))
     service.parts.ring.revoke(old.split("_")[1], service.now[0])
     began = time.monotonic()
-    while (answer := ask(service.client, old)).status_code != 401 and time.monotonic() < began + 1:
-        assert not allowed(answer)
+    while (answer := ask(service, old)).status_code != 401 and time.monotonic() < began + 1:
+        assert not allows(answer)
     assert answer.status_code == 401
     assert time.monotonic() < began + 1
-    assert allowed(ask(service.client, new))
+    assert allows(ask(service, new))
 
 
 def test_what_a_client_presents_under_authorization_is_nobody_and_stands_in_no_log(
@@ -172,11 +132,11 @@ def test_what_a_client_presents_under_authorization_is_nobody_and_stands_in_no_l
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_token_of_the_issuer_is_let_in_at_every_door(service: Service, door: str) -> None:
-    assert allowed(DOORS[door](service.client, token()))
+    assert allows(_ask(door, service, token()))
 
 
 def test_the_record_says_which_issuer_and_subject_asked_and_is_made_again_to_its_bytes(service: Service) -> None:
-    answer = DOORS["decide"](service.client, token()).json()
+    answer = _ask("decide", service, token()).json()
     assert "findings" not in answer
     record = service.client.get(f"/decisions/{answer['decision_id']}", headers=service.key()).json()
     assert record["caller"]["identity"] == {"by": "token", "issuer": ISSUER, "subject": "gateway-eu"}
@@ -187,7 +147,7 @@ def test_the_record_says_which_issuer_and_subject_asked_and_is_made_again_to_its
 
 def test_a_caller_may_do_what_its_entry_says_and_no_more(service: Service) -> None:
     explaining = token(claims(sub="other", scope="openid explaining"))
-    assert "findings" in DOORS["decide"](service.client, explaining).json()
+    assert "findings" in _ask("decide", service, explaining).json()
     for given in (explaining, token()):
         listed = service.client.get("/decisions", headers={"Authorization": f"Bearer {given}"})
         assert listed.status_code == 403
@@ -202,8 +162,8 @@ NOBODY = {
 
 @pytest.mark.parametrize("who", NOBODY)
 def test_a_good_token_of_one_whom_not_one_entry_means_may_do_nothing(service: Service, who: str) -> None:
-    for door, ask in DOORS.items():
-        answer = ask(service.client, token(NOBODY[who]))
+    for door in DOORS:
+        answer = _ask(door, service, token(NOBODY[who]))
         assert answer.status_code == 403, door
         assert "x-decision-id" not in answer.headers
 
@@ -251,32 +211,32 @@ HOSTILE: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_token_is_refused_at_every_door(service: Service, what: str) -> None:
     given = HOSTILE[what]()
-    for door, ask in DOORS.items():
-        answer = ask(service.client, given)
+    for door in DOORS:
+        answer = _ask(door, service, given)
         assert answer.status_code == 401, door
         assert answer.headers["www-authenticate"].endswith('error="invalid_token"'), door
         assert given not in answer.text
-    answer = DOORS["decide"](service.client, given)
+    answer = _ask("decide", service, given)
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert answer.json()["type"] == "/problems/invalid-token"
 
 
 def test_two_members_in_the_head_are_refused(service: Service) -> None:
     head = encoded(b'{"alg":"none","alg":"RS256","typ":"at+jwt","kid":"one"}')
-    answer = DOORS["decide"](service.client, ".".join((head, *token().split(".")[1:])))
+    answer = _ask("decide", service, ".".join((head, *token().split(".")[1:])))
     assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_what_the_head_says_of_keys_is_not_read_where_the_signature_is_the_issuers(service: Service) -> None:
-    assert allowed(DOORS["decide"](service.client, token(jku="https://evil.example.com/keys")))
+    assert allows(_ask("decide", service, token(jku="https://evil.example.com/keys")))
 
 
 def test_a_token_ends_while_the_service_remembers_its_signature(service: Service) -> None:
     given, then = token(claims(exp=NOW + 60)), service.now[0]
-    assert allowed(DOORS["decide"](service.client, given))
+    assert allows(_ask("decide", service, given))
     service.now[0] = then.replace(minute=2)
     try:
-        assert DOORS["decide"](service.client, given).status_code == 401
+        assert _ask("decide", service, given).status_code == 401
     finally:
         service.now[0] = then
 
@@ -292,24 +252,24 @@ def test_a_new_key_is_taken_after_one_fetch_for_all_who_ask_and_a_removed_one_is
     with over_https(tmp_path, public_set(rsa("one"))) as issuer:
         monkeypatch.setenv("SSL_CERT_FILE", str(issuer.authority))
         with _serving(migrated, tmp_path, f"{issuer.address}/keys") as service:
-            ask = DOORS["decide"]
+            ask = partial(_ask, "decide")
             assert issuer.asked == 0
-            assert allowed(ask(service.client, token()))
+            assert allows(ask(service, token()))
             issuer.document = public_set(rsa("one"), rsa("two"))
-            assert ask(service.client, token(kid="two")).status_code == 401
+            assert ask(service, token(kid="two")).status_code == 401
             assert issuer.asked == 1
             hands[0] += 5
             with ThreadPoolExecutor(8) as many:
-                answers = list(many.map(lambda _: ask(service.client, token(kid="two")), range(16)))
-            assert all(map(allowed, answers))
+                answers = list(many.map(lambda _: ask(service, token(kid="two")), range(16)))
+            assert all(map(allows, answers))
             assert issuer.asked == 2
             for _ in range(20):
-                assert ask(service.client, token(kid="nine")).status_code == 401
+                assert ask(service, token(kid="nine")).status_code == 401
             assert issuer.asked == 2
             issuer.document = public_set(rsa("two"))
             hands[0] += 60
-            assert ask(service.client, token(kid="one")).status_code == 401
-            assert allowed(ask(service.client, token(kid="two")))
+            assert ask(service, token(kid="one")).status_code == 401
+            assert allows(ask(service, token(kid="two")))
             assert issuer.asked == 3
             _fails_closed(service, issuer, hands)
 
@@ -317,17 +277,17 @@ def test_a_new_key_is_taken_after_one_fetch_for_all_who_ask_and_a_removed_one_is
 def _fails_closed(service: Service, issuer: Any, hands: list[float]) -> None:
     issuer.status = 302
     hands[0] += 60
-    assert allowed(DOORS["decide"](service.client, token(kid="two")))
-    assert DOORS["decide"](service.client, token(kid="nine")).status_code == 503
+    assert allows(_ask("decide", service, token(kid="two")))
+    assert _ask("decide", service, token(kid="nine")).status_code == 503
     hands[0] += LIFETIME_SECONDS
-    for door, ask in DOORS.items():
-        answer = ask(service.client, token(kid="two"))
+    for door in DOORS:
+        answer = _ask(door, service, token(kid="two"))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), door
         assert "x-decision-id" not in answer.headers
-    assert allowed(DOORS["decide"](service.client, _plain(service.key("decide"))))
+    assert allows(_ask("decide", service, _plain(service.key("decide"))))
     issuer.status = 200
     hands[0] += 5
-    assert allowed(DOORS["decide"](service.client, token(kid="two")))
+    assert allows(_ask("decide", service, token(kid="two")))
 
 
 def test_an_issuer_that_does_not_answer_in_time_lets_nobody_in(
@@ -338,7 +298,7 @@ def test_an_issuer_that_does_not_answer_in_time_lets_nobody_in(
         monkeypatch.setenv("SSL_CERT_FILE", str(issuer.authority))
         issuer.seconds = 1.5
         with _serving(migrated, tmp_path, f"{issuer.address}/keys") as service:
-            answer = DOORS["decide"](service.client, token())
+            answer = _ask("decide", service, token())
             assert answer.status_code == 503
             assert "decision_id" not in answer.json()
 
@@ -403,14 +363,14 @@ def _from(service: Service, peer: str, *lines: tuple[str, str], path: str = "/de
 
 def test_a_certificate_that_a_trusted_proxy_passes_on_is_its_caller(service: Service) -> None:
     answer = _from(service, "10.0.0.7", ("client-cert", _field(GATEWAY)))
-    assert allowed(answer)
+    assert allows(answer)
     record = service.client.get(f"/decisions/{answer.json()['decision_id']}", headers=service.key()).json()
     subject = "spiffe://example.com/gateway"
     assert record["caller"]["identity"] == {"by": "certificate", "issuer": "CN=test", "subject": subject}
     assert record["caller"]["gateway"] == "proxied"
     digest = GATEWAY.fingerprint(SHA256()).hex()
     passed = f'By=spiffe://example.com/pdp;Hash={digest};Subject="CN=test,O=a;b";URI=spiffe://example.com/envoy'
-    assert allowed(_from(service, "10.0.0.7", ("x-forwarded-client-cert", passed)))
+    assert allows(_from(service, "10.0.0.7", ("x-forwarded-client-cert", passed)))
 
 
 FORGED: dict[str, tuple[str, list[tuple[str, str]]]] = {
@@ -465,8 +425,8 @@ def test_a_certificate_counts_for_nothing_beside_a_key_or_where_the_head_is_the_
 @pytest.mark.parametrize("door", DOORS)
 def test_one_who_asks_too_often_is_told_when_to_come_back(service: Service, door: str) -> None:
     key = _plain(service.key("decide", gateway="limited"))
-    answers = [DOORS[door](service.client, key) for _ in range(4)]
-    by_status = door in {"ext_authz", "forward-auth"}
+    answers = [_ask(door, service, key) for _ in range(4)]
+    by_status = DOORS[door].by_status
     assert answers[0].status_code in ({200, 403} if by_status else {200})
     last = answers[-1]
     assert last.status_code == (503 if by_status else 429)
@@ -476,14 +436,14 @@ def test_one_who_asks_too_often_is_told_when_to_come_back(service: Service, door
         assert last.json()["error"]["code"] == "authorization_unavailable"
     else:
         assert last.json()["type"] == "/problems/too-many-requests"
-    assert allowed(DOORS["decide"](service.client, _plain(service.key("decide", gateway="main"))))
+    assert allows(_ask("decide", service, _plain(service.key("decide", gateway="main"))))
 
 
 def test_a_limit_of_the_settings_holds_for_each_caller_alone(migrated: Path, tmp_path: Path, keys: Path) -> None:
     with _serving(migrated, tmp_path, str(keys), rate_per_second=1, rate_burst=1) as service:
-        ask = DOORS["decide"]
+        ask = partial(_ask, "decide")
         key = _plain(service.key("decide", gateway="main"))
-        statuses = [ask(service.client, given).status_code for given in (key, key, token(), token())]
+        statuses = [ask(service, given).status_code for given in (key, key, token(), token())]
         assert statuses == [200, 429, 200, 429]
 
 

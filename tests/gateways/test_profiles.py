@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from policy_engine.app.builder import build
+from policy_engine.app.settings import Settings
+from policy_engine.domain.catalogue import Catalogue, Entry, ItemKind
 from policy_engine.domain.gateways import Doubt, Message, asked
 from policy_engine.formats.faults import FaultsError
 from policy_engine.formats.gateway_profiles import read_profiles
+from tests.api.service import copied
+from tests.conftest import POLICIES
 
 WHOLE = """
 gateways:
@@ -60,6 +67,45 @@ def test_a_file_with_a_fault_is_refused_with_its_place(what: str) -> None:
     told = _faults(text)
     assert said in told
     assert "gateways.yaml:" in told
+
+
+CATALOGUE = Catalogue(
+    entries={
+        "opus-4.6": Entry(id="opus-4.6", kind=ItemKind.MODEL, aliases=(("main", ("opus",)),)),
+        "mythos-5": Entry(id="mythos-5", kind=ItemKind.MODEL, aliases=(("main", ("mythos",)), ("edge", ("sonnet",)))),
+    }
+)
+TWO_MODELS = {
+    "a model's id": "mythos-5: opus-4.6",
+    "another model's alias at this gateway": "mythos: opus-4.6",
+    "a model's id, for a model that is none": "mythos-5: gone",
+}
+
+
+@pytest.mark.parametrize("what", TWO_MODELS)
+def test_an_alias_that_is_itself_the_name_of_another_model_is_refused_where_the_catalogue_is_known(what: str) -> None:
+    text = WHOLE + f"    aliases: {{house: opus-4.6, {TWO_MODELS[what]}}}\n"
+    assert read_profiles(text.encode(), "gateways.yaml").by_gateway["main"].aliases["house"] == "opus-4.6"
+    with pytest.raises(FaultsError) as raised:
+        read_profiles(text.encode(), "gateways.yaml", CATALOGUE)
+    (fault,) = raised.value.faults
+    assert str(fault).startswith("gateways.yaml:10:")
+    assert "is the name of a model in the catalogue" in fault.message
+    assert fault.remedy == "give it another name at the gateway, or take the alias away"
+
+
+def test_an_alias_of_the_catalogue_for_the_same_model_or_of_another_gateway_stands() -> None:
+    text = WHOLE + "    aliases: {house: opus-4.6, opus: opus-4.6, mythos-5: mythos, sonnet: opus-4.6}\n"
+    assert read_profiles(text.encode(), "gateways.yaml", CATALOGUE).by_gateway["main"].aliases["house"] == "opus-4.6"
+
+
+def test_a_service_does_not_start_with_an_alias_that_is_the_name_of_another_model(
+    migrated: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "gateways.yaml"
+    file.write_text(WHOLE + "    aliases: {mythos-5: opus-4.6}\n")
+    with pytest.raises(FaultsError, match="is the name of a model in the catalogue"):
+        build(Settings(database_url=copied(migrated, tmp_path), policies=POLICIES, gateways=file))
 
 
 def test_the_fingerprint_is_of_what_the_file_says_and_not_of_how_it_is_written() -> None:

@@ -22,7 +22,7 @@ from policy_engine.app.builder import Parts
 from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.facts import ASSERTABLE, AssertedValueError
 from policy_engine.domain.gateways import Doubt, Message, Profile, agreed_place, agreed_text, stated
-from policy_engine.domain.request import Action, BatchItem, Caller, Place, Request, Semantic, SubjectType, Submitted
+from policy_engine.domain.request import Action, BatchItem, Caller, Place, Semantic, SubjectType, Submitted
 from policy_engine.domain.roster import AccountKind, Roster
 from policy_engine.formats.request_document import MalformedRequest, request_digest, submitted_of
 from policy_engine.gateways.asking import Told, told_of
@@ -37,6 +37,7 @@ from policy_engine.gateways.authzen.questions import (
 )
 from policy_engine.gateways.authzen.world import Evaluated, Found
 from policy_engine.policy.judge import Judge
+from policy_engine.service.gate.gate import require_one_model
 from policy_engine.service.gate.keyring import Bearer
 
 RESOURCE: Final = "ai_model"
@@ -109,7 +110,7 @@ class EngineWorld:
             place, purpose = agreed_place(place, elsewhere), agreed_text(purpose, filed, "purpose")
             aliases = self.profile.aliases
         name = asked.resource.id or ""
-        return submitted_of(
+        submitted = submitted_of(
             {
                 "subject": _subject(asked.subject),
                 "model": aliases.get(name, name),
@@ -120,6 +121,7 @@ class EngineWorld:
                 "end_user": context.get("end_user"),
             }
         )
+        return replace(submitted, called=(name,))
 
     # --- searches -----------------------------------------------------------------------------------------------------
 
@@ -132,13 +134,13 @@ class EngineWorld:
         for looked_at, name in enumerate(_candidates(search, ground.roster, judge, after)):
             if looked_at >= MOST_LOOKED_AT or (limit is not None and len(found) >= limit):
                 return Found(names=tuple(found), next_place=last if last is not None else after)
-            request = self._supposed(search, name)
-            if request is not None and judge is not None and _is_allowed(request, caller, judge, ground.roster, at):
+            supposed = self._supposed(search, name)
+            if supposed is not None and judge is not None and _is_allowed(supposed, caller, judge, ground.roster, at):
                 found.append(name)
             last = name
         return Found(names=tuple(found), next_place=None)
 
-    def _supposed(self, search: Search, name: str) -> Request | None:
+    def _supposed(self, search: Search, name: str) -> Submitted | None:
         """The question in which a candidate takes the place of what is searched for; `None` where it is none."""
         subject, resource, action = search.subject, search.resource, search.action
         match search.searched:
@@ -150,15 +152,16 @@ class EngineWorld:
             subject=subject, resource=resource, action=action or ActionNamed(name=name), context=search.context
         )
         try:
-            return self._submitted(asked).request
+            return self._submitted(asked)
         except (Doubt, MalformedRequest):
             return None
 
 
-def _is_allowed(request: Request, caller: Caller, judge: Judge, roster: Roster, at: datetime) -> bool:
+def _is_allowed(supposed: Submitted, caller: Caller, judge: Judge, roster: Roster, at: datetime) -> bool:
     try:
-        return conclude_alone(request, caller, judge, roster, at).verdict.allowed
-    except AssertedValueError:
+        require_one_model(supposed, caller, judge)
+        return conclude_alone(supposed.request, caller, judge, roster, at).verdict.allowed
+    except (AssertedValueError, MalformedRequest):
         return False
 
 

@@ -25,6 +25,7 @@ from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, Log
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import MalformedRequest, malformed
+from policy_engine.policy.judge import Judge
 from policy_engine.service.gate.decision_cache import Remembered
 from policy_engine.service.gate.keyring import Bearer
 from policy_engine.service.gate.snapshot import Ground, StandingView
@@ -171,7 +172,9 @@ class Gate:
         if _asks_for_newer(submitted.request, ground):
             return None
         caller, at = _caller(asker, ground), ground.instant(self._clock())
-        written = self._remembered(submitted, caller, ground, ground.basis(at), at)
+        basis = ground.basis(at)
+        require_one_model(submitted, caller, basis.judge)
+        written = self._remembered(submitted, caller, ground, basis, at)
         return None if written is None else self._append(written, submitted, asker, caller, number=1)
 
     def begin(self, submitted: Submitted, asker: Asker, *, determines: bool = False) -> Attempt:
@@ -306,7 +309,9 @@ class Gate:
     # --- concluding ---------------------------------------------------------------------------------------------------
 
     def _written(self, submitted: Submitted, caller: Caller, ground: Ground, basis: Basis, at: datetime) -> Written:
-        """The decision, as it is remembered or judged now. Raises `MalformedRequest` for what no file could hold."""
+        """The decision, as it is remembered or judged now. Raises `MalformedRequest` for what no file could hold, and
+        for a name of two models."""
+        require_one_model(submitted, caller, basis.judge)
         written = self._remembered(submitted, caller, ground, basis, at)
         if written is not None:
             return written
@@ -338,6 +343,17 @@ class Gate:
         if written.shortened:
             self._report_fault("RecordTooLong")
         return written
+
+
+def require_one_model(submitted: Submitted, caller: Caller, judge: Judge | None) -> None:
+    """Raises `MalformedRequest` where a name by which the gateway calls the model is that of another in the catalogue:
+    whichever of the two the gateway then uses, the client asked for the other."""
+    model = submitted.request.model
+    catalogue = None if judge is None else judge.book.tables.catalogue
+    if catalogue is not None and any(catalogue.is_another(one, model, caller.gateway) for one in submitted.called):
+        raise malformed(
+            "model", "is called by an alias of the gateway's profile that is another model's name in the catalogue"
+        )
 
 
 def _action(item: BatchItem) -> str:
