@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import SplitResult
 
-from policy_engine.cli.gateway_stand_in import JUDGES, Canary, Conduct, Lines, Question, Seen, StandIn
+from policy_engine.cli.gateway_dialects import Lines, Question, Seen
+from policy_engine.cli.gateway_stand_in import JUDGES, Canary, Conduct, StandIn
 from policy_engine.domain.gateways import Profile
 
 PROMPT: Final = "gateway-check: this sentence stands for a prompt"

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import typer
 from rich.text import Text
 
+from policy_engine.app.grpc_part import INSTALL, GrpcMissing, require_grpc
 from policy_engine.cli.gateway_bench import Bench, Client, Finding, GatewayUnreachable, Plan, SetUpFault, Verdict
 from policy_engine.cli.gateway_probes import engine_is_there, examine
 from policy_engine.cli.gateway_stand_in import standing_in
@@ -30,6 +31,9 @@ def gateway_check(
     profiles: Annotated[Path, typer.Option(envvar="POLICY_ENGINE_GATEWAYS", help="The file of gateways' profiles.")],
     gateway: Annotated[str | None, typer.Option(help="Which of its profiles; its only one when absent.")] = None,
     stand_in: Annotated[str, typer.Option(help="Where the stand-in listens, for the engine.")] = "127.0.0.1:9701",
+    stand_in_grpc: Annotated[
+        str | None, typer.Option(help="Where it listens for a gateway that asks over gRPC; nowhere when absent.")
+    ] = None,
     upstream: Annotated[str, typer.Option(help="Where the canary listens, for the model.")] = "127.0.0.1:9702",
     allowed: Annotated[str, typer.Option(help="A model that the stand-in allows, as clients write it.")] = "opus-4.6",
     denied: Annotated[str, typer.Option(help="A model that the stand-in denies, as clients write it.")] = "mythos-5",
@@ -105,13 +109,16 @@ def gateway_check(
         raise Misused("--allowed and --denied name one model under the profile's aliases: name two")
     client = Client(place, seconds=wait, trusted=_trusted(ca))
     engine, model = _address(stand_in, "--stand-in"), _address(upstream, "--upstream")
+    over_grpc = None if stand_in_grpc is None else _grpc_address(stand_in_grpc)
     findings: list[Finding] = []
     unfit: str | None = None
     try:
         if any_200 is not None:
             findings.append(engine_is_there(any_200, seconds=wait))
         with (
-            standing_in(profile, profile.aliases.get(allowed, allowed), engine=engine, upstream=model) as servers,
+            standing_in(
+                profile, profile.aliases.get(allowed, allowed), engine=engine, upstream=model, over_grpc=over_grpc
+            ) as servers,
             progress("trying the gateway", shown=not as_json) as done,
         ):
             findings += examine(Bench(client, *servers, plan), lambda made, stage: done(made, stage=stage))
@@ -159,6 +166,14 @@ def _address(text: str, option: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise Misused(f"{option} takes HOST:PORT, such as 127.0.0.1:9701, and was given `{text}`")
     return host.strip("[]"), int(port)
+
+
+def _grpc_address(text: str) -> tuple[str, int]:
+    try:
+        require_grpc()
+    except GrpcMissing as error:
+        raise Misused(f"--stand-in-grpc needs what speaks gRPC, which is not installed here: {INSTALL}") from error
+    return _address(text, "--stand-in-grpc")
 
 
 _LAST_PORT: Final = 65_535

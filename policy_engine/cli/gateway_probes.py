@@ -10,23 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from policy_engine.cli.gateway_bench import PROMPT, Bench, Finding, GatewayUnreachable, Sent, SetUpFault, Trial, Verdict
-from policy_engine.cli.gateway_stand_in import (
+from policy_engine.cli.gateway_dialects import (
     DECISION,
-    DENIES,
-    JUDGES,
+    EMPTY,
     KEY,
-    REDIRECTED,
-    VALID_SECONDS,
-    Conduct,
+    MESSAGES,
+    UNDECIDED,
+    UNSET,
+    Dialect,
     Lines,
     Question,
     Reply,
     Seen,
 )
+from policy_engine.cli.gateway_stand_in import DENIES, JUDGES, REDIRECTED, VALID_SECONDS, Conduct
 from policy_engine.domain.gateways import Origin
 
 FORGED: Final = "gateway-check-forged"
@@ -44,8 +46,7 @@ class Baseline:
         """Whether it is a question, and another one. Whose it is by the key is a part of it."""
         if not question.requests:
             return False
-        keys = [one.seen.values(KEY) for one in (self.question, question)]
-        return question.requests != self.question.requests or keys[0] != keys[1]
+        return question.requests != self.question.requests or question.key != self.question.key
 
 
 Group = Callable[[Bench, Baseline], Sequence[Finding]]
@@ -124,23 +125,30 @@ _ASK: Final = "see that the gateway waits for the answer before it forwards, and
 def _leaks(trial: Trial) -> list[Finding]:
     """What goes where it need not, and one thing that must not."""
     group, found = "set-up", []
-    seen, upstream = trial.asked[-1].seen, trial.reached[-1]
-    if not seen.values(KEY):
-        told = "the question carries no X-Policy-Engine-Key: the engine would answer 401 and nothing would be allowed"
+    question, upstream = trial.asked[-1], trial.reached[-1]
+    if not question.key:
+        told = f"the question carries no {_KEY_IN[question.dialect]}: the engine would answer 401 and allow nothing"
         found.append(_finding(group, "the gateway's key", Verdict.NOTE, told))
     if upstream.values(KEY):
         told = "the gateway's key reaches the model: whoever runs it could ask in the gateway's name"
         found.append(
             _finding(group, "the gateway's key", Verdict.FAULT, told, remedy="remove the header after the question")
         )
-    if PROMPT.encode() in seen.body:
+    if PROMPT.encode() in question.seen.body:
         told = "the gateway sends whole bodies with its questions, prompts too; the engine keeps nothing of them"
         found.append(_finding(group, "prompts", Verdict.NOTE, told))
-    given = [name for name in ("authorization", "cookie") if seen.values(name)]
+    given = [name for name in ("authorization", "cookie") if any(held == name for held, _ in question.passed)]
     if given:
         told = f"the client's {' and '.join(given)} go to the engine, which does not look at them"
         found.append(_finding(group, "the client's secrets", Verdict.NOTE, told))
     return found
+
+
+_KEY_IN: Final = {
+    Dialect.STATUS: "X-Policy-Engine-Key",
+    Dialect.GRPC: "x-policy-engine-key in its metadata",
+    Dialect.PLUGIN: "key under Authorization",
+}
 
 
 def _judged(bench: Bench, group: str, probe: str, trial: Trial, *, remedy: str, known: bool = False) -> Finding:
@@ -194,8 +202,39 @@ FAILURES: Final[dict[str, Conduct]] = {
 }
 """How an engine may fail, or be another service than the engine."""
 
+OVER_GRPC: Final[dict[str, Conduct]] = {
+    "it hangs": Conduct(hangs=True),
+    "it fails in the call": Conduct(resets=True),
+    **{name: Conduct(message=name) for name in MESSAGES},
+    "it is down": Conduct(down=True),
+}
+"""The same over gRPC."""
+
+_ANSWER: Final[dict[str, object]] = {"public_code": "ALLOWED", "public_message": "Allowed.", "fault": None}
+
+
+def _in_json(model: str) -> dict[str, Conduct]:
+    """The same to a plugin that asks about a model."""
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    allow = {"model": model, "decision": "allow", "decision_id": "01CHECK", "valid_until": until, **_ANSWER}
+    wrong: dict[str, tuple[object, dict[str, object]]] = {
+        '200 with "allowed":"true"': ("true", allow),
+        "200 with an allow that has no decision": (True, {**allow, "decision_id": None}),
+        "200 with an allow that has ended": (True, {**allow, "valid_until": "2026-01-01T00:00:00Z"}),
+        "200 with an allow for another model": (True, {**allow, "model": f"{model}-other"}),
+        "200 with an allow whose answer says deny": (True, {**allow, "decision": "deny"}),
+    }
+    return FAILURES | {
+        name: _says(200, _JSON, json.dumps({"allowed": allowed, "answers": [answer]}).encode())
+        for name, (allowed, answer) in wrong.items()
+    }
+
+
 BY_STATUS: Final = frozenset({"200 with garbage", "200 with nothing", '200 with {"decision":"false"}', "201", "204"})
 """What a gateway that reads the status alone cannot tell from an allow."""
+
+_KNOWN: Final = BY_STATUS | {EMPTY, UNSET, UNDECIDED}
+"""The same, whether it asks over HTTP or over gRPC."""
 
 _ONLY_200: Final = (
     "allow on 200 with x-decision-id alone, and answer 403 or 503 to everything else: look for an error page or handler"
@@ -203,11 +242,22 @@ _ONLY_200: Final = (
 )
 
 
-def _failures(bench: Bench, _: Baseline) -> list[Finding]:
+def failures_of(dialect: Dialect, model: str) -> dict[str, Conduct]:
+    """How an engine may fail that is asked so about a model."""
+    match dialect:
+        case Dialect.GRPC:
+            return OVER_GRPC
+        case Dialect.PLUGIN:
+            return _in_json(model)
+        case _:
+            return FAILURES
+
+
+def _failures(bench: Bench, baseline: Baseline) -> list[Finding]:
     found = []
-    for name, conduct in FAILURES.items():
+    for name, conduct in failures_of(baseline.question.dialect, bench.plan.allowed).items():
         trial = bench.attempt(bench.ask(bench.plan.allowed), conduct)
-        known = bench.plan.any_200 and name in BY_STATUS
+        known = bench.plan.any_200 and name in _KNOWN
         found.append(_judged(bench, "failures", name, trial, remedy=_ONLY_200, known=known))
     bench.stand_in.behave(JUDGES)
     return found
@@ -390,7 +440,7 @@ def _headers(bench: Bench, baseline: Baseline) -> list[Finding]:
             found.append(_finding("headers", name, Verdict.UNTRIED, told))
         else:
             found.append(_forged(bench, baseline, name))
-    found.append(_forged_decision(bench))
+    found.append(_forged_decision(bench, baseline))
     return found
 
 
@@ -431,12 +481,14 @@ def _useful(bench: Bench, name: str) -> str:
     return "203.0.113.9" if name == "x-forwarded-for" else FORGED
 
 
-def _forged_decision(bench: Bench) -> Finding:
+def _forged_decision(bench: Bench, baseline: Baseline) -> Finding:
     trial = bench.attempt(bench.ask(bench.plan.allowed, headers=((DECISION, FORGED),)))
     if any(FORGED in value for seen in trial.reached for value in seen.values(DECISION)):
         told = "the client's own copy reaches the model, as if a decision stood behind it"
         return _finding("headers", DECISION, Verdict.FAULT, told, trial, _STRIP)
-    trial = bench.attempt(bench.ask(bench.plan.allowed, headers=((DECISION, FORGED),)), FAILURES["200 with nothing"])
+    over_grpc = baseline.question.dialect is Dialect.GRPC
+    nothing = OVER_GRPC[EMPTY] if over_grpc else FAILURES["200 with nothing"]
+    trial = bench.attempt(bench.ask(bench.plan.allowed, headers=((DECISION, FORGED),)), nothing)
     if trial.reached and not bench.plan.any_200:
         told = "with the client's own copy an answer without a decision counts as an allow"
         return _finding("headers", DECISION, Verdict.FAULT, told, trial, _STRIP)

@@ -1,7 +1,7 @@
 """What a gateway is checked between: a stand-in for the engine that can misbehave, and a canary in the model's place.
 
-Both are small HTTP servers on addresses that the gateway's configuration is pointed at. The stand-in reads a question
-as the engine does, by the gateway's profile, and allows one model; the canary tells whether a request got through.
+Both are small servers on addresses that the gateway's configuration is pointed at. The stand-in reads a question as the
+engine does, by the gateway's profile, and allows one model; the canary tells whether a request got through.
 """
 
 from __future__ import annotations
@@ -17,67 +17,40 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from policy_engine.cli.gateway_dialects import (
+    CallFails,
+    Dialect,
+    Question,
+    Reply,
+    Seen,
+    allow_by_status,
+    answer_in_json,
+    deny_by_status,
+    question_over_http,
+)
 from policy_engine.cli.remote import ServiceUnavailable
-from policy_engine.domain.gateways import Doubt, Message, Profile, asked, forwarded
+from policy_engine.domain.gateways import Profile
 from policy_engine.domain.request import Request
-from policy_engine.formats.request_document import MalformedRequest, parse_object
 
-EXT_AUTHZ: Final = "/ext_authz"
-FORWARD_AUTH: Final = "/forward-auth"
 REDIRECTED: Final = "/allow-whoever-comes"
 """Where a redirection of the stand-in leads to: an allow for whoever follows it."""
 
-KEY: Final = "x-policy-engine-key"
-DECISION: Final = "x-decision-id"
 VALID_SECONDS: Final = 0.2
 """For how long an allow of the stand-in may be reused."""
-
-Lines = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A request that came to one of the two servers, as it was on the wire; names of headers in lower case."""
-
-    method: str
-    target: str
-    headers: Lines
-    body: bytes
-
-    def values(self, name: str) -> tuple[str, ...]:
-        """What stands under a header, line by line."""
-        return tuple(value for held, value in self.headers if held == name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What the engine would have been asked: the requests of a message, or why there are none."""
-
-    seen: Seen
-    requests: tuple[Request, ...] = ()
-    doubt: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer on the wire."""
-
-    status: int
-    headers: Lines = ()
-    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conduct:
     """How the stand-in behaves: it judges, unless something else is said.
 
-    `reply` is what it says to every question; `hangs`, `resets` and `down` are that it says nothing, ends the
-    connection, or does not listen.
+    `reply` is what it says to every question, and `message` is the one of `MESSAGES` that it says over gRPC; `hangs`,
+    `resets` and `down` are that it says nothing, ends the connection (over gRPC the call), or does not listen.
     """
 
     reply: Reply | None = None
+    message: str | None = None
     denies: bool = False
     hangs: bool = False
     resets: bool = False
@@ -211,6 +184,16 @@ class _Listening:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
+class Listens(Protocol):
+    """A server on an address."""
+
+    def up(self) -> None:
+        """Listen. Raises `ServiceUnavailable` where the address cannot be had."""
+
+    def down(self) -> None:
+        """Listen no more, and end what is connected."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StandIn:
     """The engine's stand-in: what it was asked, and how it behaves."""
@@ -219,7 +202,7 @@ class StandIn:
     allowed: str
     conduct: Conduct = JUDGES
     asked: list[Question] = field(default_factory=list)
-    listening: _Listening = field(init=False)
+    doors: list[Listens] = field(default_factory=list)
     _released: threading.Event = field(default_factory=threading.Event)
     _count: int = 0
 
@@ -228,22 +211,23 @@ class StandIn:
         self.let_go()
         self._released = threading.Event()
         self.conduct = conduct
-        if conduct.down:
-            self.listening.down()
-        else:
-            self.listening.up()
+        for door in self.doors:
+            if conduct.down:
+                door.down()
+            else:
+                door.up()
 
     def let_go(self) -> None:
         """End what hangs."""
         self._released.set()
 
     def answer(self, handler: _Handler, seen: Seen) -> None:
-        """Answer one question."""
+        """Answer one question over HTTP."""
         conduct, released = self.conduct, self._released
         if seen.target.startswith(REDIRECTED):
-            handler.tell(self._allow())
+            handler.tell(allow_by_status(self._id(), self._until()))
             return
-        question = self._read(seen)
+        question = question_over_http(seen, self.profile)
         self.asked.append(question)
         if conduct.hangs:
             released.wait()
@@ -253,55 +237,49 @@ class StandIn:
         elif conduct.reply is not None:
             handler.tell(conduct.reply)
         else:
-            models = {one.model for one in question.requests}
-            handler.tell(self._allow() if not conduct.denies and models == {self.allowed} else self._deny())
+            handler.tell(self._reply(question))
 
-    def _read(self, seen: Seen) -> Question:
-        try:
-            method, target = _client_of(seen)
-            body = parse_object(seen.body) if seen.body and self.profile.reads_bodies else None
-            message = Message(method=method, target=target, headers=seen.headers, body=body)
-            return Question(seen=seen, requests=asked(message, self.profile).requests)
-        except Doubt as doubt:
-            return Question(seen=seen, doubt=str(doubt))
-        except MalformedRequest:
-            return Question(seen=seen, doubt="the body that was passed on is no JSON object without repetitions")
+    def answer_call(self, question: Question) -> Reply | str:
+        """The answer to a question over gRPC: one by a status, or the one of `MESSAGES`. Raises `CallFails`."""
+        conduct, released = self.conduct, self._released
+        self.asked.append(question)
+        if conduct.hangs:
+            released.wait()
+        if conduct.hangs or conduct.resets or conduct.reply is not None:
+            raise CallFails
+        return self._reply(question) if conduct.message is None else conduct.message
+
+    def _reply(self, question: Question) -> Reply:
+        denies = self.conduct.denies
+
+        def allows(request: Request) -> bool:
+            return not denies and request.model == self.allowed
+
+        if question.dialect is Dialect.PLUGIN:
+            return answer_in_json(question, allows, self._id, self._until())
+        if question.requests and all(map(allows, question.requests)):
+            return allow_by_status(self._id(), self._until())
+        return deny_by_status(self._id())
 
     def _id(self) -> str:
         self._count += 1
         return f"01CHECK{self._count:019d}"
 
-    def _allow(self) -> Reply:
-        until = datetime.now(UTC) + timedelta(seconds=VALID_SECONDS)
-        headers = ((DECISION, self._id()), ("x-valid-until", until.isoformat()), ("cache-control", "no-store"))
-        return Reply(status=200, headers=headers)
-
-    def _deny(self) -> Reply:
-        error = {
-            "message": "This model is not available.",
-            "type": "request_forbidden",
-            "param": "model",
-            "code": "model_access_denied",
-        }
-        headers = (
-            (DECISION, self._id()),
-            ("x-reason", "NOT_AVAILABLE_MODEL"),
-            ("content-type", "application/json"),
-            ("cache-control", "no-store"),
-        )
-        return Reply(status=403, headers=headers, body=json.dumps({"error": error}).encode())
-
-
-def _client_of(seen: Seen) -> tuple[str, str]:
-    """Method and target of the gateway's client. Raises `Doubt`."""
-    if seen.target.startswith(f"{EXT_AUTHZ}/"):
-        return seen.method, seen.target.removeprefix(EXT_AUTHZ)
-    if seen.target.partition("?")[0] == FORWARD_AUTH:
-        return forwarded(seen.headers)
-    raise Doubt("the gateway asks at a path where no door of the engine is")
+    def _until(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=VALID_SECONDS)
 
 
 _STREAM_SECONDS: Final = 10.0
+_CHAT: Final = json.dumps(
+    {
+        "id": "canary",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "canary",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "canary"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+).encode()
 _EVENT: Final = b"e\r\ndata: canary\n\n\r\n"
 
 
@@ -323,7 +301,7 @@ class Canary:
         if self.streams:
             self._stream(handler)
         else:
-            handler.tell(Reply(status=200, headers=(("content-type", "application/json"),), body=b'{"canary":true}'))
+            handler.tell(Reply(status=200, headers=(("content-type", "application/json"),), body=_CHAT))
 
     def _stream(self, handler: _Handler) -> None:
         handler.send_response_only(200)
@@ -339,16 +317,30 @@ class Canary:
         handler.wfile.write(b"0\r\n\r\n")
 
 
+Address = tuple[str, int]
+
+
 @contextmanager
 def standing_in(
-    profile: Profile, allowed: str, *, engine: tuple[str, int], upstream: tuple[str, int]
+    profile: Profile, allowed: str, *, engine: Address, upstream: Address, over_grpc: Address | None = None
 ) -> Iterator[tuple[StandIn, Canary]]:
-    """Both servers, listening; down again at the end. Raises `ServiceUnavailable` for an address that is taken."""
+    """Both, listening; down again at the end. The stand-in answers over gRPC too where there is an address for that.
+
+    Raises `ServiceUnavailable` for an address that is taken.
+    """
     stand_in, canary = StandIn(profile=profile, allowed=allowed), Canary()
-    servers: list[_Listening] = []
+    servers: list[Listens] = []
     try:
-        stand_in.listening = _Listening(engine, stand_in.answer, "--stand-in")
-        servers.append(stand_in.listening)
+        stand_in.doors.append(_Listening(engine, stand_in.answer, "--stand-in"))
+        servers += stand_in.doors
+        if over_grpc is not None:
+            # Its packages are no part of the command's own.
+            from policy_engine.cli.gateway_stand_in_grpc import ListeningGrpc  # noqa: PLC0415
+
+            called = ListeningGrpc(over_grpc, profile, stand_in.answer_call)
+            called.up()
+            stand_in.doors.append(called)
+            servers.append(called)
         canary.listening = _Listening(upstream, canary.answer, "--upstream")
         servers.append(canary.listening)
         yield stand_in, canary

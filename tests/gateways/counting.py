@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
-from envoy.type.v3.http_status_pb2 import HttpStatus
-from google.rpc.status_pb2 import Status
 
+from policy_engine.cli.gateway_dialects import EMPTY, UNDECIDED, UNSET
+from policy_engine.cli.gateway_stand_in_grpc import WRONG
 from policy_engine.gateways.grpc_check import SERVICE
 from tests.gateways.envoys import Door, authz_of, documented, door, over_grpc, without
 from tests.gateways.programs import free_port
@@ -54,22 +52,8 @@ OVER_HTTP: Final[dict[str, Start]] = {
     **{name: _http(does) for name, does in MISBEHAVIOURS.items()},
 }
 
-EMPTY: Final = "an empty answer"
-UNSET: Final = "a denial with its status left out"
-ALLOWS: Final = frozenset({EMPTY, UNSET, "an allow without a decision"})
+ALLOWS: Final = frozenset({EMPTY, UNSET, UNDECIDED})
 """What Envoy alone takes for an allow."""
-
-_DENIED: Final = DeniedHttpResponse(status=HttpStatus(code=403), body="denied")
-_MESSAGES: Final[dict[str, bytes]] = {
-    EMPTY: b"",
-    UNSET: CheckResponse(denied_response=_DENIED).SerializeToString(),
-    "an allow without a decision": CheckResponse(
-        status=Status(),
-        ok_response=OkHttpResponse(headers=[HeaderValueOption(header=HeaderValue(key="x-a", value="b"))]),
-    ).SerializeToString(),
-    "a status that is an error": CheckResponse(status=Status(code=13)).SerializeToString(),
-    "bytes that are no answer": b"\xff\xff",
-}
 
 
 @contextmanager
@@ -105,7 +89,7 @@ OVER_GRPC: Final[dict[str, Start]] = {
     "resets the connection": _http(RESET),
     "hangs in the call": lambda port: _grpc(port, _hangs),
     "fails in the call": lambda port: _grpc(port, _fails),
-    **{name: _says(data) for name, data in _MESSAGES.items()},
+    **{name: _says(data) for name, data in WRONG.items()},
 }
 
 

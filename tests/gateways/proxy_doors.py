@@ -15,7 +15,8 @@ import yaml
 
 from policy_engine.app.builder import build
 from policy_engine.app.clock import system_clock
-from policy_engine.cli.gateway_stand_in import Canary, Seen, standing_in
+from policy_engine.cli.gateway_dialects import Seen
+from policy_engine.cli.gateway_stand_in import Canary, standing_in
 from tests.api.service import copied
 from tests.faults.process import Server, installed, running
 from tests.gateways.proxies import PROXIES, Proxy, documented

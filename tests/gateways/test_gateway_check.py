@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from policy_engine.cli.gateway_bench import Bench, Client, Finding, Plan, Verdict
-from policy_engine.cli.gateway_probes import BY_STATUS, FAILURES, examine
+from policy_engine.cli.gateway_dialects import EMPTY, UNDECIDED, UNSET
+from policy_engine.cli.gateway_probes import BY_STATUS, FAILURES, OVER_GRPC, examine
 from policy_engine.cli.gateway_stand_in import standing_in
 from policy_engine.domain.gateways import Profile
 from policy_engine.formats.gateway_profiles import read_profiles
@@ -29,10 +30,13 @@ HANGS_SECONDS = 40.0
 """Longer than any of the programs waits for an engine that hangs."""
 
 
-def tried(url: str, profile: Profile, plan: Plan, ports: tuple[int, int], *, seconds: float) -> tuple[Finding, ...]:
+def tried(
+    url: str, profile: Profile, plan: Plan, ports: tuple[int, int], *, seconds: float, over_grpc: int | None = None
+) -> tuple[Finding, ...]:
     """Everything that is tried, and what came of it."""
     engine, models = (("127.0.0.1", port) for port in ports)
-    with standing_in(profile, plan.allowed, engine=engine, upstream=models) as servers:
+    called = None if over_grpc is None else ("127.0.0.1", over_grpc)
+    with standing_in(profile, plan.allowed, engine=engine, upstream=models, over_grpc=called) as servers:
         client = Client(urlsplit(url), seconds=seconds, trusted=None)
         return examine(Bench(client, *servers, plan), lambda *_: None)
 
@@ -100,8 +104,9 @@ def test_there_are_eight_seeds() -> None:
     assert len(SEEDS) == 8
 
 
-def test_the_documented_envoy_denies_whatever_it_has_to(tmp_path: Path) -> None:
-    ports = (free_port(), free_port())
+def envoy_tried(config: dict[str, Any], folder: Path, *, by_grpc: bool = False) -> tuple[Finding, ...]:
+    """What is tried on Envoy by that configuration."""
+    ports, called = (free_port(), free_port()), free_port()
     profile = read_profiles(envoys.PAGE["gateways.yaml"].encode(), "envoy.md").by_gateway["main"]
     # The page says that the edge before Envoy writes the country, and has the models' server read `x-model`.
     headers = (("authorization", f"Bearer {envoys.token('carol')}"), ("x-geo-country", "US"))
@@ -115,11 +120,31 @@ def test_the_documented_envoy_denies_whatever_it_has_to(tmp_path: Path) -> None:
         upstream_reads="x-model",
     )
     models = Models(port=ports[1])
-    with envoys.door(envoys.documented(), tmp_path / "envoy", models, http=ports[0], key="pe_key") as door:
-        found = tried(str(door.client.base_url), profile, plan, ports, seconds=HANGS_SECONDS)
+    with envoys.door(config, folder, models, http=ports[0], grpc=called, key="pe_key") as door:
+        over_grpc = called if by_grpc else None
+        return tried(str(door.client.base_url), profile, plan, ports, seconds=HANGS_SECONDS, over_grpc=over_grpc)
 
+
+def test_the_documented_envoy_denies_whatever_it_has_to(tmp_path: Path) -> None:
+    found = envoy_tried(envoys.documented(), tmp_path / "envoy")
     assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
     assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(FAILURES)
+
+
+def test_the_documented_envoy_that_asks_over_grpc_denies_whatever_it_has_to(tmp_path: Path) -> None:
+    found = envoy_tried(envoys.over_grpc(envoys.documented()), tmp_path / "envoy", by_grpc=True)
+    assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
+    assert [one.probe for one in found if one.verdict is Verdict.NOTE] == ["a stream that had begun"]
+    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(OVER_GRPC)
+
+
+def test_an_envoy_that_takes_an_empty_call_or_none_for_an_allow_is_found_out_over_grpc(tmp_path: Path) -> None:
+    config = envoys.without(envoys.over_grpc(envoys.documented()), "require-decision", "take-away")
+    envoys.authz_of(config)["failure_mode_allow"] = True
+    found = envoy_tried(config, tmp_path / "envoy", by_grpc=True)
+    faults = {f"{one.group}: {one.probe}" for one in found if one.verdict is Verdict.FAULT}
+    assert faults >= {f"failures: {name}" for name in (EMPTY, UNSET, UNDECIDED, "it hangs", "it is down")}
+    assert faults >= {"headers: x-decision-id", "headers: x-purpose"}
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
