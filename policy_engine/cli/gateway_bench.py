@@ -119,6 +119,12 @@ class Client:
         self._seconds = seconds
         self._trusted = trusted
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Of the gateway."""
+        secure = self._url.scheme == "https"
+        return self._url.hostname or "", self._url.port or (443 if secure else 80)
+
     def send(self, sent: Sent) -> int | None:
         """The status, or `None` where no answer came. Raises `GatewayUnreachable`."""
         connection = self._connection()

@@ -187,6 +187,8 @@ class _Listening:
 class Listens(Protocol):
     """A server on an address."""
 
+    address: tuple[str, int]
+
     def up(self) -> None:
         """Listen. Raises `ServiceUnavailable` where the address cannot be had."""
 
