@@ -314,9 +314,11 @@ def _streamed(bench: Bench, ask: Sent) -> Finding:
 _READ_ALIKE: Final = "ask about the very name that the model's server will read, and deny where there may be two"
 
 
-def _names(bench: Bench, _: Baseline) -> list[Finding]:
+def _names(bench: Bench, baseline: Baseline) -> list[Finding]:
     tricks = _in_path(bench) if bench.plan.in_path else _in_body(bench)
     tricks |= _aliases(bench)
+    if baseline.question.dialect is Dialect.PLUGIN:
+        tricks |= _beside(bench)
     target = bench.plan.paths[0].replace("{model}", bench.plan.allowed)
     query = f"{'&' if '?' in target else '?'}model={bench.plan.denied}"
     tricks["another model in the query"] = bench.ask(bench.plan.allowed, path=target + query)
@@ -367,6 +369,23 @@ def _in_body(bench: Bench) -> dict[str, Sent]:
 
 
 _LONG: Final = 5_000_000
+
+
+def _beside(bench: Bench) -> dict[str, Sent]:
+    """Members that a gateway of models turns into a call of another one, or writes into the body for its provider."""
+    allowed, denied = bench.plan.allowed, bench.plan.denied
+    members: dict[str, dict[str, object]] = {
+        "`deployment_id`": {"deployment_id": denied},
+        "`engine`": {"engine": denied},
+        "a model in `extra_body`": {"extra_body": {"model": denied}},
+        "`models` in `extra_body`": {"extra_body": {"models": [denied]}},
+        "a model in `extra_query`": {"extra_query": {"model": denied}},
+        "a fallback with a `deployment_id`": {"fallbacks": [{"model": allowed, "deployment_id": denied}]},
+    }
+    return {
+        name: bench.ask(allowed, body=json.dumps({"model": allowed, **member, "messages": []}).encode())
+        for name, member in members.items()
+    }
 
 
 def _in_path(bench: Bench) -> dict[str, Sent]:

@@ -180,7 +180,8 @@ class PolicyEngine(CustomLogger):
         `ProxyException`."""
         del call_type
         request = _request()
-        question = self._about(request, _key_in(kwargs), _names_of(kwargs.get("model")))
+        names = tuple(dict.fromkeys((*_names_of(kwargs.get("model")), *_beside(kwargs))))
+        question = self._about(request, _key_in(kwargs), names)
         if request.allowed.get(question, 0.0) < time.monotonic():
             await self._require(question)
 
@@ -287,12 +288,31 @@ def _names_of(model: object) -> tuple[str, ...]:
 
 
 def _asked_models(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The public name, what it is an alias of, and the client's own fallbacks."""
+    """The public name, what it is an alias of, the client's own fallbacks, and what names a model beside these."""
     named = list(_names_of(data.get("model")))
     named += [target for name in named if (target := _alias(name)) is not None]
     for member in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
         named += _fallbacks(data.get(member), member)
-    return tuple(dict.fromkeys(named))
+    return tuple(dict.fromkeys((*named, *_beside(data))))
+
+
+def _beside(data: Mapping[str, Any]) -> Iterator[str]:
+    """Models that are named beside `model` and the fallbacks. LiteLLM calls `deployment_id` in the place of `model`,
+    writes what is in `extra_body` over the provider's body, and passes on `models`, which some providers fall back to.
+    """
+    for member in ("deployment_id", "engine"):
+        yield from _names_of(data.get(member))
+    yield from _fallbacks(data.get("models"), "models")
+    for tool in data.get("tools") or ():
+        if isinstance(tool, Mapping):
+            yield from _names_of(tool.get("model"))
+    for member in ("extra_body", "extra_query", "litellm_params"):
+        inner = data.get(member)
+        if inner is None:
+            continue
+        if not isinstance(inner, Mapping):
+            _refuse_here(f"`{member}` is no object")
+        yield from _asked_models(inner)
 
 
 def _alias(name: str) -> str | None:
@@ -312,7 +332,7 @@ def _fallbacks(held: object, member: str) -> Iterator[str]:
         if isinstance(one, str):
             yield one
         elif isinstance(one, Mapping) and isinstance(one.get("model"), str):
-            yield one["model"]
+            yield from _asked_models(one)
         elif isinstance(one, Mapping) and all(isinstance(names, list) for names in one.values()):
             yield from _fallbacks([name for names in one.values() for name in names], member)
         else:

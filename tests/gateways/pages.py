@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,20 @@ def blocks(page: Path) -> dict[str, str]:
         assert match[1] not in found, f"{page.name} has two blocks `{match[1]}`"
         found[match[1]] = match[2]
     return found
+
+
+_FENCED: Final = re.compile(r"^ *```[a-z]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def printed(page: str) -> list[str]:
+    """What stands in the fences of a page, with or without a name."""
+    return [match[1].strip() for match in _FENCED.finditer((PAGES / page).read_text())]
+
+
+def command_of(page: str, words: str) -> list[str]:
+    """The words of the only line of a page that begins so, without the program's name."""
+    (line,) = (line for block in printed(page) for line in block.splitlines() if line.startswith(words))
+    return shlex.split(line)[1:]
 
 
 def put(text: str, **changes: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +21,11 @@ from policy_engine.domain.gateways import Profile
 from policy_engine.formats.gateway_profiles import read_profiles
 from tests.cli.test_cli import Shell, Told, shell  # noqa: F401  a fixture
 from tests.gateways import envoys
+from tests.gateways.pages import command_of
 from tests.gateways.programs import free_port
-from tests.gateways.proxies import PROXIES, Proxy, documented, started
+from tests.gateways.proxies import CHAT, PROXIES, Proxy, documented, started
 from tests.gateways.seeds import MORE_SEEDS, SEEDS, Seed
 from tests.gateways.stands import Models
-
-HANGS_SECONDS = 40.0
-"""Longer than any of the programs waits for an engine that hangs."""
 
 
 def tried(
@@ -39,11 +37,6 @@ def tried(
     with standing_in(profile, plan.allowed, engine=engine, upstream=models, over_grpc=called) as servers:
         client = Client(urlsplit(url), seconds=seconds, trusted=None)
         return examine(Bench(client, *servers, plan), lambda *_: None)
-
-
-def plan_of(proxy: Proxy, **more: Any) -> Plan:
-    headers = (("authorization", proxy.login("carol")),)
-    return Plan(method="POST", paths=(proxy.path,), headers=headers, allowed="opus-4.6", denied="mythos-5", **more)
 
 
 def plan_of_seed(seed: Seed, **more: Any) -> Plan:
@@ -65,20 +58,44 @@ def require(proxy: Proxy) -> None:
         pytest.skip(f"{proxy.name} is not installed: apt-get install {proxy.name}")
 
 
+def checked(command: Shell, page: str, profiles: str, folder: Path, url: str, **at: int) -> list[Finding]:
+    """What the command of a page finds, with the addresses of this test in it; it says that there is no fault."""
+    file = folder / "profiles.yaml"
+    file.write_text(profiles)
+    given = command_of(page, "policy-engine gateway-check")
+    here = {"gateways.yaml": str(file), "Authorization: Bearer TOKEN": f"Authorization: Bearer {envoys.token('carol')}"}
+    given = [url if word.startswith("http://") else here.get(word, word) for word in given]
+    for option, port in at.items():
+        # The page may say where; the last one counts.
+        given += [f"--{option.replace('_', '-')}", f"127.0.0.1:{port}"]
+    told = command(*given, "--json")
+    assert told.code == 0, told.out + told.err
+    return [Finding(**{**one, "verdict": Verdict(one["verdict"])}) for one in told.json["findings"]]
+
+
+def failures_denied(found: Sequence[Finding]) -> set[str]:
+    return {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED}
+
+
 @pytest.mark.parametrize("name", PROXIES)
-def test_a_documented_configuration_denies_whatever_it_has_to(name: str, tmp_path: Path) -> None:
+def test_a_documented_configuration_denies_whatever_it_has_to(
+    name: str,
+    tmp_path: Path,
+    shell: Shell,  # noqa: F811
+) -> None:
     proxy, ports = PROXIES[name], (free_port(), free_port())
     require(proxy)
     with documented(proxy, tmp_path / name, engine=ports[0], models=ports[1]) as url:
-        found = tried(url, proxy.profile, plan_of(proxy), ports, seconds=HANGS_SECONDS)
+        profiles = proxy.files["gateways.yaml"]
+        found = checked(shell, f"{name}.md", profiles, tmp_path, url, stand_in=ports[0], upstream=ports[1])
 
     assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
-    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(FAILURES)
+    assert failures_denied(found) == set(FAILURES)
     took = {one.probe: (one.status, one.seconds or 0.0) for one in found if one.group == "failures"}
     if name == "traefik":
         # As its page says: there is no setting.
         assert took["it hangs"][0] == 500
-        assert 29 < took["it hangs"][1] < HANGS_SECONDS
+        assert 29 < took["it hangs"][1] < 40
     else:
         assert took["it hangs"][1] < 10
 
@@ -110,44 +127,46 @@ def test_there_are_eight_seeds() -> None:
     assert len(SEEDS) == 8
 
 
-def envoy_tried(config: dict[str, Any], folder: Path, *, by_grpc: bool = False) -> tuple[Finding, ...]:
-    """What is tried on Envoy by that configuration."""
-    ports, called = (free_port(), free_port()), free_port()
-    profile = read_profiles(envoys.PAGE["gateways.yaml"].encode(), "envoy.md").by_gateway["main"]
-    # The page says that the edge before Envoy writes the country, and has the models' server read `x-model`.
-    headers = (("authorization", f"Bearer {envoys.token('carol')}"), ("x-geo-country", "US"))
-    plan = Plan(
-        method="POST",
-        paths=("/v1/chat/completions",),
-        headers=headers,
-        allowed="opus-4.6",
-        denied="mythos-5",
-        declared=frozenset({"x-geo-country"}),
-        upstream_reads="x-model",
-    )
-    models = Models(port=ports[1])
-    with envoys.door(config, folder, models, http=ports[0], grpc=called, key="pe_key") as door:
-        over_grpc = called if by_grpc else None
-        return tried(str(door.client.base_url), profile, plan, ports, seconds=HANGS_SECONDS, over_grpc=over_grpc)
+@contextmanager
+def an_envoy(config: dict[str, Any], folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    """Envoy by that configuration; where it serves, and where it looks for the engine and the models."""
+    at = {"stand_in": free_port(), "stand_in_grpc": free_port(), "upstream": free_port()}
+    models, key = Models(port=at["upstream"]), "pe_key"
+    with envoys.door(config, folder, models, http=at["stand_in"], grpc=at["stand_in_grpc"], key=key) as door:
+        yield str(door.client.base_url), at
 
 
-def test_the_documented_envoy_denies_whatever_it_has_to(tmp_path: Path) -> None:
-    found = envoy_tried(envoys.documented(), tmp_path / "envoy")
-    assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
-    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(FAILURES)
-
-
-def test_the_documented_envoy_that_asks_over_grpc_denies_whatever_it_has_to(tmp_path: Path) -> None:
-    found = envoy_tried(envoys.over_grpc(envoys.documented()), tmp_path / "envoy", by_grpc=True)
+@pytest.mark.parametrize("by_grpc", [False, True], ids=["http", "grpc"])
+def test_the_documented_envoy_denies_whatever_it_has_to(
+    tmp_path: Path,
+    shell: Shell,  # noqa: F811
+    *,
+    by_grpc: bool,
+) -> None:
+    config = envoys.over_grpc(envoys.documented()) if by_grpc else envoys.documented()
+    with an_envoy(config, tmp_path / "envoy") as (url, at):
+        if not by_grpc:
+            del at["stand_in_grpc"]
+        found = checked(shell, "envoy.md", envoys.PAGE["gateways.yaml"], tmp_path, url, **at)
     assert [one for one in found if one.verdict in {Verdict.FAULT, Verdict.KNOWN}] == []
     assert [one.probe for one in found if one.verdict is Verdict.NOTE] == ["a stream that had begun"]
-    assert {one.probe for one in found if one.group == "failures" and one.verdict is Verdict.DENIED} == set(OVER_GRPC)
+    assert failures_denied(found) == set(OVER_GRPC if by_grpc else FAILURES)
+
+
+def envoy_tried(config: dict[str, Any], folder: Path) -> tuple[Finding, ...]:
+    """What is tried on an Envoy that asks over gRPC by that configuration."""
+    profile = read_profiles(envoys.PAGE["gateways.yaml"].encode(), "envoy.md").by_gateway["main"]
+    headers = (("authorization", f"Bearer {envoys.token('carol')}"), ("x-geo-country", "US"))
+    plan = Plan(method="POST", paths=(CHAT,), headers=headers, allowed="opus-4.6", denied="mythos-5")
+    with an_envoy(config, folder) as (url, at):
+        ports = (at["stand_in"], at["upstream"])
+        return tried(url, profile, plan, ports, seconds=10.0, over_grpc=at["stand_in_grpc"])
 
 
 def test_an_envoy_that_takes_an_empty_call_or_none_for_an_allow_is_found_out_over_grpc(tmp_path: Path) -> None:
     config = envoys.without(envoys.over_grpc(envoys.documented()), "require-decision", "take-away")
     envoys.authz_of(config)["failure_mode_allow"] = True
-    found = envoy_tried(config, tmp_path / "envoy", by_grpc=True)
+    found = envoy_tried(config, tmp_path / "envoy")
     faults = {f"{one.group}: {one.probe}" for one in found if one.verdict is Verdict.FAULT}
     assert faults >= {f"failures: {name}" for name in (EMPTY, UNSET, UNDECIDED, "it hangs", "it is down")}
     assert faults >= {"headers: x-decision-id", "headers: x-purpose"}

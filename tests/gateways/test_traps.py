@@ -201,7 +201,7 @@ def test_traefik_loses_a_key_in_the_address_where_the_client_logs_in(tmp_path: P
 def test_traefik_refuses_a_body_that_is_longer_than_it_passes_on(tmp_path: Path) -> None:
     changed = {
         SENT: SENT.replace("X-Purpose]", "X-Purpose, Content-Type]"),
-        "        maxResponseBodySize": "        forwardBody: true\n        maxBodySize: 1000\n        maxResponseBodySize",
+        "      forwardAuth:\n": "      forwardAuth:\n        forwardBody: true\n        maxBodySize: 1000\n",
     }
     with running(page("traefik", dynamic=changed), tmp_path / "x", CAROL) as bench:
         (question,) = bench.attempt(bench.ask(ALLOWED)).asked

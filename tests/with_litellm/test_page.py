@@ -8,27 +8,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.with_litellm.conftest import EngineRuns
 from tests.with_litellm.programs import PAGE, ROOT, blocks, free_port, running
 
 
-def test_whoever_copies_the_page_is_answered_as_it_says(engine: EngineRuns, tmp_path: Path) -> None:
-    page, port = blocks(), free_port()
+def test_whoever_copies_the_page_is_answered_as_it_says(tmp_path: Path) -> None:
+    page, engine, port = blocks(), free_port(), free_port()
     (tmp_path / "gateway").mkdir()
     for name in ("gateways.yaml", "litellm.yaml", "users.py"):
         (tmp_path / "gateway" / name).write_text(page[name], encoding="utf-8")
     for name in (".venv", ".venv-gateways", "policies"):
         (tmp_path / name).symlink_to(ROOT / name)
-    here = {"http://127.0.0.1:8181": engine.url, "--port 4000": f"--port {port}"}
+    here = {"http://127.0.0.1:8181": f"http://127.0.0.1:{engine}", "--port 4000": f"--port {port}"}
     start, ask = page["start.sh"], page["ask.sh"].replace("127.0.0.1:4000", f"127.0.0.1:{port}")
     for printed, used in here.items():
         assert printed in start
         start = start.replace(printed, used)
-    with running(
-        ["sh", "-ec", start],
-        url=f"http://127.0.0.1:{port}/health/liveliness",
-        log=tmp_path / "litellm.log",
-        environment={**engine.environment, "POLICY_ENGINE_GATEWAYS": "gateway/gateways.yaml"},
+    with (
+        running(
+            ["sh", "-ec", page["serve.sh"]],
+            url=f"http://127.0.0.1:{engine}/readyz",
+            log=tmp_path / "engine.log",
+            environment={"POLICY_ENGINE_PORT": str(engine)},
+        ),
+        running(
+            ["sh", "-ec", start],
+            url=f"http://127.0.0.1:{port}/health/liveliness",
+            log=tmp_path / "litellm.log",
+            environment={},
+        ),
     ):
         told = subprocess.run(["sh", "-ec", ask], capture_output=True, text=True, check=True)  # noqa: S603, S607
     carol, ken = (json.loads(line) for line in told.stdout.splitlines() if line)

@@ -147,6 +147,58 @@ def test_no_other_name_leads_to_a_denied_model(gateway: Gateway, name: str) -> N
     assert gateway.provider.reached == []
 
 
+BESIDE: Final[dict[str, dict[str, Any]]] = {
+    "the id of a deployment": {"deployment_id": "mythos-5"},
+    "an engine": {"engine": "mythos-5"},
+    "models to fall back to": {"models": ["mythos-5"]},
+    "a body written over the provider's": {"extra_body": {"model": "mythos-5"}},
+    "models in a body written over the provider's": {"extra_body": {"models": ["opus-4.6", "mythos-5"]}},
+    "a query written to the provider's": {"extra_query": {"model": "mythos-5"}},
+    "a deployment's settings": {"litellm_params": {"model": "openai/mythos-5"}},
+    "a fallback with the id of a deployment": {"fallbacks": [{"model": "opus-4.6", "deployment_id": "mythos-5"}]},
+    "a fallback with a body": {"fallbacks": [{"model": "opus-4.6", "extra_body": {"model": "mythos-5"}}]},
+    "a tool with a model": {"tools": [{"type": "image_generation", "model": "mythos-5"}]},
+    "a body that is a text": {"extra_body": '{"model": "mythos-5"}'},
+    "models that are a text": {"models": "mythos-5"},
+}
+BODIES: Final = {
+    "/v1/chat/completions": CHAT,
+    "/v1/responses": INPUT,
+    "/v1/messages": CHAT | {"max_tokens": 5},
+    "/v1/embeddings": INPUT,
+    "/v1/completions": TEXT,
+    "/v1/images/generations": TEXT,
+    "/raw": CHAT,
+}
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("what", BESIDE)
+def test_a_model_that_is_named_beside_the_allowed_one_is_judged_too(gateway: Gateway, path: str, what: str) -> None:
+    answer = gateway.client.post(path, headers=PAT, json={**BODIES[path], **BESIDE[what]})
+    assert (answer.status_code, gateway.provider.reached) == (403, []), answer.text
+
+
+def test_what_is_written_beside_and_names_no_other_model_hinders_nobody(gateway: Gateway) -> None:
+    beside = {"extra_body": {"top_k": 5, "model": "opus-4.6"}, "models": ["opus-4.6"], "tools": []}
+    answer = gateway.client.post("/v1/chat/completions", headers=PAT, json={**CHAT, **beside})
+    assert (answer.status_code, gateway.provider.reached) == (200, ["opus-4.6"]), answer.text
+
+
+OTHERWISE: Final[dict[str, dict[str, Any]]] = {
+    "a list of models": {"model_list": [{"model_name": "opus-4.6", "litellm_params": {"model": "openai/mythos-5"}}]},
+    "an address": {"api_base": "http://127.0.0.1:9"},
+    "a router": {"user_config": {"model_list": []}},
+}
+
+
+@pytest.mark.parametrize("what", OTHERWISE)
+def test_what_litellm_itself_refuses_of_a_client_reaches_nobody(gateway: Gateway, what: str) -> None:
+    answer = gateway.client.post("/v1/chat/completions", headers=PAT, json={**CHAT, **OTHERWISE[what]})
+    assert answer.status_code >= 400
+    assert gateway.provider.reached == []
+
+
 STRANGE: Final[dict[str, dict[str, Any]]] = {
     "fallbacks that are no list": {"model": "opus-4.6", "fallbacks": "mythos-5"},
     "fallbacks of another form": {"model": "opus-4.6", "fallbacks": [{"opus-4.6": ["mythos-5"]}]},
