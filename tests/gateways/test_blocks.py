@@ -93,9 +93,10 @@ TESTED: Final[dict[str, dict[str, str]]] = {
         for name, proxy in PROXIES.items()
     },
 }
-"""By page and by the name or the first words of a block. The page of `/watch` has a listener's own tests."""
+"""By page and by the name or the first words of a block."""
 
-APART: Final = {"watch.md"}
+APART: Final = {"watch.md", "webhooks.md"}
+"""What is told unasked: their tests are those of listeners and receivers."""
 
 _NAMED: Final = re.compile(r"(?:#|//|--) (\S+)\n")
 
