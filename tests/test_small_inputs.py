@@ -246,7 +246,7 @@ def test_an_authorisation_of_an_unread_regime_or_for_no_catalogue_entry_is_refus
     assert told == [
         (4, "no rule asks for an authorisation of the regime `us-era`", "did you mean `us-ear`"),
         (5, "the catalogue has no entry `mythos5`", "did you mean `mythos-5`"),
-        (5, "the catalogue has no entry `mythos`", "a gateway calls `mythos-5` so: write that"),
+        (5, "the catalogue has no entry `mythos`", "it is a gateway's name for `mythos-5`: write that"),
     ]
 
 

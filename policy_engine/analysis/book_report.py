@@ -94,7 +94,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flip:
-    """An instant at which something dated changes: the rows and country groups, and who is answered otherwise."""
+    """An instant at which something dated changes: the rows and country groups, and whose answer changes."""
 
     at: datetime
     rows: tuple[tuple[str, str], ...]

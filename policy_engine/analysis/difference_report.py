@@ -22,7 +22,7 @@ from policy_engine.shapes.reports import ClassDocument, DiffDocument
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffReport:
-    """Every class of requesters who are answered otherwise by the new book than by the old one.
+    """Every class of requesters whose answer changes from the old book to the new one.
 
     `at` is the instant looked at, or `None` for all time, from `since` on where that is set; `stretches` counts the
     times in which nothing dated changes.

@@ -201,7 +201,7 @@ def differences_between(
     *,
     reasons: bool = True,
 ) -> tuple[Difference, ...]:
-    """The classes of requesters who are answered otherwise on one side than on the other, in any stretch.
+    """The classes of requesters whose answers differ on the two sides, in any stretch.
 
     Without `reasons`, those who get the same answer for another reason are passed over, and of each class the reasons
     of its witness are told alone, which is many times quicker.
@@ -270,7 +270,7 @@ _Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[ReasonedAnswer, ReasonedAn
 
 
 def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touched], *, reasons: bool) -> _Turns:
-    """Who is answered otherwise; with `reasons` also for another reason, and every pair of reasons that occurs."""
+    """Whose answer changes; with `reasons` also for another reason, and every pair of reasons that occurs."""
     diagrams = atlas.diagrams
     if not reasons:
         turns = diagrams.parts(diagrams.contrast(atlas.decisions(before), atlas.decisions(after)))

@@ -354,7 +354,7 @@ def _replayed(parts: Parts, alone: threading.Lock, decision_id: str, *, now: boo
             return replay(record, body, parts.past).document()
         judge = parts.past.judge(record.policy_version, record.control_epoch)
     if judge is None:
-        raise DeskConflict(f"the book {record.policy_version} is not archived, or not to be read by this engine")
+        raise DeskConflict(f"the book {record.policy_version} is not archived, or cannot be read by this release")
     return replay_now(record, body, ground.roster, judge).document()
 
 

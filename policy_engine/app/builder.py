@@ -282,8 +282,8 @@ ASSESSORS: Final = 2
 
 
 _NO_ASSESSMENT: Final = (
-    "the process that looks at the book ended twice without an answer, as one does that is out of memory: nothing was"
-    " kept; ask again, and if it ends again look at the memory of the machine"
+    "the process that checks the book ended twice without an answer, perhaps for want of memory: nothing was"
+    " kept; try again, and if it happens again give the machine more memory"
 )
 
 
@@ -516,7 +516,7 @@ def _profiles_of(settings: Settings) -> Callable[[Judge | None], Profiles]:
         data = settings.gateways.read_bytes()
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        remedy = "mend POLICY_ENGINE_GATEWAYS, or take it away: then the doors for gateways deny"
+        remedy = "correct POLICY_ENGINE_GATEWAYS, or unset it: the routes for gateways then deny"
         fault = Fault(source=name, line=1, column=1, message=f"the file cannot be read: {reason}", remedy=remedy)
         raise FaultsError([fault]) from error
     read_profiles(data, name)

@@ -54,6 +54,6 @@ def _tokens(settings: Settings, clock: Clock) -> Tokens | None:
 def _report(why: str | None) -> None:
     log = structlog.get_logger("policy_engine.callers")
     if why is None:
-        log.warning("the keys of the tokens' issuer are had again")
+        log.warning("the keys of the tokens' issuer are fetched again")
     else:
-        log.error("the keys of the tokens' issuer cannot be had", reason=why)
+        log.error("the keys of the tokens' issuer cannot be fetched", reason=why)

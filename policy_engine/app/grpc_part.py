@@ -17,7 +17,7 @@ class GrpcMissing(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            f"POLICY_ENGINE_GRPC_PORT is set, and what speaks gRPC is not installed here: {INSTALL}; or unset it, and"
+            f"POLICY_ENGINE_GRPC_PORT is set, and gRPC is not installed: run {INSTALL}, or unset it and"
             " let Envoy ask over HTTP"
         )
 

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         description="folder of the rule book: taken as the first book of an empty database, and read on by --watch",
     )
     gateways: Path | None = Field(
-        None, description="file of the gateways' profiles; without it the doors for gateways deny"
+        None, description="file of the gateways' profiles; without it the routes for gateways deny"
     )
     webhooks: Path | None = Field(
         None, description="file of the destinations of webhooks, which tell what ended; without it none are sent"
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
         description="origin of the log, to which the year is added: without blanks and `+`, such as `example.com/log`",
     )
     listeners: int = Field(
-        64, ge=1, description="gateways that may listen at `GET /watch` at once; a further one is 503"
+        64, ge=1, description="gateways that may listen at `GET /watch` at once; a further one gets 503"
     )
     metrics_without_key: bool = Field(
         False, description="whether `GET /metrics` needs no key; otherwise one with the right `metrics`"
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         512, ge=8, description="connections that may be open; a further one replaces one that holds its request back"
     )
     connections_per_address: int = Field(
-        256, ge=1, description="the same from one address; a proxy is one address, so as many as it opens"
+        256, ge=1, description="connections that may be open from one address; a proxy's all come from one"
     )
 
     @field_validator("public_url")

@@ -27,7 +27,7 @@ def analyse(
     *,
     policies: Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")] = None,
     at: Annotated[
-        datetime | None, typer.Option("--at", parser=instant, help="The instant of who may do what; now when absent.")
+        datetime | None, typer.Option("--at", parser=instant, help="The instant to analyse; by default now.")
     ] = None,
     as_json: JsonFlag = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print who may do what as CSV.")] = False,
@@ -40,7 +40,7 @@ def analyse(
     Example: policy-engine policy analyse --at 2026-06-13T15:00:00Z --html book.html
     """
     if as_json and as_csv:
-        raise typer.BadParameter("print either --json or --csv")
+        raise typer.BadParameter("give either --json or --csv, not both")
     book = read_book(read_folder(policies or Settings().policies))
     with progress("analysing") as tell:
         found = survey(book, at or system_clock(), lambda stage, done, of: tell(done, of, stage=stage))
@@ -59,7 +59,8 @@ def diff(
     new: Annotated[Path, typer.Argument(help="Folder of the book after.")],
     *,
     at: Annotated[
-        datetime | None, typer.Option("--at", parser=instant, help="Compare at this instant alone; else over all time.")
+        datetime | None,
+        typer.Option("--at", parser=instant, help="Compare at this instant only; by default over all time."),
     ] = None,
     since: Annotated[
         datetime | None, typer.Option("--since", parser=instant, help="Compare from this instant on.")
@@ -72,7 +73,10 @@ def diff(
     Example: policy-engine policy diff policies next --at 2026-06-13T15:00:00Z
     """
     if at is not None and since is not None:
-        raise typer.BadParameter("an instant alone, or from an instant on", param_hint="--at and --since")
+        raise typer.BadParameter(
+            "give one of the two: --at compares one instant, --since compares from one on",
+            param_hint="--at and --since",
+        )
     before, after = read_folder(old), read_folder(new)
     with progress("comparing") as tell:
         report = diff_of_files(before, after, at, lambda stage, done, of: tell(done, of, stage=stage), since=since)

@@ -55,8 +55,8 @@ def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Pat
 
 def _idle_notices(book: Book) -> tuple[str, ...]:
     return tuple(
-        f"rules/{row.regime}.csv, line {row.line}: the bar `{row.id}` can never match, so it bars nobody: mend what it"
-        " asks, or take it out"
+        f"rules/{row.regime}.csv, line {row.line}: the bar `{row.id}` can never match, so it bars nobody: correct what"
+        " it asks, or take it out"
         for row in never_matching(book)
     )
 

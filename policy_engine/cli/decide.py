@@ -28,16 +28,16 @@ def decide(
     file: Annotated[Path, typer.Argument(help="A request as for POST /decide; `-` is standard input.")] = Path("-"),
     *,
     at: Annotated[
-        datetime | None, typer.Option("--at", parser=instant, help="Judge as of this instant; now when absent.")
+        datetime | None, typer.Option("--at", parser=instant, help="Judge as of this instant; by default now.")
     ] = None,
     known_at: Annotated[
         datetime | None,
-        typer.Option("--known-at", parser=instant, help="With what was on file at this instant; now when absent."),
+        typer.Option("--known-at", parser=instant, help="With what was on file at this instant; by default now."),
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Decide now and record it, as the service does; else it is simulated.")
     ] = False,
-    gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases count.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="The gateway whose model aliases apply.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Decide a request: exit 0 for allow, 3 for deny.
@@ -78,7 +78,7 @@ def _before_anything(first: datetime | None, at: datetime, known_at: datetime, *
     """What is to be said of instants before the first row of the roster was recorded; "" for later ones."""
     if first is None:
         return "the roster is empty, so that nobody is on file: `policy-engine members import FILE` fills it"
-    nothing = f"nothing was recorded before {format_instant(first)}, when the roster's first row was"
+    nothing = f"nothing was on file before {format_instant(first)}, when the first row was recorded"
     if known_at < first:
         then = f"at {format_instant(known_at)} nobody was on file"
         return f"{nothing}: {then}; without `--known-at` what is known now counts"

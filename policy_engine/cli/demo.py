@@ -51,7 +51,7 @@ def demo(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Walk June 2026: who may use Mythos 5 and Fable 5, and why, for six requesters at five instants.
+    """Show June 2026 in decisions: who may use Mythos 5 and Fable 5, and why, for six requesters at five instants.
 
     Every cell is a real decision, recorded in a database that is thrown away at the end. With --seed the decisions of a
     month, the same at every run but for their instants, are kept in the database of POLICY_ENGINE_DATABASE_URL.

@@ -27,10 +27,12 @@ from policy_engine.shapes.administration import BookFilesDocument, PolicyDocumen
 
 NoteOption = Annotated[str, typer.Option(help="Why, for the record.")]
 EffectiveOption = Annotated[
-    str | None, typer.Option(help="From when on, such as 2026-12-01T00:00:00Z; as soon as it is approved when absent.")
+    str | None,
+    typer.Option(help="When it comes into force, such as 2026-12-01T00:00:00Z; by default as soon as it is approved."),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option(help="From when on recorded decisions are judged again; 30 days back when absent.")
+    str | None,
+    typer.Option(help="Decisions recorded since this instant are judged again; by default the last 30 days."),
 ]
 WithdrawOption = Annotated[
     list[str] | None, typer.Option("--withdraw", help="An approved proposal not yet in force that this one ends.")
@@ -84,14 +86,14 @@ def _send(
     as_json: bool,
 ) -> None:
     body = {**book, "note": note, "effective": effective, "since": since, "withdraws": withdraw or []}
-    with progress("the service tries the book"):
+    with progress("the service checks the book"):
         answer = open_service().post("policy", "proposals", body=body, seconds=ASSESSMENT_SECONDS)
     answer.tell(ProposalDocument, _tell_proposed, as_json=as_json)
 
 
 def _tell_proposed(proposal: ProposalDocument) -> None:
     tell_proposal(proposal, out)
-    out.print(f"another person approves it: policy-engine policy approve {proposal.id}", markup=False)
+    out.print(f"another person has to approve it: policy-engine policy approve {proposal.id}", markup=False)
 
 
 def approve(
@@ -106,8 +108,8 @@ def approve(
 ) -> None:
     """Approve another person's proposal: its book is in force from its instant on, or at once.
 
-    Where it drops or changes worked examples these are named, and asked for on a terminal; elsewhere --cases says that
-    they were looked at.
+    If it drops or changes worked examples, they are listed and you are asked to confirm; without a terminal, --cases
+    says that you have looked at them.
 
     Example: policy-engine policy approve PROP-01K9... --note "read with counsel"
     """
@@ -128,8 +130,8 @@ def approve(
         if not (sys.stdin.isatty() and err.is_terminal):
             command = f"policy-engine policy approve {proposal} --cases {lost.digest}"
             noted = f" --note {shlex.quote(note)}" if note else ""
-            raise Refused(f"nothing was approved; when that is meant: {command}{noted}") from refused
-        typer.confirm(f"approve {proposal} without what these held?", abort=True, err=True)
+            raise Refused(f"nothing was approved; to approve it all the same, run: {command}{noted}") from refused
+        typer.confirm(f"approve {proposal} without these worked examples?", abort=True, err=True)
         answer = approved(lost.digest)
     answer.tell(ProposalDocument, partial(tell_proposal, out=out), as_json=as_json)
 
@@ -140,9 +142,9 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take back a proposal that waits for its approval: nobody approves it any more.
+    """Take back a proposal that waits for its approval: it can no longer be approved.
 
-    One that is approved and not yet in force is ended by another proposal, with --withdraw.
+    One that is approved and not yet in force can only be withdrawn by another proposal, with --withdraw.
 
     Example: policy-engine policy withdraw PROP-01K9... --reason "counsel wants another wording"
     """
@@ -165,14 +167,14 @@ def show(
     """Show which book is in force, which are to come, what is proposed and what is frozen; or one of them.
 
     Of a proposal it shows what an approver has to know: the rows that differ, cell by cell; whose answer changes, in
-    words; who on file loses or gains a model; and which worked examples went or say something else. Names are shown to
+    words; who on file loses or gains a model; and which worked examples are removed or changed. Names are shown to
     keys that may read the members, and each look at them is on record.
 
     Example: policy-engine policy show PROP-01K9... --html proposal.html
     """
     service = open_service()
     if name is None and (report is not None or html is not None):
-        raise Misused(f"{'--report' if report is not None else '--html'} needs the proposal that it is about")
+        raise Misused(f"{'--report' if report is not None else '--html'} needs the id of a proposal")
     if name is not None and report is not None:
         whole = ("report.json",) if report == "whole" else ("reports", report)
         print_json(service.get("policy", "proposals", name, *whole).plain())

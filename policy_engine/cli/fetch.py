@@ -35,14 +35,14 @@ def fetch(
     """Write an archived book into a folder, byte for byte as it was accepted, with its worked examples.
 
     It comes from the service where POLICY_ENGINE_KEY or POLICY_ENGINE_URL is set, else from the database of the
-    settings. What was written is read again and has to have the fingerprint: otherwise nothing is left, and exit 1.
+    settings. What was written is read back; if it has another fingerprint, it is removed and the exit code is 1.
 
     Example: policy-engine policy fetch sha256:5d14... in-june
     """
     if not fingerprint.startswith(_PREFIX):
-        raise Misused(f"`{fingerprint}` is no fingerprint: write sha256: and 64 digits, as `policy show` does")
+        raise Misused(f"`{fingerprint}` is not a fingerprint: write sha256: and 64 digits, as `policy show` does")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is no folder"
+        what = "is not empty" if folder.is_dir() else "is not a folder"
         raise Misused(f"`{folder}` {what}: name a folder that is new or empty, so that nothing is mixed or lost")
     found = _from_service if any(os.environ.get(name) for name in _SERVICE) else _from_database
     files = found(fingerprint)
@@ -89,7 +89,7 @@ def _written(files: Mapping[str, bytes], folder: Path, fingerprint: str) -> str 
             place.write_bytes(data)
         again = {name: (partial / name).read_bytes() for name in files}
         if again != files:
-            return f"what was written to `{partial}` reads otherwise"
+            return f"what was written to `{partial}` does not read as the same book"
         try:
             read = read_book(book_files(again), archived=True).fingerprint
         except FaultsError as error:

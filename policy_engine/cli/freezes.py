@@ -19,15 +19,17 @@ def freeze(
     country: Annotated[list[str] | None, typer.Option(help="A country, such as KP.")] = None,
     organisation: Annotated[list[str] | None, typer.Option(help="An organisation on file.")] = None,
     gateway: Annotated[list[str] | None, typer.Option(help="The gateway of the calling keys.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Everything; then nothing else is named.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Everything; cannot be combined with the others.")] = False,
     authority: Annotated[str, typer.Option(help="By whose authority.")],
     reason: Annotated[str, typer.Option(help="Why, for the record and for whoever is denied by it.")],
-    until: Annotated[str | None, typer.Option(help="When it ends by itself; until it is lifted when absent.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="When it ends by itself; by default it lasts until it is lifted.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Stop something at once. When this has returned, nothing under it is allowed any more, anywhere.
 
-    Several names of a kind are each frozen; names of two kinds freeze what is both.
+    Several names of one kind freeze each of them; names of two kinds freeze only what is both.
 
     Example: policy-engine freeze --model mythos-5 --country KP --authority "chief compliance officer"
     --reason "order of 20 November"
@@ -52,7 +54,7 @@ def unfreeze(
     reason: Annotated[str, typer.Option(help="Why; the second person may leave it out.")] = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Ask to lift a freeze, or lift it when another person asked before.
+    """Ask to lift a freeze, or confirm what another person asked for: then it is lifted.
 
     Example: policy-engine unfreeze FREEZE-01K9... --reason "the order was withdrawn"
     """

@@ -23,13 +23,13 @@ def lint(
     config: Annotated[Path, typer.Argument(help="The configuration of LiteLLM or of Envoy.")],
     *,
     profiles: Annotated[
-        Path | None, typer.Option(help="The file of the gateways' profiles; POLICY_ENGINE_GATEWAYS when absent.")
+        Path | None, typer.Option(help="The file of the gateways' profiles; by default that of POLICY_ENGINE_GATEWAYS.")
     ] = None,
-    gateway: Annotated[str | None, typer.Option(help="The gateway; the only one of the file when absent.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="The gateway; needed where the file has several.")] = None,
     policies: Annotated[Path | None, typer.Option(help="Folder of the rule book, for its catalogue.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Find the models that a gateway's configuration names and no entry of the catalogue stands for.
+    """Find the models that a gateway's configuration names and the catalogue does not have.
 
     Lists every public name, alias, fallback and deployment with its entry. A model without one is denied to everybody:
     the catalogue or `aliases` of the profile needs it. Also finds settings by which the engine would not be asked, and

@@ -29,7 +29,7 @@ def gateway_check(
     url: Annotated[str, typer.Argument(help="The gateway, as http://HOST:PORT or https://HOST:PORT.")],
     *,
     profiles: Annotated[Path, typer.Option(envvar="POLICY_ENGINE_GATEWAYS", help="The file of gateways' profiles.")],
-    gateway: Annotated[str | None, typer.Option(help="Which of its profiles; its only one when absent.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="Which of its profiles; needed where it has several.")] = None,
     stand_in: Annotated[str, typer.Option(help="Where the stand-in listens, for the engine.")] = "127.0.0.1:9701",
     stand_in_grpc: Annotated[
         str | None, typer.Option(help="Where it listens for a gateway that asks over gRPC; nowhere when absent.")
@@ -39,18 +39,20 @@ def gateway_check(
     denied: Annotated[str, typer.Option(help="A model that the stand-in denies, as clients write it.")] = "mythos-5",
     path: Annotated[
         list[str] | None,
-        typer.Option(help="Where models are used; {model} stands for the name. Further ones are tried as paths."),
+        typer.Option(
+            help="Path of a model request; {model} stands for the name. May be given again to try more paths."
+        ),
     ] = None,
     method: Annotated[str, typer.Option(help="How.")] = "POST",
     header: Annotated[
-        list[str] | None, typer.Option(help="What makes the gateway know its client, as NAME: VALUE.")
+        list[str] | None, typer.Option(help="A header by which the gateway knows its client, as NAME: VALUE.")
     ] = None,
     alias: Annotated[
         list[str] | None, typer.Option(help="A name that the gateway itself turns into the denied model.")
     ] = None,
     declared: Annotated[list[str] | None, typer.Option(help="A header that clients are meant to write.")] = None,
     open_path: Annotated[
-        list[str] | None, typer.Option("--open", help="A path about which nobody is meant to be asked.")
+        list[str] | None, typer.Option("--open", help="A path that the gateway may pass without asking.")
     ] = None,
     upstream_reads: Annotated[
         str | None,
@@ -68,15 +70,17 @@ def gateway_check(
         ),
     ] = None,
     wait: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for an answer.")] = 65.0,
-    ca: Annotated[Path | None, typer.Option(help="Certificates that the gateway's is trusted by.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="File of certificates (PEM) that the gateway's certificate is checked against.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Try whether a gateway denies when it must, and say where it does not.
+    """Test whether a gateway denies when it must, and say where it does not.
 
     Point a copy of the gateway's configuration at two addresses that this command listens on: in the engine's place the
     stand-in, which judges by the gateway's profile and can misbehave, and in the model's place the canary, which tells
     whether a request got through. The gateway is then sent honest, forged and ambiguous requests while the stand-in
-    answers, hangs, fails, or talks nonsense.
+    answers, hangs, fails, or answers nonsense.
 
     Never run it against a gateway that serves people: while it runs the stand-in's answers are the gateway's.
 
@@ -139,7 +143,7 @@ def _place(url: str) -> SplitResult:
     except ValueError:
         fits = False
     if not fits:
-        raise Misused(f"`{url}` is no address of a program that speaks HTTP: write http://HOST:PORT")
+        raise Misused(f"`{url}` is not an HTTP address: write http://HOST:PORT")
     return place
 
 

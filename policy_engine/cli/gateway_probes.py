@@ -106,7 +106,7 @@ def _controls(bench: Bench) -> tuple[list[Finding], Baseline]:
         )
     question = trial.asked[-1]
     if question.doubt is not None:
-        raise SetUpFault(f"what the gateway asks is no question under its profile: {question.doubt}")
+        raise SetUpFault(f"what the gateway asks is not a question under its profile: {question.doubt}")
     if not trial.reached:
         raise SetUpFault(
             f"the gateway asked, answered {trial.status}, and nothing came to the canary: name a model that is allowed"

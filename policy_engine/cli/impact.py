@@ -29,11 +29,12 @@ def impact(
     since: Annotated[
         datetime | None,
         typer.Option(
-            parser=instant, help=f"From when on decisions are judged again; {DEFAULT_DAYS} days back when absent."
+            parser=instant,
+            help=f"Decisions recorded since this instant are judged again; by default the last {DEFAULT_DAYS} days.",
         ),
     ] = None,
     effective: Annotated[
-        datetime | None, typer.Option(parser=instant, help="When the book would be in force; now when absent.")
+        datetime | None, typer.Option(parser=instant, help="When the book would be in force; by default now.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:

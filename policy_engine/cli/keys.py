@@ -52,7 +52,7 @@ def create(
         rights.add(FEED_RIGHT)
     for one in role or ():
         if one not in ROLES:
-            raise failed(f"`{one}` is no role; known are {', '.join(ROLES)}", Exit.USAGE)
+            raise failed(f"`{one}` is not a role: write one of {', '.join(ROLES)}", Exit.USAGE)
         rights.update(ROLES[one])
     if not rights:
         raise failed("a key needs a --role or a --right", Exit.USAGE)

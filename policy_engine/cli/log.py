@@ -45,7 +45,7 @@ from policy_engine.store.log_entries import LogEntries
 OnFileOption = Annotated[
     str | None,
     typer.Option(
-        help="Of whom this was on file at each decision, whatever rules read:"
+        help="Only decisions about somebody of whom this was on file then, whether or not a rule read it:"
         f" {', '.join(fact.example for fact in FACTS.values())}.",
         rich_help_panel="Filters",
     ),
@@ -66,7 +66,7 @@ REPORTS: Final = {
     "organisation-after": ("ID@INSTANT", "the same of an organisation", "organisation-after:alder-bank@2026-06-12"),
     "revocation": (
         "NAME",
-        "decisions since a key, an authorisation or a membership was revoked, which the log knows when",
+        "decisions since a key, an authorisation or a membership was revoked; the log has the instant",
         "revocation:alder-bank/glasswing",
     ),
     "overrides": (None, "freezes and their lifting, releases and refusals of reviews", "overrides"),
@@ -154,7 +154,7 @@ def query(
     given: Mapping[str, str],
     *,
     limit: Annotated[int, typer.Option(min=1, max=LONGEST_PAGE, help="How many decisions at most.")] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Go on where an earlier answer ended.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="Continue where an earlier answer ended.")] = None,
     on_file: OnFileOption = None,
     stats: Annotated[
         str | None,
@@ -179,10 +179,10 @@ def query(
     """
     if report is not None and (stats is not None or on_file is not None):
         other = "--stats" if stats is not None else "--on-file"
-        raise misused("--report", f"cannot be had together with {other}")
+        raise misused("--report", f"cannot be combined with {other}")
     counted_by = None if stats is None else _counted_by(stats)
     if as_csv and (counted_by is None or as_json):
-        raise misused("--csv", "is for the counts of --stats, and without --json")
+        raise misused("--csv", "needs --stats, and cannot be combined with --json")
     filters = read_filters(given)
     with _open_inspector() as inspector, _members_then(on_file) as then:
         if report is not None:
@@ -226,10 +226,10 @@ def _counted_by(text: str) -> tuple[str, ...]:
         if name not in STATISTICS:
             near = near_miss(name, tuple(STATISTICS))
             meant = "" if near is None else f"; did you mean `{near}`?"
-            told = f"`{shown(name)}` is none of {', '.join(STATISTICS)}{meant}"
+            told = f"`{shown(name)}` is not one of {', '.join(STATISTICS)}{meant}"
             raise misused("--stats", told)
     if len(set(names)) < len(names):
-        raise misused("--stats", "names one thing twice: name each once")
+        raise misused("--stats", "counts by one thing twice: name each once")
     return names
 
 
@@ -295,8 +295,8 @@ def _made_revocation(
         why = (
             f"`{shown(value)}` names several: {told}; write ORGANISATION/CONSORTIUM, or subject-after:ID@INSTANT"
             if found
-            else f"the log knows no key, authorisation or membership `{shown(value)}` that was revoked or has ended;"
-            " with an instant of your own, write subject-after:ID@INSTANT or organisation-after:ID@INSTANT"
+            else f"the log has no key, authorisation or membership `{shown(value)}` that was revoked or has ended;"
+            " to give the instant yourself, write subject-after:ID@INSTANT or organisation-after:ID@INSTANT"
         )
         raise misused("--report", why)
     (over,) = found
@@ -322,7 +322,7 @@ def _decisions_of(name: str, value: str, given: Mapping[str, str]) -> Filters:
         return read_filters({**given, "decision": "allow"}, authorisation=value)
     who, separator, since = value.rpartition("@")
     if not separator:
-        raise misused("--report", f"is {REPORTS[name][2]}, for example")
+        raise misused("--report", f"is written as in {REPORTS[name][2]}")
     return read_filters({**given, name.removesuffix("-after"): who, "from": since})
 
 
@@ -368,7 +368,8 @@ _FAMILIES: Final = tuple(dict.fromkeys(kind.partition(".")[0] for kind in KINDS)
 def changes(
     *,
     kind: Annotated[
-        str | None, typer.Option(help=f"Of one kind, such as freeze.declared, or of {', '.join(_FAMILIES)}.")
+        str | None,
+        typer.Option(help=f"Only changes of one kind, such as freeze.declared, or of one of {', '.join(_FAMILIES)}."),
     ] = None,
     since: Annotated[str | None, typer.Option("--from", help="Changed at this instant or later.")] = None,
     until: Annotated[str | None, typer.Option("--to", help="Changed before this instant.")] = None,
@@ -417,7 +418,7 @@ def export_log(
 ) -> None:
     """Export decisions in the order of the log, and say of which log, with the SHA-256 of what was written.
 
-    Where the export goes to standard output, that is said on standard error, with --json too.
+    If the export goes to standard output, this summary goes to standard error, also with --json.
 
     Example: policy-engine log export --format csv --output june.csv --from 2026-06-01 --to 2026-07-01
     """

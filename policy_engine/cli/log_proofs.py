@@ -133,7 +133,7 @@ def _open() -> Iterator[_Log]:
 
 def verify(
     *,
-    year: Annotated[int | None, typer.Option(help="Only this year of the log; every year when absent.")] = None,
+    year: Annotated[int | None, typer.Option(help="Only this year of the log; by default every year.")] = None,
     older: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint that was kept from earlier; may be given again.")
     ] = None,
@@ -151,23 +151,23 @@ def verify(
 ) -> None:
     """Verify the sealed log: every entry, every tile, the checkpoint, and what the witness has seen.
 
-    Exit 1 names the first fault, and every witness file and folder of a year that the database does not have. What no
-    check of the log alone can find is a history that the holder of the signing key has written anew: keep a checkpoint
-    elsewhere, and hand it in with --older.
+    Exit 1 names the first fault, and every witness file and folder of a year that the database does not have. A history
+    that the holder of the signing key has rewritten cannot be found in the log alone: keep a checkpoint elsewhere, and
+    give it with --older.
 
     Example: policy-engine log verify --database --older checkpoint-of-june.txt
 
     Example: policy-engine log verify --receipt 01K9.tlog-proof --record 01K9.json --key 2026.vkey
     """
     if index and not database:
-        raise misused("--index", "is given together with --database")
+        raise misused("--index", "needs --database")
     if receipt is not None or record is not None:
         if receipt is None or record is None or key is None or tiles is not None or database or older:
-            raise misused("--receipt", "is given together with --record and --key, and with nothing else")
+            raise misused("--receipt", "needs --record and --key, and cannot be combined with anything else")
         _verify_receipt(receipt, record, _read_key(key), as_json=as_json)
     elif tiles is not None or key is not None:
         if tiles is None or key is None or database or year is not None:
-            raise misused("--tiles", "is given together with --key, and without --year and --database")
+            raise misused("--tiles", "needs --key, and cannot be combined with --year or --database")
         _verify_copy(tiles, _read_key(key), older or [], as_json=as_json)
     else:
         _verify_log(year, older or [], database=database, index=index, as_json=as_json)
@@ -210,7 +210,7 @@ def _origin_of(path: Path, note: bytes) -> str:
     try:
         return Note.parse(note).text.decode().partition("\n")[0]
     except InvalidNote as error:
-        raise misused("--older", f"`{path}` is no checkpoint: {error}") from error
+        raise misused("--older", f"`{path}` is not a checkpoint: {error}") from error
 
 
 def _verify_log(year: int | None, older: list[Path], *, database: bool, index: bool, as_json: bool) -> None:
@@ -276,17 +276,17 @@ def _verify_year(
 
 
 def reindex(*, as_json: JsonFlag = False) -> None:
-    """Throw the index of decisions away and make it again from their records.
+    """Delete the index of decisions and build it again from their records.
 
-    The index is what listings, counts and reports are found by; it proves nothing by itself. An auditor who is about to
-    trust a listing makes it again first. The service goes on deciding; listings answer 503 until the index is made.
+    Listings, counts and reports come from the index, which proves nothing by itself: build it again before you rely on
+    a listing. The service goes on deciding; listings answer 503 until the index is built.
 
     Example: policy-engine log reindex
     """
     with _open() as log, progress("indexing") as shown:
         size = log.entries.size()
         covered = log.indexer.rebuild(lambda done: shown(done, max(done, size)))
-    tell({"entries": covered}, f"the index is made again from {covered} entries of the log", as_json=as_json)
+    tell({"entries": covered}, f"the index was built again from {covered} entries of the log", as_json=as_json)
 
 
 # --- replay and lookback ----------------------------------------------------------------------------------------------
@@ -304,8 +304,8 @@ def replay_decision(
 ) -> None:
     """Decide again what is on record, at its own instant and under its own book, and compare byte for byte.
 
-    Exit 0 when the same comes out, 1 when not: then every place that differs is named, or why nothing could be
-    compared, as with a record that has the digest of its request alone. With --known-now the answer and
+    Exit 0 when the result is the same. Exit 1 when it is not, with every place that differs, or when nothing could be
+    compared, with the reason, such as a record that has only the digest of its request. With --known-now the answer and
     the facts are compared.
 
     Example: policy-engine log replay 01K9Z5C0V4R8M2Q7T1X3Y6W0AB
@@ -317,7 +317,7 @@ def replay_decision(
         if known_now:
             judge = log.past.judge(record.policy_version, record.control_epoch)
             if judge is None:
-                raise VerificationFailed(f"the book {record.policy_version} is not archived, or not to be read")
+                raise VerificationFailed(f"the book {record.policy_version} is not archived, or cannot be read")
             found = replay_now(record, body, log.roster(), judge)
             same = found.obstacle is None and not found.differences
         else:
@@ -332,14 +332,14 @@ def look_back(
     rule: Annotated[str, typer.Option(help="The rule, by its id.")],
     start: Annotated[datetime, typer.Option("--from", parser=instant, help="Decided at this instant or later.")],
     end: Annotated[
-        datetime | None, typer.Option("--to", parser=instant, help="Decided before this instant; now when absent.")
+        datetime | None, typer.Option("--to", parser=instant, help="Decided before this instant; by default now.")
     ] = None,
     book_now: Annotated[
         bool, typer.Option("--book-now", help="By the book in force now, instead of each by its own.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Which past allows would this rule deny, with the members as known today, each at its own instant?
+    """Find past allows that a rule would deny, each at its own instant, with the members as known today.
 
     Exit 0 when there are none, 1 when there are, or when one could not be judged. With --json each stands on a line of
     its own as soon as it is found, and the last line has the totals.
@@ -370,7 +370,7 @@ def look_back(
                     looked = told
                     shown(told.decisions, None)
         if looked.allows > obstacles and not looked.known:
-            raise misused("--rule", f"`{rule}` is in none of the books that were judged by")
+            raise misused("--rule", f"`{rule}` is in none of the books by which those decisions were judged")
     if as_json:
         totals = {"decisions": looked.decisions, "allows": looked.allows, "found": found, "not_judged": obstacles}
         typer.echo(msgspec.json.encode(totals).decode())
@@ -397,7 +397,7 @@ def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
 def receipt(
     decision: DecisionArgument,
     *,
-    output: Annotated[Path | None, typer.Option(help="The file to write; ID.tlog-proof when absent.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write; by default ID.tlog-proof.")] = None,
     with_record: Annotated[Path | None, typer.Option("--record", help="Also write the record, byte for byte.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -429,7 +429,7 @@ def evidence(
     ] = None,
     output: Annotated[Path, typer.Option(help="The ZIP file to write.")],
     asked_by: Annotated[
-        str | None, typer.Option(help="Who asks for the pack, as it says then; the login name when absent.")
+        str | None, typer.Option(help="Who asks for the pack, which is written into it; by default the login name.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -443,7 +443,7 @@ def evidence(
     Example: policy-engine log evidence --query "subject=person:alice&from=2026-06-12" --output evidence.zip
     """
     if bool(decisions) == (query is not None):
-        raise misused("--query", "is given when no ids are, and not beside them")
+        raise misused("--query", "cannot be combined with ids: give one or the other")
     given = None if query is None else _filters_in(query)
     with _open() as log, progress("packing") as shown:
         sealing = log.sealing()
@@ -515,14 +515,16 @@ def hold(
     organisation: Annotated[list[str] | None, typer.Option(help="An organisation that was judged or named.")] = None,
     subject: Annotated[list[str] | None, typer.Option(help="A requester or end user, as person:alice.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="A model.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole log; then nothing else is named.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The whole log; cannot be combined with the others.")
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why: the request or the proceedings that it answers.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Place a legal hold: every record that has any one of the names is kept until the hold is released.
 
-    A name that nothing on file, in the catalogue or in the log has is refused, with exit 1. The answer says how many
-    records are held now; those that come are held too.
+    A name that is not on file, in the catalogue or in the log is refused, with exit 1. The answer says how many records
+    are held now; later ones are held too.
 
     Example: policy-engine log hold --organisation beihe-holding --reason "BIS request of 20 November 2026"
     """
@@ -547,7 +549,7 @@ def release(
     reason: Annotated[str, typer.Option(help="Why: the agency's written authorisation, for instance.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Release a legal hold. The records' own clocks go on to count.
+    """Release a legal hold. The retention periods of its records count again.
 
     Example: policy-engine log release HOLD-01K9... --reason "BIS letter of 2 March 2031"
     """
@@ -569,10 +571,10 @@ def retire(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Retire a year of the log when every clock has run out and no hold stands: exit 1 names the first that does.
+    """Retire a year of the log when every retention period has ended and no hold stands; else exit 1 names the first.
 
     The service records it in the log, with your key. Then the records and the bundles of the year are removed, here:
-    POLICY_ENGINE_DATABASE_URL has to name the role that owns the tables. It may be run again when it was cut short.
+    POLICY_ENGINE_DATABASE_URL has to name the role that owns the tables. It can be run again if it was interrupted.
 
     Example: policy-engine log retire 2026 --reason "retention schedule 2037"
     """

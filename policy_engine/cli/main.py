@@ -141,7 +141,7 @@ EXITS: Final[Mapping[str, Exit]] = {
     "policy_engine.app.grpc_part:GrpcMissing": Exit.USAGE,
     "policy_engine.render.parquet:ParquetMissing": Exit.USAGE,
     "policy_engine.app.tracing:TracingMissing": Exit.USAGE,
-    "policy_engine.cli.remote:Refused": Exit.FAILED,
+    "policy_engine.cli.remote:ServiceRefused": Exit.FAILED,
     "policy_engine.cli.remote:ServiceUnavailable": Exit.UNAVAILABLE,
     "policy_engine.domain.ports:MembersUnavailable": Exit.UNAVAILABLE,
     "policy_engine.domain.ports:LogUnavailable": Exit.UNAVAILABLE,
@@ -182,7 +182,7 @@ def _sentence(error: Exception) -> str:
         why = error.strerror.lower()
         if error.filename is None:
             return f"the output cannot be written: {why}"
-        remedy = _REMEDIES.get(type(error), "see to it, and try again")
+        remedy = _REMEDIES.get(type(error), "correct that, and try again")
         return f"`{error.filename}`: {why}; {remedy}"
     return str(error) or type(error).__name__
 

@@ -20,7 +20,7 @@ def changes(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the changes of members, the newest first; or show one, with who gains or loses which model by it.
+    """List the changes of members, the newest first; or show one with who gains or loses which model.
 
     Example: policy-engine members changes MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB
     """
@@ -44,7 +44,7 @@ def approve(
 ) -> None:
     """Approve another person's change of members: its rows are on file at once.
 
-    What comes of it is shown, and asked for on a terminal; elsewhere --shown says what was looked at.
+    What it would do is shown, and you are asked to confirm; without a terminal, --shown says what you have looked at.
 
     Example: policy-engine members approve MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB --shown sha256:5d14...
     """
@@ -69,7 +69,8 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="Why, for the record.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Take back a change of members that waits for another person: nobody approves it any more, and nothing is on file.
+    """Take back a change of members that waits for another person: it can no longer be approved, and nothing is on
+    file.
 
     Example: policy-engine members withdraw MC-01K9Z5C0V4R8M2Q7T1X3Y6W0AB --reason "the contract was not signed"
     """

@@ -38,12 +38,14 @@ from policy_engine.service.administration.roster import (
 from policy_engine.shapes.member_rows import BY_WORD
 from policy_engine.shapes.members import ChangeFileDocument, EditAction
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and record nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do, and record nothing.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Write to the database directly, for set-up and repair.")]
 Why = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
 Begins = Annotated[
     datetime | None,
-    typer.Option("--begins", parser=instant, help="The `from` of the row meant, where several are about one thing."),
+    typer.Option(
+        "--begins", parser=instant, help="The `from` of the row, where several rows are about the same thing."
+    ),
 ]
 _NAMES = ", ".join(f"{kind.word} {' '.join(field.upper() for field in kind.named_by)}" for kind in BY_WORD.values())
 Name = Annotated[list[str], typer.Argument(help=f"What the row is about: {_NAMES}.")]
@@ -65,11 +67,12 @@ def import_file(
     dry_run: DryRun = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Import a membership file: all of it or nothing, every fault named with its place. Twice changes nothing.
+    """Import a membership file: all of it or nothing, every fault named with its place. Importing it again changes
+    nothing.
 
     It goes through the service at POLICY_ENGINE_URL with the key in POLICY_ENGINE_KEY: what can only narrow is on file
-    at once, everything else waits for another person's `members approve`. Who gains or loses which model is told. What
-    a row leaves out stays as it is on file.
+    at once, everything else waits for another person's `members approve`. It says who gains or loses which model.
+    Fields that a row leaves out stay as they are on file.
 
     Example: policy-engine members import roster.yaml --reason "contract of 12 November" --dry-run
     """
@@ -101,7 +104,7 @@ def import_file(
 
 def _reason_offline(reason: str | None) -> str:
     if reason is None or not reason.strip():
-        raise Misused("--offline needs --reason TEXT: why this is written past the service, for the record")
+        raise Misused("--offline needs --reason TEXT, for the record: why the change does not go through the service")
     return reason
 
 
@@ -182,7 +185,7 @@ def suspend(
     *,
     start: Annotated[
         datetime | None,
-        typer.Option("--from", parser=instant, help="Since when it is suspended; from now on when absent."),
+        typer.Option("--from", parser=instant, help="Since when it is suspended; by default from now on."),
     ] = None,
 ) -> Edit:
     """Suspend a member: its active row ends at the instant, and a suspended one begins there.
@@ -215,7 +218,7 @@ def end(
     kind: KindWord,
     name: Name,
     *,
-    to: Annotated[datetime | None, typer.Option("--to", parser=instant, help="When it ends; now when absent.")] = None,
+    to: Annotated[datetime | None, typer.Option("--to", parser=instant, help="When it ends; by default now.")] = None,
     begins: Begins = None,
 ) -> Edit:
     """End a dated row, such as a membership or an employment, at an instant.
@@ -246,7 +249,7 @@ def correct(
 
 @_an_edit
 def retract(kind: KindWord, name: Name, *, begins: Begins = None) -> Edit:
-    """Say that a row was never true: it counts no more from now on, and history keeps it.
+    """Say that a row was never true: it no longer counts from now on, and the history keeps it.
 
     Example: policy-engine members retract citizenship alice CN --reason "a slip in the form"
     """
@@ -271,19 +274,18 @@ def show(
     *,
     at: Annotated[
         datetime | None,
-        typer.Option(
-            "--at", parser=instant, help="What is true at this instant; now when absent, and then all is told."
-        ),
+        typer.Option("--at", parser=instant, help="What is true at this instant; without it every row is shown."),
     ] = None,
     known_at: Annotated[
         datetime | None,
-        typer.Option("--known-at", parser=instant, help="As it was known at this instant; now when absent."),
+        typer.Option("--known-at", parser=instant, help="As it was known at this instant; by default now."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show what is known about one id, row by row, with what is true at an instant.
 
-    With --json as in a membership file (null is unknown, [] is known: none), with --at only what is true then.
+    With --json in the form of a membership file: null is unknown, [] is known to be none. With --at only what is true
+    then.
 
     Example: policy-engine members show harbor-cyber --at 2026-06-01 --known-at 2026-06-30
     """

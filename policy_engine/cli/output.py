@@ -19,8 +19,8 @@ from rich.console import Console
 from policy_engine.domain.instants import InstantError, parse_instant
 from policy_engine.formats.request_document import MalformedRequest, malformed
 
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+out: Final = Console(highlight=False, emoji=False, soft_wrap=True)
+err: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 class Exit(IntEnum):
@@ -124,7 +124,7 @@ def writing_to(path: Path, option: str = "--output") -> Iterator[BinaryIO]:
         if stat.S_ISCHR(kind) or stat.S_ISFIFO(kind):
             target, partial, file = path, None, _stream(path)
         elif not stat.S_ISREG(kind):
-            what = "a directory" if stat.S_ISDIR(kind) else "no regular file"
+            what = "a directory" if stat.S_ISDIR(kind) else "not a regular file"
             raise misused(option, f"`{path}` is {what}: name the file to write")
         else:
             target = path.resolve()

@@ -47,14 +47,16 @@ def check(
     policies: PoliciesOption = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Folder of the book before: a rule that means something else than there needs an entry."),
+        typer.Option(
+            help="Folder of the previous book: a rule whose meaning has changed since needs an entry in CHANGELOG.csv."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Read every file of the rule book and name every fault with file, line, column and remedy.
 
-    With --against, also every rule that means something else than in the book before, or is gone, while no new line of
-    CHANGELOG.csv says why. Exits with 1 when there is a fault.
+    With --against, also every rule whose meaning has changed since the previous book, or that is gone, without a new
+    line in CHANGELOG.csv that says why. Exits with 1 when there is a fault.
 
     Example: policy-engine policy check --policies policies --against in-force
     """
@@ -65,7 +67,7 @@ def check(
 
 def run_case_files(
     *,
-    cases: Annotated[Path | None, typer.Option(help="Folder of case files; the book's own when absent.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="Folder of case files; by default the book's own.")] = None,
     policies: PoliciesOption = None,
     junit: Annotated[Path | None, typer.Option(help="File to write the outcome to as JUnit XML.")] = None,
     coverage: Annotated[bool, typer.Option("--coverage", help="Say which rows no case exercises.")] = False,
@@ -78,10 +80,10 @@ def run_case_files(
     ] = 95,
     as_json: JsonFlag = False,
 ) -> None:
-    """Run the worked examples and say what came instead of what was expected. Where all hold, stock pycasbin judges
-    each of them again, row by row.
+    """Run the worked examples and say where another answer came than expected. If all hold, stock pycasbin judges each
+    of them again, row by row.
 
-    Exits with 1 when a case fails, pycasbin judges one otherwise, or there is none, and with --mutation also when the
+    Exits with 1 when a case fails, pycasbin judges one differently, or there is none, and with --mutation also when the
     score is under --least.
 
     Example: policy-engine policy test --cases policies/cases --coverage
@@ -124,7 +126,7 @@ def run_case_files(
         if score is not None:
             tell_score(score, least, out, err)
     if mutation and score is None:
-        err.print("no mutant was tried: cases that do not all hold tell nothing of a change", markup=False)
+        err.print("no mutant was tried: all cases have to hold first", markup=False)
     enough = score is None or score.percent >= least
     raise typer.Exit(Exit.DONE if good and enough and not differing else Exit.FAILED)
 
@@ -154,7 +156,7 @@ def law(
     """Print, regime by regime, what of the law the book encodes, by which rows and tables, with the source of each and
     whether it was compared with that; what is not encoded; and what counsel has to decide. In Markdown.
 
-    With --verify nothing is printed, and the exit code is 1 when the page is another. With --json, only the counts.
+    With --verify nothing is printed, and the exit code is 1 when the page differs. With --json, only the counts.
 
     Example: policy-engine policy law > docs/law.md
     """
@@ -173,6 +175,6 @@ def law(
     if verify is None:
         typer.echo(page, nl=False)
     elif written != page:
-        raise failed(f"`{verify}` is not what the book says now: write it anew with `policy law > {verify}`")
+        raise failed(f"`{verify}` is not what the book says now: write it again with `policy law > {verify}`")
     else:
         out.print(f"{verify} is what the book says", markup=False)

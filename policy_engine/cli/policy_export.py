@@ -22,7 +22,7 @@ def export(
     case: Annotated[str, typer.Option("--case", help="Id of the worked example.")],
     *,
     policies: Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")] = None,
-    cases: Annotated[Path | None, typer.Option(help="Folder of case files; the book's own when absent.")] = None,
+    cases: Annotated[Path | None, typer.Option(help="Folder of case files; by default the book's own.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write the Casbin model, the rows in force and the facts of a worked example, so that Casbin in any language can

@@ -75,7 +75,7 @@ class ServiceAnswer:
         try:
             return msgspec.json.decode(self.body, type=shape)
         except msgspec.MsgspecError as error:
-            raise ServiceUnavailable(f"the service's answer is not understood: {error}") from error
+            raise ServiceUnavailable(f"the service's answer cannot be read: {error}") from error
 
     def plain(self) -> object:
         """The document, to be printed again."""
@@ -103,7 +103,7 @@ class Service:
             raise Misused(f"POLICY_ENGINE_URL is `{settings.url}`; write it as http://host:port or https://host:port")
         if not settings.key.get_secret_value():
             raise Misused(
-                "this is done by a person: set POLICY_ENGINE_KEY to a key that is bound to you"
+                "only a person may do this: set POLICY_ENGINE_KEY to a key that is bound to you"
                 f' (policy-engine keys create "NAME" --role {role} --person ID)'
             )
         self._settings = settings
@@ -147,8 +147,8 @@ class Service:
             answer = ServiceAnswer(status=response.status, body=response.read())
         except TimeoutError as error:
             raise ServiceUnavailable(
-                f"the service at {self._settings.url} did not answer within {seconds:g} seconds; whether it was done is"
-                " not known"
+                f"the service at {self._settings.url} did not answer within {seconds:g} seconds; it is not"
+                " known whether the request was carried out"
             ) from error
         except (OSError, http.client.HTTPException) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

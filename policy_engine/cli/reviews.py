@@ -27,7 +27,7 @@ class Ending(StrEnum):
 
 def list_cases(
     *,
-    every: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include closed cases.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """List the cases that wait for somebody, the oldest first.
@@ -43,7 +43,7 @@ def list_cases(
         if page.next_cursor is None:
             break
         query["cursor"] = page.next_cursor
-    none = "there is no case" if every else "no case waits"
+    none = "there is no case" if every else "no case is waiting"
     document = {"reviews": to_builtins(cases, order="sorted")}
     tell(document, partial(tell_cases, cases, none, out), as_json=as_json)
 
@@ -53,7 +53,7 @@ def show(
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show a case: the request that was held, why, what nobody knows, and what would let it go.
+    """Show a case: the request that was held, why, which facts are missing, and what would release it.
 
     Example: policy-engine reviews show RV-ABCDEFGH
     """
@@ -63,12 +63,14 @@ def show(
 def close(
     case: Annotated[str, typer.Argument(help="The id of the case.")],
     *,
-    outcome: Annotated[Ending, typer.Option(help="Whether what was held stays denied or is let go.")],
-    rationale: Annotated[str, typer.Option(help="Why, for the record; who confirms a release may leave it out.")] = "",
+    outcome: Annotated[Ending, typer.Option(help="Whether what was held stays denied or is released.")],
+    rationale: Annotated[
+        str, typer.Option(help="Why, for the record; may be left out when confirming a release.")
+    ] = "",
     members: Annotated[
         Path | None,
         typer.Option(
-            help="Membership file with what goes on file for a release: this asks for it. Without, it is confirmed.",
+            help="Membership file with the rows of the release that is asked for. Without it, a release is confirmed.",
             exists=True,
             dir_okay=False,
         ),
@@ -81,7 +83,7 @@ def close(
 ) -> None:
     """Close a case: refuse it, ask to release it with rows that go on file, or confirm another person's release.
 
-    Who confirms is shown the rows, and asked on a terminal; elsewhere --rows says which were looked at.
+    To confirm, you are shown the rows and asked; without a terminal, --rows says which rows you have looked at.
 
     Example: policy-engine reviews close RV-ABCDEFGH --outcome release --rationale "not the listed party"
     --members clearance.yaml

@@ -37,9 +37,10 @@ def serve(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Serve POST /decide and its siblings, until Ctrl-C.
+    """Run the service (POST /decide and the other routes) until Ctrl-C.
 
-    With --json one document says on standard output where it serves, once it does; with --demo it has the keys too.
+    With --json one document on standard output says where it serves, as soon as it does; with --demo it has the keys
+    too.
 
     Example: policy-engine serve
 
@@ -134,7 +135,7 @@ def _listening(host: str, port: int, setting: str) -> socket.socket:
             why = f"is taken by another program: stop that one, or choose another port with POLICY_ENGINE_{setting}"
         else:
             reason = (error.strerror or type(error).__name__).lower()
-            why = f"cannot be listened on ({reason}): mend POLICY_ENGINE_HOST and POLICY_ENGINE_{setting}"
+            why = f"cannot be listened on ({reason}): correct POLICY_ENGINE_HOST and POLICY_ENGINE_{setting}"
         raise ServiceUnavailable(f"port {port} of {host} {why}") from error
 
 

@@ -39,7 +39,7 @@ def settings_with_database() -> Settings:
     path = database_file(settings)
     if path is not None and not path.is_file():
         raise DatabaseMissing(
-            f"there is no database at `{path}`: mend the path in POLICY_ENGINE_DATABASE_URL, or make a database with"
+            f"there is no database at `{path}`: correct the path in POLICY_ENGINE_DATABASE_URL, or make a database with"
             " `policy-engine db upgrade`"
         )
     return settings

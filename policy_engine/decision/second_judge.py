@@ -63,7 +63,7 @@ def disagreements(results: Iterable[CaseResult]) -> tuple[Fault, ...]:
                 oracles[id(question.book)] = Oracle(Judge(question.book))
             found = second_opinion(question, result.conclusion.verdict, oracles[id(question.book)])
         for one in found:
-            message = f"pycasbin judges case `{case.id}` otherwise: {one.text}"
+            message = f"pycasbin judges case `{case.id}` differently: {one.text}"
             faults.append(Fault(source=case.source, line=case.line, column=1, message=message, remedy=REMEDY))
     return tuple(faults)
 

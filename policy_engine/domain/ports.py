@@ -101,7 +101,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlReading:
-    """What decisions stand on, read at one instant: the counters, the members, the keys, and the changes of the desk.
+    """What decisions stand on, read at one instant: the counters, the members, the keys, and the changes by people.
 
     `rows` are those recorded since the revision that the reader holds, all of them for a reader that holds none or one
     that is not there any more, and `None` where it is the one in force; `changes` are those recorded since the reader's

@@ -38,7 +38,7 @@ class Certificate:
 def read_certificate(header: CertificateHeader, value: str, at: datetime) -> Certificate:
     """The certificate in a header, which holds at the instant where the header tells. Raises `CertificateFault`."""
     if not value.isascii() or not 0 < len(value) <= MOST_CHARACTERS:
-        raise CertificateFault("the header of the certificate is empty, too long or no ASCII")
+        raise CertificateFault("the header of the certificate is empty, too long or not ASCII")
     return _client_cert(value, at) if header is CertificateHeader.CLIENT_CERT else _forwarded(value)
 
 
@@ -47,7 +47,7 @@ def read_certificate(header: CertificateHeader, value: str, at: datetime) -> Cer
 
 def _client_cert(value: str, at: datetime) -> Certificate:
     if not (len(value) > 2 and value.startswith(":") and value.endswith(":")):
-        raise CertificateFault("`Client-Cert` is no byte sequence between colons")
+        raise CertificateFault("`Client-Cert` is not a byte sequence between colons")
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode(value[1:-1], validate=True))
         names = _names(certificate)
@@ -81,7 +81,7 @@ def _forwarded(value: str) -> Certificate:
         match name.lower():
             case "hash":
                 if not _DIGEST.fullmatch(told):
-                    raise CertificateFault("`Hash` is no SHA-256 in hex digits")
+                    raise CertificateFault("`Hash` is not a SHA-256 in hex digits")
                 names.add(f"sha256:{told}")
             case "uri" if told:
                 names.add(told)
@@ -102,7 +102,9 @@ def _pairs(value: str) -> Iterator[tuple[str, str]]:
             raise CertificateFault("the header of the certificate cannot be read to its end")
         name, told, ending = found.groups()
         if ending == ",":
-            raise CertificateFault("the header tells of more than one certificate: let the proxy write it anew")
+            raise CertificateFault(
+                "the header tells of more than one certificate: let the proxy write it again from the start"
+            )
         yield name, re.sub(r"\\(.)", r"\1", told[1:-1]) if told.startswith('"') else told
         place = found.end()
         if ending == ";" and place == len(value):

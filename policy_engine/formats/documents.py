@@ -210,7 +210,7 @@ def parse_document(data: bytes, source: str, faults: list[Fault], *, max_bytes: 
         return None
     other = other_encoding(data)
     if other is not None:
-        findings.add(1, 1, f"the file is no UTF-8: it is {other}", "save the file as UTF-8")
+        findings.add(1, 1, f"the file is not UTF-8: it is {other}", "save the file as UTF-8")
         return None
     if _refuse_unreadable(text, findings):
         return None
@@ -507,7 +507,7 @@ def _syntax_remedy(problem: str) -> str:
 
 
 _SYNTAX_REMEDIES: Final = (
-    ("Unicode character escape", "a lone surrogate is no character; write the character itself"),
+    ("Unicode character escape", "a lone surrogate is not a character; write the character itself"),
     ("cannot start any token", "indent with blanks, and quote a text that begins with a sign such as @, ` or %"),
     ("mapping values are not allowed", "quote a text that contains a colon, and check the indentation"),
     ("expected ',' or", "close the bracket, and put a comma between entries"),

@@ -181,9 +181,11 @@ class Findings:
         if len(self.faults) < MOST_FAULTS - 1:
             self.faults.append(self._fault(line, column, message, remedy, cell))
         elif not self.full:
-            message = f"there are more than {MOST_FAULTS:,} faults, and no more of them are told"
+            message = f"there are more than {MOST_FAULTS:,} faults, and the rest is not listed"
             self.faults.append(
-                Fault(source=self.source, line=line, column=column, message=message, remedy="mend those told first")
+                Fault(
+                    source=self.source, line=line, column=column, message=message, remedy="correct those listed first"
+                )
             )
 
     @property

@@ -174,7 +174,7 @@ class Fields:
         text = self._text_of(name, node)
         if text is None or (wrong := free_text_fault(text)) is None:
             return text
-        remedy = "write it anew" if text else "write null if it is not known"
+        remedy = "write it again" if text else "write null if it is not known"
         self.findings.add(node.line, node.column, f"{quoted(name)} {wrong}", remedy)
         return None
 

@@ -81,7 +81,7 @@ def lint(data: bytes, source: str, profile: Profile, catalogue: Catalogue) -> Li
     program, found = _program(node, profile, findings)
     if program is None:
         remedy = "name the file of LiteLLM (with `model_list`) or of Envoy (with `static_resources`)"
-        findings.add(1, 1, "it is no configuration of LiteLLM or Envoy", remedy)
+        findings.add(1, 1, "this is not a configuration of LiteLLM or Envoy", remedy)
         raise FaultsError(findings.faults)
     return Lint(
         program=program,

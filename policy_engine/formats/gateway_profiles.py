@@ -175,7 +175,7 @@ def _source(fields: Fields) -> Source | None:
     if name is None:
         return None
     if origin is Origin.HEADER and not _HEADER.fullmatch(name):
-        fields.fault(origin, f"{quoted(name)} is no header name in small letters", "write it as x-user-id")
+        fields.fault(origin, f"{quoted(name)} is not a header name in small letters", "write it as x-user-id")
         return None
     if origin is Origin.HEADER and name in _KEPT:
         fields.fault(origin, f"{quoted(name)} carries secrets or how a message is sent", "name a header of its own")
@@ -225,7 +225,7 @@ def network_of(node: Node, what: str, findings: Findings) -> Network | None:
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        message = f"{what} {quoted(text)} is no network"
+        message = f"{what} {quoted(text)} is not a network"
         findings.add(node.line, node.column, message, "write one such as 10.0.0.0/8")
         return None
 
@@ -252,7 +252,7 @@ def _caller(node: Node, what: str, findings: Findings) -> KnownCaller | None:
     if certificate is not None and not _CERTIFICATE.fullmatch(certificate):
         fields.fault(
             "certificate",
-            f"{quoted(certificate)} is no name of a certificate",
+            f"{quoted(certificate)} is not a name of a certificate",
             "write a URI, dns:NAME in small letters, or sha256: with 64 hex digits in small letters",
         )
     claims = () if token is None else _claims(fields, token)
@@ -376,7 +376,7 @@ def _route(node: Node, what: str, findings: Findings) -> Route | None:
     method = _name(fields, "method") or ANY_METHOD
     if method != ANY_METHOD and not re.fullmatch(r"[A-Z]{1,20}", method):
         fields.fault(
-            "method", f"{quoted(method)} is no method in capital letters", "write POST, or leave it out for any"
+            "method", f"{quoted(method)} is not a method in capital letters", "write POST, or leave it out for any"
         )
     if action is Action.LICENCE_DETERMINATION:
         fields.fault("action", "`licence_determination` gives no access", "ask POST /decide for it")

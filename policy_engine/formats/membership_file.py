@@ -350,7 +350,7 @@ class _Reading:
             near = near_miss(model, tuple(sorted(names.items)))
             remedy = "write the id of an entry of catalogue.yaml, or add the entry first"
             if model in aliases:
-                remedy = f"a gateway calls {quoted(aliases[model])} so: write that"
+                remedy = f"it is a gateway's name for {quoted(aliases[model])}: write that"
             elif near is not None:
                 remedy = f"did you mean {quoted(near)}? {remedy}"
             self.findings.add(node.line, node.column, f"the catalogue has no entry {quoted(model)}", remedy)

@@ -78,7 +78,9 @@ def read_record(body: bytes) -> RecordedDecision:
     """The decision in a record of any version that was ever written. Raises `RecordFault`."""
     version = _decoded(_ANY_VERSION, body).v
     if version != RECORD_VERSION:
-        raise RecordFault("$.v", f"version {version} is not known; known is {RECORD_VERSION}")
+        raise RecordFault(
+            "$.v", f"version {version} is not known to this release, which reads version {RECORD_VERSION}"
+        )
     record = _decoded(_RECORD, body)
     answer, caller = record.answer, record.caller
     if answer.allowed is not (answer.decision == "allow"):

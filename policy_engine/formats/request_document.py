@@ -78,7 +78,7 @@ class MalformedRequest(ValueError):
     def __init__(self, *faults: FieldFault) -> None:
         left_out = len(faults) - MAX_FAULTS
         if left_out > 0:
-            more = FieldFault(field="", message=f"has {left_out} more faults; mend these first")
+            more = FieldFault(field="", message=f"has {left_out} more faults; correct these first")
             faults = (*faults[:MAX_FAULTS], more)
         self.faults = faults
         super().__init__("; ".join(f"{fault.field or 'body'} {fault.message}" for fault in faults))
@@ -143,12 +143,12 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise malformed(shown(twice), "stands twice in one object")
+        raise malformed(shown(twice), "appears twice in one object")
     return found
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise malformed("", f"has `{text}`, which is no JSON number")
+    raise malformed("", f"has `{text}`, which is not a JSON number")
 
 
 _decoder: Final = json.JSONDecoder(object_pairs_hook=unique, parse_constant=_refuse_constant)
@@ -286,7 +286,7 @@ _LIKE: Final = 100
 
 def _hint(name: str, known: list[str]) -> str:
     close = get_close_matches(name[:_LIKE], known, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; known are {', '.join(known)}"
+    return f"; did you mean `{close[0]}`?" if close else f"; write one of {', '.join(known)}"
 
 
 def _refuse_unknown(document: Mapping[str, object], shape: type[Body], path: str, faults: list[FieldFault]) -> None:

@@ -298,7 +298,9 @@ class _Cells:
             return _unreadable(line, place)
         kind = "a date" if isinstance(value, date) else "a number" if not isinstance(value, bool) else "true or false"
         message = f"{quoted(name)} must be a text and the cell holds {kind}, {quoted(_shown(value))}"
-        remedy = "format the column as text and write it anew, or say with `digits` in the mapping how many it has"
+        remedy = (
+            "format the column as text and write the value again, or say with `digits` in the mapping how many it has"
+        )
         self.findings.add(line, place, message, remedy)
         return _unreadable(line, place)
 

@@ -150,7 +150,9 @@ def _read_workbook(data: bytes, source: str, faults: list[Fault]) -> Grids:
     for number, (name, sheet) in enumerate(held):
         first_line = number * SHEET_ROWS
         for row, column, what in empty_looking.get(name, ()):
-            findings.add(first_line + row, column, what, "compute the sheet and mend the formula, or write the value")
+            findings.add(
+                first_line + row, column, what, "recalculate the sheet and correct the formula, or write the value"
+            )
         _refuse_merged(sheet, first_line, findings)
         grids.append(_grid(name, sheet, first_line, findings))
     return Grids(grids=tuple(grids), findings=findings)

@@ -220,7 +220,7 @@ class _Guarded(HttpToolsProtocol):
             if self._latest is not None:
                 self._latest.keep_alive = False
         except httptools.HttpParserError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "malformed", "This is no HTTP request")
+            self._refuse(HTTPStatus.BAD_REQUEST, "malformed", "This is not an HTTP request")
         if self._framing > self._limits.header_bytes:
             self._refuse_head()
 

@@ -113,8 +113,8 @@ _TABLE: Final[Mapping[type[Exception], Problem]] = {
         "The certificate that was passed on names no caller",
         {"WWW-Authenticate": "Bearer"},
     ),
-    TooMany: _told(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "More is asked than this caller may", _RETRY),
-    IssuerUnavailable: _told(_AWAY, "issuer-unavailable", "The keys of the tokens' issuer cannot be had", _RETRY),
+    TooMany: _told(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "This caller asks too often", _RETRY),
+    IssuerUnavailable: _told(_AWAY, "issuer-unavailable", "The keys of the tokens' issuer cannot be fetched", _RETRY),
     Forbidden: _told(HTTPStatus.FORBIDDEN, "forbidden", "The key does not carry this right"),
     NotFound: _NOTHING,
     # Not 410: that there was a record under the id is more than anybody knows by now.
@@ -124,7 +124,7 @@ _TABLE: Final[Mapping[type[Exception], Problem]] = {
     PersonNeeded: _told(HTTPStatus.FORBIDDEN, "person-needed", "This needs a key that is bound to a person"),
     SecondPersonNeeded: _told(HTTPStatus.FORBIDDEN, "second-person-needed", "This needs another person"),
     NothingThere: _NOTHING,
-    DeskConflict: _told(HTTPStatus.CONFLICT, "conflict", "This does not fit what stands"),
+    DeskConflict: _told(HTTPStatus.CONFLICT, "conflict", "This conflicts with the current state"),
     CasesNotAcknowledged: _told(
         HTTPStatus.CONFLICT,
         "cases-not-acknowledged",
@@ -134,8 +134,8 @@ _TABLE: Final[Mapping[type[Exception], Problem]] = {
     BookNotAccepted: _told(HTTPStatus.BAD_REQUEST, "book-not-accepted", "The book is not accepted"),
     BookLost: _told(_AWAY, "book-lost", "An archived book cannot be read", _RETRY),
     BodyTooLarge: _told(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body-too-large", "The body is too large"),
-    AssessmentEnded: _told(_AWAY, "assessment-ended", "The book was not looked at to the end", _RETRY),
-    Busy: _told(_AWAY, "busy", "As much of this is asked for as there is room for; nothing is allowed", _RETRY),
+    AssessmentEnded: _told(_AWAY, "assessment-ended", "The book was not checked to the end", _RETRY),
+    Busy: _told(_AWAY, "busy", "Too many such requests are running or waiting; nothing is allowed", _RETRY),
     LogUnavailable: Problem(
         status=_AWAY,
         name="log-unavailable",
@@ -143,7 +143,7 @@ _TABLE: Final[Mapping[type[Exception], Problem]] = {
         headers=_RETRY,
     ),
     # Not "nothing is allowed": decisions go on, and are sealed once the log is whole again.
-    LogFault: _told(_AWAY, "log-damaged", "What is kept of the sealed log is damaged"),
+    LogFault: _told(_AWAY, "log-damaged", "The sealed log is damaged"),
     EntryAltered: _told(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "entry-altered",

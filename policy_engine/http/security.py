@@ -136,7 +136,7 @@ def _require_query(request: Request) -> None:
     for name in dict.fromkeys(given):
         if name not in known:
             remedy = one_of(name, known) if known else "there are none"
-            faults.append(FieldFault(field=shown(name), message=f"is no parameter of this route: {remedy}"))
+            faults.append(FieldFault(field=shown(name), message=f"is not a parameter of this route: {remedy}"))
         elif given.count(name) > 1:
             faults.append(FieldFault(field=shown(name), message="is given twice"))
     if faults:

@@ -54,7 +54,7 @@ class Checkpoint:
             if not line or _CONTROL.search(line):
                 raise InvalidCheckpoint("a line of a checkpoint is empty or has a control character")
         if not 0 <= self.size <= MAX_SIZE:
-            raise InvalidCheckpoint(f"{self.size} is no tree size")
+            raise InvalidCheckpoint(f"{self.size} is not a tree size")
         if len(self.root) != HASH_SIZE:
             raise InvalidCheckpoint(f"a root has {len(self.root)} bytes instead of {HASH_SIZE}")
         if self.size == 0 and self.root != EMPTY_ROOT:

@@ -114,7 +114,7 @@ class Directory:
         """
         tile = Tile.parse(path)
         if tile is None and path != CHECKPOINT:
-            raise ValueError(f"`{path}` is the path of no resource of a log")
+            raise ValueError(f"`{path}` is not the path of a resource of a log")
         place = self._root / path
         self._settle(place.parent)
         standing = self.read(path)

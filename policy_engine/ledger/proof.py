@@ -121,6 +121,6 @@ def _read_proof(lines: Sequence[str]) -> tuple[bytes, ...]:
     for line in lines:
         one = decode_base64(line)
         if one is None or len(one) != HASH_SIZE:
-            raise InvalidReceipt("a line of the proof is no hash in canonical base64")
+            raise InvalidReceipt("a line of the proof is not a hash in canonical base64")
         hashes.append(one)
     return tuple(hashes)

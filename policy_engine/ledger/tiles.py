@@ -93,7 +93,7 @@ class Tile:
 
     def __post_init__(self) -> None:
         if self.level != _ENTRIES and not 0 <= self.level <= _MAX_LEVEL:
-            raise ValueError(f"{self.level} is no level of tiles")
+            raise ValueError(f"{self.level} is not a level of tiles")
         if not 0 <= self.index <= MAX_SIZE or not 0 < self.width <= WIDTH:
             raise ValueError(f"there is no tile {self.index} of width {self.width}")
 

@@ -42,7 +42,7 @@ class CaseChanges:
         if not self.compared:
             return "the worked examples could not be compared with those of the book before"
         told = _phrases(removed=self.removed, changed=self.changed)
-        return f"worked examples no longer hold what they held: {told}" if told else ""
+        return f"worked examples no longer check what they did: {told}" if told else ""
 
 
 class _Kept(msgspec.Struct):

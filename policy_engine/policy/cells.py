@@ -73,7 +73,7 @@ def parse_codes(text: str) -> Parsed[tuple[CodeRule, ...]]:
             message = f"there is no reason code {quoted(code)}"
             mistakes.add(offset, message, hint(code, REASON_CODES))
         if beside is not None and beside not in {rule.code for rule in rules}:
-            message = f"{quoted(code)} stands with {quoted(beside)}, which does not stand before it"
+            message = f"{quoted(code)} is written with {quoted(beside)}, which does not come before it"
             mistakes.add(offset, message, "write the other code first")
         condition = ANYTHING
         if matched["condition"] is not None:

@@ -125,7 +125,7 @@ def compare(
     same = known - {row.id for row, _ in _changed(old, new)}
     faults += [_about_nothing(entry, known) for entry in entries if entry.rule not in known]
     notices = tuple(
-        f"{CHANGELOG}:{entry.line}: the meaning of {quoted(entry.rule)} is as it was"
+        f"{CHANGELOG}:{entry.line}: the meaning of {quoted(entry.rule)} has not changed"
         for entry in entries
         if entry.rule in same
     )
@@ -134,7 +134,7 @@ def compare(
 
 def _lost(entry: ChangelogEntry) -> Fault:
     message = f"the entry of {entry.day} about {quoted(entry.rule)} is gone or changed: {quoted(entry.what)}"
-    remedy = "put it back as it was, and write another entry for what is to be said now"
+    remedy = "put it back as it was, and write another entry for what is new"
     return Fault(source=CHANGELOG, line=1, column=1, message=message, remedy=remedy)
 
 

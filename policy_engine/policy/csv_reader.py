@@ -187,10 +187,12 @@ def _refuse_unseen(text: str, findings: Findings) -> None:
             if character == "\r":
                 findings.add(number, column, "a carriage return stands alone", "end lines with LF or CRLF")
             elif character == "\t":
-                message = "there is the unseen character U+0009, a tab"
+                message = "the line has the invisible character U+0009, a tab"
                 findings.add(number, column, message, "separate cells with commas, and write blanks inside them")
             elif unicodedata.category(character) in _UNSEEN:
-                findings.add(number, column, f"there is the unseen character U+{ord(character):04X}", "take it out")
+                findings.add(
+                    number, column, f"the line has the invisible character U+{ord(character):04X}", "take it out"
+                )
             else:
                 continue
             told += 1
@@ -233,7 +235,7 @@ def _miscounted(record: SheetRow, header: SheetRow, separator: str) -> tuple[str
     cells, columns = len(record.cells), len(header.cells)
     message = f"the row has {cells} cells and the header {columns}"
     if record.cells[0] in ("p", "p2", "g", "P"):
-        return message, "a Casbin row type does not stand here: the first cell belongs to the first column"
+        return message, "leave out the row type of Casbin: the first cell belongs to the first column"
     other = ";" if separator == "," else ","
     if cells < columns and record.text.count(other) >= columns - 1:
         return message, f"separate the cells with `{separator}` as the header does"
@@ -413,7 +415,7 @@ class _Scanner:
             self._at = len(text)
             return
         message, remedy = (
-            "a quotation mark stands in a cell that is not quoted",
+            "a cell that is not quoted has a quotation mark in it",
             "quote the whole cell, double it inside",
         )
         if closed is not None:

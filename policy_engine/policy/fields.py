@@ -117,7 +117,7 @@ class Values:
             return None
         wrong = text_fault(node.value) if node.value.strip() else "is empty"
         if wrong is not None:
-            self.add(node, f"the text {wrong}", "write it anew")
+            self.add(node, f"the text {wrong}", "write it again")
             return None
         return node.value
 

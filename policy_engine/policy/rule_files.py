@@ -310,7 +310,7 @@ class _RuleFile:
     def _check_identity(self, record: SheetRow, text: Mapping[str, str]) -> None:
         rule_id = text["id"]
         if like_number(rule_id) or like_date(rule_id):
-            message = f"{quoted(rule_id)} is a number or a date to a spreadsheet, which spells it anew"
+            message = f"{quoted(rule_id)} is a number or a date to a spreadsheet, which may rewrite it"
             self.add(record, "id", message, "write an id that has a word in it")
         elif not RULE_ID.fullmatch(rule_id):
             message = f"{quoted(rule_id)} is not an id" if rule_id else "the cell is empty"

@@ -84,12 +84,15 @@ def tell_proposal(proposal: ProposalDocument, out: Console) -> None:
 
 def tell_lost(removed: Sequence[str], changed: Sequence[str], err: Console) -> None:
     """Every example by name: on the error output, so that `--json` stays a document or nothing."""
-    err.print("worked examples that the book drops or changes no longer hold what they held", style="bold yellow")
+    err.print(
+        "the book drops or changes these worked examples, and what they checked is no longer checked",
+        style="bold yellow",
+    )
     for word, names in (("removed", removed), ("changed", changed)):
         if names:
             err.print(f"{len(names):,} {word}: {', '.join(names)}", markup=False, highlight=False)
     if not removed and not changed:
-        err.print("those of the book before cannot be read any more, so that none could be compared", markup=False)
+        err.print("those of the previous book can no longer be read, so none could be compared", markup=False)
 
 
 def tell_files(book: BookFilesDocument, out: Console) -> None:
@@ -118,7 +121,7 @@ def tell_freeze(held: FreezeDocument, out: Console) -> None:
     told = {
         "frozen": f"{frozen} is frozen{until}, on the authority of {held.authority} ({who(held.declared_by)})",
         "lift_asked": f"{frozen} stays frozen until another person too runs: policy-engine unfreeze {held.id}",
-        "lifted": f"{frozen} is frozen no more",
+        "lifted": f"{frozen} is no longer frozen",
         "expired": f"the freeze of {frozen} has run out",
     }
     out.print(Text(f"{held.id}: {told.get(held.status, held.status)}"))

@@ -150,7 +150,7 @@ def _lines(survey: Survey) -> Iterator[str]:
     for flip in survey.calendar:
         yield f"  {format_instant(flip.at)}  {'; '.join(happenings(flip))}"
         if not flip.differences:
-            yield "    nobody is answered otherwise"
+            yield "    no answer changes"
         for one in flip.differences:
             clause = one.clauses[0].text + ("; …" if one.more_clauses or len(one.clauses) > 1 else "")
             where = one.where[0]

@@ -82,7 +82,7 @@ def tell_score(score: Score, least: float, out: Console, err: Console) -> None:
             out.print(f"    {mutant.kind}: {mutant.description}", markup=False)
     shown = f"{score.killed} of {score.mutants} mutants are killed, {shown_percent(score)} %"
     if score.percent < least:
-        err.print(f"{shown}, where at least {least:g} % are asked for", markup=False)
+        err.print(f"{shown}; at least {least:g} % are required", markup=False)
     else:
         out.print(shown, markup=False)
 

@@ -29,9 +29,9 @@ def _lines(report: DiffReport) -> Iterator[str]:
         when = f"from {format_instant(report.since)} on, {when}"
     answers, reasons = report.answers, report.reasons
     if not report.differences:
-        yield f"nobody is answered otherwise {when}"
+        yield f"no answer changes {when}"
         return
-    yield f"{many(len(answers), 'class', 'classes')} of requesters answered otherwise, {when}"
+    yield f"{many(len(answers), 'class', 'classes')} of requesters with another answer, {when}"
     for one in answers:
         yield ""
         yield from difference_lines(one)
@@ -51,7 +51,7 @@ def difference_lines(one: Difference) -> Iterator[str]:
     if hidden > 0 or one.more_clauses:
         yield f"  and {hidden if hidden > 0 else 'some'}{' or more' if one.more_clauses and hidden > 0 else ''} others"
     if not one.whole:
-        yield f"  (of those only some: whom other rules answer with {one.old} for another reason stay out)"
+        yield f"  (only some of those: requesters whom other rules answer with {one.old} are not among them)"
     for where in one.where[:SHOWN]:
         yield f"  for {place_in_words(where)}"
     if len(one.where) > SHOWN:

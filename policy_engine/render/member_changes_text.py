@@ -77,7 +77,7 @@ def tell_change(change: ChangeFileDocument, out: Console) -> None:
         _tell_effects(change.effects, out)
     if change.status == "waits" and change.shown:
         out.print(
-            f"another person approves it: policy-engine members approve {change.id} --shown {change.shown}",
+            f"another person has to approve it: policy-engine members approve {change.id} --shown {change.shown}",
             markup=False,
         )
 

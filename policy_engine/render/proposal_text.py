@@ -61,7 +61,7 @@ def _lines(report: ProposalReport) -> Iterator[str]:
 
 def _changes(changes: BookChanges) -> Iterator[str]:
     yield ""
-    yield "WHAT IS WRITTEN OTHERWISE"
+    yield "WHAT DIFFERS IN THE FILES"
     for row in changes.rows:
         yield from _row(row)
     for one in changes.files:
@@ -69,7 +69,7 @@ def _changes(changes: BookChanges) -> Iterator[str]:
         for cell in one.values:
             yield from _cell(cell)
     for entry in changes.other_reasons:
-        yield from _wrapped(f"said of {entry.rule}: {entry.what}; {entry.why}", "  ", "    ")
+        yield from _wrapped(f"reason given for {entry.rule}: {entry.what}; {entry.why}", "  ", "    ")
     if not (changes.rows or changes.files):
         yield "  no row and no value"
 

@@ -38,7 +38,7 @@ def tell_case(file: ReviewFileDocument, out: Console) -> None:
         (f"rule {finding.rule}", " ".join(finding.codes)) for finding in held.findings if finding.state == "deciding"
     ]
     if held.missing:
-        lines.append(("nobody knows", ", ".join(held.missing)))
+        lines.append(("missing facts", ", ".join(held.missing)))
     lines.append(("what lifts it", file.lifts or "nothing but facts under which the rule does not match"))
     show_pairs(lines, where=out)
     if file.clearance:
@@ -51,7 +51,7 @@ def tell_closed(review: ReviewDocument, out: Console) -> None:
     _tell(review, out)
     if review.status == "release_asked" and review.rows is not None:
         out.print(
-            "another person confirms it: policy-engine reviews close"
+            "another person has to confirm it: policy-engine reviews close"
             f" {review.id} --outcome release --rows {review.rows.digest}",
             markup=False,
         )

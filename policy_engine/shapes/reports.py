@@ -57,7 +57,7 @@ class ClauseDocument(Document, frozen=True, kw_only=True):
 
 
 class WitnessDocument(Document, frozen=True, kw_only=True):
-    """A request that is answered otherwise, with the members and the instant at which it is."""
+    """A request that is with another answer, with the members and the instant at which it is."""
 
     at: Instant
     gateway: str | None

@@ -228,7 +228,7 @@ def _decision_fault(row: Row[*tuple[Any, ...]]) -> str | None:
     try:
         said, more, value = said_by_record(row[1])
     except UnreadableEntry as error:
-        return f"is no record that this release can read: {error}"
+        return f"is not a record that this release can read: {error}"
     held = row[2] if more == "request_id" else row[3]
     if said == row[4:] and value == held:
         return None
@@ -259,7 +259,7 @@ def _change_fault(row: Row[*tuple[Any, ...]]) -> str | None:
     try:
         said = said_by_change(row[1])
     except UnreadableEntry as error:
-        return f"is no change that this release can read: {error}"
+        return f"is not a change that this release can read: {error}"
     return None if said == row[2:] else _does_not_say(_differing(CHANGE_COLUMNS, row[2:], said))
 
 
@@ -286,7 +286,7 @@ def _indexed(reader: Reader, begin: int, end: int) -> tuple[int, str | None]:
         if held.pop(row["log_index"], None) != row:
             return 0, f"the index is not what follows from the record of `{row['id']}`, entry {row['log_index']}"
     for number in sorted(held):
-        return 0, f"the index has entry {number}, which is no decision of the log"
+        return 0, f"the index has entry {number}, which is not a decision of the log"
     for at in range(0, len(derived.marks), _MARKS_AT_ONCE):
         some = [tuple(mark[column.name] for column in _MARK) for mark in derived.marks[at : at + _MARKS_AT_ONCE]]
         found = {tuple(row) for row in reader.execute(select(*_MARK).where(tuple_(*_MARK).in_(some)))}

@@ -149,7 +149,7 @@ def test_an_answer_says_which_answers_other_facts_could_still_bring() -> None:
     assert can["place", "CU"] == ("deny",)
 
 
-def test_the_calendar_has_each_dated_change_with_who_is_answered_otherwise() -> None:
+def test_the_calendar_has_each_dated_change_with_whose_answer_changes() -> None:
     late = bar("ORDER", party="foreign-person", codes="FOREIGN_PERSON", **{"from": "2026-06-12", "to": "2026-06-30"})
     (_, begins, ends) = surveyed(GRANT, BAR, late).calendar
     assert begins.rows == (("ORDER", "begins"),)
@@ -198,7 +198,7 @@ def test_another_code_for_the_same_deny_is_another_reason() -> None:
 def test_equal_books_differ_in_nothing_and_say_so() -> None:
     report = diff_report(read(GRANT, BAR, NOTE), read(NOTE, BAR, GRANT))
     assert report.differences == ()
-    assert "nobody is answered otherwise" in difference_text(report)
+    assert "no answer changes" in difference_text(report)
 
 
 def test_other_words_for_the_same_rule_change_nobodys_answer() -> None:

@@ -316,7 +316,7 @@ def test_a_cursor_belongs_to_its_filters_and_cannot_be_altered(desk: Office) -> 
         altered = base64.urlsafe_b64encode(other).decode().rstrip("=")
         response = desk.get("/decisions", decision="deny", cursor=altered)
         assert response.status_code == 400, other
-        assert response.json()["errors"] == [{"field": "cursor", "message": "is none that a page gave"}]
+        assert response.json()["errors"] == [{"field": "cursor", "message": "was not given by a page of this list"}]
 
 
 def test_a_cursor_of_a_log_that_was_longer_is_refused(migrated: Path, tmp_path: Path, desk: Office) -> None:

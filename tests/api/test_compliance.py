@@ -295,7 +295,7 @@ def test_a_proposal_that_waits_is_withdrawn_and_never_approved(desk: Service) ->
     assert event.event == ProposalWithdrawn(proposal=proposal, reason="another wording")
     again = published(dora, egon, WITHOUT_CONSORTIUM, effective=format_instant(LATER))["id"]
     refused = dora.post(f"/policy/proposals/{again}/withdraw", reason="x")
-    assert (refused.status_code, "a proposal that withdraws it ends it" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "another proposal can withdraw it" in refused.json()["detail"]) == (409, True)
 
 
 def test_two_keys_of_one_person_are_one_person(service: Service, dora: Officer) -> None:
@@ -457,7 +457,7 @@ def test_a_book_of_which_pycasbin_judges_an_example_otherwise_is_no_proposal_unt
         assert refused.status_code == 400
         (error,) = refused.json()["errors"]
         assert (error["file"], error["line"]) == ("cases/one.yaml", 7)
-        assert f"case `TWO` otherwise: rule `{OVERLOOKED}`, for the subject `person:ann`" in error["message"]
+        assert f"case `TWO` differently: rule `{OVERLOOKED}`, for the subject `person:ann`" in error["message"]
         assert "the engine says that it does not stand, pycasbin that it stands" in error["message"]
         assert dora.get("/policy/proposals").json() == {"proposals": []}
         checked = dora.post("/policy/check", files=TRIED).json()

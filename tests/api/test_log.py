@@ -218,7 +218,7 @@ def test_a_year_is_retired_once_its_clocks_have_run_out_and_says_so_from_then_on
     sealed.decide()
     sealed.seal()
     refused = sealed.officer.post("/log/retirements", year=2026, reason="schedule")
-    assert (refused.status_code, refused.json()["detail"]) == (409, "2026 is the year in which the log goes on")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "2026 is the current year of the log")
     sealed.at(datetime(2027, 1, 1, tzinfo=UTC))
     sealed.decide()
     sealed.seal()

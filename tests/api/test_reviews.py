@@ -124,7 +124,10 @@ def test_cases_come_in_pages_and_none_twice(dora: Officer) -> None:
     others = dora.get("/reviews", limit="2", status="all", cursor=first["next_cursor"])
     assert (others.status_code, others.json()["errors"][0]["message"]) == (400, "was given for other filters")
     altered = dora.get("/reviews", limit="2", cursor=first["next_cursor"].swapcase())
-    assert (altered.status_code, altered.json()["errors"][0]["message"]) == (400, "is none that a page gave")
+    assert (altered.status_code, altered.json()["errors"][0]["message"]) == (
+        400,
+        "was not given by a page of this list",
+    )
     assert [one["id"] for one in dora.get("/reviews").json()["reviews"]] == whole[1:]
     assert [one["id"] for one in dora.get("/reviews", status="all").json()["reviews"]] == whole
 
@@ -147,7 +150,8 @@ def test_a_key_opens_so_many_cases_within_an_hour_and_one_for_all_beyond(
         assert (len(cases), len(full)) == (8, 2)
         assert {one["subject"] for one in full} == {f"key:{token.split('_')[1]}" for token in map(_token, (key, other))}
         left_out = {_case(answers[-1])} - {one["id"] for one in cases}
-        assert dora.get(f"/reviews/{left_out.pop()}").json()["detail"].endswith("opens when it is asked again")
+        missed = dora.get(f"/reviews/{left_out.pop()}").json()["detail"]
+        assert missed.endswith("gets one of its own when it is made again")
         asked_for = _close(dora, full[0]["id"], outcome="release", rationale="all", members=EXCEPTION)
         assert (asked_for.status_code, asked_for.json()["type"]) == (409, "/problems/conflict")
         assert _close(dora, full[0]["id"], outcome="refuse", rationale="a flood").status_code == 200
@@ -382,7 +386,7 @@ def test_a_release_puts_nothing_on_file_about_who_was_no_party(
     case = _case(dora.decide(**REVIEWED))
     refused = _close(dora, case, outcome="release", rationale="seen", members={**EXCEPTION, **more})
     assert (refused.status_code, refused.json()["type"]) == (400, "/problems/not-accepted"), refused.text
-    assert "no party of the held decision" in refused.json()["errors"][0]["remedy"]
+    assert "rows about anybody else are changed" in refused.json()["errors"][0]["remedy"]
     assert {error["message"].partition(" {")[0] for error in refused.json()["errors"]} == told
     assert dora.get(f"/reviews/{case}").json()["status"] == "open"
 

@@ -130,7 +130,7 @@ def test_a_decision_at_another_instant_is_judged_with_what_is_known_now_and_says
     assert told.code == 3
     assert told.json["reason"]["code"] == "OPERATOR_SUSPENSION"
     assert told.json["decision_id"] == "simulated"
-    assert "nothing was recorded before" in told.err
+    assert "nothing was on file before" in told.err
     assert "`--known-at 2026-06-13T15:00:00.000000Z` asks what was known then" in told.err
 
 

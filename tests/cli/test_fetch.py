@@ -78,17 +78,17 @@ def test_a_folder_with_anything_in_it_is_refused_and_left_as_it_is(archive: Shel
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "note.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
-    for name, why in (("book", "is not empty"), ("file", "is no folder")):
+    for name, why in (("book", "is not empty"), ("file", "is not a folder")):
         told = archive("policy", "fetch", FINGERPRINT, str(tmp_path / name))
         assert (told.code, why in told.err) == (2, True)
     assert left(tmp_path / "book") == ["note.txt"]
 
 
-def test_a_book_that_was_never_archived_and_what_is_no_fingerprint_are_told(archive: Shell, tmp_path: Path) -> None:
+def test_a_book_that_was_never_archived_and_what_is_not_a_fingerprint_are_told(archive: Shell, tmp_path: Path) -> None:
     told = archive("policy", "fetch", "sha256:0", str(tmp_path / "book"))
     assert (told.code, "was ever archived here" in told.err) == (1, True)
     told = archive("policy", "fetch", "PROP-1", str(tmp_path / "book"))
-    assert (told.code, "is no fingerprint" in told.err) == (2, True)
+    assert (told.code, "is not a fingerprint" in told.err) == (2, True)
     assert not (tmp_path / "book").exists()
 
 

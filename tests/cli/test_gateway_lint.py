@@ -110,7 +110,7 @@ def test_a_setting_by_which_nobody_is_asked_is_found(lint: Linter, trap: str) ->
 
 def test_another_file_is_refused(lint: Linter) -> None:
     told = lint("models: []\n")
-    assert (told.code, "no configuration of LiteLLM or Envoy" in told.err) == (1, True)
+    assert (told.code, "not a configuration of LiteLLM or Envoy" in told.err) == (1, True)
 
 
 def test_the_gateway_is_named_where_there_are_several(

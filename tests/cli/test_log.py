@@ -175,9 +175,9 @@ def test_counts_by_several_things_fit_a_terminal_of_80_columns(auditor: Shell, m
     ("arguments", "told"),
     [
         (("--stats", "rules"), "did you mean `rule`?"),
-        (("--stats", "rule,rule"), "names one thing twice"),
-        (("--csv",), "is for the counts of --stats"),
-        (("--stats", "rule", "--csv", "--json"), "without --json"),
+        (("--stats", "rule,rule"), "counts by one thing twice"),
+        (("--csv",), "needs --stats"),
+        (("--stats", "rule", "--csv", "--json"), "combined with --json"),
         (("--deciding-rule", "US-COM-2026-06-1"), "`US-COM-2026-06-1` is no rule of any decision on record"),
     ],
 )
@@ -227,7 +227,7 @@ def test_decisions_of_citizens_are_found_by_what_was_on_file(auditor: Shell, tmp
     assert len(exported.splitlines()) == len(on_file)
     for arguments, told in (
         (("--on-file", "citizen:CN"), "did you mean `citizenship:CN`?"),
-        (("--on-file", "citizenship:CN", "--report", "overrides"), "cannot be had together with --on-file"),
+        (("--on-file", "citizenship:CN", "--report", "overrides"), "cannot be combined with --on-file"),
     ):
         wrong = auditor("log", "query", *arguments)
         assert (wrong.code, told in " ".join(wrong.err.split())) == (2, True)
@@ -751,9 +751,9 @@ def test_the_report_of_an_authorisation_or_a_membership_that_is_over_finds_the_i
         assert set(about("harbor-cyber")) <= found
         assert all(one["answer"]["decided_at"] >= noon for one in document["decisions"])
     for name, why in (
-        ("L-stays", "knows no key"),
-        ("harbor-cyber/stays", "knows no key"),
-        ("nothing", "knows no key"),
+        ("L-stays", "has no key"),
+        ("harbor-cyber/stays", "has no key"),
+        ("nothing", "has no key"),
         ("harbor-cyber", "names several"),
     ):
         told = auditor("log", "query", "--report", f"revocation:{name}")

@@ -311,7 +311,7 @@ def test_what_stands_beside_the_log_and_is_not_what_it_tells_of_is_named(
 )
 def test_an_index_that_does_not_follow_from_the_records_is_named_and_made_again(office: Office, statement: str) -> None:
     office.decide()
-    assert office("reindex").out == "the index is made again from 3 entries of the log\n"
+    assert office("reindex").out == "the index was built again from 3 entries of the log\n"
     assert office("verify", "--database", "--index").code == 0
     alter(office, statement)
     assert office("verify", "--database").code == 0

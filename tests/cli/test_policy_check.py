@@ -108,7 +108,7 @@ def test_an_entry_about_a_rule_that_did_not_change_is_a_notice(desk: Desk) -> No
     old = desk.write("old", book())
     document = desk(book() | {"CHANGELOG.csv": ENTRY}, "--against", old, "--json").json
     assert document["ok"] is True
-    assert document["notices"] == ["CHANGELOG.csv:2: the meaning of `REGION` is as it was"]
+    assert document["notices"] == ["CHANGELOG.csv:2: the meaning of `REGION` has not changed"]
 
 
 def test_a_book_before_that_cannot_be_read_is_a_fault_and_not_an_agreement(desk: Desk) -> None:

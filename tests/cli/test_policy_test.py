@@ -75,7 +75,7 @@ def test_the_survivors_are_told_by_rule_and_a_low_score_exits_with_1(bench: Benc
     survivors = told.out.partition("ACCESS survives\n")[2].partition("REGION survives\n")[0]
     assert "    alternative: without the alternative `action:list` of `action`\n" in survivors
     assert "mutants are killed" in told.err
-    assert "where at least 95 % are asked for" in told.err
+    assert "at least 95 % are required" in told.err
     document = bench((ALLOWED, BARRED), "--mutation", "--json").json["mutation"]
     assert document["least"] == 95
     assert document["killed"] == document["mutants"] - len(document["survivors"])

@@ -66,7 +66,7 @@ def test_a_bar_that_the_engine_overlooks_is_told_with_the_rule_the_party_and_wha
     bar = denied().conclusion.verdict.reason.rule
     (message, *_) = told(denied(), without(bar))
     asked = denied().case.request.subject
-    assert message.startswith(f"pycasbin judges case `ORD-16` otherwise: rule `{bar}`, for the subject")
+    assert message.startswith(f"pycasbin judges case `ORD-16` differently: rule `{bar}`, for the subject")
     assert f"`{asked.type}:{asked.id}`" in message
     assert message.endswith("the engine says that it does not stand, pycasbin that it stands")
 

@@ -95,7 +95,7 @@ def test_a_freeze_health_and_decisions_do_not_wait_for_checks_of_books_and_too_m
     assert all(told["ok"] for told in done)
     for headers, told in refused:
         assert (told["status"], told["type"]) == (503, "/problems/busy")
-        assert "assessments of books are done or wait already" in told["detail"]
+        assert "assessments of books are running or waiting already" in told["detail"]
         assert headers["retry-after"] == "1"
 
 

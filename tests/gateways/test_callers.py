@@ -544,7 +544,7 @@ UNFIT = {
     "no claim": ("{sub: gateway-eu}", "{}", "which claims a token has to carry"),
     "two ways to be known": ("{certificate:", "{token: {sub: x}, certificate:", "one of the two"),
     "no way to be known": ("- {token: {sub: gateway-eu}}", "- {rights: [decide]}", "one of the two"),
-    "a name that no certificate has": ("spiffe://example.com/gateway", "gateway", "no name of a certificate"),
+    "a name that no certificate has": ("spiffe://example.com/gateway", "gateway", "not a name of a certificate"),
     "certificates from anybody": ("trusted_proxies: [10.0.0.7/32]", "trusted_proxies: []", "trusted proxies alone"),
     "certificates from nowhere": ("    certificate_from: client-cert\n", "", "does not say where it is passed on"),
     "a header without a caller": ("      - {certificate:", "      #", "no caller is known by one"),

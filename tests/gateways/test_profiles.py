@@ -49,7 +49,7 @@ REFUSED = {
     "two origins of one source": (WHOLE.replace("{header: x-model}", "{header: x-model, body: model}"), "one place"),
     "a path that is written in two ways": (WHOLE.replace("/v1/chat", "/v1/../chat"), "segment of dots"),
     "an action that gives no access": (WHOLE.replace("action: infer", "action: licence_determination"), "no access"),
-    "a network that is none": (WHOLE.replace("10.0.0.0/8", "10.0.0.0/99"), "is no network"),
+    "a network that is none": (WHOLE.replace("10.0.0.0/8", "10.0.0.0/99"), "is not a network"),
     "an address that gives a country": (WHOLE.replace("client, gives: ip}", "client, gives: country}"), "no country"),
     "a source that stands twice": (
         WHOLE.replace("[{header: x-model}]", "[{header: x-model}, {header: x-model}]"),

@@ -87,7 +87,7 @@ def test_nothing_outside_the_paths_of_a_log_is_read_or_written(path: str, tmp_pa
     store = Directory(tmp_path / "log")
     grow(store, 1)
     assert store.read(path) is None
-    with pytest.raises(ValueError, match="no resource"):
+    with pytest.raises(ValueError, match="not the path of a resource"):
         store.write(path, b"")
 
 

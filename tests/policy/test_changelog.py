@@ -133,7 +133,7 @@ def test_a_new_entry_about_no_rule_is_a_fault_with_the_nearest_id() -> None:
 def test_a_new_entry_about_a_rule_that_means_the_same_is_worth_a_notice() -> None:
     comparison = compare(OLD, OLD, (), REGION)
     assert not comparison.faults
-    assert comparison.notices == ("CHANGELOG.csv:2: the meaning of `REGION` is as it was",)
+    assert comparison.notices == ("CHANGELOG.csv:2: the meaning of `REGION` has not changed",)
 
 
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from("abc")))

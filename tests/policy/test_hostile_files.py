@@ -124,7 +124,7 @@ def test_a_quotation_mark_that_is_never_closed_is_a_fault_where_it_opens() -> No
 
 def test_a_nul_is_a_fault_with_its_place() -> None:
     text = told(book(rules=SMALL.replace(b"Open", b"Op\x00en", 1)))
-    assert text == f"{RULES}:2:100: there is the unseen character U+0000; take it out"
+    assert text == f"{RULES}:2:100: the line has the invisible character U+0000; take it out"
 
 
 def test_of_a_million_nuls_the_first_hundred_are_told() -> None:
@@ -172,7 +172,7 @@ def test_a_cell_that_begins_with_a_tab_is_a_formula_too() -> None:
     faults = faults_of(book(rules=sheet(GRANT, {**BAR, "message": "\t=1"}, NOTE)))
     assert [fault.message for fault in faults] == [
         "`\\u0009=1` begins like a formula",
-        "there is the unseen character U+0009, a tab",
+        "the line has the invisible character U+0009, a tab",
     ]
 
 
@@ -241,13 +241,13 @@ def test_a_row_whose_first_cell_failed_in_a_spreadsheet_is_no_comment() -> None:
         (
             "id",
             "1.2E+05",
-            "in `id`: `1.2E+05` is a number or a date to a spreadsheet, which spells it anew; write an id that has a"
+            "in `id`: `1.2E+05` is a number or a date to a spreadsheet, which may rewrite it; write an id that has a"
             " word in it",
         ),
         (
             "id",
             "2026-06-12",
-            "in `id`: `2026-06-12` is a number or a date to a spreadsheet, which spells it anew; write an id that has a"
+            "in `id`: `2026-06-12` is a number or a date to a spreadsheet, which may rewrite it; write an id that has a"
             " word in it",
         ),
         (
@@ -369,8 +369,8 @@ def test_faults_without_end_end_with_one_that_says_so() -> None:
         findings.add(line + 1, 1, "x")
     assert len(findings.faults) == MOST_FAULTS
     assert findings.full
-    assert findings.faults[-1].message == "there are more than 200,000 faults, and no more of them are told"
-    assert findings.faults[-1].remedy == "mend those told first"
+    assert findings.faults[-1].message == "there are more than 200,000 faults, and the rest is not listed"
+    assert findings.faults[-1].remedy == "correct those listed first"
 
 
 # --- suggestions and progress -----------------------------------------------------------------------------------------

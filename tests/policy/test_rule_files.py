@@ -184,7 +184,7 @@ def test_columns_stand_in_any_order() -> None:
         (BAR, "codes", "REGION_UNSUPPORTED if on-fil", "there is no word `on-fil`", "did you mean `on-file`?"),
         (BAR, "codes", "REGION_UNSUPPORTED if PAPERS", "there is no word `PAPERS`", ""),
         (BAR, "codes", "REGION_UNSUPPORTED if member:ring", "there is no consortium in the catalogue `ring`", ""),
-        (BAR, "codes", "LISTED_PARTY with LICENCE_REQUIRED", "which does not stand before it", "the other code first"),
+        (BAR, "codes", "LISTED_PARTY with LICENCE_REQUIRED", "which does not come before it", "the other code first"),
         (GRANT, "public_code", "UNDER_REVIEW", "`UNDER_REVIEW` does not go with `permit`", "write `ALLOWED`"),
         (BAR, "public_code", "ALLOWED", "`ALLOWED` does not go with `deny`", ""),
         (BAR, "public_code", "", "the cell is empty", "write one of"),

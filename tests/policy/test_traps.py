@@ -37,7 +37,7 @@ def test_an_effect_that_is_not_spelt_exactly_is_refused(effect: str) -> None:
 def test_a_casbin_row_type_before_a_row_is_refused(row_type: str) -> None:
     fault = fault_of(book(rules=lines(f"{row_type},{BAR_LINE}")))
     assert (fault.source, fault.line, fault.message) == (RULES, 2, "the row has 25 cells and the header 24")
-    assert "a Casbin row type does not stand here" in fault.remedy
+    assert "leave out the row type of Casbin" in fault.remedy
 
 
 def test_a_casbin_row_type_in_place_of_an_id_is_refused() -> None:

@@ -22,7 +22,7 @@ SAID = {
     "The key does not carry this right": "refused: needs the right",
     "A valid key is needed": "refused: the key is not in force",
     "This is not accepted": "refused",
-    "This does not fit what stands": "refused: not what was shown",
+    "This conflicts with the current state": "refused: not what was shown",
     "approve what was shown": "refused: shows it, and asks what was looked at",
     "confirm the rows that were shown": "refused: shows it, and asks what was looked at",
 }

@@ -66,7 +66,7 @@ def test_a_spelling_that_can_be_taken_for_a_person_on_file_is_refused(ring: KeyR
 
 @pytest.mark.parametrize("person", ["", " ", "\u200b", "dora/egon", "-dora", "d" * 65, "dora\n", "\u4e2d"])
 def test_what_is_no_id_is_no_person(ring: KeyRing, person: str) -> None:
-    with pytest.raises(KeyFault, match="no person on file"):
+    with pytest.raises(KeyFault, match="not a person on file"):
         made(ring, person)
     assert ring.all() == ()
 

@@ -28,7 +28,7 @@ def service(migrated: Path, tmp_path: Path) -> Iterator[Service]:
     ("name", "value", "told"),
     [
         ("model", "opus-4.7", "did you mean `opus-4.6`?"),
-        ("model", "opus", "gateway `main` calls `opus-4.6` so: ask for that"),
+        ("model", "opus", "for the gateway `main` it means `opus-4.6`: search for that"),
         ("rule", "VENDOR-GENERAL-ACCES", "did you mean `VENDOR-GENERAL-ACCESS`?"),
         ("gateway", "Main", "did you mean `main`?"),
         ("model", "zzzzzzzzzz", "is no model of any decision on record, and of no book, freeze or key there was"),

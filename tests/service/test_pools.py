@@ -28,7 +28,7 @@ def test_past_what_works_and_what_may_wait_nothing_more_is_taken_and_room_comes_
         with pool(threads=1, waiting=2) as (held, go):
             begun = [asyncio.ensure_future(held.run(go.wait)) for _ in range(3)]
             await asyncio.sleep(0)
-            with pytest.raises(Busy, match="3 tests are done or wait already"):
+            with pytest.raises(Busy, match="3 tests are running or waiting already"):
                 await held.run(go.wait)
             go.set()
             assert await asyncio.gather(*begun) == [True] * 3

@@ -107,7 +107,9 @@ def test_a_book_that_is_not_archived_is_named() -> None:
     body = record_of(SHIPPED, demo(), ALICE, ORDER)
     replayed = replay(read_record(body), body, Archive(rosters={1: demo()}, judges={}))
     assert (replayed.same, replayed.body) == (None, None)
-    assert replayed.obstacle == f"the book {SHIPPED.book.fingerprint} is not archived, or not to be read by this engine"
+    assert (
+        replayed.obstacle == f"the book {SHIPPED.book.fingerprint} is not archived, or cannot be read by this release"
+    )
 
 
 def without_a_book(shortened: bool) -> bytes:

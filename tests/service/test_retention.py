@@ -257,7 +257,7 @@ def test_a_shortened_record_is_under_every_hold_that_names_what_it_no_longer_say
         (HoldScope(), "R", "say what is held"),
         (HoldScope(everything=True, models=("m",)), "R", "say what is held"),
         (ALL, " ", "needs a reason"),
-        (HoldScope(subjects=("carol",)), "R", "is no subject"),
+        (HoldScope(subjects=("carol",)), "R", "is not a subject"),
     ],
 )
 def test_a_hold_that_says_too_little_is_not_placed(sealed: Sealed, scope: HoldScope, reason: str, why: str) -> None:
@@ -384,7 +384,7 @@ def test_a_year_that_goes_on_or_never_was_or_is_not_sealed_is_not_retired(sealed
     sealed.seal()
     actor = officer_of(sealed)
     sealed.at(AFTER_ALL)
-    with pytest.raises(DeskConflict, match="in which the log goes on"):
+    with pytest.raises(DeskConflict, match="current year of the log"):
         retention(sealed).retire(actor, 2026, reason="schedule")
     with pytest.raises(NothingThere, match="no year 2025"):
         retention(sealed).retire(actor, 2025, reason="schedule")

@@ -126,7 +126,7 @@ def test_a_saved_book_that_drops_or_changes_worked_examples_is_in_force_and_the_
     watched.fill({**CHANGED, "cases/small.yaml": other.encode()})
     watched.look()
     assert watched.alarm() is None
-    assert watched.lost == ["worked examples no longer hold what they held: 1 removed (T-2), 1 changed (T-1)"]
+    assert watched.lost == ["worked examples no longer check what they did: 1 removed (T-2), 1 changed (T-1)"]
     events = [change.event for change in watched.parts.desk_log.changes(("book.watched",))]
     first, second = (event.cases for event in events if isinstance(event, BookWatched))
     assert first is None

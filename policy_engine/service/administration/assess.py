@@ -154,7 +154,7 @@ def _cases(results: tuple[CaseResult, ...], changes: CaseChanges | None) -> Repo
 def _diff(old: Book, new: Book, candidate: Candidate) -> ReportContent:
     report = diff_report(old, new, since=candidate.effective)
     summary = (
-        f"{many(len(report.answers), 'class of requesters', 'classes of requesters')} answered otherwise,"
+        f"{many(len(report.answers), 'class of requesters', 'classes of requesters')} with another answer,"
         f" {len(report.reasons)} with the same answer for another reason"
     )
     return ReportContent(name="diff", content=report.document(), summary=summary)

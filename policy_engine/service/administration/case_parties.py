@@ -26,7 +26,7 @@ from policy_engine.domain.roster import (
 from policy_engine.formats.record_reader import RecordedDecision
 from policy_engine.formats.roster_rows import each_row
 
-STRANGER: Final = "leave it out: who was no party of the held decision is changed with `members import`"
+STRANGER: Final = "leave it out: rows about anybody else are changed with `members import`"
 _SHARE: Final = "ownership.share:"
 
 

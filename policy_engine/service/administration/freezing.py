@@ -34,7 +34,7 @@ def declare_freeze(
     def make(ground: Ground, at: datetime) -> Proposed:
         _refuse_unknown(scope, ground, at)
         if until is not None and until <= at:
-            raise NotAccepted("the end of a freeze lies in the future")
+            raise NotAccepted("a freeze has to end in the future")
         freeze = Freeze(id=name, scope=scope, authority=authority, reason=reason, start=at, until=until)
         return Proposed(event=FreezeDeclared(freeze=freeze))
 
@@ -61,7 +61,9 @@ def lift_freeze(desk: Desk, actor: Actor, freeze: str, *, reason: str = "") -> F
             return Proposed(event=FreezeLiftAsked(freeze=freeze, reason=reason))
         asked_by = person_of(held.lift_asked_by)
         if asked_by == person:
-            raise SecondPersonNeeded(f"{quoted(person)} asked to lift {quoted(freeze)}; another person confirms it")
+            raise SecondPersonNeeded(
+                f"{quoted(person)} asked to lift {quoted(freeze)}: another person has to confirm it"
+            )
         said = reason if reason.strip() else held.lift_reason or ""
         return Proposed(event=FreezeLifted(freeze=freeze, reason=said, asked_by=asked_by))
 

@@ -201,17 +201,17 @@ class MemberChanges:
             _refuse_done(held)
             proposer = person_of(held.proposer)
             if proposer == person:
-                raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(name)}; another person approves it")
+                raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(name)}: another person has to approve it")
             if shown is None:
                 raise NotAccepted(
-                    f"an approval names what was shown: look at the change {quoted(name)}, and give its digest as"
+                    f"an approval has to name what was shown: look at the change {quoted(name)}, and give its digest as"
                     " `shown`"
                 )
             preview = self._again(held, ground, at)
             if preview.shown != shown:
                 raise DeskConflict(
-                    f"{quoted(shown)} is not what comes of {quoted(name)} now, as the members stand at revision"
-                    f" {ground.roster.revision}: look at the change again"
+                    f"{quoted(shown)} is not the digest of what {quoted(name)} would do now, as the members stand at"
+                    f" revision {ground.roster.revision}: look at the change again"
                 )
             event = MembersApproved(
                 change=name, rows=held.content.rows, shown=preview.shown, asked_by=proposer, note=note
@@ -262,7 +262,7 @@ class MemberChanges:
             "consortia": known.consortia,
         }
         if name not in held.get(kind, ()):
-            raise NothingThere(f"there is nothing {quoted(name)} among {quoted(kind)}; kinds are {', '.join(held)}")
+            raise NothingThere(f"{quoted(name)} is not on file under {quoted(kind)}; the kinds are {', '.join(held)}")
         rows = rows_on(on_file, name, known_at=known_at, at=at) or RosterRows()
         return write_members(rows, unknown=True), ground.roster.revision
 
@@ -291,7 +291,7 @@ class MemberChanges:
                 f"what is on file has changed so that the rows cannot be recorded ({said}); {again}"
             ) from error
         if digest_of(encode_rows(preview.rows)) != held.content.rows:
-            raise DeskConflict(f"what is on file has changed so that other rows come of the document; {again}")
+            raise DeskConflict(f"what is on file has changed so that the document would record other rows; {again}")
         return preview
 
     def _content(self, digest: str) -> bytes:

@@ -195,10 +195,10 @@ def _naming(kind: Section, name: str, on_file: RosterRows) -> list[str]:
 
 def _corrected(edit: Edit, kind: Section, on_file: RosterRows, names: BookNames | None) -> RosterRows:
     if not edit.changes:
-        raise EditFault("a correction says what is right: --set FIELD=VALUE, as in a membership file")
+        raise EditFault("a correction needs the right value: --set FIELD=VALUE, as in a membership file")
     row = _only(edit, kind, _found(edit, kind, on_file))
     if kind.word == "person":
-        raise EditFault("what is filed of a person is corrected row by row, such as `correct citizenship alice FR`")
+        raise EditFault("what is filed about a person is corrected row by row, such as `correct citizenship alice FR`")
     document = plain(read_document(write_members(_for_file(kind, _undated(row)), recorded=True).encode(), "the row"))
     target = _row_in(document, kind)
     for field, value in edit.changes:

@@ -93,7 +93,7 @@ class ProposalReport:
 def changes_in_short(changes: BookChanges) -> str:
     """How many rows and other files are written otherwise."""
     rows = [f"{changes.count(what)} {what}" for what in ("added", "changed", "removed") if changes.count(what)]
-    told = f"{many(len(changes.rows), 'row')} written otherwise ({', '.join(rows)})" if rows else "no row changes"
+    told = f"{many(len(changes.rows), 'row differs', 'rows differ')} ({', '.join(rows)})" if rows else "no row changes"
     files = f"; other files: {', '.join(one.file for one in changes.files)}" if changes.files else ""
     return told + files
 
@@ -108,9 +108,9 @@ def _headline(report: ProposalReport) -> list[str]:
             turns[f"{one.old} to {one.new}"] = turns.get(f"{one.old} to {one.new}", 0) + 1
         told = ", ".join(f"{count} {turn}" for turn, count in turns.items())
         lines.append(
-            f"{many(len(report.difference.answers), 'class', 'classes')} of requesters answered otherwise ({told})"
+            f"{many(len(report.difference.answers), 'class', 'classes')} of requesters with another answer ({told})"
             if turns
-            else "nobody is answered otherwise"
+            else "no answer changes"
         )
     if report.impact is not None:
         lines.append(standing_in_short(report.impact))
@@ -178,7 +178,7 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
     changes, cases = _written(publisher, held, base, warnings)
     removed = sum(one.what == "removed" for one in cases or ())
     if removed:
-        warnings.append(f"{many(removed, 'worked example')} removed: nothing holds any more what they held")
+        warnings.append(f"{many(removed, 'worked example')} removed: what they checked is no longer checked")
     kept = {report.name for report in held.content.reports}
     try:
         content = publisher.report(actor, proposal, DIFF, names=names) if DIFF in kept else None

@@ -153,7 +153,9 @@ class Publisher:
         def make(ground: Ground, at: datetime) -> Proposed:
             held = _waiting(ground.desk, proposal)
             if person_of(held.author) == person:
-                raise SecondPersonNeeded(f"{quoted(person)} proposed {quoted(proposal)}; another person approves it")
+                raise SecondPersonNeeded(
+                    f"{quoted(person)} proposed {quoted(proposal)}: another person has to approve it"
+                )
             content = held.content
             now = ground.desk.moment(at)
             in_force = now if content.effective is None else max(now, content.effective)
@@ -261,7 +263,7 @@ def _waiting(desk: DeskState, proposal: str) -> Proposal:
     if held is None:
         raise NothingThere(f"there is no proposal {quoted(proposal)}")
     if held.approver is not None:
-        end = "; a proposal that withdraws it ends it, while it is to come" if held.withdrawn_by is None else ""
+        end = "; until it is in force, another proposal can withdraw it" if held.withdrawn_by is None else ""
         raise DeskConflict(f"proposal {quoted(proposal)} is approved already{end}")
     if held.withdrawal is not None:
         raise DeskConflict(f"proposal {quoted(proposal)} {withdrawn(held.withdrawal)}")

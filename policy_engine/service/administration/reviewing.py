@@ -178,7 +178,7 @@ class Reviews:
             asked_by = person_of(asked.actor)
             if asked_by == person:
                 raise SecondPersonNeeded(
-                    f"{quoted(person)} asked to release {quoted(case)}; another person confirms it"
+                    f"{quoted(person)} asked to release {quoted(case)}: another person has to confirm it"
                 )
             _refuse_unseen(case, asked, rows)
             document = self.desk.log.content(asked.content.rows)
@@ -188,7 +188,7 @@ class Reviews:
             if digest_of(encode_rows(resolved)) != asked.content.shown:
                 raise DeskConflict(
                     f"what is on file has changed since the release of {quoted(case)} was asked for, and its document"
-                    " means other rows now; ask for the release again"
+                    " would record other rows now; ask for the release again"
                 )
             self._refuse_useless(opened, resolved, ground, at)
             event = ReviewClosed(
@@ -210,8 +210,8 @@ class Reviews:
         found = self.desk.log.reviews(case)
         if not found:
             raise NothingThere(
-                f"there is no case {quoted(case)}; where its key had opened as many within the hour as it may, it is in"
-                f" the one under the rule `{FULL_RULE}`, and opens when it is asked again"
+                f"there is no case {quoted(case)}; if its key had opened as many cases as it may within the hour, the"
+                f" request is in the case of the rule `{FULL_RULE}`, and gets one of its own when it is made again"
             )
         return found[0]
 
@@ -269,8 +269,8 @@ class Reviews:
         """Rows that leave the rule of the case standing release nothing."""
         if opened.key.rule == FULL_RULE:
             raise DeskConflict(
-                f"case {quoted(opened.id)} stands for many and is about none of them: nothing is released by it, and"
-                " what its key asks again after the hour has a case of its own"
+                f"case {quoted(opened.id)} stands for many requests, so nothing can be released by it: a request"
+                " that its key makes again after the hour gets a case of its own"
             )
         record = self._decisions.read(opened.decision)
         request = None if record is None else read_record(record).request
@@ -362,7 +362,8 @@ def _refuse_unseen(case: str, asked: AskedRelease, rows: str | None) -> None:
         )
     if rows != shown:
         raise DeskConflict(
-            f"{quoted(rows)} are not the rows that wait for a confirmation in {quoted(case)}: look at the case again"
+            f"{quoted(rows)} are not the rows that are waiting for confirmation in {quoted(case)}: look at the"
+            " case again"
         )
 
 

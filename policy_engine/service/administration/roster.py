@@ -144,8 +144,8 @@ def warn_of_tangles(members: Members) -> tuple[str, ...]:
     stakes = members.snapshot().rows.stakes
     return tuple(
         f"ownership of {size:,} companies forms one tangle, that of `{first}`: a decision about one of them, or about "
-        f"what they own, takes longer the first time, and where it cannot be told within the bound on work it is a "
-        f"deny, OWNERSHIP_UNRESOLVED, with `ownership.tangle:{first}` missing; check that these shares are right"
+        f"what they own, takes longer the first time, and where that is more work than is allowed it is denied with "
+        f"OWNERSHIP_UNRESOLVED and `ownership.tangle:{first}` missing; check that these shares are right"
         for first, size in largest_tangles(((stake.owner, stake.owned) for stake in stakes), at_least=TANGLED)
     )
 

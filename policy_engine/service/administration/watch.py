@@ -42,7 +42,7 @@ class Alarm:
             why = f"worked examples fail: {', '.join(self.failed_cases[:10])}"
         else:
             why = self.unavailable
-        return f"the watched folder is not in force, the last good book is: {why}"
+        return f"the watched folder is refused, and the last good book stays in force: {why}"
 
 
 class Watcher:
@@ -133,7 +133,7 @@ def _cut_short(before: Mapping[str, bytes], files: Mapping[str, bytes]) -> tuple
     for name, data in files.items():
         held = before.get(name, b"").rstrip()
         if len(data.rstrip()) < len(held) and held.startswith(data.rstrip()):
-            message = "the file ends where it went on before, as if it had not been written to its end"
+            message = "the file is shorter than before, as if it had not been written completely"
             remedy = "when that is meant, propose the book with `policy-engine policy propose`"
             faults.append(Fault(source=name, line=data.count(b"\n") + 1, column=1, message=message, remedy=remedy))
     return tuple(faults)

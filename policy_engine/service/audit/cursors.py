@@ -55,7 +55,7 @@ class Cursors:
             held = msgspec.json.decode(told, type=_Held)
             place = msgspec.json.decode(held.place, type=kind)
         except (ValueError, msgspec.MsgspecError) as error:
-            raise malformed("cursor", "is none that a page gave") from error
+            raise malformed("cursor", "was not given by a page of this list") from error
         if held.of != of:
             raise malformed("cursor", "was given for other filters")
         return place

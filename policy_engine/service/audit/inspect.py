@@ -112,7 +112,7 @@ def read_filters(given: Mapping[str, str], *, authorisation: str | None = None, 
     for name, text in given.items():
         parameter = PARAMETERS.get(name)
         if parameter is None:
-            faults.append(FieldFault(field=shown(name), message="is no filter"))
+            faults.append(FieldFault(field=shown(name), message="is not a filter"))
             continue
         if name in _SPELT:
             text = one_spelling(text)  # noqa: PLW2901  a word of a closed list, as it is written there
@@ -139,7 +139,7 @@ def require_interval(start: datetime | None, end: datetime | None) -> None:
     One that ends where it begins is empty and may be asked for, as the period of nothing.
     """
     if start is not None and end is not None and end < start:
-        told = f"is `{format_instant(end)}`, before `from`, which is `{format_instant(start)}`: exchange the two"
+        told = f"is `{format_instant(end)}`, before `from`, which is `{format_instant(start)}`: swap the two"
         raise malformed("to", told)
 
 
@@ -318,7 +318,7 @@ class Inspector:
             held = self.cursors.read(cursor, _Ended, of=digest)
             # It was given by this service, of a log that has been put back since.
             if held.size > self.index.log_size():
-                message = "is of a longer log than there is: begin again"
+                message = "was given for a longer log than this one: start again without it"
                 raise malformed("cursor", message)
             as_of, after = self.at(held.size), Position(at=held.at, log_index=held.log_index)
         if then is None:

@@ -138,7 +138,7 @@ def _fault(field: str, text: str, known: _Known) -> FieldFault | None:
     called = sorted((model, gateway) for gateway, alias, model in known.aliases if alias == text)
     if field == "model" and called:
         model, gateway = called[0]
-        meant = f"; gateway {quoted(gateway)} calls {quoted(model)} so: ask for that"
+        meant = f"; for the gateway {quoted(gateway)} it means {quoted(model)}: search for that"
         return FieldFault(field=field, message=told + meant)
     near = near_miss(text, tuple(sorted(choices)))
     return FieldFault(field=field, message=told if near is None else f"{told}; did you mean {quoted(near)}?")

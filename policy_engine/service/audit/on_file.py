@@ -47,7 +47,7 @@ MOST_NAMED: Final = 10_000
 
 def _status(text: str) -> str | None:
     statuses = tuple(kind.value for kind in UsStatusKind)
-    return None if text in statuses else f"{quoted(shown(text))} is no US status; {one_of(text, statuses)}"
+    return None if text in statuses else f"{quoted(shown(text))} is not a US status; {one_of(text, statuses)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

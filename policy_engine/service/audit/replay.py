@@ -124,7 +124,7 @@ def replay(record: RecordedDecision, body: bytes, past: Past) -> Replayed:
         judge = past.judge(record.policy_version, record.control_epoch)
         if judge is None:
             return _obstructed(
-                record, f"the book {record.policy_version} is not archived, or not to be read by this engine"
+                record, f"the book {record.policy_version} is not archived, or cannot be read by this release"
             )
     basis = Basis(
         judge=judge,

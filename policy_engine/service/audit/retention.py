@@ -87,7 +87,7 @@ def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> Pl
     for subject in scope.subjects:
         kind, _, name = subject.partition(":")
         if kind not in tuple(SubjectType) or not name:
-            raise NotAccepted(f"{quoted(subject)} is no subject: write type:id, such as person:alice")
+            raise NotAccepted(f"{quoted(subject)} is not a subject: write type:id, such as person:alice")
     name = HOLD_PREFIX + desk.new_id(desk.clock())
     hold = Hold(id=name, scope=scope, reason=reason)
     records, told = _under(desk, hold)
@@ -280,7 +280,7 @@ class Retention:
 
         def make(ground: Ground, _: datetime) -> Proposed:
             if ground.desk.standing_holds() != holds or year in ground.desk.retired:
-                raise DeskConflict("the holds changed meanwhile; ask again")
+                raise DeskConflict("the holds have changed meanwhile: try again")
             return Proposed(event=event)
 
         self._desk.act(actor, make)
@@ -294,7 +294,7 @@ def ended_year(entries: LogEntries, year: int) -> tuple[LogYear, int]:
     if at is None:
         raise NothingThere(f"the log has no year {year}")
     if at + 1 == len(years):
-        raise DeskConflict(f"{year} is the year in which the log goes on")
+        raise DeskConflict(f"{year} is the current year of the log")
     return years[at], years[at + 1].first_index
 
 

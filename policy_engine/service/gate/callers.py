@@ -134,7 +134,7 @@ class _ByCertificate:
     def _certificate(self, header: CertificateHeader, at: datetime) -> Certificate:
         given = [value for name, value in self.forwarded.lines if name == header]
         if len(given) > 1:
-            raise InvalidCertificate(f"`{header}` must stand in one line of the head, and stands in {len(given)}")
+            raise InvalidCertificate(f"`{header}` must be sent once, and was sent {len(given)} times")
         try:
             return read_certificate(header, given[0], at)
         except CertificateFault as error:
@@ -151,7 +151,7 @@ def _key(identity: Identity, fitting: list[tuple[Profile, KnownCaller]], at: dat
     """What the one entry that fits says. Raises `Forbidden`."""
     if len(fitting) != 1:
         what = "no entry" if not fitting else "more than one entry"
-        raise Forbidden(f"{what} of `callers` in the gateways' profiles is of whoever this {identity.by} means")
+        raise Forbidden(f"{what} of `callers` in the gateways' profiles matches this {identity.by}")
     ((profile, one),) = fitting
     named = "\n".join((identity.issuer or "", identity.subject))
     return Key(

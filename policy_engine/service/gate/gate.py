@@ -388,7 +388,7 @@ def _asks_for_newer(request: Request, ground: Ground) -> bool:
 
 def _require_fresh(request: Request, ground: Ground) -> None:
     if _asks_for_newer(request, ground):
-        told = f"membership revision {request.min_revision} is not here; {ground.roster.revision} is"
+        told = f"membership revision {request.min_revision} is not here yet; the newest is {ground.roster.revision}"
         raise NotFresh(told)
 
 

@@ -76,7 +76,7 @@ class RecordedPast:
     def _desk(self, epoch: int) -> Desk:
         if self._changes is None or (self._changes and self._changes[-1].epoch < epoch):
             self._changes = self._log.changes(DESK_KINDS)
-        # Desks of epochs between two changes of the desk are the same one.
+        # Desks of epochs between two changes by people are the same one.
         count = sum(1 for change in self._changes if change.epoch <= epoch)
         desk = self._desks.get(count)
         if desk is None:

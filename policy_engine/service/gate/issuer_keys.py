@@ -92,7 +92,9 @@ class IssuerKeys:
         """The keys that count now. Raises `IssuerUnavailable`."""
         held = self._held
         if held is None or self._monotonic() - self._had_at >= LIFETIME_SECONDS:
-            raise IssuerUnavailable("the keys of the tokens' issuer cannot be had, so nothing is allowed by a token")
+            raise IssuerUnavailable(
+                "the keys of the tokens' issuer cannot be fetched, so nothing is allowed by a token"
+            )
         return held
 
     @property

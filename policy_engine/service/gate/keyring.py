@@ -297,7 +297,7 @@ class KeyRing:
 def _refuse_unknown(what: str, wanted: frozenset[str], known: frozenset[str]) -> None:
     unknown = sorted(wanted - known)
     if unknown:
-        raise KeyFault(f"`{unknown[0]}` is no {what}; known are {', '.join(sorted(known))}")
+        raise KeyFault(f"unknown {what} `{unknown[0]}`: write one of {', '.join(sorted(known))}")
 
 
 def _refuse_person(person: str, on_file: frozenset[str], with_keys: set[str]) -> None:
@@ -307,7 +307,7 @@ def _refuse_person(person: str, on_file: frozenset[str], with_keys: set[str]) ->
         near = sorted(name for name in on_file | with_keys if looks and skeleton(name) == looks)
         meant = f"did you mean `{near[0]}`? " if near else ""
         raise KeyFault(
-            f"`{shown(person)}` is no person on file: {meant}write the id as it is on file, or a new one in small"
+            f"`{shown(person)}` is not a person on file: {meant}write the id as it is on file, or a new one in small"
             " letters, digits, dots, hyphens and underscores"
         )
     alike = sorted(name for name in on_file | with_keys if name != person and skeleton(name) == looks)

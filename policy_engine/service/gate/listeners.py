@@ -56,7 +56,7 @@ class Listeners:
         `allowed` says whether the listener may go on. Raises `Busy` where as many listen as may, and `LogUnavailable`.
         """
         if self.count >= self._most:
-            raise Busy(f"{self.count} listen already; ask again shortly")
+            raise Busy(f"{self.count} gateways listen already: ask again shortly")
         # Before anything is waited for, so that many who come at once are no more than may.
         self.count += 1
         try:

@@ -43,7 +43,7 @@ class Pool:
         """What `work` gives, from one of the threads. Raises `Busy`, and what `work` raises."""
         with self._lock:
             if self._held >= self._room:
-                raise Busy(f"{self._held} {self._name} are done or wait already; ask again shortly")
+                raise Busy(f"{self._held} {self._name} are running or waiting already: ask again shortly")
             self._held += 1
         return await self._done(partial(work, *args, **kwargs))
 
@@ -114,11 +114,11 @@ class Pools:
     """The classes of blocking work of a service. `close` them."""
 
     def __init__(self) -> None:
-        self.entrance = Pool("looks at who asks", threads=2, waiting=1_000)
+        self.entrance = Pool("checks of callers", threads=2, waiting=1_000)
         """Reads the counters of the database to know who asks, and nothing else."""
         self.looks = Shared(self.entrance, pause_seconds=LOOKS_PAUSE_SECONDS)
         """Looks for a key that is not known here."""
-        self.issuer = Pool("looks at the keys of the tokens' issuer", threads=1, waiting=1_000)
+        self.issuer = Pool("reads of the keys of the tokens' issuer", threads=1, waiting=1_000)
         self.issuer_looks = Shared(self.issuer, pause_seconds=0.0)
         self.health = Pool("questions about health", threads=1, waiting=32)
         # More than the cores: beside a few that take seconds, the others have their turns.
@@ -127,13 +127,13 @@ class Pools:
         self.batches = Pool("batches", threads=2, waiting=64)
         self.freezes = Pool("freezes", threads=2, waiting=64)
         """Declares and lifts."""
-        self.desk = Pool("changes of the desk", threads=2, waiting=64)
+        self.desk = Pool("changes by people", threads=2, waiting=64)
         """Whatever else people change."""
         self.reads = Pool("reads", threads=4, waiting=256)
         """Looks up by id or by an index."""
-        self.archive = Pool("readings of the archive", threads=2, waiting=16)
+        self.archive = Pool("reads of the archive", threads=2, waiting=16)
         """Reads far back in the log: exports, replays, retirement."""
-        self.endings = Pool("readings of what may have ended", threads=1, waiting=256)
+        self.endings = Pool("reads of what may have ended", threads=1, waiting=256)
         """Reads on in the log, several times a second, for whoever listens."""
         self.simulations = Pool("simulations", threads=1, waiting=32)
         self.assessments = Pool("assessments of books", threads=2, waiting=8)

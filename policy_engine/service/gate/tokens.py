@@ -114,7 +114,7 @@ class Tokens:
         if not isinstance(algorithm, str) or algorithm not in self._rules.algorithms:
             raise InvalidToken("the token is signed by an algorithm that is not allowed here")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
-            raise InvalidToken("the token is no access token: its `typ` is not at+jwt")
+            raise InvalidToken("the token is not an access token: its `typ` is not at+jwt")
         if "crit" in head or "b64" in head:
             raise InvalidToken("the token asks for an extension that is not known here (`crit`)")
         if not isinstance(kid, str) or identifier_fault(kid) is not None:
@@ -138,13 +138,15 @@ class Tokens:
         key = keys.keys.get(head.kid)
         if key is None:
             if not self._keys.is_reached:
-                raise IssuerUnavailable("the keys of the tokens' issuer cannot be had, and none of those known fits")
+                raise IssuerUnavailable(
+                    "the keys of the tokens' issuer cannot be fetched, and none of those known fits"
+                )
             raise InvalidToken("the token is signed by a key that the issuer does not have")
         registry = jws.JWSRegistry(algorithms=[head.algorithm], strict_check_header=False)
         try:
             jws.deserialize_compact(token, key, registry=registry)
         except (JoseError, ValueError, TypeError) as error:
-            raise InvalidToken("the signature of the token is not right") from error
+            raise InvalidToken("the signature of the token is not valid") from error
         return _members(token.split(".")[1], "body")
 
     # --- claims -------------------------------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def _seconds(members: Mapping[str, object], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_FAR < value < _FAR:
-        raise InvalidToken(f"the token's `{name}` is no number of seconds")
+        raise InvalidToken(f"the token's `{name}` is not a number of seconds")
     return float(value)
 
 

@@ -509,7 +509,7 @@ class KeptApart(Keeper):
             case NotIndexed():
                 self._report_index(message.fault)
             case _:
-                raise TypeError(f"a {type(message).__name__} is no report of the sealing process")
+                raise TypeError(f"a {type(message).__name__} is not a report of the sealing process")
 
     def silent(self) -> None:
         """The process has reported nothing for `SILENCE_SECONDS`; its next report ends the alarm."""
