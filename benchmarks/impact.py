@@ -23,7 +23,7 @@ from policy_engine.domain.request import Action, Caller, Place, Request, Subject
 from policy_engine.domain.roster import Roster
 from policy_engine.domain.rules import ANYTHING, FACETS, Book, Condition, Term
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import encode_answer, encode_facts, encode_record
 from policy_engine.formats.record_reader import read_record
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import fingerprint_of, read_book, read_folder
@@ -90,7 +90,7 @@ def record_of(judge: Judge, roster: Roster, request: Request, number: int) -> by
     """The body of the record of a decision."""
     basis = Basis(judge=judge, roster=roster, closings={}, epoch=1)
     told = conclude(request, CALLER, basis, decision_id=f"01B{number:023}", at=AT)
-    return encode_record(told.decision, told.parties, encode_answer(told.decision))
+    return encode_record(told.decision, encode_facts(told.parties), encode_answer(told.decision))
 
 
 def main(arguments: Sequence[str]) -> None:

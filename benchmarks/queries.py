@@ -27,7 +27,7 @@ from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Roster
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import encode_answer, encode_facts, encode_record
 from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
@@ -79,7 +79,7 @@ def templates(random: Random) -> list[Template]:
         at = BEGIN + timedelta(days=random.randrange(300))
         basis = Basis(judge=judge, roster=roster, epoch=1)
         told = conclude(request, caller, basis, decision_id=NAME, at=at)
-        body = encode_record(told.decision, told.parties, encode_answer(told.decision))
+        body = encode_record(told.decision, encode_facts(told.parties), encode_answer(told.decision))
         read = read_record(body)
         made.append(Template(body=body, told=read, marks=tuple(sorted(marks_of(read)))))
     return made

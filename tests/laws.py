@@ -36,7 +36,7 @@ from policy_engine.domain.rules import Book
 from policy_engine.domain.verdict import Verdict
 from policy_engine.formats.documents import parse_document
 from policy_engine.formats.faults import Findings
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import encode_answer, encode_facts, encode_record
 from policy_engine.policy.catalogue_file import CatalogueReader
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import CATALOGUE, canonical_lines, fingerprint_of
@@ -131,7 +131,7 @@ def bytes_of(told: Conclusion) -> bytes:
 def both(told: Conclusion) -> tuple[bytes, bytes]:
     """The answer, and the record with every word that was looked at for each party."""
     reply = bytes_of(told)
-    return reply, encode_record(told.decision, told.parties, reply)
+    return reply, encode_record(told.decision, encode_facts(told.parties), reply)
 
 
 # --- one thing changed ------------------------------------------------------------------------------------------------

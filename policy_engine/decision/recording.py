@@ -14,8 +14,8 @@ from policy_engine.domain.reviews import ReviewNeeded
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
-    encode_record_with,
-    encode_record_without_facts,
+    encode_record,
+    encode_recordout_facts,
     encode_shortened_record,
 )
 
@@ -34,12 +34,12 @@ def write(conclusion: Conclusion, facts: bytes, digest: str) -> Written:
     """The answer and the record. `facts` are those of the parties, encoded; `digest` is that of the request as sent."""
     decision = conclusion.decision
     answer = encode_answer(decision)
-    body = encode_record_with(decision, facts, answer)
+    body = encode_record(decision, facts, answer)
     if len(body) <= MAX_RECORD_BYTES:
         return Written(answer=answer, record=_record(decision, body, digest, conclusion.reviews))
     decision = too_long(decision, len(body))
     answer = encode_answer(decision)
-    body = encode_record_without_facts(decision, answer)
+    body = encode_recordout_facts(decision, answer)
     if len(body) > MAX_RECORD_BYTES:
         body = encode_shortened_record(decision, digest, answer)
     return Written(answer=answer, record=_record(decision, body, digest, ()), shortened=True)

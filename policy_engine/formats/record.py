@@ -179,11 +179,6 @@ def _needs(change: RemedyChange) -> dict[str, Any]:
     return dict(change.needs)
 
 
-def encode_record(decision: Decision, parties: tuple[Party, ...], answer: bytes) -> bytes:
-    """The canonical bytes of the decision; `answer` is what `encode_answer` gave."""
-    return encode_record_with(decision, encode_facts(parties), answer)
-
-
 def encode_facts(parties: tuple[Party, ...]) -> bytes:
     """The member `facts` of a record."""
     return _encoder.encode(
@@ -203,8 +198,8 @@ def encode_facts(parties: tuple[Party, ...]) -> bytes:
     )
 
 
-def encode_record_with(decision: Decision, facts: bytes, answer: bytes) -> bytes:
-    """The canonical bytes of the decision, from facts that are encoded already."""
+def encode_record(decision: Decision, facts: bytes, answer: bytes) -> bytes:
+    """The canonical bytes of the decision, from what `encode_facts` and `encode_answer` gave."""
     return _record(decision, answer, body_of(decision.request), facts)
 
 
@@ -221,7 +216,7 @@ def says_too_long(fault: object) -> bool:
 _TOO_LONG: Final = re.compile(r"a record of [0-9]+ bytes is longer than [0-9]+")
 
 
-def encode_record_without_facts(decision: Decision, answer: bytes) -> bytes:
+def encode_recordout_facts(decision: Decision, answer: bytes) -> bytes:
     """The record of a decision whose full record would be too long: with its request, and no facts."""
     return _record(decision, answer, body_of(decision.request), b"[]")
 

@@ -10,17 +10,11 @@ import shlex
 
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import Recorded
-from policy_engine.shapes.member_rows import Section
 
 
 def command(*words: str) -> str:
     """A command of `policy-engine members` as it can be pasted into a shell."""
     return shlex.join(("policy-engine", "members", *words))
-
-
-def end_command(kind: Section, row: Recorded, to: str) -> str:
-    """The command that ends a row at an instant."""
-    return command("end", kind.word, *kind.name_of(row), "--to", to)
 
 
 def told_interval(row: Recorded) -> str:

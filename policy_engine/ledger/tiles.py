@@ -93,7 +93,7 @@ class Tile:
 
     def __post_init__(self) -> None:
         if self.level != _ENTRIES and not 0 <= self.level <= _MAX_LEVEL:
-            raise ValueError(f"{self.level} is not a level of tiles")
+            raise ValueError(f"there is no level {self.level} of tiles")
         if not 0 <= self.index <= MAX_SIZE or not 0 < self.width <= WIDTH:
             raise ValueError(f"there is no tile {self.index} of width {self.width}")
 
@@ -138,16 +138,6 @@ class Tile:
 def bundle_of(index: int, width: int = WIDTH) -> Tile:
     """The name of an entry bundle."""
     return Tile(level=_ENTRIES, index=index, width=width)
-
-
-def partial_tiles(size: int) -> Iterator[Tile]:
-    """The bundle and the tiles that are not full yet in a tree of that size."""
-    for level, count in _levels(size):
-        index, width = divmod(count, WIDTH)
-        if width:
-            if level == 0:
-                yield bundle_of(index, width)
-            yield Tile(level=level, index=index, width=width)
 
 
 def _levels(size: int) -> Iterator[tuple[int, int]]:

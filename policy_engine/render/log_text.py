@@ -11,31 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from policy_engine.domain.changes import (
-    BookApproved,
-    BookFounded,
-    BookProposed,
-    BookWatched,
-    Change,
-    FreezeDeclared,
-    FreezeLiftAsked,
-    FreezeLifted,
-    HoldPlaced,
-    HoldReleased,
-    KeyCreated,
-    KeyRevoked,
-    MembersApproved,
-    MembersAsked,
-    MembersProposed,
-    MembersRecorded,
-    MembersWithdrawn,
-    ProposalWithdrawn,
-    ReportRead,
-    ReviewClosed,
-    ReviewReleaseAsked,
-    YearRetired,
-    rows_named,
-)
+from policy_engine.domain import changes as events
 from policy_engine.domain.counted import many
 from policy_engine.domain.desk import RetiredYear
 from policy_engine.domain.instants import format_instant
@@ -212,7 +188,7 @@ def tell_touches(touches: Sequence[Touch], out: Console) -> None:
     out.print(Text(f"{len(subjects):,} asked, {len(allowed):,} of them were allowed", style="dim"))
 
 
-def changes_document(changes: Sequence[Change]) -> dict[str, object]:
+def changes_document(changes: Sequence[events.Change]) -> dict[str, object]:
     return {
         "changes": [
             {
@@ -227,7 +203,7 @@ def changes_document(changes: Sequence[Change]) -> dict[str, object]:
     }
 
 
-def tell_changes(changes: Sequence[Change], out: Console) -> None:
+def tell_changes(changes: Sequence[events.Change], out: Console) -> None:
     """What people stopped or let go; the id is the one of the log's entry, for which there is a receipt."""
     rows = []
     for change in changes:
@@ -239,12 +215,12 @@ def tell_changes(changes: Sequence[Change], out: Console) -> None:
     out.print(Text(f"{len(changes):,} freezes, liftings and reviews on record", style="dim"))
 
 
-def _told_of(change: Change) -> tuple[str, str]:
+def _told_of(change: events.Change) -> tuple[str, str]:
     """What the change is of, and why it was made or what it says."""
     return _ANSWERS[type(change.event)](change.event)
 
 
-def _approved(event: BookApproved) -> tuple[str, str]:
+def _approved(event: events.BookApproved) -> tuple[str, str]:
     since = f"in force from {second(event.in_force)}"
     if event.cases is not None:
         since += ", with what becomes of the worked examples acknowledged"
@@ -252,33 +228,33 @@ def _approved(event: BookApproved) -> tuple[str, str]:
 
 
 _ANSWERS: Final[dict[type, Callable[[Any], tuple[str, str]]]] = {
-    FreezeDeclared: lambda event: (event.freeze.id, f"{event.freeze.reason} ({event.freeze.authority})"),
-    FreezeLiftAsked: lambda event: (event.freeze, event.reason),
-    FreezeLifted: lambda event: (event.freeze, event.reason),
-    ReviewReleaseAsked: lambda event: (f"{event.case} {event.key.subject}", event.rationale),
-    ReviewClosed: lambda event: (f"{event.case} {event.key.subject}", f"{event.outcome}: {event.rationale}"),
-    BookFounded: lambda event: (event.fingerprint, ""),
-    BookWatched: lambda event: (
+    events.FreezeDeclared: lambda event: (event.freeze.id, f"{event.freeze.reason} ({event.freeze.authority})"),
+    events.FreezeLiftAsked: lambda event: (event.freeze, event.reason),
+    events.FreezeLifted: lambda event: (event.freeze, event.reason),
+    events.ReviewReleaseAsked: lambda event: (f"{event.case} {event.key.subject}", event.rationale),
+    events.ReviewClosed: lambda event: (f"{event.case} {event.key.subject}", f"{event.outcome}: {event.rationale}"),
+    events.BookFounded: lambda event: (event.fingerprint, ""),
+    events.BookWatched: lambda event: (
         event.fingerprint,
         "" if event.cases is None else "worked examples went or changed, and nobody was asked",
     ),
-    BookProposed: lambda event: (
+    events.BookProposed: lambda event: (
         event.proposal,
         f"back to an earlier book: {event.note}" if event.rollback else event.note,
     ),
-    BookApproved: _approved,
-    MembersProposed: lambda event: (event.change, f"{event.added} rows: {event.reason}"),
-    ProposalWithdrawn: lambda event: (event.proposal, event.reason),
-    MembersApproved: lambda event: (event.change, event.note),
-    MembersWithdrawn: lambda event: (event.change, event.reason),
-    MembersRecorded: lambda event: (f"revision {event.revision}", f"{event.added} rows: {event.reason}"),
-    KeyCreated: lambda event: (event.key, f"{event.name}: {' '.join(event.rights)}"),
-    KeyRevoked: lambda event: (event.key, ""),
-    HoldPlaced: lambda event: (event.hold.id, f"{event.hold.scope.text}: {event.hold.reason}"),
-    HoldReleased: lambda event: (event.hold, event.reason),
-    YearRetired: lambda event: (str(event.year), event.reason),
-    MembersAsked: lambda event: (event.on_file, f"{event.what} by what was on file: {' '.join(event.filters)}"),
-    ReportRead: lambda event: (event.proposal, f"the report `{event.report}`, which names people"),
+    events.BookApproved: _approved,
+    events.MembersProposed: lambda event: (event.change, f"{event.added} rows: {event.reason}"),
+    events.ProposalWithdrawn: lambda event: (event.proposal, event.reason),
+    events.MembersApproved: lambda event: (event.change, event.note),
+    events.MembersWithdrawn: lambda event: (event.change, event.reason),
+    events.MembersRecorded: lambda event: (f"revision {event.revision}", f"{event.added} rows: {event.reason}"),
+    events.KeyCreated: lambda event: (event.key, f"{event.name}: {' '.join(event.rights)}"),
+    events.KeyRevoked: lambda event: (event.key, ""),
+    events.HoldPlaced: lambda event: (event.hold.id, f"{event.hold.scope.text}: {event.hold.reason}"),
+    events.HoldReleased: lambda event: (event.hold, event.reason),
+    events.YearRetired: lambda event: (str(event.year), event.reason),
+    events.MembersAsked: lambda event: (event.on_file, f"{event.what} by what was on file: {' '.join(event.filters)}"),
+    events.ReportRead: lambda event: (event.proposal, f"the report `{event.report}`, which names people"),
 }
 
 
@@ -297,7 +273,7 @@ def rows_of(content: Callable[[str], bytes | None]) -> RowsOf:
             event = decode_change(logged.body).event
         except ChangeFault:
             return None
-        digest = rows_named(event)
+        digest = events.rows_named(event)
         kept = None if digest is None else content(digest)
         if kept is None:
             return None

@@ -12,27 +12,8 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import StrEnum, auto
 from typing import Any, Final, get_args, get_type_hints
 
+from policy_engine.domain import roster
 from policy_engine.domain.request import Action
-from policy_engine.domain.roster import (
-    PERSON_PREFIX,
-    Account,
-    Authorisation,
-    Citizenship,
-    ClusterReading,
-    Consortium,
-    Draw,
-    Employment,
-    Listing,
-    Membership,
-    Organisation,
-    PermanentResidency,
-    PersonEntry,
-    Recorded,
-    RosterRows,
-    Stake,
-    Statement,
-    UsStatus,
-)
 
 
 class ValueKind(StrEnum):
@@ -102,7 +83,7 @@ class Section:
 
     name: str
     rows: str = ""
-    row: type[Recorded]
+    row: type[roster.Recorded]
     word: str
     what: str = ""
     a: str = ""
@@ -139,18 +120,18 @@ class Section:
         for name, value in made.items():
             object.__setattr__(self, name, value)
 
-    def name_of(self, row: Recorded) -> tuple[str, ...]:
+    def name_of(self, row: roster.Recorded) -> tuple[str, ...]:
         """What the row is about; a field that is not filed is ""."""
         return tuple(str(getattr(row, name) or "") for name in self.named_by)
 
-    def named_in(self, row: Recorded) -> set[tuple[str, str]]:
+    def named_in(self, row: roster.Recorded) -> set[tuple[str, str]]:
         """The other rows that a row names: where they are in `RosterRows`, and their ids."""
         named = {("people", getattr(row, "person"))} if self.personal else set()  # noqa: B009  only these have it
         for member in self.members:
             value = getattr(row, member.fields[0])
             if member.value is ValueKind.PARTY:
-                is_person = value.startswith(PERSON_PREFIX)
-                named.add(("people" if is_person else "organisations", value.removeprefix(PERSON_PREFIX)))
+                is_person = value.startswith(roster.PERSON_PREFIX)
+                named.add(("people" if is_person else "organisations", value.removeprefix(roster.PERSON_PREFIX)))
             elif member.refers is not None and value is not None:
                 named |= {(member.refers, one) for one in (value if member.many else (value,))}
         return named
@@ -202,7 +183,7 @@ _ORGANISATION: Final = _to("organisations", "organisation")
 _ALL: Final = (
     Section(
         name="organisations",
-        row=Organisation,
+        row=roster.Organisation,
         word="organisation",
         named_by=("id",),
         members=(
@@ -221,7 +202,7 @@ _ALL: Final = (
     Section(
         name="ownership",
         rows="stakes",
-        row=Stake,
+        row=roster.Stake,
         word="ownership",
         what="share",
         a="an ownership row",
@@ -244,7 +225,7 @@ _ALL: Final = (
     ),
     Section(
         name="people",
-        row=PersonEntry,
+        row=roster.PersonEntry,
         word="person",
         named_by=("id",),
         members=(
@@ -257,7 +238,7 @@ _ALL: Final = (
     ),
     Section(
         name="employments",
-        row=Employment,
+        row=roster.Employment,
         word="employment",
         named_by=("person", "organisation", "kind"),
         personal=True,
@@ -266,7 +247,7 @@ _ALL: Final = (
     Section(
         name="us_status",
         rows="us_statuses",
-        row=UsStatus,
+        row=roster.UsStatus,
         word="us-status",
         what="US status",
         named_by=("person", "kind"),
@@ -275,7 +256,7 @@ _ALL: Final = (
     ),
     Section(
         name="citizenships",
-        row=Citizenship,
+        row=roster.Citizenship,
         word="citizenship",
         named_by=("person", "country"),
         personal=True,
@@ -283,7 +264,7 @@ _ALL: Final = (
     ),
     Section(
         name="permanent_residencies",
-        row=PermanentResidency,
+        row=roster.PermanentResidency,
         word="residency",
         what="permanent residency",
         named_by=("person", "country"),
@@ -292,7 +273,7 @@ _ALL: Final = (
     ),
     Section(
         name="accounts",
-        row=Account,
+        row=roster.Account,
         word="account",
         named_by=("id",),
         members=(
@@ -307,14 +288,14 @@ _ALL: Final = (
     ),
     Section(
         name="consortia",
-        row=Consortium,
+        row=roster.Consortium,
         word="consortium",
         named_by=("id",),
         members=(_ID, _of(ValueKind.TEXT, "name")),
     ),
     Section(
         name="memberships",
-        row=Membership,
+        row=roster.Membership,
         word="membership",
         named_by=("organisation", "consortium"),
         members=(
@@ -334,7 +315,7 @@ _ALL: Final = (
     ),
     Section(
         name="authorisations",
-        row=Authorisation,
+        row=roster.Authorisation,
         word="authorisation",
         named_by=("id",),
         members=(
@@ -362,14 +343,14 @@ _ALL: Final = (
     ),
     Section(
         name="draws",
-        row=Draw,
+        row=roster.Draw,
         word="draw",
         named_by=("authorisation", "person"),
         members=(_to("authorisations", "authorisation"), _PERSON, _of(ValueKind.INSTANT, "at")),
     ),
     Section(
         name="listings",
-        row=Listing,
+        row=roster.Listing,
         word="listing",
         named_by=("party", "list", "entry"),
         members=(
@@ -387,14 +368,14 @@ _ALL: Final = (
     ),
     Section(
         name="statements",
-        row=Statement,
+        row=roster.Statement,
         word="statement",
         named_by=("organisation", "kind"),
         members=(_ORGANISATION, _of(ValueKind.WORD, "kind"), *_interval()),
     ),
     Section(
         name="clusters",
-        row=ClusterReading,
+        row=roster.ClusterReading,
         word="cluster",
         named_by=("id",),
         members=(
@@ -410,7 +391,7 @@ _ALL: Final = (
 SECTIONS: Final[Mapping[str, Section]] = {section.name: section for section in _ALL}
 """Every section of a document, and every list of a person, by its name and in the order of a document."""
 BY_ROWS: Final[Mapping[str, Section]] = {
-    kind.name: next(section for section in _ALL if section.rows == kind.name) for kind in fields(RosterRows)
+    kind.name: next(section for section in _ALL if section.rows == kind.name) for kind in fields(roster.RosterRows)
 }
 """The sections by the names of their rows in `RosterRows`, in the order of the canonical form."""
 BY_WORD: Final[Mapping[str, Section]] = {section.word: section for section in BY_ROWS.values()}

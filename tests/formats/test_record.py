@@ -56,8 +56,9 @@ from policy_engine.domain.words.word import Fact
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
+    encode_facts,
     encode_record,
-    encode_record_without_facts,
+    encode_recordout_facts,
     encode_shortened_record,
 )
 from policy_engine.formats.record_facts import known_facts
@@ -294,7 +295,7 @@ def whole() -> bytes:
     question.parties[0].memo["pattern", "any"] = ask(question.parties[0], "place-stated")
     for party in question.parties[1:]:
         ask(party, "any-listed", "EL")
-    return encode_record(a_decision(), question.parties, encode_answer(a_decision()))
+    return encode_record(a_decision(), encode_facts(question.parties), encode_answer(a_decision()))
 
 
 def shortened() -> bytes:
@@ -303,7 +304,7 @@ def shortened() -> bytes:
 
 def without_facts() -> bytes:
     decision = too_long(a_decision(), 243_783)
-    return encode_record_without_facts(decision, encode_answer(decision))
+    return encode_recordout_facts(decision, encode_answer(decision))
 
 
 @pytest.mark.parametrize(

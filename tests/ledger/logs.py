@@ -11,7 +11,7 @@ from policy_engine.ledger.checkpoint import Checkpoint
 from policy_engine.ledger.merkle import Frontier
 from policy_engine.ledger.note import Note, SigningKey
 from policy_engine.ledger.sealer import EntrySource, seal
-from policy_engine.ledger.tiles import CHECKPOINT, HEIGHT, Tile, TileConflict, TileStore, bundle_of, partial_tiles
+from policy_engine.ledger.tiles import CHECKPOINT, HEIGHT, WIDTH, Tile, TileConflict, TileStore, bundle_of
 
 VECTORS: Final[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text(encoding="utf-8"))
 ORIGIN: Final = "example.com/pdp/audit"
@@ -74,6 +74,18 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     for leaf in leaves:
         frontier.append(leaf)
     return frontier.root()
+
+
+def partial_tiles(size: int) -> Iterator[Tile]:
+    """The bundle and the tiles that are not full yet in a tree of that size."""
+    level = 0
+    while size:
+        size, width = divmod(size, WIDTH)
+        if width:
+            if level == 0:
+                yield bundle_of(size, width)
+            yield Tile(level=level, index=size, width=width)
+        level += 1
 
 
 def tiles_of(size: int) -> Iterator[Tile]:

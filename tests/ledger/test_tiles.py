@@ -15,12 +15,11 @@ from policy_engine.ledger.tiles import (
     bundle_of,
     decode_bundle,
     encode_bundle,
-    partial_tiles,
     read_entries,
     read_hashes,
 )
 from tests.ledger import reference
-from tests.ledger.logs import VECTORS, Memory, grow, root_of, sealed, some, tiles_of
+from tests.ledger.logs import VECTORS, Memory, grow, partial_tiles, root_of, sealed, some, tiles_of
 
 
 @pytest.mark.parametrize("case", VECTORS["tile_paths_c2sp"], ids=lambda case: case["path"])

@@ -13,7 +13,7 @@ from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.roster import Roster, RosterRows
 from policy_engine.domain.rules import Book, Row
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.record import encode_answer, encode_record
+from policy_engine.formats.record import encode_answer, encode_facts, encode_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import fingerprint_of
@@ -53,7 +53,7 @@ def record_of(
     asked_by = caller or Caller(id="key", gateway="main")
     basis = Basis(judge=judge, roster=roster, closings=closings or {}, epoch=epoch, next_book=next_book)
     told = conclude(request, asked_by, basis, decision_id=name, at=at, edition=edition)
-    return encode_record(told.decision, told.parties, encode_answer(told.decision))
+    return encode_record(told.decision, encode_facts(told.parties), encode_answer(told.decision))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ from policy_engine.domain.roster import PersonEntry, Roster, RosterRows, UsStatu
 from policy_engine.domain.rules import NO_BOOK_RULE
 from policy_engine.domain.verdict import denied_by_engine
 from policy_engine.formats.membership_file import read_members
-from policy_engine.formats.record import encode_answer, encode_record, encode_shortened_record
+from policy_engine.formats.record import encode_answer, encode_facts, encode_record, encode_shortened_record
 from policy_engine.formats.record_reader import read_record
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.cases import Case
@@ -128,7 +128,11 @@ def without_a_book(shortened: bool) -> bytes:
         control_epoch=7,
     )
     reply = encode_answer(decision)
-    return encode_shortened_record(decision, "0" * 64, reply) if shortened else encode_record(decision, (), reply)
+    return (
+        encode_shortened_record(decision, "0" * 64, reply)
+        if shortened
+        else encode_record(decision, encode_facts(()), reply)
+    )
 
 
 def test_a_decision_without_a_book_is_made_again_without_one() -> None:

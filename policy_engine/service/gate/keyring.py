@@ -236,10 +236,6 @@ class KeyRing:
         """The snapshot on which decisions stand. Raises `MembersUnavailable`."""
         return self._snapshots.current()
 
-    def authenticate(self, token: str) -> Key | None:
-        """The key in force behind a token, or nothing. Raises `MembersUnavailable`."""
-        return key_of(token, self.current())
-
     def create(
         self,
         *,
