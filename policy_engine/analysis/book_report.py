@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import Final
 
 from policy_engine.analysis.differences import (
-    Clause,
     Difference,
+    PhrasedCase,
     Progress,
     Side,
     Stretch,
@@ -88,7 +88,7 @@ class Gap:
 
     models: tuple[str, ...]
     actions: tuple[Action, ...]
-    clauses: tuple[Clause, ...]
+    clauses: tuple[PhrasedCase, ...]
     more_clauses: bool
 
 
@@ -303,7 +303,7 @@ class _Desk:
                 continue
             grants = [table for table in scope.rows.values() if table.row.effect is Effect.PERMIT]
             granted = diagrams.either(*(diagrams.differing(one.says, diagrams.end(None)) for one in grants))
-            clauses: tuple[Clause, ...] = ()
+            clauses: tuple[PhrasedCase, ...] = ()
             more = False
             if diagrams.meet(atlas.possible, granted):
                 decisions = diagrams.parts(atlas.decisions(scope))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from policy_engine.analysis.example_facts import CALLER_ID, Asked, Facts
+from policy_engine.analysis.example_facts import CALLER_ID, ExampleAsked, Facts
 from policy_engine.analysis.symbolic import ReasonedAnswer, answer_of
 from policy_engine.decision.conclude import conclude_alone
 from policy_engine.domain.instants import format_instant
@@ -79,7 +79,7 @@ def request_document(request: Request) -> dict[str, object]:
     return document | {name: value for name, value in optional.items() if value is not None}
 
 
-def witness_of(facts: Facts, asked: Asked) -> Witness:
+def witness_of(facts: Facts, asked: ExampleAsked) -> Witness:
     """The facts as documents."""
     members = plain(read_document(write_members(facts.rows, recorded=False).encode(), SOURCE))
     return Witness(
@@ -90,7 +90,7 @@ def witness_of(facts: Facts, asked: Asked) -> Witness:
     )
 
 
-def judged(witness: Witness, judge: Judge, asked: Asked) -> ReasonedAnswer:
+def judged(witness: Witness, judge: Judge, asked: ExampleAsked) -> ReasonedAnswer:
     """What the engine answers to the documents of a witness. Raises `FaultsError` for members that cannot be read."""
     faults: list[Fault] = []
     rows = members_of(read_document(json.dumps(witness.members).encode(), SOURCE), SOURCE, faults)
@@ -101,7 +101,7 @@ def judged(witness: Witness, judge: Judge, asked: Asked) -> ReasonedAnswer:
     return answer_of(conclusion.verdict)
 
 
-def confirmed(witness: Witness, judge: Judge, asked: Asked, expected: ReasonedAnswer) -> Witness:
+def confirmed(witness: Witness, judge: Judge, asked: ExampleAsked, expected: ReasonedAnswer) -> Witness:
     """The witness, once the engine has answered it as expected. Raises `DisprovedError`."""
     came = judged(witness, judge, asked)
     if came != expected:

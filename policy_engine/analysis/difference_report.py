@@ -12,7 +12,7 @@ import msgspec
 from msgspec import convert, to_builtins
 
 from policy_engine.analysis.counterexample import Witness
-from policy_engine.analysis.differences import Clause, Difference, Progress, Where, compare
+from policy_engine.analysis.differences import Difference, PhrasedCase, Progress, Where, compare
 from policy_engine.analysis.symbolic import ReasonedAnswer
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.rules import Book
@@ -122,7 +122,7 @@ def _difference_read(held: ClassDocument) -> Difference:
         rules=held.rules,
         reasons=convert(held.reasons, tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...], from_attributes=True),
         where=convert(held.where, tuple[Where, ...], from_attributes=True),
-        clauses=convert(held.clauses, tuple[Clause, ...], from_attributes=True),
+        clauses=convert(held.clauses, tuple[PhrasedCase, ...], from_attributes=True),
         more_clauses=held.more_clauses,
         whole=held.whole,
         witness=convert(shown, Witness, from_attributes=True),

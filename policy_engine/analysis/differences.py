@@ -59,7 +59,7 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
+class PhrasedCase:
     """One way of being in a class: in words, and the values by axis, with all countries that a class of them has."""
 
     text: str
@@ -80,7 +80,7 @@ class Difference:
     rules: tuple[str, ...]
     reasons: tuple[tuple[ReasonedAnswer, ReasonedAnswer], ...]
     where: tuple[Where, ...]
-    clauses: tuple[Clause, ...]
+    clauses: tuple[PhrasedCase, ...]
     more_clauses: bool
     whole: bool
     witness: Witness
@@ -406,7 +406,7 @@ def _widened(atlas: Atlas, cube: Mapping[int, frozenset[int]], inside: Diagram) 
     return kept
 
 
-def clause_of(atlas: Atlas, cube: Cube) -> Clause:
+def clause_of(atlas: Atlas, cube: Cube) -> PhrasedCase:
     """A cube in words and values."""
     domain = atlas.domain
     values = {}
@@ -416,7 +416,7 @@ def clause_of(atlas: Atlas, cube: Cube) -> Clause:
         if axis.name in COUNTRY_AXES:
             chosen = [*countries_of(domain, chosen), *(value for value in chosen if value not in domain.class_of)]
         values[axis.name] = tuple(chosen)
-    return Clause(text=cube_in_words(domain, cube), values=values)
+    return PhrasedCase(text=cube_in_words(domain, cube), values=values)
 
 
 def _where(stretches: Sequence[Stretch], places: Sequence[_Place]) -> tuple[Where, ...]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from policy_engine.analysis.dimensions import ORGANISED, PEOPLE, Profile
-from policy_engine.analysis.profiles import Reading
+from policy_engine.analysis.profiles import ClusterProfile
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.instants import Validity
 from policy_engine.domain.request import Action, Caller, Destination, Place, Request, Subject, SubjectType
@@ -52,14 +52,14 @@ _VERSION: Final = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ExampleAsked:
     """What is asked for, as a catalogue knows it, and when. `readings` are those that a cluster may have."""
 
     model: str
     entry: Entry | None
     action: Action
     at: datetime
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, ClusterProfile]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def _country(value: str) -> str | None:
     return None if value in (dimensions.UNKNOWN, dimensions.NOT_APPLICABLE) else value
 
 
-def facts_of(profile: Profile, asked: Asked) -> Facts:
+def facts_of(profile: Profile, asked: ExampleAsked) -> Facts:
     """The facts that the profile stands for, when this is asked."""
     return Facts(rows=rows_of(profile, asked), request=request_of(profile, asked), gateway=gateway_of(profile))
 
@@ -116,7 +116,7 @@ def _organisation_id(profile: Profile) -> str:
     return ORGANISATION_ID if identity in (dimensions.OTHER, dimensions.NOT_APPLICABLE) else identity
 
 
-def rows_of(profile: Profile, asked: Asked) -> RosterRows:
+def rows_of(profile: Profile, asked: ExampleAsked) -> RosterRows:
     """What is on file."""
     requester = profile[dimensions.REQUESTER]
     organisation = _organisation_id(profile)
@@ -274,7 +274,7 @@ def _listing(party: str, name: str, status: str) -> Listing:
     )
 
 
-def _reading(profile: Profile, asked: Asked) -> ClusterReading:
+def _reading(profile: Profile, asked: ExampleAsked) -> ClusterReading:
     reading = asked.readings[profile[dimensions.CLUSTER]]
     return ClusterReading(
         id=CLUSTER_ID,
@@ -285,7 +285,7 @@ def _reading(profile: Profile, asked: Asked) -> ClusterReading:
     )
 
 
-def request_of(profile: Profile, asked: Asked) -> Request:
+def request_of(profile: Profile, asked: ExampleAsked) -> Request:
     """What is asked, and what is stated with it."""
     requester = profile[dimensions.REQUESTER]
     if profile[dimensions.CLUSTER] != dimensions.NONE or requester == dimensions.ACCOUNT:

@@ -52,11 +52,11 @@ class Vocabularies:
     parts: tuple[str, ...]
     organisations: tuple[str, ...]
     gateways: tuple[str, ...]
-    readings: Mapping[str, Reading]
+    readings: Mapping[str, ClusterProfile]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ClusterProfile:
     """How a cluster of accounts is read: what its members share, how many they are, how much they exchange in a day,
     and how many hours ago that was."""
 
@@ -146,7 +146,7 @@ def vocabularies(books: Sequence[Book]) -> Vocabularies:
     )
 
 
-def _readings(books: Iterable[Book]) -> dict[str, Reading]:
+def _readings(books: Iterable[Book]) -> dict[str, ClusterProfile]:
     """For each pattern test one reading that is just enough for it, and for each age one that is just too old."""
     tests = [test for book in books for test in book.tables.patterns.values()]
     if not tests:
@@ -156,9 +156,9 @@ def _readings(books: Iterable[Book]) -> dict[str, Reading]:
         {(one.min_shared, one.min_accounts, one.min_exchanges_24h) for one in tests}
     ):
         name = f"{accounts} accounts with {exchanges} exchanges and {shared} common traits"
-        found[name] = Reading(shared=shared, accounts=accounts, exchanges_24h=exchanges, age_hours=0)
+        found[name] = ClusterProfile(shared=shared, accounts=accounts, exchanges_24h=exchanges, age_hours=0)
     for hours in sorted({test.max_age_hours for test in tests}):
-        found[f"accounts whose reading is older than {hours} hours"] = Reading(
+        found[f"accounts whose reading is older than {hours} hours"] = ClusterProfile(
             shared=max(test.min_shared for test in tests),
             accounts=max(test.min_accounts for test in tests),
             exchanges_24h=max(test.min_exchanges_24h for test in tests),

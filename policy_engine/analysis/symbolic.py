@@ -24,7 +24,7 @@ from policy_engine.analysis.diagram import Diagram, Diagrams
 from policy_engine.analysis.dimensions import Profile
 from policy_engine.analysis.example_facts import (
     REQUEST_AXES,
-    Asked,
+    ExampleAsked,
     Facts,
     caller_through,
     facts_of,
@@ -144,7 +144,7 @@ class Setting:
 
     book: int
     epoch: int
-    asked: Asked
+    asked: ExampleAsked
     enforced: frozenset[str]
     reached: tuple[Row, ...]
 
@@ -312,10 +312,10 @@ class Atlas:
         """The judge of a book, by its place among the books."""
         return self._states[book].judge
 
-    def asked(self, book: int, model: str, action: Action, at: datetime) -> Asked:
+    def asked(self, book: int, model: str, action: Action, at: datetime) -> ExampleAsked:
         """What is asked for, as the book's catalogue knows the item."""
         catalogue = self._states[book].book.tables.catalogue
-        return Asked(
+        return ExampleAsked(
             model=model,
             entry=catalogue.find(model, None),
             action=action,
@@ -376,7 +376,7 @@ class Atlas:
             )
         return found
 
-    def _reached(self, state: _BookState, asked: Asked) -> Mapping[str, Mapping[State, _Reached]]:
+    def _reached(self, state: _BookState, asked: ExampleAsked) -> Mapping[str, Mapping[State, _Reached]]:
         """The rows that reach the action and the item at some time, as the judge finds them, by id and state."""
         key = (asked.model, asked.action)
         found = state.reached.get(key)
@@ -400,11 +400,11 @@ class Atlas:
                 }
         return found
 
-    def _question(self, book: Book, asked: Asked, profile: Profile) -> Question:
+    def _question(self, book: Book, asked: ExampleAsked, profile: Profile) -> Question:
         caller = caller_through(gateway_of(profile))
         return derive(request_of(profile, asked), self._roster(asked, profile), book, caller, asked.at)
 
-    def _roster(self, asked: Asked, profile: Profile) -> Roster:
+    def _roster(self, asked: ExampleAsked, profile: Profile) -> Roster:
         """What is on file of a profile, kept while the same is asked."""
         wanted = (asked.model, asked.action, asked.at)
         if wanted != self._rosters_for:

@@ -19,7 +19,7 @@ from policy_engine.domain.ports import Key, LogDamaged, LogUnavailable
 from policy_engine.formats.request_document import malformed
 from policy_engine.http.errors import NotFound
 from policy_engine.http.pagination import PAGED, number_of, page_of
-from policy_engine.http.reference import Media, Parameter, audience, described
+from policy_engine.http.reference import Media, QueryParameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.render.export import FORMS, Chunk, export
 from policy_engine.service.administration.disclosure import NAMES
@@ -33,8 +33,8 @@ from policy_engine.shapes.record import PageDocument, RecordDocument
 router = audience("auditor")
 
 _FILTERS: Final = (
-    *(Parameter(name=name, meaning=one.meaning, schema=one.schema) for name, one in PARAMETERS.items()),
-    Parameter(
+    *(QueryParameter(name=name, meaning=one.meaning, schema=one.schema) for name, one in PARAMETERS.items()),
+    QueryParameter(
         name=PARAMETER,
         meaning=(
             "What was on file about somebody who was judged, whatever rules read; it needs `members:read`, and the"
@@ -89,14 +89,14 @@ async def find_decisions(request: Request, parts: PartsOf, key: Annotated[Key, n
             )
         },
         parameters=(
-            Parameter(
+            QueryParameter(
                 name="format",
                 meaning="`jsonl` has the bytes of the records, `csv` flat columns.",
                 schema={"type": "string", "enum": list(FORMS)},
                 example="jsonl",
                 required=True,
             ),
-            Parameter(
+            QueryParameter(
                 name="size",
                 meaning="The log as it was at an earlier size; as it is where absent.",
                 schema={"type": "integer", "minimum": 0},

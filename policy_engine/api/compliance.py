@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from policy_engine.api import desk_document as documents
 from policy_engine.app.builder import Parts
-from policy_engine.domain.desk import Desk as DeskState
+from policy_engine.domain.desk import Desk
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.freezes import without_repeats
 from policy_engine.domain.instants import format_instant
@@ -26,12 +26,12 @@ from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent, read_sent_book
 from policy_engine.http.errors import BookNotAccepted, NotFound
 from policy_engine.http.pagination import PAGED, page_of
-from policy_engine.http.reference import Example, Parameter, audience, described
+from policy_engine.http.reference import Example, QueryParameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.policy.library import BookLost
 from policy_engine.policy.names import names_read
 from policy_engine.service.administration.assess import changes_of_cases, unsaid
-from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk import Administration
 from policy_engine.service.administration.desk_faults import (
     AssessmentEnded,
     CasesNotAcknowledged,
@@ -310,7 +310,7 @@ async def declare_freeze(request: Request, parts: PartsOf, key: Annotated[Key, n
     **described(
         {HTTPStatus.OK: FreezeDocument, HTTPStatus.ACCEPTED: FreezeDocument},
         body=LiftBody,
-        parameters=(Parameter(name="reason", meaning="Why; for clients that send no body with a DELETE."),),
+        parameters=(QueryParameter(name="reason", meaning="Why; for clients that send no body with a DELETE."),),
         problems=BY_ANOTHER,
     ),
 )
@@ -331,7 +331,7 @@ async def lift_freeze(
     **described(
         {HTTPStatus.OK: ReviewsDocument},
         parameters=(
-            Parameter(
+            QueryParameter(
                 name="status",
                 meaning="Those that wait for somebody, or all of them.",
                 schema={"type": "string", "enum": ["open", "all"], "default": "open"},
@@ -432,7 +432,7 @@ async def simulate_decision(request: Request, parts: PartsOf, key: Annotated[Key
     return Response(answer, media_type="application/json")
 
 
-def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: SimulationBody) -> bytes:
+def _simulated(desk: Administration, publisher: Publisher, caller: Caller, body: SimulationBody) -> bytes:
     at = documents.instant_of("at", body.at) or desk.clock()
     members = NO_ROWS
     if body.members is not None:
@@ -463,7 +463,7 @@ def _simulated(desk: Desk, publisher: Publisher, caller: Caller, body: Simulatio
         raise malformed("request.subject.properties", str(error)) from error
 
 
-def _state(desk: Desk) -> DeskState:
+def _state(desk: Administration) -> Desk:
     return desk.view.refresh().desk
 
 

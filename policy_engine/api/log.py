@@ -33,7 +33,7 @@ from policy_engine.formats.request_document import malformed
 from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent
 from policy_engine.http.errors import NotFound
-from policy_engine.http.reference import Example, Media, Parameter, audience, described
+from policy_engine.http.reference import Example, Media, QueryParameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs, sees_names
 from policy_engine.ledger.tiles import CHECKPOINT, LogFault, Tile, require_form
 from policy_engine.policy.library import BookLost
@@ -314,7 +314,7 @@ def _findable(entry_id: str) -> bool:
     **described(
         {HTTPStatus.OK: (ReplayedDocument, KnownNowDocument)},
         parameters=(
-            Parameter(
+            QueryParameter(
                 name="known",
                 meaning="With what was known then, to the same bytes; or with what is known now of that instant.",
                 schema={"type": "string", "enum": ["then", "now"], "default": "then"},

@@ -22,7 +22,7 @@ from policy_engine.formats.request_document import malformed
 from policy_engine.formats.roster_rows import encode_rows
 from policy_engine.http.body import read_body
 from policy_engine.http.documents import read_sent, read_sent_book
-from policy_engine.http.reference import Example, Parameter, audience, described
+from policy_engine.http.reference import Example, QueryParameter, audience, described
 from policy_engine.http.security import PartsOf, actor_of, needs
 from policy_engine.render.members_text import state_after
 from policy_engine.service.administration.desk_faults import DeskConflict, NothingThere
@@ -153,8 +153,10 @@ async def withdraw_change(
     **described(
         {HTTPStatus.OK: OnFileDocument},
         parameters=(
-            Parameter(name="at", meaning="What was true at this instant; everything that was ever true where absent."),
-            Parameter(name="known_at", meaning="What was recorded by this instant; now where absent."),
+            QueryParameter(
+                name="at", meaning="What was true at this instant; everything that was ever true where absent."
+            ),
+            QueryParameter(name="known_at", meaning="What was recorded by this instant; now where absent."),
         ),
         problems=(NothingThere,),
     ),

@@ -43,7 +43,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import read_book, read_folder
 from policy_engine.service.administration.assess import CheckedBook, assess, check_and_try
-from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk import Administration
 from policy_engine.service.administration.desk_faults import AssessmentEnded
 from policy_engine.service.administration.member_changes import MemberChanges
 from policy_engine.service.administration.publish import WATCHER, Assessment, Candidate, Publisher, found_book
@@ -114,7 +114,7 @@ class Parts:
     profiles: Profiles
     public_url: str | None
     page_key: bytes
-    desk: Desk
+    desk: Administration
     publisher: Publisher
     check: Callable[[Mapping[str, bytes]], CheckedBook]
     reviews: Reviews
@@ -181,7 +181,7 @@ def build(
     def stands(actor: Actor, ground: Ground) -> bool:
         return actor == WATCHER or actor.key in ground.keys
 
-    desk = Desk(view=view, log=desk_log, clock=clock, new_id=new_id, stands=stands)
+    desk = Administration(view=view, log=desk_log, clock=clock, new_id=new_id, stands=stands)
     past = RecordedPast(desk_log, library)
 
     apart = Apart(ASSESSORS) if background else None

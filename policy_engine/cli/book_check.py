@@ -17,10 +17,10 @@ from policy_engine.policy.changelog import CHANGELOG, compare, read_changelog
 from policy_engine.policy.idle import never_matching
 from policy_engine.policy.names import unread_lists
 from policy_engine.policy.reader import gather, read_book, read_folder
-from policy_engine.render.check_text import CheckReport
+from policy_engine.render.check_text import BookCheck
 
 
-def check_folder(folder: Path, against: Path | None) -> CheckReport:
+def check_folder(folder: Path, against: Path | None) -> BookCheck:
     """Read the book in the folder, and compare it with the one before when that is named."""
     with _without_collector():
         faults: list[Fault] = []
@@ -35,22 +35,22 @@ def check_folder(folder: Path, against: Path | None) -> CheckReport:
                 faults += [fault for fault in error.faults if fault.source not in unreadable]
         if book is None or faults:
             notices = () if against is None else (f"not compared with {against}: the book cannot be read",)
-            return CheckReport(book=None, faults=tuple(sorted(faults)), notices=notices)
-        report = CheckReport(book=book, faults=()) if against is None else _compared(book, files, folder, against)
+            return BookCheck(book=None, faults=tuple(sorted(faults)), notices=notices)
+        report = BookCheck(book=book, faults=()) if against is None else _compared(book, files, folder, against)
         return replace(report, notices=(*_idle_notices(book), *_list_notices(book), *report.notices))
 
 
-def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> CheckReport:
+def _compared(book: Book, files: Mapping[str, bytes], folder: Path, against: Path) -> BookCheck:
     try:
         old_files = read_folder(against)
         old = read_book(old_files, archived=True)
     except FaultsError as error:
         named = [replace(fault, source=f"{against}: {fault.source}") for fault in error.faults]
-        return CheckReport(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))
+        return BookCheck(book=book, faults=tuple(named), notices=(f"not compared with {against}: it cannot be read",))
     before, after = (read_changelog(one.get(CHANGELOG), []) for one in (old_files, files))
     found = compare(old, book, before, after)
     notices = (*found.notices, *_cases_notice(folder, against))
-    return CheckReport(book=book, faults=tuple(sorted(found.faults)), notices=notices)
+    return BookCheck(book=book, faults=tuple(sorted(found.faults)), notices=notices)
 
 
 def _idle_notices(book: Book) -> tuple[str, ...]:

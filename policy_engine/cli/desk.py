@@ -15,9 +15,9 @@ from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import (
     ASSESSMENT_SECONDS,
     Misused,
-    Refused,
     Service,
     ServiceAnswer,
+    ServiceRefused,
     open_service,
 )
 from policy_engine.formats.archive import encode_archive
@@ -122,7 +122,7 @@ def approve(
 
     try:
         answer = approved(cases)
-    except Refused as refused:
+    except ServiceRefused as refused:
         lost = refused.lost
         if lost is None or cases is not None:
             raise
@@ -130,7 +130,9 @@ def approve(
         if not (sys.stdin.isatty() and err.is_terminal):
             command = f"policy-engine policy approve {proposal} --cases {lost.digest}"
             noted = f" --note {shlex.quote(note)}" if note else ""
-            raise Refused(f"nothing was approved; to approve it all the same, run: {command}{noted}") from refused
+            raise ServiceRefused(
+                f"nothing was approved; to approve it all the same, run: {command}{noted}"
+            ) from refused
         typer.confirm(f"approve {proposal} without these worked examples?", abort=True, err=True)
         answer = approved(lost.digest)
     answer.tell(ProposalDocument, partial(tell_proposal, out=out), as_json=as_json)

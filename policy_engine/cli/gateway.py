@@ -12,7 +12,7 @@ from policy_engine.app.settings import Settings
 from policy_engine.cli.output import Exit, JsonFlag, err, misused, out, tell
 from policy_engine.domain.counted import many
 from policy_engine.domain.gateways import Profile
-from policy_engine.formats.gateway_lint import Lint, Named
+from policy_engine.formats.gateway_lint import Lint, NamedModel
 from policy_engine.formats.gateway_lint import lint as linted
 from policy_engine.formats.gateway_profiles import read_profiles
 from policy_engine.policy.reader import BookReader, read_folder
@@ -99,7 +99,7 @@ def _say(found: Lint, config: Path, profiles: Path) -> None:
         out.print("every model that is named has an entry")
 
 
-def _entry(one: Named) -> str:
+def _entry(one: NamedModel) -> str:
     if one.pattern:
         return one.model or "a pattern: each model that comes by it needs an entry"
     return one.model or "none"

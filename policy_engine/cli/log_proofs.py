@@ -44,7 +44,7 @@ from policy_engine.render.proofs_text import tell_hold, tell_holds, tell_lost, t
 from policy_engine.service.administration.desk_faults import NothingThere
 from policy_engine.service.audit.evidence import NotProvable, PackRequest, write_pack
 from policy_engine.service.audit.inspect import read_filters
-from policy_engine.service.audit.lookback import Found, Looked, NotJudged, lookback
+from policy_engine.service.audit.lookback import FoundAllow, Looked, NotJudged, lookback
 from policy_engine.service.audit.names_on_record import NamesOnRecord
 from policy_engine.service.audit.replay import KnownNow, Replayed, replay, replay_now
 from policy_engine.service.audit.retention import MustBeKept, remove_retired
@@ -360,7 +360,7 @@ def look_back(
         found, obstacles, looked = 0, 0, Looked(decisions=0, allows=0, at=None, known=False)
         for told in lookback(log.desk_log, log.past, log.roster(), rule=rule, start=start, end=before, judge=judge):
             match told:
-                case Found():
+                case FoundAllow():
                     found += 1
                     _tell_found(told, as_json=as_json)
                 case NotJudged():
@@ -379,12 +379,12 @@ def look_back(
     raise typer.Exit(Exit.FAILED if found or obstacles else Exit.DONE)
 
 
-def _tell_found(told: Found | NotJudged, *, as_json: bool) -> None:
+def _tell_found(told: FoundAllow | NotJudged, *, as_json: bool) -> None:
     if as_json:
         typer.echo(msgspec.json.encode(told.document()).decode())
         return
     line = f"{told.decision_id}  {format_instant(told.at)}  "
-    if isinstance(told, Found):
+    if isinstance(told, FoundAllow):
         line += f"{told.subject}  {told.action}  {told.model}  {' '.join(told.rules)}  {' '.join(told.codes)}"
     else:
         line += f"could not be judged: {told.obstacle}"

@@ -15,7 +15,7 @@ from policy_engine.cli.book_check import check_folder
 from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell, unreadable
 from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.decision.coverage import cover
-from policy_engine.decision.mutation import Bench, Score, Trial, mutants_of
+from policy_engine.decision.mutation import MutantTrial, MutationBench, Score, mutants_of
 from policy_engine.decision.second_judge import disagreements
 from policy_engine.domain.rules import Book
 from policy_engine.formats.faults import FaultsError
@@ -133,9 +133,9 @@ def run_case_files(
 
 def _try_mutants(book: Book, results: Sequence[CaseResult]) -> Score:
     """Try every mutant of the book on the cases, with a word on standard error every few seconds."""
-    bench = Bench(results)
+    bench = MutationBench(results)
     mutants = mutants_of(book)
-    trials: list[Trial] = []
+    trials: list[MutantTrial] = []
     told = time.perf_counter()
     for mutant in mutants:
         if time.perf_counter() - told >= _PATIENCE:

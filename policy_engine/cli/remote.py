@@ -45,7 +45,7 @@ class LostExamples:
     changed: tuple[str, ...]
 
 
-class Refused(Exception):
+class ServiceRefused(Exception):
     """The service does not do it; the text is its problem, `faults` are those of a file that was sent, and `lost` is
     what an approval has to acknowledge first."""
 
@@ -192,7 +192,7 @@ def _raise(answer: ServiceAnswer) -> None:
     lost = None
     if problem.cases:
         lost = LostExamples(digest=problem.cases, removed=problem.removed or (), changed=problem.changed or ())
-    raise Refused(text, faults, lost)
+    raise ServiceRefused(text, faults, lost)
 
 
 def _line(fault: FaultDocument) -> str:

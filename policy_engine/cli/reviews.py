@@ -18,7 +18,7 @@ from policy_engine.render.reviews_text import tell_case, tell_cases, tell_closed
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
 
 
-class Ending(StrEnum):
+class CaseOutcome(StrEnum):
     """How a case is to end."""
 
     REFUSE = "refuse"
@@ -63,7 +63,7 @@ def show(
 def close(
     case: Annotated[str, typer.Argument(help="The id of the case.")],
     *,
-    outcome: Annotated[Ending, typer.Option(help="Whether what was held stays denied or is released.")],
+    outcome: Annotated[CaseOutcome, typer.Option(help="Whether what was held stays denied or is released.")],
     rationale: Annotated[
         str, typer.Option(help="Why, for the record; may be left out when confirming a release.")
     ] = "",
@@ -90,7 +90,7 @@ def close(
     """
     service = open_service()
     added = None if members is None else jsonable(read_document(members.read_bytes(), str(members)))
-    if outcome is Ending.RELEASE and members is None and rows is None:
+    if outcome is CaseOutcome.RELEASE and members is None and rows is None:
         rows = _confirmed(service, case)
     body = {"outcome": outcome.value, "rationale": rationale, "members": added, "rows": rows}
     service.post("reviews", case, "close", body=body).tell(

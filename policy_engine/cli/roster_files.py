@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from policy_engine.cli.output import err
-from policy_engine.cli.remote import Misused, Refused
+from policy_engine.cli.remote import Misused, ServiceRefused
 from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.formats.roster_mapping import read_mapping
 from policy_engine.formats.roster_tables import TableForm, TableReading, read_tables
@@ -61,7 +61,7 @@ def sent_document(file: Path, form: TableForm | None) -> Iterator[str]:
     text = table_text(reading.document, reading.findings)
     try:
         yield text.text
-    except Refused as error:
+    except ServiceRefused as error:
         if not error.faults:
             raise
         raise FaultsError(text.at_cell(fault) for fault in error.faults) from error

@@ -78,7 +78,7 @@ class Mutant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class MutantTrial:
     """What came of a mutant: the id of the first case that failed, `None` when it survives."""
 
     mutant: Mutant
@@ -93,7 +93,7 @@ class Score:
     survivors: tuple[Mutant, ...]
 
     @staticmethod
-    def of(trials: Iterable[Trial]) -> Score:
+    def of(trials: Iterable[MutantTrial]) -> Score:
         held = list(trials)
         return Score(mutants=len(held), survivors=tuple(trial.mutant for trial in held if trial.killed_by is None))
 
@@ -225,7 +225,7 @@ def _with_cell(row: Row, column: str, condition: Condition) -> Row:
 # --- the trials -------------------------------------------------------------------------------------------------------
 
 
-class Bench:
+class MutationBench:
     """The cases that hold, laid out so that many mutants of the book can be tried on them.
 
     A case that fails as it is tells nothing of a mutant and is left out.
@@ -234,13 +234,13 @@ class Bench:
     def __init__(self, results: Iterable[CaseResult]) -> None:
         self._settings = [_Setting(result) for result in results if result.holds]
 
-    def trial(self, mutant: Mutant) -> Trial:
+    def trial(self, mutant: Mutant) -> MutantTrial:
         """Try the mutant up to the first case that fails."""
         for setting in self._settings:
             book = setting.touched_by(mutant)
             if book is not None and setting.fails(book):
-                return Trial(mutant=mutant, killed_by=setting.case.id)
-        return Trial(mutant=mutant, killed_by=None)
+                return MutantTrial(mutant=mutant, killed_by=setting.case.id)
+        return MutantTrial(mutant=mutant, killed_by=None)
 
 
 class _Setting:

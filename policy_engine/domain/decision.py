@@ -9,7 +9,7 @@ from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.remedies import Remedy
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.reviews import ReviewNeeded
-from policy_engine.domain.verdict import Draw, Verdict
+from policy_engine.domain.verdict import CapDraw, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,5 +57,5 @@ class Record:
     request_id: str | None
     request_digest: str
     control_epoch: int
-    draws: tuple[Draw, ...] = ()
+    draws: tuple[CapDraw, ...] = ()
     reviews: tuple[ReviewNeeded, ...] = ()

@@ -36,7 +36,7 @@ from policy_engine.domain.roster import (
     UsStatusKind,
 )
 from policy_engine.domain.rules import Book, Row, Tables
-from policy_engine.domain.verdict import Draw
+from policy_engine.domain.verdict import CapDraw
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -130,26 +130,26 @@ class Question:
     edition: Edition = LATEST
     matched_regimes: frozenset[str] = frozenset()
     barred_regimes: dict[int, frozenset[str]] = field(default_factory=dict)
-    places: dict[Draw, int] = field(default_factory=dict)
-    set_aside: frozenset[Draw] = frozenset()
-    only: frozenset[Draw] | None = None
+    places: dict[CapDraw, int] = field(default_factory=dict)
+    set_aside: frozenset[CapDraw] = frozenset()
+    only: frozenset[CapDraw] | None = None
 
     @property
     def tables(self) -> Tables:
         return self.book.tables
 
-    def is_free(self, place: Draw) -> bool:
+    def is_free(self, place: CapDraw) -> bool:
         """Whether nobody else is taken to have the place."""
         return place not in self.set_aside and (self.only is None or place in self.only)
 
-    def take_away(self, places: Iterable[Draw]) -> None:
+    def take_away(self, places: Iterable[CapDraw]) -> None:
         """Have these places taken by somebody else, and forget every answer given so far."""
         self.set_aside = self.set_aside.union(places)
         self.places = {}
         for party in self.parties:
             party.memo.clear()
 
-    def with_only(self, places: Iterable[Draw]) -> Question:
+    def with_only(self, places: Iterable[CapDraw]) -> Question:
         """The same question, not judged yet, in which of all places only these are free."""
         other = replace(
             self,

@@ -21,7 +21,7 @@ of one company total more than `OVERSUBSCRIBED`, the table is wrong somewhere, a
 Percentages become integers of one unit for each question, and look-through values are fractions. The cost is linear in
 the shares above the target where these form no loop. What forms loops is a tangle, which `tangles.solve` gives exactly
 or between bounds, and which is remembered for every company below it. Where bounds lie on both sides of the threshold,
-and past the `tangles.Limits`, capture is possible and not sure, and `unsolved` names what was too much: work has
+and past the `tangles.TangleLimits`, capture is possible and not sure, and `unsolved` names what was too much: work has
 a bound and no answer is guessed.
 """
 
@@ -36,7 +36,7 @@ from math import gcd, lcm
 from typing import Final, Protocol
 
 from policy_engine.domain import tangles
-from policy_engine.domain.tangles import ALL, LIMITS, NONE, Limits, Ratio
+from policy_engine.domain.tangles import ALL, LIMITS, NONE, Ratio, TangleLimits
 
 OVERSUBSCRIBED: Final = Decimal("100.5")
 """Percent. Shares in one company that total more than this are not rounding; none of them is known then."""
@@ -175,7 +175,7 @@ def capture(
     test: OwnershipTest,
     *,
     solved: Solved | None = None,
-    limits: Limits = LIMITS,
+    limits: TangleLimits = LIMITS,
 ) -> Capture:
     """What the ownership of `target` comes to under the test.
 
@@ -486,7 +486,7 @@ class _Solver:
     table: _Table
     groups: list[list[int]]
     solved: Solved | None
-    limits: Limits
+    limits: TangleLimits
 
 
 def _view(solver: _Solver, test: OwnershipTest, *, optimistic: bool) -> _View:

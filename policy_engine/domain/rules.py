@@ -333,7 +333,7 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class LawSource:
     """Where a table of law comes from, and whether it was compared with that."""
 
     text: str
@@ -373,7 +373,7 @@ class Tables:
     parts: Mapping[str, PartsTest] = field(default_factory=dict)
     programmes: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     requirements: Mapping[str, Requirement] = field(default_factory=dict)
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, LawSource] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ UNSTATED: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Sentence:
     """What is said of one finding."""
 
     message: str
@@ -35,7 +35,7 @@ class Told:
     public_message: str
 
 
-def told_of(row: Row, codes: Sequence[str]) -> Told:
+def told_of(row: Row, codes: Sequence[str]) -> Sentence:
     """What is said of a row that matched with these codes, in their order: of a doubt about something unstated first,
     else of the first code."""
     unstated = next((code for code in codes if code in UNSTATED), None) if row.effect is Effect.DENY else None
@@ -43,7 +43,7 @@ def told_of(row: Row, codes: Sequence[str]) -> Told:
     public_code, otherwise = row.public_code, row.public_message
     if unstated is not None and public_code is not PublicCode.VERIFICATION_NEEDED:
         public_code, otherwise = PublicCode.VERIFICATION_NEEDED, UNSTATED[unstated]
-    return Told(
+    return Sentence(
         message=dict(row.messages).get(code, row.message),
         public_code=public_code,
         public_message=dict(row.public_messages).get(code, otherwise),

@@ -12,12 +12,12 @@ Two ways, always tried in this order, so that the answer depends on the tangle a
 
 - Exactly, by elimination over integers, the company with the fewest links first; what is chosen (`best`, the 1) by
   improving a policy. Its cost grows with the cube of what cannot be pulled apart, and is counted: past
-  `Limits.exact` it gives up.
+  `TangleLimits.exact` it gives up.
 - Between bounds, in integers of 2 ** -96. Every coefficient is positive, so that the right side never falls when an x
   rises. Whatever is reached from 0 by applying the right side, rounded down, is not above the least solution; and any u
   that the right side, rounded up, does not raise, is not below it (Knaster and Tarski). Both are found by sweeps and
-  hold whenever these stop; they stop after `Limits.sweeps`. Last, the simplest fractions within the bounds are put into
-  the equations: where they solve them, they are the values, so that symmetric tangles are exact at any size.
+  hold whenever these stop; they stop after `TangleLimits.sweeps`. Last, the simplest fractions within the bounds are
+  put into the equations: where they solve them, they are the values, so that symmetric tangles are exact at any size.
 
 Work is counted in multiplications of small numbers (several for large ones), never in seconds: the same tangle has the
 same answer on every machine.
@@ -41,7 +41,7 @@ ALL: Final[Ratio] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TangleLimits:
     """How much one question may take.
 
     `links`: shares above one company; with more nothing about it is sure. `work`: multiplications that the tangles
@@ -55,7 +55,7 @@ class Limits:
     sweeps: int = 3_000_000
 
 
-LIMITS: Final = Limits()
+LIMITS: Final = TangleLimits()
 
 _ONE: Final = 1 << 96
 _STILL: Final = 1 << 16
@@ -177,7 +177,7 @@ class _Meter:
             raise _TooMuchWork
 
 
-def solve(companies: Sequence[Company], whole: int, limits: Limits = LIMITS) -> Solution:
+def solve(companies: Sequence[Company], whole: int, limits: TangleLimits = LIMITS) -> Solution:
     """The least solution, exactly where that is within the limits and between bounds elsewhere."""
     meter = _Meter(limits.exact)
     try:

@@ -65,7 +65,7 @@ class AppliedObligation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
+class CapDraw:
     """A place of a capped authorisation that this answer takes for a person.
 
     An allow takes a place when without it another answer would have been reached: a bar would stand that was lifted or
@@ -91,7 +91,7 @@ class Verdict:
     findings: tuple[Finding, ...]
     missing: tuple[str, ...]
     obligations: tuple[AppliedObligation, ...]
-    draws: tuple[Draw, ...] = ()
+    draws: tuple[CapDraw, ...] = ()
 
     @property
     def deciding(self) -> tuple[Finding, ...]:

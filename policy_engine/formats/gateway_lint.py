@@ -42,7 +42,7 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class NamedModel:
     """A model that a configuration names. `model` is the id of its entry in the catalogue; `None` for one without.
 
     `pattern` is for a name with `*`: which models come by it is known when they are called.
@@ -61,11 +61,11 @@ class Lint:
     """What a configuration names, in its order, and what in it would let requests through unjudged."""
 
     program: Program
-    named: tuple[Named, ...]
+    named: tuple[NamedModel, ...]
     traps: tuple[Fault, ...]
 
     @property
-    def missing(self) -> tuple[Named, ...]:
+    def missing(self) -> tuple[NamedModel, ...]:
         """Those without an entry."""
         return tuple(one for one in self.named if one.model is None and not one.pattern)
 
@@ -100,10 +100,10 @@ def _program(node: Node, profile: Profile, findings: Findings) -> tuple[Program 
     return None, []
 
 
-def _named(found: _Found, profile: Profile, catalogue: Catalogue) -> Named:
+def _named(found: _Found, profile: Profile, catalogue: Catalogue) -> NamedModel:
     what, name, node = found
     entry = catalogue.find(profile.aliases.get(name, name), profile.gateway)
-    return Named(
+    return NamedModel(
         name=name,
         what=what,
         line=node.line,

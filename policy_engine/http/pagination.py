@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from policy_engine.formats.request_document import malformed
-from policy_engine.http.reference import Parameter
+from policy_engine.http.reference import QueryParameter
 from policy_engine.service.audit.cursors import LONGEST_PAGE, PAGE
 
 PAGED: Final = (
-    Parameter(
+    QueryParameter(
         name="limit",
         meaning="How many a page has at most.",
         schema={"type": "integer", "minimum": 1, "maximum": LONGEST_PAGE, "default": PAGE},
     ),
-    Parameter(name="cursor", meaning="`next_cursor` of the page before, with the same filters."),
+    QueryParameter(name="cursor", meaning="`next_cursor` of the page before, with the same filters."),
 )
 """The parameters of a list that is told in pages."""
 

@@ -51,7 +51,7 @@ _KEYED: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
+class QueryParameter:
     """A parameter of the query; it may be left out and is given once."""
 
     name: str
@@ -117,7 +117,7 @@ def described(
     answers: Mapping[int, Answer],
     *,
     body: type[Body] | None = None,
-    parameters: Iterable[Parameter] = (),
+    parameters: Iterable[QueryParameter] = (),
     problems: Iterable[type[Exception] | Problem] = (),
     examples: Iterable[Example] = (),
     keyed: bool = True,

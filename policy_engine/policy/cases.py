@@ -24,7 +24,7 @@ from policy_engine.formats.documents import Node, parse_document, plain
 from policy_engine.formats.faults import Fault, FaultsError, Findings, near_miss, one_of, quoted
 from policy_engine.formats.membership_file import meant_list, members_of
 from policy_engine.formats.request_document import MalformedRequest, request_of
-from policy_engine.policy.fields import Fields, Values
+from policy_engine.policy.fields import BookFields, Values
 from policy_engine.policy.names import known_in
 from policy_engine.policy.reader import CASE_SUFFIX, read_files, read_folder, refuse_stray_cases
 
@@ -148,14 +148,14 @@ def read_case_files(files: Mapping[str, bytes]) -> list[Case]:
 
 def _case(node: Node, source: str, values: Values, faults: list[Fault]) -> Case | None:
     before = len(faults)
-    fields = Fields(values, node, "a case")
+    fields = BookFields(values, node, "a case")
     identifier, title = values.text(fields.required("id")), values.text(fields.optional("title"))
     fields.optional("note")
     at, known_at = values.instant(fields.required("at")), values.instant(fields.optional("known_at"))
     gateway, catalogue = values.text(fields.optional("gateway")), fields.optional("catalogue")
     members_node, request_node = fields.optional("members"), fields.required("request")
     members = RosterRows() if members_node is None else members_of(members_node, source, faults)
-    settings = Fields(values, fields.optional("settings"), "`settings`")
+    settings = BookFields(values, fields.optional("settings"), "`settings`")
     assertable = values.names(settings.optional("assertable"), "`assertable`", _assertable)
     enforcement = [
         (key.text, values.choice(held, Enforcement))
@@ -199,7 +199,7 @@ _decision: Final = known_in("decision", ("allow", "deny"))
 
 
 def _expectation(node: Node | None, values: Values) -> Expectation | None:
-    fields = Fields(values, node, "`expect`")
+    fields = BookFields(values, node, "`expect`")
 
     def texts(name: str) -> tuple[str, ...] | None:
         wanted = fields.optional(name)

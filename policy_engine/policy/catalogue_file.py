@@ -14,7 +14,7 @@ from policy_engine.domain.tangles import owners_first
 from policy_engine.formats.documents import Node, Scalar
 from policy_engine.formats.faults import Findings, quoted
 from policy_engine.policy.conditions import hint
-from policy_engine.policy.fields import Fields, Values
+from policy_engine.policy.fields import BookFields, Values
 from policy_engine.policy.names import UNNAMEABLE, eccn_problem, purpose_problem
 
 
@@ -98,7 +98,7 @@ class CatalogueReader:
 def _read_entry(key: Scalar, node: Node, values: Values) -> _Filed:
     # What may be left out reads as the stricter answer; without one of the others a bar or a term would be lost.
     what = f"the entry {quoted(key.text)}"
-    fields = Fields(values, node, what)
+    fields = BookFields(values, node, what)
     names: list[_Naming] = []
     taught_by: list[TaughtBy] = []
     derived_from: list[DerivedFrom] = []
@@ -155,7 +155,7 @@ def _read_ancestor(
     taught_by: list[TaughtBy],
     derived_from: list[DerivedFrom],
 ) -> None:
-    fields = Fields(values, item, "an ancestor")
+    fields = BookFields(values, item, "an ancestor")
     teacher_node, base_node = fields.optional("teacher"), fields.optional("base")
     if (teacher_node is None) == (base_node is None):
         values.add(
@@ -179,5 +179,5 @@ def _read_ancestor(
     fields.finish()
 
 
-def _purposes(fields: Fields, name: str, what: str, values: Values) -> tuple[str, ...]:
+def _purposes(fields: BookFields, name: str, what: str, values: Values) -> tuple[str, ...]:
     return values.names(fields.optional(name), f"`{name}` of {what}", purpose_problem)

@@ -17,7 +17,7 @@ from policy_engine.formats.documents import Mapping, Node, Scalar, Sequence, is_
 from policy_engine.formats.faults import Findings, one_of, quoted
 from policy_engine.formats.identifiers import identifier_fault, text_fault
 from policy_engine.policy.cells import counts_days, instant_remedy
-from policy_engine.policy.names import Problem, country_problem
+from policy_engine.policy.names import NameProblem, country_problem
 
 E = TypeVar("E", bound=StrEnum)
 T = TypeVar("T")
@@ -25,7 +25,7 @@ T = TypeVar("T")
 _DECIMAL: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 
 
-class Fields:
+class BookFields:
     """The fields of one mapping, each asked for once; `finish` refuses those that nobody asked for."""
 
     def __init__(self, values: Values, node: Node | None, what: str) -> None:
@@ -130,7 +130,7 @@ class Values:
             return None
         return text
 
-    def checked(self, node: Node | None, problem: Callable[[str], Problem | None]) -> str | None:
+    def checked(self, node: Node | None, problem: Callable[[str], NameProblem | None]) -> str | None:
         """A text that has no problem."""
         text = self.text(node)
         found = None if text is None else problem(text)
@@ -139,7 +139,7 @@ class Values:
             return None
         return text
 
-    def names(self, node: Node | None, what: str, problem: Callable[[str], Problem | None]) -> tuple[str, ...]:
+    def names(self, node: Node | None, what: str, problem: Callable[[str], NameProblem | None]) -> tuple[str, ...]:
         """The texts of a list that have no problem, none of them twice."""
         return self.each(node, what, lambda item: self.checked(item, problem))
 
@@ -213,7 +213,7 @@ class Values:
             self.add(node, f"{quoted(text)} is not an instant", instant_remedy(text))
             return None
 
-    def validity(self, fields: Fields) -> Validity:
+    def validity(self, fields: BookFields) -> Validity:
         """The interval between the fields `from` and `to`."""
         start_node, end_node = fields.optional("from"), fields.optional("to")
         start, end = self.instant(start_node), self.instant(end_node)

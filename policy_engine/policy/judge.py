@@ -31,8 +31,8 @@ from policy_engine.domain.logic import YES, Answer, Detail, Tri
 from policy_engine.domain.persons import ContradictionError
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import FACETS, ROW_WORD, Book, Condition, Effect, Enforcement, Row, Term
-from policy_engine.domain.sentences import Told, cited, told_of
-from policy_engine.domain.verdict import Draw, Finding, State, Verdict, combine
+from policy_engine.domain.sentences import Sentence, cited, told_of
+from policy_engine.domain.verdict import CapDraw, Finding, State, Verdict, combine
 from policy_engine.domain.words import GATES, STATIC_FACETS, answer_condition, answer_term
 from policy_engine.policy.layers import layers_of
 
@@ -230,7 +230,7 @@ class Judge:
             verdict = self._judged(question)
         return verdict
 
-    def _draws(self, question: Question, verdict: Verdict) -> tuple[Draw, ...]:
+    def _draws(self, question: Question, verdict: Verdict) -> tuple[CapDraw, ...]:
         """The fewest of the places read with which the answer is reached as it was; of equals the first by id."""
         needed = sorted(question.places, key=lambda place: (place.authorisation, place.person))
         for place in reversed(needed):
@@ -452,7 +452,7 @@ def _finding(candidate: _Candidate, matches: Sequence[_Match], lifted_by: Sequen
     citation = cited(row)
     obligations = tuple(one for one in row.obligations if sure or not one.for_certain_alone)
     if pool[0].party.question.edition < Edition.UNSTATED:
-        told = Told(message=row.message, public_code=row.public_code, public_message=row.public_message)
+        told = Sentence(message=row.message, public_code=row.public_code, public_message=row.public_message)
         citation, obligations = row.citation, row.obligations
     return Finding(
         rule=row.id,
@@ -523,7 +523,7 @@ def _same_way(verdict: Verdict, other: Verdict) -> bool:
     return other.allowed and {one.rule for one in verdict.deciding} <= {one.rule for one in other.deciding}
 
 
-def _overbooked(draws: Iterable[Draw], places: Mapping[Draw, int]) -> frozenset[Draw]:
+def _overbooked(draws: Iterable[CapDraw], places: Mapping[CapDraw, int]) -> frozenset[CapDraw]:
     """Those draws for which, in their order, no place is left once the ones before have taken theirs."""
     taken: Counter[str] = Counter()
     beyond = set()

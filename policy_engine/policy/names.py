@@ -43,7 +43,7 @@ _EXCEPTION: Final = re.compile(r"[A-Z][A-Z0-9]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class NameProblem:
     """What is wrong with a name, and what to do about it."""
 
     message: str
@@ -103,41 +103,41 @@ def _eccn_names(tables: Tables) -> frozenset[str]:
     return frozenset(found)
 
 
-def country_problem(text: str) -> Problem | None:
+def country_problem(text: str) -> NameProblem | None:
     """What is wrong with an ISO 3166-1 alpha-2 code."""
     if is_country(text):
         return None
     meant = suggest(text)
     remedy = "write an ISO 3166-1 alpha-2 code such as DE" if meant is None else f"did you mean `{meant}`?"
-    return Problem(message=f"there is no country {quoted(text)}", remedy=remedy)
+    return NameProblem(message=f"there is no country {quoted(text)}", remedy=remedy)
 
 
-def place_problem(text: str, groups: Mapping[str, bool] | None) -> Problem | None:
+def place_problem(text: str, groups: Mapping[str, bool] | None) -> NameProblem | None:
     """What is wrong with a country or country group."""
     if ":" not in text:
         return country_problem(text)
     if groups is None:
         return None
     if text not in groups:
-        return Problem(message=f"there is no country group {quoted(text)}", remedy=hint(text, groups))
+        return NameProblem(message=f"there is no country group {quoted(text)}", remedy=hint(text, groups))
     if not groups[text]:
-        return Problem(
+        return NameProblem(
             message=f"the country group {quoted(text)} has only parts of countries, so no country is in it",
             remedy="use the word `in-part` for parts, or name countries",
         )
     return None
 
 
-def purpose_problem(text: str) -> Problem | None:
+def purpose_problem(text: str) -> NameProblem | None:
     """What is wrong with a purpose."""
     if PURPOSE.fullmatch(text):
         return None
-    return Problem(
+    return NameProblem(
         message=f"{quoted(text)} is not a purpose", remedy="write lower-case letters, digits and underscores"
     )
 
 
-def eccn_problem(text: str) -> Problem | None:
+def eccn_problem(text: str) -> NameProblem | None:
     """What is wrong with a classification."""
     if ECCN.fullmatch(text):
         return None
@@ -147,17 +147,19 @@ def eccn_problem(text: str) -> Problem | None:
         remedy = f"if a spreadsheet took `{meant}` for a number, make its column text; {remedy}"
     elif near is not None:
         remedy = f"did you mean `{near[1]}{near[2].upper()}{near[3]}{near[4].lower()}`? {remedy}"
-    return Problem(message=f"{quoted(text)} is not an ECCN", remedy=remedy)
+    return NameProblem(message=f"{quoted(text)} is not an ECCN", remedy=remedy)
 
 
-def list_code_problem(text: str) -> Problem | None:
+def list_code_problem(text: str) -> NameProblem | None:
     """What is wrong with the spelling of a list's code."""
     if LIST_CODE.fullmatch(text):
         return None
-    return Problem(message=f"{quoted(text)} is not a list code", remedy="write a code in capital letters such as EL")
+    return NameProblem(
+        message=f"{quoted(text)} is not a list code", remedy="write a code in capital letters such as EL"
+    )
 
 
-def list_problem(text: str, declared: Known) -> Problem | None:
+def list_problem(text: str, declared: Known) -> NameProblem | None:
     """What is wrong with a list that a rule or a table names: a listing on one that is not declared bars nobody."""
     misspelt = list_code_problem(text)
     if misspelt is not None:
@@ -170,15 +172,15 @@ def list_problem(text: str, declared: Known) -> Problem | None:
     if declared:
         near = hint(text, declared)
         remedy = f"{near} Else {remedy}" if near.endswith("?") else f"{near}; {remedy}"
-    return Problem(message=f"there is no list {quoted(text)}", remedy=remedy)
+    return NameProblem(message=f"there is no list {quoted(text)}", remedy=remedy)
 
 
-def known_in(what: str, known: Collection[str]) -> Callable[[str], Problem | None]:
+def known_in(what: str, known: Collection[str]) -> Callable[[str], NameProblem | None]:
     """Whether a name is one of those known, as a check."""
     return lambda text: _named(what, text, known)
 
 
-def parameter_problem(term: Term, names: Names) -> Problem | None:
+def parameter_problem(term: Term, names: Names) -> NameProblem | None:
     """What is wrong with the parameter of a word, or with the id of a row; `None` when all that it names is there."""
     if term.word == ROW_WORD:
         return name_problem(Named.RULE, term.parameter, names)
@@ -188,7 +190,7 @@ def parameter_problem(term: Term, names: Names) -> Problem | None:
     return _shape_problem(parameter.shape, term.parameter, names)
 
 
-def _shape_problem(shape: Shape, text: str, names: Names) -> Problem | None:
+def _shape_problem(shape: Shape, text: str, names: Names) -> NameProblem | None:
     match shape:
         case One(named):
             return name_problem(named, text, names)
@@ -196,17 +198,17 @@ def _shape_problem(shape: Shape, text: str, names: Names) -> Problem | None:
             parts = text.split(",")
             if "" in parts:
                 message = f"in the list {quoted(text)} a name is missing"
-                return Problem(message=message, remedy="put one comma between names")
+                return NameProblem(message=message, remedy="put one comma between names")
             return next((problem for part in parts if (problem := name_problem(named, part, names)) is not None), None)
         case Pair():
             first, sign, second = text.partition(shape.sign)
             if not sign:
                 message = f"{quoted(text)} is not {shape.form}"
-                return Problem(message=message, remedy=f"write one such as `{shape.example}`")
+                return NameProblem(message=message, remedy=f"write one such as `{shape.example}`")
             return _shape_problem(shape.first, first, names) or _shape_problem(shape.second, second, names)
 
 
-def name_problem(named: Named, text: str, names: Names) -> Problem | None:
+def name_problem(named: Named, text: str, names: Names) -> NameProblem | None:
     """What is wrong with a name of this kind."""
     match named:
         case Named.PLACE:
@@ -222,18 +224,18 @@ def name_problem(named: Named, text: str, names: Names) -> Problem | None:
             return _named(named.value, text, names.known[named])
 
 
-def _misshapen(what: str, text: str, pattern: re.Pattern[str], example: str) -> Problem | None:
+def _misshapen(what: str, text: str, pattern: re.Pattern[str], example: str) -> NameProblem | None:
     if pattern.fullmatch(text):
         return None
     near = next((one for one in (text.upper(), text.lower()) if pattern.fullmatch(one)), None)
     remedy = f"write one such as `{example}`" if near is None else f"did you mean {quoted(near)}?"
-    return Problem(message=f"{quoted(text)} is not {'an' if what[0] in 'aeiou' else 'a'} {what}", remedy=remedy)
+    return NameProblem(message=f"{quoted(text)} is not {'an' if what[0] in 'aeiou' else 'a'} {what}", remedy=remedy)
 
 
-def _named(what: str, name: str, known: Known) -> Problem | None:
+def _named(what: str, name: str, known: Known) -> NameProblem | None:
     if known is None or name in known:
         return None
-    return Problem(message=f"there is no {what} {quoted(name)}", remedy=hint(name, known))
+    return NameProblem(message=f"there is no {what} {quoted(name)}", remedy=hint(name, known))
 
 
 def _values(kinds: type[StrEnum]) -> tuple[str, ...]:

@@ -29,22 +29,22 @@ from policy_engine.domain.rules import (
     BookSettings,
     ControlColumn,
     Enforcement,
+    LawSource,
     MilitaryTest,
     OwnershipRule,
     PatternTest,
     Requirement,
-    Source,
     Tables,
     spelt,
 )
 from policy_engine.formats.documents import Mapping as Mapped
 from policy_engine.formats.documents import Node, Scalar
 from policy_engine.formats.faults import Findings, near_miss, one_of, quoted
-from policy_engine.policy.fields import Fields, Values
+from policy_engine.policy.fields import BookFields, Values
 from policy_engine.policy.names import (
     RULED,
     UNNAMEABLE,
-    Problem,
+    NameProblem,
     eccn_problem,
     known_in,
     list_code_problem,
@@ -73,7 +73,7 @@ class EnforcementSetting:
 def read_places(document: Node | None, findings: Findings) -> Places:
     """The country groups, and the places that a law reads as others."""
     values = Values(findings)
-    fields = Fields(values, document, "the file of country groups")
+    fields = BookFields(values, document, "the file of country groups")
     treat_as_node = fields.required("treat_as")
     groups: dict[str, CountryGroup] = {}
     for item in values.items(fields.required("groups"), "`groups`"):
@@ -106,7 +106,7 @@ def read_places(document: Node | None, findings: Findings) -> Places:
 
 
 def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> tuple[TreatAs | None, bool | None]:
-    fields = Fields(values, item, "a reading")
+    fields = BookFields(values, item, "a reading")
     country, read_as = values.country(fields.required("country")), values.country(fields.required("as"))
     law = values.checked(fields.required("in"), known_in("law with a group", laws))
     source, checked = values.text(fields.required("source")), values.boolean(fields.optional("checked"))
@@ -118,7 +118,7 @@ def _read_treat_as(item: Node, values: Values, laws: Collection[str]) -> tuple[T
 
 
 def _read_group(item: Node, values: Values) -> CountryGroup | None:
-    fields = Fields(values, item, "a country group")
+    fields = BookFields(values, item, "a country group")
     name_node, members_node = fields.required("group"), fields.required("members")
     name = values.checked(name_node, _group_problem)
     label, source = values.text(fields.required("label")), values.text(fields.required("source"))
@@ -142,18 +142,18 @@ def _read_group(item: Node, values: Values) -> CountryGroup | None:
     )
 
 
-def _group_problem(text: str) -> Problem | None:
+def _group_problem(text: str) -> NameProblem | None:
     law, colon, name = text.partition(":")
     if law and colon and name and UNNAMEABLE.isdisjoint(text):
         return None
-    return Problem(
+    return NameProblem(
         message=f"{quoted(text)} is not the name of a group",
         remedy="write the law, a colon and a name, such as EAR:D:5",
     )
 
 
 def _read_member(item: Node, values: Values) -> GroupMember | None:
-    fields = Fields(values, item, "a member")
+    fields = BookFields(values, item, "a member")
     country, part_node = values.country(fields.required("country")), fields.optional("subdivision")
     part = values.text(part_node)
     valid = values.validity(fields)
@@ -201,12 +201,12 @@ class _ParametersReader:
     groups: Mapping[str, bool] | None
     archived: bool
     lists: dict[str, str] = field(default_factory=dict)
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, LawSource] = field(default_factory=dict)
     programmes: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def read(self, document: Node | None, catalogue: Catalogue, places: Places) -> Tables:
         values = self.values
-        fields = Fields(values, document, "the file of parameters")
+        fields = BookFields(values, document, "the file of parameters")
         for key, node in values.entries(fields.optional("lists"), "`lists`"):
             problem, title = list_code_problem(key.text), values.text(node)
             if problem is not None:
@@ -238,7 +238,7 @@ class _ParametersReader:
         fields.finish()
         return replace(tables, sources=self.sources, programmes=self.programmes)
 
-    def _finish(self, fields: Fields, name: str) -> None:
+    def _finish(self, fields: BookFields, name: str) -> None:
         """Read where an entry comes from, and whether it was compared with that: both are said, or neither; and refuse
         every field that is left."""
         source_node, checked_node = fields.optional("source"), fields.optional("checked")
@@ -249,7 +249,7 @@ class _ParametersReader:
                 remedy = "write both `source` and `checked`, or neither"
                 self.values.add(node, "a source says whether it was compared with, and a comparison with what", remedy)
         if source is not None and checked is not None:
-            self.sources[name] = Source(text=source, checked=checked)
+            self.sources[name] = LawSource(text=source, checked=checked)
         fields.finish()
 
     def _programmes(self, test: str, node: Node | None, listed: Collection[str]) -> None:
@@ -267,7 +267,7 @@ class _ParametersReader:
             self.programmes[test] = found
 
     def _requirement(self, key: Scalar, node: Node) -> Requirement:
-        fields = Fields(self.values, node, "a licence requirement")
+        fields = BookFields(self.values, node, "a licence requirement")
         eccn_node, any_classified = fields.optional("eccn"), self.values.boolean(fields.optional("classified"))
         if (eccn_node is None) == (any_classified is not True):
             remedy = "write `classified: true` or `eccn: [...]`, or take the text out: others reach every item"
@@ -281,9 +281,9 @@ class _ParametersReader:
     def _group(self, node: Node | None) -> str | None:
         return self.values.checked(node, self._group_problem)
 
-    def _group_problem(self, text: str) -> Problem | None:
+    def _group_problem(self, text: str) -> NameProblem | None:
         if ":" not in text:
-            return Problem(message=f"{quoted(text)} is not a country group", remedy="write one such as EAR:D:5")
+            return NameProblem(message=f"{quoted(text)} is not a country group", remedy="write one such as EAR:D:5")
         return place_problem(text, self.groups)
 
     def _places(self, node: Node | None, what: str) -> tuple[str, ...]:
@@ -305,7 +305,7 @@ class _ParametersReader:
 
     def _ownership(self, key: Scalar, node: Node) -> OwnershipRule:
         values, what = self.values, f"the ownership test {quoted(key.text)}"
-        fields = Fields(values, node, what)
+        fields = BookFields(values, node, what)
         threshold_node, methods_node = fields.required("threshold"), fields.required("methods")
         threshold, strict = values.exact(threshold_node, 100), values.boolean(fields.required("strict"))
         if threshold_node is not None and threshold == 0 and not strict:
@@ -317,7 +317,7 @@ class _ParametersReader:
         if methods_node is not None and not methods:
             values.add(methods_node, f"{what} has no method", one_of("", _METHODS))
         owners_node = fields.required("owners")
-        owners = Fields(values, owners_node, f"`owners` of {what}")
+        owners = BookFields(values, owners_node, f"`owners` of {what}")
         ways = [owners.optional(name) for name in ("headquartered_in", "headquartered_outside", "listed")]
         inside, outside, listed = self._group(ways[0]), self._group(ways[1]), self._lists(ways[2], "`listed`")
         if ways[2] is not None and not listed:
@@ -333,7 +333,7 @@ class _ParametersReader:
             values.add(
                 own_node, "an own establishment is looked for in `headquartered_in`", "write that group, or false"
             )
-        supplement = Fields(values, fields.optional("supplement"), f"`supplement` of {what}")
+        supplement = BookFields(values, fields.optional("supplement"), f"`supplement` of {what}")
         lists_node, eccn_node = supplement.required("lists"), supplement.required("eccn")
         lists = self._lists(lists_node, "`lists`")
         if lists_node is not None and not (lists and set(lists) <= set(listed)):
@@ -358,7 +358,7 @@ class _ParametersReader:
 
     def _operations(self, key: Scalar, node: Node) -> OperationsTest:
         values = self.values
-        fields = Fields(values, node, f"the operations test {quoted(key.text)}")
+        fields = BookFields(values, node, f"the operations test {quoted(key.text)}")
         test = OperationsTest(
             name=key.text,
             threshold=values.number(fields.required("threshold")) or Decimal(0),
@@ -371,7 +371,7 @@ class _ParametersReader:
 
     def _column(self, key: Scalar, node: Node) -> ControlColumn:
         values, what = self.values, f"the column {quoted(key.text)}"
-        fields = Fields(values, node, what)
+        fields = BookFields(values, node, what)
         except_node, covers_node = fields.optional("everywhere_except"), fields.optional("covers")
         if (except_node is None) == (covers_node is None):
             values.add(
@@ -389,7 +389,7 @@ class _ParametersReader:
     def _eccn_columns(self, columns: Mapping[str, ControlColumn], key: Scalar, node: Node) -> tuple[str, ...]:
         self.values.checked(key, eccn_problem)
         if isinstance(node, Mapped):
-            fields = Fields(self.values, node, f"the ECCN {quoted(key.text)}")
+            fields = BookFields(self.values, node, f"the ECCN {quoted(key.text)}")
             named = fields.required("columns")
             self._finish(fields, f"eccn/{key.text}")
         else:
@@ -401,7 +401,7 @@ class _ParametersReader:
 
     def _military(self, key: Scalar, node: Node) -> MilitaryTest:
         values, what = self.values, f"the military test {quoted(key.text)}"
-        fields = Fields(values, node, what)
+        fields = BookFields(values, node, what)
         test = MilitaryTest(
             name=key.text,
             list=self._list(fields.required("list")) or "",
@@ -415,7 +415,7 @@ class _ParametersReader:
 
     def _pattern(self, key: Scalar, node: Node) -> PatternTest:
         values = self.values
-        fields = Fields(values, node, f"the pattern {quoted(key.text)}")
+        fields = BookFields(values, node, f"the pattern {quoted(key.text)}")
         test = PatternTest(
             name=key.text,
             min_shared=values.whole(fields.required("min_shared")) or 1,
@@ -428,7 +428,7 @@ class _ParametersReader:
 
     def _parts(self, key: Scalar, node: Node) -> PartsTest:
         values, what = self.values, f"the parts test {quoted(key.text)}"
-        fields = Fields(values, node, what)
+        fields = BookFields(values, node, what)
         country, parts_node = values.country(fields.required("country")) or "", fields.required("subdivisions")
         parts = values.each(parts_node, "`subdivisions`", values.text)
         for item in values.items(parts_node, "`subdivisions`") if country else ():
@@ -445,7 +445,7 @@ class _ParametersReader:
 
     def _postcodes(self, item: Node, parts: Collection[str]) -> PostcodeRule:
         values = self.values
-        fields = Fields(values, item, "a rule of postcodes")
+        fields = BookFields(values, item, "a rule of postcodes")
         digits = values.whole(fields.required("digits")) or 1
         countries = values.each(fields.required("countries"), "`countries`", values.country)
         prefixes: dict[str, str] = {}
@@ -468,10 +468,10 @@ class _ParametersReader:
 _PROGRAMME: Final = re.compile(r"[A-Z][A-Z0-9-]*")
 
 
-def _programme_problem(text: str) -> Problem | None:
+def _programme_problem(text: str) -> NameProblem | None:
     if _PROGRAMME.fullmatch(text):
         return None
-    return Problem(
+    return NameProblem(
         message=f"{quoted(text)} is not a programme", remedy="write it as the list does, such as RUSSIA-EO14024"
     )
 
@@ -484,8 +484,8 @@ def read_settings(
 ) -> tuple[BookSettings, tuple[EnforcementSetting, ...], tuple[str, ...]]:
     """The settings, which rows have another enforcement than their own, and the regimes that the book is without."""
     values = Values(findings)
-    fields = Fields(values, document, "the file of settings")
-    ages = Fields(values, fields.required("max_age_seconds"), "`max_age_seconds`")
+    fields = BookFields(values, document, "the file of settings")
+    ages = BookFields(values, fields.required("max_age_seconds"), "`max_age_seconds`")
     classified, other = values.number(ages.required("classified")), values.number(ages.required("other"))
     ages.finish()
     enforcement = []

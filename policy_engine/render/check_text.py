@@ -15,7 +15,7 @@ from policy_engine.render import law_page as law
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckReport:
+class BookCheck:
     """The book, or `None` when it cannot be read; every fault; and what an author may want to know besides."""
 
     book: Book | None
@@ -23,7 +23,7 @@ class CheckReport:
     notices: tuple[str, ...] = ()
 
 
-def tell_report(report: CheckReport, out: Console, err: Console) -> None:
+def tell_report(report: BookCheck, out: Console, err: Console) -> None:
     """The report for people: what is wrong on standard error, what is fine on standard output."""
     if report.faults:
         # One write: 100,000 lines through a console take longer than the check.
@@ -48,7 +48,7 @@ def tell_report(report: CheckReport, out: Console, err: Console) -> None:
     err.print(f"{many(total, 'fault')}: {listed}", style="red", markup=False)
 
 
-def report_document(report: CheckReport) -> dict[str, object]:
+def report_document(report: BookCheck) -> dict[str, object]:
     """The report for programs."""
     return {
         "ok": not report.faults,

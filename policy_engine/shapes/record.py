@@ -11,12 +11,12 @@ from policy_engine.shapes.document import Document, Instant, one_of
 from policy_engine.shapes.request import RequestBody
 
 
-class Recorded(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RecordPart(Document, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a record. A member that is not declared is of a release that knows more, so that it is not read by this
     one; a member that comes to be declared has to be `UNSET` where it is absent, as it is in older records."""
 
 
-class IdentityDocument(Recorded, frozen=True, kw_only=True):
+class IdentityDocument(RecordPart, frozen=True, kw_only=True):
     """Who asked by a token or a certificate: its issuer, null where none was told, and whom it means."""
 
     by: Literal["token", "certificate"]
@@ -24,7 +24,7 @@ class IdentityDocument(Recorded, frozen=True, kw_only=True):
     subject: str
 
 
-class CallerDocument(Recorded, frozen=True, kw_only=True):
+class CallerDocument(RecordPart, frozen=True, kw_only=True):
     """The key that asked, or who asked without one, with what it could do then."""
 
     id: str
@@ -37,14 +37,14 @@ class CallerDocument(Recorded, frozen=True, kw_only=True):
     identity: IdentityDocument | UnsetType = UNSET
 
 
-class MembershipOnRecord(Recorded, frozen=True, kw_only=True):
+class MembershipOnRecord(RecordPart, frozen=True, kw_only=True):
     """A membership in force that was looked at."""
 
     consortium: str
     status: str
 
 
-class ListingOnRecord(Recorded, frozen=True, kw_only=True):
+class ListingOnRecord(RecordPart, frozen=True, kw_only=True):
     """A listing in force that was looked at. `party` is an organisation id or `person:<id>`."""
 
     party: str
@@ -53,14 +53,14 @@ class ListingOnRecord(Recorded, frozen=True, kw_only=True):
     entry_version: str | None
 
 
-class AuthorisationOnRecord(Recorded, frozen=True, kw_only=True):
+class AuthorisationOnRecord(RecordPart, frozen=True, kw_only=True):
     """An authorisation that fits the request; `state` is usable, full or ended."""
 
     id: str
     state: str
 
 
-class ClusterOnRecord(Recorded, frozen=True, kw_only=True):
+class ClusterOnRecord(RecordPart, frozen=True, kw_only=True):
     """The cluster that an account was in, and the instant of its last reading."""
 
     id: str
@@ -71,7 +71,7 @@ Codes = tuple[str, ...] | UnsetType | None
 Stated = str | UnsetType | None
 
 
-class KnownDocument(Recorded, frozen=True, kw_only=True):
+class KnownDocument(RecordPart, frozen=True, kw_only=True):
     """The facts on file that the words asked of a party read. One that no word read is absent; null is a fact that
     nobody filed."""
 
@@ -96,7 +96,7 @@ class KnownDocument(Recorded, frozen=True, kw_only=True):
         return frozenset(name for name in self.__struct_fields__ if getattr(self, name) is not UNSET)
 
 
-class PartyDocument(Recorded, frozen=True, kw_only=True):
+class PartyDocument(RecordPart, frozen=True, kw_only=True):
     """A party as it was judged: what was on file, and the answer of every word that a rule in force asked. `subject` is
     `type:id`, null for the host of a copy."""
 
@@ -107,13 +107,13 @@ class PartyDocument(Recorded, frozen=True, kw_only=True):
     words: dict[str, Literal["yes", "no", "unknown"]]
 
 
-class RequestDigest(Recorded, frozen=True, kw_only=True):
+class RequestDigest(RecordPart, frozen=True, kw_only=True):
     """In the place of a request that is too long or none: the SHA-256 of its document in hex."""
 
     sha256: str
 
 
-class RecordDocument(Recorded, frozen=True, kw_only=True):
+class RecordDocument(RecordPart, frozen=True, kw_only=True):
     """A decision as it was recorded: the answer, what was asked and by whom, and what was on file for each party."""
 
     v: Annotated[int, Meta(description="The version of the layout.")]

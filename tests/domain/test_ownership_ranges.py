@@ -21,7 +21,7 @@ from policy_engine.domain.ownership import (
     capture,
     ultimate_parent,
 )
-from policy_engine.domain.tangles import LIMITS, Limits, Solution
+from policy_engine.domain.tangles import LIMITS, Solution, TangleLimits
 from tests.domain.test_ownership import (
     HEADQUARTERS,
     LISTED,
@@ -61,12 +61,14 @@ def measured(
     *,
     seeds: Iterable[str] = ("x",),
     test: OwnershipTest = LISTED,
-    limits: Limits = LIMITS,
+    limits: TangleLimits = LIMITS,
 ) -> Capture:
     return on(graph_of(stakes), target, dict.fromkeys(seeds, Seed.YES), test, limits)
 
 
-def on(graph: Graph, target: str, marks: Mapping[str, Seed], test: OwnershipTest, limits: Limits = LIMITS) -> Capture:
+def on(
+    graph: Graph, target: str, marks: Mapping[str, Seed], test: OwnershipTest, limits: TangleLimits = LIMITS
+) -> Capture:
     return capture(
         target, lambda owned: graph.get(owned, ()), lambda owner: marks.get(owner, Seed.NO), test, limits=limits
     )
@@ -329,11 +331,11 @@ def test_less_work_only_ever_turns_an_answer_into_a_doubt(
 ) -> None:
     whole = on(graph, target, marks, test)
     for limits in (
-        Limits(exact=-1),
-        Limits(exact=-1, sweeps=work),
-        Limits(work=work),
-        Limits(exact=work, sweeps=work),
-        Limits(links=work // 10),
+        TangleLimits(exact=-1),
+        TangleLimits(exact=-1, sweeps=work),
+        TangleLimits(work=work),
+        TangleLimits(exact=work, sweeps=work),
+        TangleLimits(links=work // 10),
     ):
         hasty = on(graph, target, marks, test, limits)
         assert hasty.possibly >= whole.possibly
@@ -354,20 +356,20 @@ def ring(size: int) -> list[tuple[str, str, Share]]:
 
 
 def test_a_tangle_past_its_bound_is_possible_and_not_sure_and_named() -> None:
-    hasty = measured("o007", ring(50), test=THROUGH, limits=Limits(exact=-1, sweeps=0))
+    hasty = measured("o007", ring(50), test=THROUGH, limits=TangleLimits(exact=-1, sweeps=0))
     assert (hasty.surely, hasty.possibly, hasty.unsolved) == (False, True, ("o000",))
     enough = measured("o007", ring(50), test=THROUGH)
     assert (enough.possibly, enough.look_through_percent, enough.unsolved) == (False, Fraction(25), ())
 
 
 def test_a_tangle_after_the_work_is_used_up_is_not_solved() -> None:
-    hasty = measured("o007", ring(50), test=THROUGH, limits=Limits(work=0))
+    hasty = measured("o007", ring(50), test=THROUGH, limits=TangleLimits(work=0))
     assert (hasty.surely, hasty.possibly, hasty.unsolved) == (False, True, ("o000",))
 
 
 def test_more_shares_than_are_looked_at_leave_the_target_in_doubt() -> None:
     stakes = [*ring(50), ("o007", "below", "60")]
-    assert measured("below", stakes, limits=Limits(links=100)) == Capture(
+    assert measured("below", stakes, limits=TangleLimits(links=100)) == Capture(
         surely=False,
         possibly=True,
         minority=False,
@@ -380,12 +382,12 @@ def test_more_shares_than_are_looked_at_leave_the_target_in_doubt() -> None:
         unknown_seeds=(),
         unsolved=("below",),
     )
-    assert not measured("below", stakes, limits=Limits(links=101)).possibly
+    assert not measured("below", stakes, limits=TangleLimits(links=101)).possibly
 
 
 def test_what_the_cascade_captures_is_sure_whatever_a_tangle_takes() -> None:
     result = measured(
-        "o007", [*ring(50), ("x", "z", "51"), ("z", "o007", "36")], test=HEADQUARTERS, limits=Limits(work=0)
+        "o007", [*ring(50), ("x", "z", "51"), ("z", "o007", "36")], test=HEADQUARTERS, limits=TangleLimits(work=0)
     )
     assert (result.surely, result.methods, result.unsolved) == (True, ("cascade",), ())
 

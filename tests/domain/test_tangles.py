@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.domain.tangles import Company, Limits, Solution, largest_tangles, solve
+from policy_engine.domain.tangles import Company, Solution, TangleLimits, largest_tangles, solve
 
 pytestmark = pytest.mark.slow
 
 WHOLE = 1_000
-SWEEPS_ALONE = Limits(exact=-1)
+SWEEPS_ALONE = TangleLimits(exact=-1)
 CLOSE = Fraction(1, 2**60)
 
 
@@ -139,7 +139,7 @@ def test_bounds_are_close_where_every_share_is_known(companies: list[Company]) -
 
 @given(companies=tangled(open_shares=True), sweeps=st.integers(0, 500))
 def test_bounds_hold_wherever_the_sweeps_stop(companies: list[Company], sweeps: int) -> None:
-    found = solve(companies, WHOLE, Limits(exact=-1, sweeps=sweeps))
+    found = solve(companies, WHOLE, TangleLimits(exact=-1, sweeps=sweeps))
     for low, value, high in zip(values(found.lower), plain(companies), values(found.upper), strict=True):
         assert low <= value <= high
 
@@ -166,7 +166,7 @@ def test_elimination_and_bounds_agree_with_gauss_on_tangles_of_dozens(size: int,
         for owner, units in company.links:
             weights[place][owner] += Fraction(units, WHOLE)
     expected = least([Fraction(*company.fixed) / WHOLE for company in companies], weights)
-    exact, bounds = solve(companies, WHOLE, Limits(exact=10**9)), solve(companies, WHOLE, SWEEPS_ALONE)
+    exact, bounds = solve(companies, WHOLE, TangleLimits(exact=10**9)), solve(companies, WHOLE, SWEEPS_ALONE)
     assert exact.exact
     assert values(exact.lower) == expected
     for low, value, high in zip(values(bounds.lower), expected, values(bounds.upper), strict=True):
@@ -224,7 +224,7 @@ def test_what_nothing_feeds_is_worth_nothing_exactly() -> None:
 
 @pytest.mark.parametrize("inside", [600, 990, 999])
 def test_no_tangle_takes_more_work_than_its_limits(inside: int) -> None:
-    limits = Limits(exact=20_000, sweeps=400_000)
+    limits = TangleLimits(exact=20_000, sweeps=400_000)
     found = solve(drawn(400, 9, inside=inside, seed=2), WHOLE, limits)
     one_step = 50_000
     assert found.work <= limits.exact + limits.sweeps + one_step

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policy_engine.decision.case_runner import run_case, run_cases
-from policy_engine.decision.mutation import Bench, Kind, Mutant, Score, Trial, mutants_of
+from policy_engine.decision.mutation import Kind, Mutant, MutantTrial, MutationBench, Score, mutants_of
 from policy_engine.domain.roster import UsStatusKind
 from policy_engine.domain.rules import Book
 from policy_engine.policy.cases import Case
@@ -35,7 +35,7 @@ def killers(folder: Path, files: Mapping[str, bytes], *texts: str) -> dict[tuple
 
 def killers_among(cases: list[Case], files: Mapping[str, bytes]) -> dict[tuple[str, str], str | None]:
     """The same, for cases already read."""
-    bench = Bench(run_cases(cases, reading(files)))
+    bench = MutationBench(run_cases(cases, reading(files)))
     trials = [bench.trial(mutant) for mutant in mutants_of(read_book(files))]
     return {(trial.mutant.rule, trial.mutant.description): trial.killed_by for trial in trials}
 
@@ -298,7 +298,11 @@ def test_a_case_that_fails_as_it_is_kills_nothing(tmp_path: Path) -> None:
 
 def test_the_score_is_the_share_that_is_killed() -> None:
     one, other = mutants_of(SHIPPED)[:2]
-    trials = [Trial(mutant=one, killed_by="X"), Trial(mutant=other, killed_by=None), Trial(mutant=one, killed_by="Y")]
+    trials = [
+        MutantTrial(mutant=one, killed_by="X"),
+        MutantTrial(mutant=other, killed_by=None),
+        MutantTrial(mutant=one, killed_by="Y"),
+    ]
     score = Score.of(trials)
     assert (score.mutants, score.killed, score.survivors) == (3, 2, (other,))
     assert score.percent == pytest.approx(66.667, abs=0.001)
@@ -329,7 +333,7 @@ def fails_with(mutant: Mutant, case: Case, judges: dict[object, Judge]) -> bool:
 def test_trying_a_change_on_few_cases_tells_the_same_as_trying_it_on_all() -> None:
     """A sample: every seventh case, and every forty-third change."""
     cases = CASES[::7]
-    bench = Bench(run_cases(cases, book_for))
+    bench = MutationBench(run_cases(cases, book_for))
     for mutant in mutants_of(SHIPPED)[::43]:
         judges: dict[object, Judge] = {}
         first = next((case.id for case in cases if fails_with(mutant, case, judges)), None)

@@ -15,7 +15,7 @@ from policy_engine.domain.roster import Listing, ListingStatus, RosterRows
 from policy_engine.domain.rules import NO_GRANT_RULE, Effect
 from policy_engine.formats.request_document import MalformedRequest
 from policy_engine.policy.judge import Judge
-from policy_engine.service.audit.lookback import LOOKED_AT_ONCE, Found, Looked, NotJudged, Told, lookback
+from policy_engine.service.audit.lookback import LOOKED_AT_ONCE, FoundAllow, Looked, NotJudged, Told, lookback
 from policy_engine.store.desk_log import DeskLog
 from tests.api.sealed import Sealed, sealed_service
 from tests.records import Entered, put
@@ -65,7 +65,7 @@ def test_an_allow_that_a_rule_would_deny_with_what_is_known_now_is_found_and_no_
     sealed.at(BEGIN + timedelta(hours=2))
     rule = carol_is_listed(sealed)
     told = looked(sealed, rule)
-    found = [one for one in told if isinstance(one, Found)]
+    found = [one for one in told if isinstance(one, FoundAllow)]
     assert [one.decision_id for one in found] == [first, second]
     assert all(rule in one.rules and "LISTED_PARTY" in one.codes for one in found)
     assert (found[0].subject, found[0].model, found[0].action) == ("person:carol", "mythos-5", "infer")
@@ -82,7 +82,7 @@ def test_a_grant_that_is_gone_is_found_under_the_name_of_the_engine(sealed: Seal
     name = sealed.decide()
     bars = tuple(row for row in SHIPPED.book.rows if row.effect is not Effect.PERMIT)
     told = looked(sealed, NO_GRANT_RULE, judge=Judge(replace(SHIPPED.book, rows=bars)))
-    assert [one.decision_id for one in told if isinstance(one, Found)] == [name]
+    assert [one.decision_id for one in told if isinstance(one, FoundAllow)] == [name]
     assert looked(sealed, NO_GRANT_RULE)[:-1] == []
 
 

@@ -33,7 +33,7 @@ from policy_engine.domain.roster import (
     UsStatus,
     UsStatusKind,
 )
-from policy_engine.domain.verdict import Draw as Place
+from policy_engine.domain.verdict import CapDraw as Place
 
 AT = datetime(2026, 6, 20, 15, 0, 0, 123456, tzinfo=UTC)
 EARLIER = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -13,7 +13,7 @@ from policy_engine.domain.instants import earliest
 from policy_engine.domain.logic import NO, Answer, known, yes
 from policy_engine.domain.persons import deemed_countries, itar_countries
 from policy_engine.domain.roster import Authorisation, EmploymentKind, Person
-from policy_engine.domain.verdict import Draw
+from policy_engine.domain.verdict import CapDraw
 from policy_engine.domain.words import dimensions, parameters
 from policy_engine.domain.words.dimensions import Dimensions, always, by_parameter
 from policy_engine.domain.words.items import item_of
@@ -153,7 +153,7 @@ def has_place(party: Party, row: Authorisation) -> bool:
     person = named_user(party)
     if person is None or person.id in drawn:
         return person is not None
-    place = Draw(authorisation=row.id, person=person.id)
+    place = CapDraw(authorisation=row.id, person=person.id)
     if len(drawn) >= row.named_users or not question.is_free(place):
         return False
     question.places[place] = row.named_users - len(drawn)

@@ -37,7 +37,7 @@ class Proposed:
     change: str | None = None
 
 
-class Desk:
+class Administration:
     """Records events on behalf of people."""
 
     def __init__(

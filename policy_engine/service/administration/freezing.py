@@ -10,7 +10,7 @@ from policy_engine.domain.countries import COUNTRIES
 from policy_engine.domain.desk import FreezeState
 from policy_engine.domain.freezes import FREEZE_PREFIX, Freeze, FreezeScope
 from policy_engine.formats.faults import Findings, one_of, quoted
-from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk import Administration, Proposed, person_of, require_words
 from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.gate.snapshot import Ground
 
@@ -18,7 +18,13 @@ SOURCE: Final = "freeze"
 
 
 def declare_freeze(
-    desk: Desk, actor: Actor, scope: FreezeScope, *, authority: str, reason: str, until: datetime | None = None
+    desk: Administration,
+    actor: Actor,
+    scope: FreezeScope,
+    *,
+    authority: str,
+    reason: str,
+    until: datetime | None = None,
 ) -> FreezeState:
     """Freeze the scope at once, until an instant or until it is lifted.
 
@@ -42,7 +48,7 @@ def declare_freeze(
     return desk.view.current().desk.freezes[name]
 
 
-def lift_freeze(desk: Desk, actor: Actor, freeze: str, *, reason: str = "") -> FreezeState:
+def lift_freeze(desk: Administration, actor: Actor, freeze: str, *, reason: str = "") -> FreezeState:
     """Ask to lift a freeze, which needs a reason, or, as the second person, lift it.
 
     Raises `PersonNeeded`, `NothingThere`, `DeskConflict` for one that is lifted already, `SecondPersonNeeded` when the

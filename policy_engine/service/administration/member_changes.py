@@ -29,7 +29,7 @@ from policy_engine.formats.membership_file import read_members, write_members
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
-from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words, withdrawn
+from policy_engine.service.administration.desk import Administration, Proposed, person_of, require_words, withdrawn
 from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.administration.member_edits import Edit, EditFault, rows_of_edit
 from policy_engine.service.administration.member_preview import AccessChange, AccessChanges, AskedLast, effects_of
@@ -132,7 +132,7 @@ class ChangeFile:
 class MemberChanges:
     """The use cases of changes of members."""
 
-    def __init__(self, *, desk: Desk, asked_last: AskedLast) -> None:
+    def __init__(self, *, desk: Administration, asked_last: AskedLast) -> None:
         self.desk = desk
         self._asked_last = asked_last
 

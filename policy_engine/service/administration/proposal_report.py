@@ -20,8 +20,7 @@ from msgspec import convert
 from policy_engine.analysis.difference_report import DiffReport, read_diff
 from policy_engine.domain.changes import Actor
 from policy_engine.domain.counted import many
-from policy_engine.domain.desk import Desk as DeskState
-from policy_engine.domain.desk import Proposal
+from policy_engine.domain.desk import Desk, Proposal
 from policy_engine.formats.faults import quoted
 from policy_engine.policy.book_changes import BookChanges, book_changes
 from policy_engine.policy.case_differences import case_differences
@@ -200,7 +199,7 @@ def proposal_report(publisher: Publisher, actor: Actor, proposal: str, *, names:
     )
 
 
-def _base(desk: DeskState, proposal: Proposal, now: datetime) -> tuple[str | None, str]:
+def _base(desk: Desk, proposal: Proposal, now: datetime) -> tuple[str | None, str]:
     """The archive of the book that the proposal was compared with, and which book it follows, or would follow now."""
     content = proposal.content
     start = proposal.in_force or max(now, content.effective or now)

@@ -23,8 +23,7 @@ from policy_engine.domain.changes import (
     Report,
     ReportRead,
 )
-from policy_engine.domain.desk import Desk as DeskState
-from policy_engine.domain.desk import InForce, Proposal
+from policy_engine.domain.desk import Desk, InForce, Proposal
 from policy_engine.domain.ports import DeskLog, LogUnavailable, NewEvent
 from policy_engine.formats.archive import encode_archive
 from policy_engine.formats.change import digest_of
@@ -32,7 +31,14 @@ from policy_engine.formats.faults import Fault, quoted
 from policy_engine.policy.case_changes import CASES_REPORT, kept_changes
 from policy_engine.policy.library import Library
 from policy_engine.policy.reader import book_files, read_book
-from policy_engine.service.administration.desk import MAX_ATTEMPTS, Desk, Proposed, person_of, require_words, withdrawn
+from policy_engine.service.administration.desk import (
+    MAX_ATTEMPTS,
+    Administration,
+    Proposed,
+    person_of,
+    require_words,
+    withdrawn,
+)
 from policy_engine.service.administration.desk_faults import (
     CasesNotAcknowledged,
     DeskConflict,
@@ -83,7 +89,7 @@ class Assessment:
 class Publisher:
     """The use cases of publishing."""
 
-    def __init__(self, *, desk: Desk, library: Library, assess: Callable[[Candidate], Assessment]) -> None:
+    def __init__(self, *, desk: Administration, library: Library, assess: Callable[[Candidate], Assessment]) -> None:
         self.desk = desk
         self.library = library
         self._assess = assess
@@ -257,7 +263,7 @@ class Publisher:
         )
 
 
-def _waiting(desk: DeskState, proposal: str) -> Proposal:
+def _waiting(desk: Desk, proposal: str) -> Proposal:
     """A proposal that waits for its approval. Raises `NothingThere` and `DeskConflict`."""
     held = desk.proposals.get(proposal)
     if held is None:
@@ -270,7 +276,7 @@ def _waiting(desk: DeskState, proposal: str) -> Proposal:
     return held
 
 
-def followed(desk: DeskState, at: datetime, withdraws: Sequence[str]) -> InForce | None:
+def followed(desk: Desk, at: datetime, withdraws: Sequence[str]) -> InForce | None:
     """The book that one in force from an instant on would follow, once some approved proposals are withdrawn.
 
     Raises `NothingThere` for a proposal to withdraw that is none, and `DeskConflict` for one that is in force or not
@@ -317,7 +323,9 @@ def found_book(log: DeskLog, files: Mapping[str, bytes], *, at: datetime, entry_
     raise LogUnavailable("the control epoch keeps moving")
 
 
-def put_watched(desk: Desk, files: Mapping[str, bytes], fingerprint: str, *, cases: bytes | None = None) -> None:
+def put_watched(
+    desk: Administration, files: Mapping[str, bytes], fingerprint: str, *, cases: bytes | None = None
+) -> None:
     """Put a book that was read and tried in force now, because its folder is watched.
 
     `cases` is the report about its worked examples, where some went or changed.

@@ -34,7 +34,7 @@ from policy_engine.formats.record_reader import RecordedDecision, read_record
 from policy_engine.formats.roster_rows import decode_rows, each_row, encode_rows
 from policy_engine.policy.names import names_read
 from policy_engine.service.administration.case_parties import STRANGER, CaseParties, parties_of
-from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk import Administration, Proposed, person_of, require_words
 from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere, SecondPersonNeeded
 from policy_engine.service.administration.simulate import SIMULATED_ID, recorded
 from policy_engine.service.gate.snapshot import Ground
@@ -90,7 +90,7 @@ class ReviewFile:
 class Reviews:
     """The use cases of reviews."""
 
-    def __init__(self, *, desk: Desk, decisions: DecisionLog, due: timedelta) -> None:
+    def __init__(self, *, desk: Administration, decisions: DecisionLog, due: timedelta) -> None:
         self.desk = desk
         self._decisions = decisions
         self._due = due

@@ -20,7 +20,7 @@ from policy_engine.formats.record import encode_answer
 from policy_engine.formats.request_document import request_of
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import frozen
-from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk import Administration
 from policy_engine.service.administration.desk_faults import NothingThere
 from policy_engine.service.administration.publish import Publisher
 
@@ -42,7 +42,7 @@ class Supposed:
 
 
 def simulate(
-    desk: Desk, publisher: Publisher, document: Mapping[str, object], caller: Caller, supposed: Supposed
+    desk: Administration, publisher: Publisher, document: Mapping[str, object], caller: Caller, supposed: Supposed
 ) -> bytes:
     """The full answer under what is supposed, with a member `simulated` that says so.
 
@@ -70,7 +70,7 @@ def simulate(
     return _encoder.encode(told)
 
 
-def judge_supposed(desk: Desk, publisher: Publisher, supposed: Supposed) -> Judge | None:
+def judge_supposed(desk: Administration, publisher: Publisher, supposed: Supposed) -> Judge | None:
     """The judge of the book that is supposed: of a fingerprint or proposal, or the one in force at the instant."""
     ground = desk.view.refresh()
     freezes = ground.desk.standing_freezes() if supposed.freezes else ()

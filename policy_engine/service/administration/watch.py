@@ -20,7 +20,7 @@ from policy_engine.formats.faults import Fault, FaultsError
 from policy_engine.policy.case_changes import cases_report, kept_changes
 from policy_engine.policy.library import BookLost, Library
 from policy_engine.service.administration.assess import changes_of_cases, check_and_try, unsaid
-from policy_engine.service.administration.desk import Desk
+from policy_engine.service.administration.desk import Administration
 from policy_engine.service.administration.publish import put_watched
 
 
@@ -52,7 +52,7 @@ class Watcher:
         self,
         *,
         read: Callable[[], Mapping[str, bytes]],
-        desk: Desk,
+        desk: Administration,
         library: Library,
         report: Callable[[Alarm | None], None],
         report_lost: Callable[[str], None],

@@ -33,7 +33,7 @@ LOOKED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundAllow:
     """An allow that would be denied, the rules that would decide, and their codes; `rule` is among them."""
 
     decision_id: str
@@ -75,7 +75,7 @@ class Looked:
     known: bool
 
 
-Told: TypeAlias = Found | NotJudged | Looked
+Told: TypeAlias = FoundAllow | NotJudged | Looked
 
 
 def lookback(
@@ -158,7 +158,7 @@ def _judge_of(past: Past, record: RecordedDecision) -> Judge | None:
     return None if record.policy_version == NO_BOOK else past.judge(record.policy_version, record.control_epoch)
 
 
-def _judged(record: RecordedDecision, judge: Judge | None, roster: Roster, rule: str) -> Found | NotJudged | None:
+def _judged(record: RecordedDecision, judge: Judge | None, roster: Roster, rule: str) -> FoundAllow | NotJudged | None:
     """What there is to tell of an allow; `None` where the rule would not deny it."""
     request = record.request
     if judge is None or request is None:
@@ -179,11 +179,11 @@ def _judged(record: RecordedDecision, judge: Judge | None, roster: Roster, rule:
     return _found(record, verdict, rule, f"{request.subject.type}:{request.subject.id}", request.action.value)
 
 
-def _found(record: RecordedDecision, verdict: Verdict, rule: str, subject: str, action: str) -> Found | None:
+def _found(record: RecordedDecision, verdict: Verdict, rule: str, subject: str, action: str) -> FoundAllow | None:
     deciding = [finding for finding in verdict.findings if finding.state is State.DECIDING]
     if all(finding.rule != rule for finding in deciding):
         return None
-    return Found(
+    return FoundAllow(
         decision_id=record.id,
         at=record.decided_at,
         subject=subject,

@@ -29,8 +29,7 @@ from typing import Final
 import msgspec
 
 from policy_engine.domain.changes import Actor, HoldPlaced, HoldReleased, YearRetired
-from policy_engine.domain.desk import Desk as DeskState
-from policy_engine.domain.desk import HoldState, RetiredYear
+from policy_engine.domain.desk import Desk, HoldState, RetiredYear
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.legal_holds import HOLD_PREFIX, Hold, HoldScope
 from policy_engine.domain.ports import LogEntries, LogEntry, LogYear
@@ -40,7 +39,7 @@ from policy_engine.formats.change import ChangeFault, decode_change
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.ledger.sealer import published
-from policy_engine.service.administration.desk import Desk, Proposed, person_of, require_words
+from policy_engine.service.administration.desk import Administration, Proposed, person_of, require_words
 from policy_engine.service.administration.desk_faults import DeskConflict, NotAccepted, NothingThere
 from policy_engine.service.gate.snapshot import Ground
 from policy_engine.service.sealing.sealed_log import Sealing
@@ -73,7 +72,7 @@ class Placed:
     records: int
 
 
-def place_hold(desk: Desk, actor: Actor, scope: HoldScope, *, reason: str) -> Placed:
+def place_hold(desk: Administration, actor: Actor, scope: HoldScope, *, reason: str) -> Placed:
     """Hold records until the hold is released.
 
     Every name has to be known, since a name that is mistyped holds nothing: a decision in the log; anything else on
@@ -123,7 +122,7 @@ def _on_file(ground: Ground, at: datetime) -> _Names:
     )
 
 
-def _under(desk: Desk, hold: Hold) -> tuple[int, _Names]:
+def _under(desk: Administration, hold: Hold) -> tuple[int, _Names]:
     """How many records are under a hold, and which of the names that it could have are told by any of them."""
     scope = hold.scope
     words = (*scope.decisions, *scope.organisations, *scope.models, *(one.partition(":")[2] for one in scope.subjects))
@@ -171,7 +170,7 @@ def _require_known(scope: HoldScope, told: _Names, on_file: _Names) -> None:
         raise NotAccepted(f"nothing is held: {'. '.join(unknown)}")
 
 
-def release_hold(desk: Desk, actor: Actor, hold: str, *, reason: str) -> HoldState:
+def release_hold(desk: Administration, actor: Actor, hold: str, *, reason: str) -> HoldState:
     """End a hold. Raises `PersonNeeded`, `NothingThere`, `NotAccepted` without a reason, `DeskConflict` for one that is
     released already."""
     person_of(actor)
@@ -244,7 +243,7 @@ def years_after(at: datetime, years: int) -> datetime:
 class Retention:
     """Retires years of the log."""
 
-    def __init__(self, *, desk: Desk, entries: LogEntries, sealing: Sealing) -> None:
+    def __init__(self, *, desk: Administration, entries: LogEntries, sealing: Sealing) -> None:
         self._desk = desk
         self._entries = entries
         self._sealing = sealing
@@ -300,7 +299,7 @@ def ended_year(entries: LogEntries, year: int) -> tuple[LogYear, int]:
 
 def require_over(
     entries: LogEntries,
-    desk: DeskState,
+    desk: Desk,
     year: LogYear,
     end: int,
     *,
@@ -374,7 +373,7 @@ def _require_over(
 class _Clocks:
     """When the clocks of records begin: by what is linked to them anywhere in the log."""
 
-    def __init__(self, entries: LogEntries, desk: DeskState, year: LogYear, end: int) -> None:
+    def __init__(self, entries: LogEntries, desk: Desk, year: LogYear, end: int) -> None:
         self._closed = {case: state.at for case, state in desk.closed.items()}
         self._repeated = _last_repetitions(entries, year, end)
 
@@ -420,7 +419,7 @@ def remove_retired(
     entries: LogEntries,
     sealing: Sealing,
     retirement: Retirement,
-    desk: DeskState,
+    desk: Desk,
     year: int,
     *,
     progress: Progress | None = None,
