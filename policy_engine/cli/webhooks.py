@@ -21,12 +21,13 @@ from policy_engine.render.words import second
 _SECRET_BYTES: Final = 32
 
 
-def secret() -> None:
+def secret(*, as_json: JsonFlag = False) -> None:
     """Make a secret to sign with. It is kept nowhere: put it into the file of a destination's secrets.
 
     Example: policy-engine webhooks secret > edge.secrets
     """
-    typer.echo(SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii"))
+    made = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode("ascii")
+    tell({"secret": made}, made, as_json=as_json)
 
 
 def list_destinations(*, as_json: JsonFlag = False) -> None:
