@@ -114,7 +114,7 @@ def read_secrets(data: bytes) -> tuple[str, ...]:
         raise SecretsFault(f"must hold one or two lines, each a secret, and holds {len(lines)}")
     if not all(map(_is_secret, lines)):
         told = f"`{SECRET_PREFIX}` and base64 of {SECRET_BYTES.start} to {SECRET_BYTES.stop - 1} bytes"
-        raise SecretsFault(f"has a line that is no secret: {told} are one, as `policy-engine webhooks secret` makes it")
+        raise SecretsFault(f"has a line that is no secret, which is {told}")
     return tuple(lines)
 
 
