@@ -50,7 +50,7 @@ def read_destinations(data: bytes, source: str) -> tuple[Destination, ...]:
     found: list[Destination] = []
     for key, value in held.entries if isinstance(held, Mapping) else ():
         if not _NAME.fullmatch(key.text):
-            message = f"{quoted(key.text)} is no name of a destination"
+            message = f"{quoted(key.text)} is not a name for a destination"
             findings.add(key.line, key.column, message, "use up to 64 small letters, digits and `-`")
         one = _destination(key.text, value, findings)
         if one is not None:
@@ -76,7 +76,7 @@ def _destination(name: str, node: Node, findings: Findings) -> Destination | Non
         return None
     made = _at(name, url, secrets, networks)
     if made is None:
-        fields.fault("url", f"{quoted(url)} is no address that a webhook can be sent to", "write https://HOST/PATH")
+        fields.fault("url", f"{quoted(url)} is not an address that a webhook can be sent to", "write https://HOST/PATH")
     elif not made.tls and not made.is_here:
         message = f"{quoted(url)} is not encrypted, and who may know what ended could be read on the way"
         fields.fault("url", message, "write https://; http:// is for 127.0.0.1, [::1] and localhost alone")
@@ -109,12 +109,12 @@ def read_secrets(data: bytes) -> tuple[str, ...]:
     try:
         lines = [line.strip() for line in data.decode("ascii").splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise SecretsFault("holds what is no secret") from error
+        raise SecretsFault("has a line that is not a secret") from error
     if not 1 <= len(lines) <= MOST_SECRETS:
         raise SecretsFault(f"must hold one or two lines, each a secret, and holds {len(lines)}")
     if not all(map(_is_secret, lines)):
         told = f"`{SECRET_PREFIX}` and base64 of {SECRET_BYTES.start} to {SECRET_BYTES.stop - 1} bytes"
-        raise SecretsFault(f"has a line that is no secret, which is {told}")
+        raise SecretsFault(f"has a line that is not a secret; a secret is {told}")
     return tuple(lines)
 
 

@@ -516,15 +516,15 @@ def test_a_receiver_that_does_not_come_to_an_end_is_cut_off(drip: bytes, monkeyp
         ("destinations: {a: {url: 'https://x.example/', secrets: s, extra: 1}}", "unknown field `extra`"),
         ("destinations: {a: {secrets: s}}", "`url` is missing"),
         ("destinations: {a: {url: 'https://x.example/'}}", "`secrets` is missing"),
-        ("destinations: {A_b: {url: 'https://x.example/', secrets: s}}", "`A_b` is no name of a destination"),
+        ("destinations: {A_b: {url: 'https://x.example/', secrets: s}}", "`A_b` is not a name for a destination"),
         ("destinations: {a: {url: 'http://x.example/', secrets: s}}", "is not encrypted"),
         ("destinations: {a: {url: 'http://10.0.0.1/', secrets: s}}", "is not encrypted"),
-        ("destinations: {a: {url: 'ftp://x.example/', secrets: s}}", "is no address"),
-        ("destinations: {a: {url: 'https://user:pass@x.example/', secrets: s}}", "is no address"),
-        ("destinations: {a: {url: 'https://x.example/#part', secrets: s}}", "is no address"),
-        ("destinations: {a: {url: 'https://x.example:99999/', secrets: s}}", "is no address"),
-        ("destinations: {a: {url: 'https://[::1/', secrets: s}}", "is no address"),
-        ("destinations: {a: {url: 'https://x.example/', secrets: s, networks: [10.1.2.3/8]}}", "is no network"),
+        ("destinations: {a: {url: 'ftp://x.example/', secrets: s}}", "is not an address"),
+        ("destinations: {a: {url: 'https://user:pass@x.example/', secrets: s}}", "is not an address"),
+        ("destinations: {a: {url: 'https://x.example/#part', secrets: s}}", "is not an address"),
+        ("destinations: {a: {url: 'https://x.example:99999/', secrets: s}}", "is not an address"),
+        ("destinations: {a: {url: 'https://[::1/', secrets: s}}", "is not an address"),
+        ("destinations: {a: {url: 'https://x.example/', secrets: s, networks: [10.1.2.3/8]}}", "is not a network"),
     ],
 )
 def test_a_file_that_could_be_misread_is_refused_with_its_place(text: str, told: str) -> None:
@@ -569,7 +569,7 @@ def test_secrets_that_go_away_or_break_while_it_runs_stop_deliveries_and_say_so(
     with pytest.raises(Undelivered, match="cannot be read"):
         of(destination())
     (tmp_path / "x").write_text("nothing")
-    with pytest.raises(Undelivered, match="no secret"):
+    with pytest.raises(Undelivered, match="not a secret"):
         of(destination())
 
 
