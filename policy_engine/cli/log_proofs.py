@@ -239,7 +239,8 @@ def _verify_log(year: int | None, older: list[Path], *, database: bool, index: b
                 tell_year(told[-1], sealing.key(one.year).name, out)
         _verify_beside(log, database=database, index=index)
     if as_json:
-        print_json({"years": [year_document(one) for one in told], "lost": _lost_document(lost)})
+        gone = [{"year": number, "files": [str(path) for path in lost[number]]} for number in sorted(lost)]
+        print_json({"years": [year_document(one) for one in told], "lost": gone})
     elif not told and not lost:
         out.print("nothing is sealed yet")
     if lost:
@@ -252,11 +253,6 @@ def _verify_beside(log: _Log, *, database: bool, index: bool) -> None:
     if index:
         with progress("comparing the index") as shown:
             verify_index(log.rows, progress=shown)
-
-
-def _lost_document(lost: Mapping[int, tuple[Path, ...]]) -> list[dict[str, object]]:
-    """The years of which there are files and nothing in the database."""
-    return [{"year": year, "files": [str(path) for path in lost[year]]} for year in sorted(lost)]
 
 
 def _verify_year(

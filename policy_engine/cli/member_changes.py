@@ -11,7 +11,7 @@ import typer
 from policy_engine.cli.output import JsonFlag, err, out
 from policy_engine.cli.progress import progress
 from policy_engine.cli.remote import ASSESSMENT_SECONDS, Misused, open_service
-from policy_engine.render.member_changes_text import tell_change, tell_changes
+from policy_engine.render.administration_text import tell_change, tell_changes
 from policy_engine.shapes.members import ChangeFileDocument, ChangesDocument
 
 

@@ -24,7 +24,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.formats.documents import jsonable, read_document
 from policy_engine.formats.membership_writer import write_members
 from policy_engine.policy.names import names_read
-from policy_engine.render.member_changes_text import tell_change
+from policy_engine.render.administration_text import tell_change
 from policy_engine.render.members_text import state_after, told_about
 from policy_engine.service.administration.member_edits import Edit, EditFault
 from policy_engine.service.administration.roster import (

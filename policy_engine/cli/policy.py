@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from policy_engine.app.settings import Settings
 from policy_engine.cli.book_check import check_folder
 from policy_engine.cli.output import Exit, JsonFlag, err, failed, out, print_json, tell, unreadable
+from policy_engine.cli.progress import progress
 from policy_engine.decision.case_runner import CaseResult, run_cases
 from policy_engine.decision.coverage import cover
 from policy_engine.decision.mutation import MutantTrial, MutationBench, Score, mutants_of
@@ -35,9 +36,6 @@ from policy_engine.render.case_text import (
 from policy_engine.render.check_text import compared_document, report_document, tell_report
 from policy_engine.render.junit import write_junit
 from policy_engine.render.law_page import HANDBOOK, NOT_ENCODED, law_page
-
-_PATIENCE: Final = 5.0
-"""Seconds between two words about how far the mutants are."""
 
 PoliciesOption = Annotated[Path | None, typer.Option("--policies", help="Folder of the rule book.")]
 
@@ -132,16 +130,12 @@ def run_case_files(
 
 
 def _try_mutants(book: Book, results: Sequence[CaseResult]) -> Score:
-    """Try every mutant of the book on the cases, with a word on standard error every few seconds."""
-    bench = MutationBench(results)
-    mutants = mutants_of(book)
+    bench, mutants = MutationBench(results), mutants_of(book)
     trials: list[MutantTrial] = []
-    told = time.perf_counter()
-    for mutant in mutants:
-        if time.perf_counter() - told >= _PATIENCE:
-            err.print(f"{len(trials)} of {len(mutants)} mutants tried", markup=False)
-            told = time.perf_counter()
-        trials.append(bench.trial(mutant))
+    with progress("trying mutants", total=len(mutants)) as shown:
+        for mutant in mutants:
+            trials.append(bench.trial(mutant))
+            shown(len(trials))
     return Score.of(trials)
 
 

@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from policy_engine.cli.output import JsonFlag, err, out, tell
 from policy_engine.cli.remote import Misused, Service, open_service
 from policy_engine.formats.documents import jsonable, read_document
-from policy_engine.render.reviews_text import tell_case, tell_cases, tell_closed, tell_rows
+from policy_engine.render.administration_text import tell_case, tell_cases, tell_closed, tell_rows
 from policy_engine.shapes.administration import ReviewDocument, ReviewFileDocument, ReviewsDocument
 
 

@@ -60,6 +60,16 @@ class RowChange:
             return "added"
         return "removed" if self.after_file is None else "changed"
 
+    @property
+    def file(self) -> str | None:
+        """Where it stands, or stood."""
+        return self.after_file or self.before_file
+
+    @property
+    def moved_from(self) -> str | None:
+        """Where it stood before, when it stands elsewhere now."""
+        return self.before_file if self.what == "changed" and self.before_file != self.after_file else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookChanges:
@@ -85,8 +95,8 @@ class BookChanges:
                 RowChangeDocument(
                     rule=row.rule,
                     what=row.what,
-                    file=row.after_file or row.before_file,
-                    moved_from=row.before_file if _moved(row) else UNSET,
+                    file=row.file,
+                    moved_from=row.moved_from or UNSET,
                     cells=row.cells,
                     reasons=tuple(map(_reason, row.reasons)),
                 )
@@ -96,10 +106,6 @@ class BookChanges:
             other_reasons=tuple(map(_reason, self.other_reasons)),
             unread=self.unread,
         )
-
-
-def _moved(row: RowChange) -> bool:
-    return row.what == "changed" and row.before_file != row.after_file
 
 
 def _reason(entry: ChangelogEntry) -> ReasonOnRow:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from policy_engine.domain.counted import many
 from policy_engine.domain.in_force import memberships_in_force, state_at
-from policy_engine.domain.instants import Validity
 from policy_engine.domain.roster import Membership, Roster, RosterRows, latest_known
 from policy_engine.formats.membership_writer import row_text
 from policy_engine.render.words import day
@@ -82,15 +81,11 @@ def _reached(organisation: str, roster: Roster) -> str:
     """Who asks for the organisation: accounts, and people who ever worked for it and whose work has not ended."""
     accounts = sum(row.organisation == organisation for row in roster.accounts.values())
     people = sum(
-        any(row.organisation == organisation and _open(row.valid) for row in person.employments or ())
+        any(row.organisation == organisation and row.valid.end is None for row in person.employments or ())
         for person in roster.people.values()
     )
     told = [many(accounts, "account"), many(people, "person", "people")]
     return f"{told[0]} and {told[1]} {'is' if accounts + people == 1 else 'are'} affected"
-
-
-def _open(valid: Validity) -> bool:
-    return valid.end is None
 
 
 def told_about(rows: RosterRows, at: datetime) -> list[str]:

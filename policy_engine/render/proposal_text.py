@@ -75,8 +75,8 @@ def _changes(changes: BookChanges) -> Iterator[str]:
 
 
 def _row(row: RowChange) -> Iterator[str]:
-    moved = f", was in {row.before_file}" if row.what == "changed" and row.before_file != row.after_file else ""
-    yield f"  {_SIGNS[row.what]} {row.rule}  {row.what} in {row.after_file or row.before_file}{moved}"
+    moved = "" if row.moved_from is None else f", was in {row.moved_from}"
+    yield f"  {_SIGNS[row.what]} {row.rule}  {row.what} in {row.file}{moved}"
     for cell in row.cells:
         yield from _cell(cell)
     for entry in row.reasons:
@@ -128,7 +128,9 @@ def _impact(impact: ImpactDocument) -> Iterator[str]:
         for share in (standing.shares if impact.rounded_down_to else impact.shares)
         if (
             told := ", ".join(
-                f"{count:,} {name.replace('_', ' ')}" for name, count in share.outcomes.items() if _telling(name, count)
+                f"{count:,} {name.replace('_', ' ')}"
+                for name, count in share.outcomes.items()
+                if count > 0 and name != "unchanged"
             )
         )
     ]
@@ -138,10 +140,6 @@ def _impact(impact: ImpactDocument) -> Iterator[str]:
         for dimension, value, told in parts[:HOLDERS]:
             yield from _wrapped(f"{dimension.replace('_', ' ')} {value}: {told}", "  ", "      ")
         yield from _more(len(parts) - HOLDERS)
-
-
-def _telling(outcome: str, count: int) -> bool:
-    return count > 0 and outcome != "unchanged"
 
 
 def _holders(title: str, ones: tuple[StandingDocument, ...]) -> Iterator[str]:

@@ -203,24 +203,20 @@ class CrossCheck:
 
 def _decisions(reader: Reader, first: int, count: int) -> list[LoggedRow]:
     columns = decisions.c
-    query = (
-        select(
-            columns.log_index,
-            columns.body,
-            columns.request_id,
-            columns.request_digest,
-            columns.id,
-            type_coerce(columns.decided_at, BigInteger),
-            type_coerce(columns.valid_until, BigInteger),
-            columns.allowed,
-            columns.hold,
-            columns.caller,
-            columns.control_epoch,
-        )
-        .where(columns.log_index >= first)
-        .order_by(columns.log_index)
-        .limit(count)
+    query = select(
+        columns.log_index,
+        columns.body,
+        columns.request_id,
+        columns.request_digest,
+        columns.id,
+        type_coerce(columns.decided_at, BigInteger),
+        type_coerce(columns.valid_until, BigInteger),
+        columns.allowed,
+        columns.hold,
+        columns.caller,
+        columns.control_epoch,
     )
+    query = query.where(columns.log_index >= first).order_by(columns.log_index).limit(count)
     return [LoggedRow(row[0], row[1], _decision_fault(row)) for row in reader.execute(query)]
 
 
@@ -237,21 +233,17 @@ def _decision_fault(row: Row[*tuple[Any, ...]]) -> str | None:
 
 def _changes(reader: Reader, first: int, count: int) -> list[LoggedRow]:
     columns = changes.c
-    query = (
-        select(
-            columns.log_index,
-            columns.body,
-            columns.id,
-            columns.kind,
-            type_coerce(columns.at, BigInteger),
-            columns.actor,
-            columns.person,
-            columns.epoch,
-        )
-        .where(columns.log_index >= first)
-        .order_by(columns.log_index)
-        .limit(count)
+    query = select(
+        columns.log_index,
+        columns.body,
+        columns.id,
+        columns.kind,
+        type_coerce(columns.at, BigInteger),
+        columns.actor,
+        columns.person,
+        columns.epoch,
     )
+    query = query.where(columns.log_index >= first).order_by(columns.log_index).limit(count)
     return [LoggedRow(row[0], row[1], _change_fault(row)) for row in reader.execute(query)]
 
 
