@@ -105,7 +105,7 @@ def read(question: Question, message: Callable[[], Message], profile: Profile) -
     except Doubt as doubt:
         return replace(question, doubt=str(doubt))
     except MalformedRequest:
-        return replace(question, doubt="the body that was passed on is no JSON object without repetitions")
+        return replace(question, doubt="the body that was passed on is not a JSON object without repetitions")
 
 
 def _client_of(seen: Seen) -> tuple[str, str]:

@@ -112,7 +112,7 @@ def question_over_grpc(data: bytes, metadata: Lines, profile: Profile) -> Questi
 
 
 def _no_message() -> Message:
-    raise Doubt("what was sent is no CheckRequest")
+    raise Doubt("what was sent is not a CheckRequest")
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

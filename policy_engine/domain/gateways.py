@@ -291,9 +291,9 @@ def forwarded(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
     lines = tuple(headers)
     target, method = _forwarded(lines, _URIS), _forwarded(lines, _METHODS)
     if target is None:
-        raise Doubt("the proxy says nothing of what its client asked for: X-Forwarded-Uri is missing")
+        raise Doubt("the proxy does not say what its client asked for: X-Forwarded-Uri is missing")
     if method is None:
-        raise Doubt("the proxy says nothing of how its client asked: X-Forwarded-Method is missing")
+        raise Doubt("the proxy does not say how its client asked: X-Forwarded-Method is missing")
     return method, target
 
 
@@ -421,7 +421,7 @@ class _Reader:
         if value is None or value == "":
             return None
         if not isinstance(value, str):
-            raise Doubt(f"the member `{name}` of the body is no text")
+            raise Doubt(f"the member `{name}` of the body is not a text")
         return value
 
     def _client_address(self) -> str | None:
@@ -447,7 +447,7 @@ def within(address: str, networks: Iterable[Network]) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        raise Doubt("the chain of addresses has one that is no address") from None
+        raise Doubt("the chain of addresses has one that is not an address") from None
     return any(parsed in network for network in networks)
 
 
@@ -455,7 +455,7 @@ def _require_trusted(message: Message, profile: Profile) -> None:
     if not profile.trusted_proxies:
         return
     if message.peer is None or not within(message.peer, profile.trusted_proxies):
-        raise Doubt("it comes from an address that is none of the profile's trusted proxies")
+        raise Doubt("it comes from an address that is not one of the profile's trusted proxies")
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -503,7 +503,7 @@ def _listed(value: object, what: str) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Doubt(f"`{what}` in the body is no list")
+        raise Doubt(f"`{what}` in the body is not a list")
     found = []
     for one in value:
         name = one.get("model") if isinstance(one, dict) else one

@@ -220,7 +220,7 @@ def client_body(data: bytes, content_type: str, encoding: str, *, partial: bool)
     if encoding not in {"", "identity"}:
         raise Doubt("the body is compressed")
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        raise Doubt("the body is not said to be application/json")
+        raise Doubt("the body is not declared as application/json")
     if data.startswith(b"\xef\xbb\xbf"):
         raise Doubt("the body begins with a byte-order mark")
     try:

@@ -122,7 +122,7 @@ async def _message(parts: Parts, bearer: Bearer, data: bytes, peer: str) -> Mess
     try:
         attributes = CheckRequest.FromString(data).attributes
     except DecodeError as error:
-        raise Doubt("what was sent is no CheckRequest") from error
+        raise Doubt("what was sent is not a CheckRequest") from error
     http = attributes.request.http
     headers = _headers(http)
     profile = profile_of(parts, bearer)

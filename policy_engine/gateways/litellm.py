@@ -199,7 +199,7 @@ class PolicyEngine(CustomLogger):
 
     def _about(self, request: _Request, key: object, models: tuple[str, ...]) -> Question:
         if key is None:
-            _unavailable("LiteLLM says nothing of whose key it is")
+            _unavailable("LiteLLM does not say whose key it is")
         return replace(request.question, attributes=tuple(self._attributes(key)), models=models)
 
     def _attributes(self, key: object) -> Iterator[tuple[str, str]]:
@@ -208,7 +208,7 @@ class PolicyEngine(CustomLogger):
             if value is None or value == "":
                 continue
             if not isinstance(value, str):
-                _refuse_here(f"what LiteLLM knows as `{name}` is no text")
+                _refuse_here(f"what LiteLLM knows as `{name}` is not a text")
             yield name, value
 
     async def _answers(self, question: Question) -> tuple[Answer, ...]:
@@ -254,7 +254,7 @@ def attribute(key: object, name: str) -> object:
 def _request() -> _Request:
     request = _current.get()
     if request is None:
-        _unavailable("nothing is known of the request in which LiteLLM calls")
+        _unavailable("LiteLLM does not say for which request it calls")
     return request
 
 
@@ -282,7 +282,7 @@ def _names_of(model: object) -> tuple[str, ...]:
     if model is None:
         return ()
     if not isinstance(model, str):
-        _refuse_here("the model is no text")
+        _refuse_here("the model is not a text")
     # LiteLLM takes a list with commas for several models.
     return tuple(dict.fromkeys(one.strip() for one in model.split(",")))
 
@@ -327,7 +327,7 @@ def _fallbacks(held: object, member: str) -> Iterator[str]:
     if held is None:
         return
     if not isinstance(held, list):
-        _refuse_here(f"`{member}` is no list")
+        _refuse_here(f"`{member}` is not a list")
     for one in held:
         if isinstance(one, str):
             yield one

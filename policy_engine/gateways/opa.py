@@ -79,7 +79,7 @@ def message_of(given: Mapping[str, Any], peer: str | None) -> Message:
     http = _object(asked, "http") or asked
     body = given.get("parsed_json_body", http.get("parsed_body"))
     if body is not None and not isinstance(body, Mapping):
-        raise Doubt("the body that was passed on is no object")
+        raise Doubt("the body that was passed on is not an object")
     consumer = {name: value for name, value in _object(given, "consumer").items() if isinstance(value, str)}
     return Message(
         method=_text(http, "method"),
@@ -114,14 +114,14 @@ def _target(path: str, query: object) -> str:
 def _object(held: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = held.get(name, {})
     if not isinstance(value, Mapping):
-        raise Doubt(f"`{name}` of the input is no object")
+        raise Doubt(f"`{name}` of the input is not an object")
     return value
 
 
 def _text(held: Mapping[str, Any], name: str) -> str:
     value = held.get(name)
     if not isinstance(value, str):
-        raise Doubt(f"`{name}` of the input's request is no text")
+        raise Doubt(f"`{name}` of the input's request is not a text")
     return value
 
 

@@ -67,7 +67,7 @@ def settings_from(environment: Mapping[str, str]) -> PluginSettings:
     url = environment.get(f"{_PREFIX}URL", "http://127.0.0.1:8181").rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        raise Misconfigured(f"{_PREFIX}URL is no address of the engine: write it as https://engine.internal:8181")
+        raise Misconfigured(f"{_PREFIX}URL is not an address of the engine: write it as https://engine.internal:8181")
     return PluginSettings(
         url=url,
         key=_key(environment),
@@ -88,10 +88,12 @@ def _key(environment: Mapping[str, str]) -> str:
         try:
             key = Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise Misconfigured(f"{_PREFIX}KEY_FILE cannot be read ({type(error).__name__}): mend its path") from error
+            raise Misconfigured(
+                f"{_PREFIX}KEY_FILE cannot be read ({type(error).__name__}): correct its path"
+            ) from error
     key = key.strip()
     if not key.isascii() or not key.isprintable() or " " in key or not key:
-        raise Misconfigured("the engine's key has characters that no key has: copy the token anew")
+        raise Misconfigured("the engine's key has characters that no key has: copy the token again")
     return key
 
 
@@ -169,7 +171,7 @@ def _require_answer(response: httpx.Response) -> None:
     if response.status_code != httpx.codes.OK:
         raise Unavailable(f"the engine answered with the status {response.status_code}")
     if response.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Unavailable("the answer is not said to be application/json")
+        raise Unavailable("the answer is not declared as application/json")
 
 
 async def _whole(response: httpx.Response) -> bytes:
@@ -186,9 +188,9 @@ def answers_in(told: bytes, models: Sequence[str], now: datetime) -> tuple[Answe
     try:
         document = json.loads(told.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise Unavailable("the answer is no JSON document") from error
+        raise Unavailable("the answer is not a JSON document") from error
     if not isinstance(document, dict) or not isinstance(document.get("answers"), list):
-        raise Unavailable("the answer is no document with answers")
+        raise Unavailable("the answer is not a document with answers")
     answers = tuple(_answer(one, now) for one in document["answers"])
     if len(answers) != max(len(models), 1):
         raise Unavailable("there are not as many answers as questions")
@@ -202,17 +204,17 @@ def answers_in(told: bytes, models: Sequence[str], now: datetime) -> tuple[Answe
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name appears twice")
     return found
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _answer(one: object, now: datetime) -> Answer:
     if not isinstance(one, dict):
-        raise Unavailable("an answer is no document")
+        raise Unavailable("an answer is not a document")
     decision = _text(one, "decision")
     if decision not in {"allow", "deny"}:
         raise Unavailable("an answer is neither allow nor deny")
@@ -233,7 +235,7 @@ def _answer(one: object, now: datetime) -> Answer:
 def _text(one: Mapping[str, object], name: str) -> str:
     value = one.get(name)
     if not isinstance(value, str):
-        raise Unavailable(f"`{name}` of an answer is no text")
+        raise Unavailable(f"`{name}` of an answer is not a text")
     return value
 
 
@@ -245,7 +247,7 @@ def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Unavailable("an answer has an instant that is none") from error
+        raise Unavailable("an answer has an instant that cannot be read") from error
     if instant.tzinfo is None:
         raise Unavailable("an answer has an instant without a zone")
     return instant

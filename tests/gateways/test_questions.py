@@ -97,9 +97,9 @@ MISCONFIGURED: Final[dict[str, tuple[dict[str, str], str]]] = {
     "no key": ({}, "neither is set of POLICY_ENGINE_PLUGIN_KEY and POLICY_ENGINE_PLUGIN_KEY_FILE"),
     "two keys": ({**KEY, "POLICY_ENGINE_PLUGIN_KEY_FILE": "key"}, "both are set"),
     "a file that is not there": ({"POLICY_ENGINE_PLUGIN_KEY_FILE": "/nowhere/key"}, "cannot be read"),
-    "a key with a blank": ({"POLICY_ENGINE_PLUGIN_KEY": "pe_1_2 x"}, "copy the token anew"),
+    "a key with a blank": ({"POLICY_ENGINE_PLUGIN_KEY": "pe_1_2 x"}, "copy the token again"),
     "no address": ({**KEY, "POLICY_ENGINE_PLUGIN_URL": "engine:8181"}, "POLICY_ENGINE_PLUGIN_URL"),
-    "a key in the address": ({**KEY, "POLICY_ENGINE_PLUGIN_URL": "http://pe_1_2@engine:8181"}, "no address"),
+    "a key in the address": ({**KEY, "POLICY_ENGINE_PLUGIN_URL": "http://pe_1_2@engine:8181"}, "not an address"),
 }
 
 

@@ -209,7 +209,7 @@ def _is_assertion(value: object) -> bool:
 def _text(context: Mapping[str, object], name: str) -> str | None:
     value = context.get(name)
     if value is not None and not isinstance(value, str):
-        raise Doubt(f"`context.{name}` is no text")
+        raise Doubt(f"`context.{name}` is not a text")
     return value
 
 

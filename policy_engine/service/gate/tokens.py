@@ -192,4 +192,4 @@ def _members(part: str, what: str) -> Mapping[str, object]:
     try:
         return parse_object(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     except (MalformedRequest, binascii.Error) as error:
-        raise InvalidToken(f"the {what} of the token is no JSON object whose members stand once") from error
+        raise InvalidToken(f"the {what} of the token is not a JSON object in which each member appears once") from error
