@@ -28,7 +28,7 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, RosterRows
 from tests.faults.process import Server, installed, running
 from tests.gateways.listening import Listener
-from tests.gateways.receiving import Receiver, receiving, written
+from tests.gateways.receiving import Hook, receiving, written
 from tests.store.conftest import own_server, store_on
 
 _PATIENCE_SECONDS: Final = 30.0
@@ -52,7 +52,7 @@ def revocation(number: int) -> tuple[str, dict[str, Any]]:
 
 
 @contextmanager
-def serving(folder: Path, receiver: Receiver, *, postgresql: bool, times: int) -> Iterator[Server]:
+def serving(folder: Path, receiver: Hook, *, postgresql: bool, times: int) -> Iterator[Server]:
     """A service with a member for each membership that will be suspended."""
     hooks = written(folder, {"measured": f"http://127.0.0.1:{receiver.port}/"})
     with database(folder, postgresql=postgresql) as url:
@@ -82,7 +82,7 @@ def database(folder: Path, *, postgresql: bool) -> Iterator[str]:
         yield store.url
 
 
-def measured(server: Server, receiver: Receiver, times: int) -> dict[str, list[float]]:
+def measured(server: Server, receiver: Hook, times: int) -> dict[str, list[float]]:
     """Milliseconds from each answer to each of the two who are told."""
     listener = Listener(server.port, server.installation.token)
     listener.next()

@@ -103,9 +103,9 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("app/tracing.py", "_Made._span", "BaseException"): (
         f"{TRACING}test_nothing_of_a_person_a_client_a_model_or_an_error_is_in_any_span"
     ),
-    ("domain/webhooks.py", "Destination.is_here", "ValueError"): (
+    ("domain/webhooks.py", "Receiver.is_here", "ValueError"): (
         "tests/gateways/test_webhooks.py::"
-        "test_what_a_destination_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so"
+        "test_what_a_receiver_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so"
     ),
     ("decision/conclude.py", "conclude", "AssertedValueError"): f"{HERE}test_an_asserted_word_that_is_none_is_refused",
     ("decision/conclude.py", "conclude", "Exception"): (f"{DECIDE}test_a_fault_inside_the_engine_is_a_recorded_deny"),

@@ -1,4 +1,4 @@
-"""How far each destination of webhooks was told what may have ended, and which process delivers there."""
+"""How far each receiver of webhooks was told what may have ended, and which process delivers there."""
 
 import sqlalchemy as sa
 from alembic import op

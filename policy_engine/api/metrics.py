@@ -88,13 +88,13 @@ def _decisions(tally: Tally) -> Iterator[Metric]:
 def _webhooks(parts: Parts) -> Iterator[Metric]:
     told = parts.webhooks.figures()
     counted = CounterMetricFamily(
-        "pdp_webhook_attempts", "Attempts to deliver a webhook.", labels=("destination", "outcome")
+        "pdp_webhook_attempts", "Attempts to deliver a webhook.", labels=("receiver", "outcome")
     )
     disabled = GaugeMetricFamily(
-        "pdp_webhook_disabled", "1 for a destination to which nothing is sent any more.", labels=("destination",)
+        "pdp_webhook_disabled", "1 for a receiver to which nothing is sent any more.", labels=("receiver",)
     )
     held = GaugeMetricFamily(
-        "pdp_webhook_held", "1 while this process is who delivers to the destination.", labels=("destination",)
+        "pdp_webhook_held", "1 while this process is who delivers to the receiver.", labels=("receiver",)
     )
     for name, one in sorted(told.items()):
         counted.add_metric((name, "taken"), one.taken)

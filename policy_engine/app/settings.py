@@ -33,7 +33,7 @@ class Settings(BaseSettings):
         None, description="file of the gateways' profiles; without it the routes for gateways deny"
     )
     webhooks: Path | None = Field(
-        None, description="file of the destinations of webhooks, which tell what ended; without it none are sent"
+        None, description="file of the receivers of webhooks, which tell what ended; without it none are sent"
     )
     token_issuer: str | None = Field(
         None, description="issuer (`iss`) of the access tokens that callers may present in the place of a key"

@@ -57,7 +57,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "gateway": ("Hold a gateway's configuration against its profile.", "gateway: lint"),
     "webhooks": (
         "Look after the receivers of webhooks, which are told what ended.",
-        "webhooks: list=list_destinations enable secret",
+        "webhooks: list=list_receivers enable secret",
     ),
     "db": ("Look after the database's schema.", "database: upgrade=bring_up current"),
 }

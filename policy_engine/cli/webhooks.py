@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from policy_engine.app.stores import open_stores
-from policy_engine.app.webhooks import destinations_of
+from policy_engine.app.webhooks import receivers_of
 from policy_engine.cli.output import JsonFlag, failed, out, print_json, tell
 from policy_engine.cli.settings import settings_with_database
 from policy_engine.domain.instants import format_instant
@@ -22,7 +22,7 @@ _SECRET_BYTES: Final = 32
 
 
 def secret(*, as_json: JsonFlag = False) -> None:
-    """Make a secret to sign with. It is kept nowhere: put it into the file of a destination's secrets.
+    """Make a secret to sign with. It is kept nowhere: put it into the file of a receiver's secrets.
 
     Example: policy-engine webhooks secret > edge.secrets
     """
@@ -30,13 +30,13 @@ def secret(*, as_json: JsonFlag = False) -> None:
     tell({"secret": made}, made, as_json=as_json)
 
 
-def list_destinations(*, as_json: JsonFlag = False) -> None:
-    """List the destinations of webhooks: how far each was told, and whether it takes what is sent.
+def list_receivers(*, as_json: JsonFlag = False) -> None:
+    """List the receivers of webhooks: how far each was told, and whether it takes what is sent.
 
     Example: policy-engine webhooks list --json
     """
     settings = settings_with_database()
-    named = {one.name for one in destinations_of(settings)}
+    named = {one.name for one in receivers_of(settings)}
     with open_stores(settings) as stores:
         on_file = {one.name: one for one in stores.webhook_cursors.all()}
         last = stores.changes.last()
@@ -45,7 +45,7 @@ def list_destinations(*, as_json: JsonFlag = False) -> None:
         print_json([_document(name, one, is_named=is_named) for name, one, is_named in rows])
         return
     if not rows:
-        out.print("webhooks are sent nowhere: POLICY_ENGINE_WEBHOOKS names a file of destinations", markup=False)
+        out.print("webhooks are sent nowhere: POLICY_ENGINE_WEBHOOKS names a file of receivers", markup=False)
     show_rows(
         ("name", "told up to", "of", "state", "since"),
         [
@@ -62,20 +62,20 @@ def list_destinations(*, as_json: JsonFlag = False) -> None:
 
 
 def enable(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The destination, as `webhooks list` shows it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The receiver, as `webhooks list` shows it.")],
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Send to a destination again that was disabled, from where it was left.
+    """Send to a receiver again that was disabled, from where it was left.
 
-    Exit 1 when no destination of this name is disabled.
+    Exit 1 when no receiver of this name is disabled.
 
     Example: policy-engine webhooks enable edge
     """
     with open_stores(settings_with_database()) as stores:
         done = stores.webhook_cursors.enable(name)
     if not done:
-        raise failed(f"no destination `{name}` is disabled")
+        raise failed(f"no receiver `{name}` is disabled")
     told = f"webhooks are sent to {name} again, from where it was left"
     tell({"name": name, "enabled": True}, told, as_json=as_json)
 

@@ -17,7 +17,7 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
+class Receiver:
     """A receiver of webhooks. `target` is path and query of its address; `secrets` is the file of what is signed with.
 
     `networks` are the networks beside the public ones in which it may be.
@@ -42,15 +42,15 @@ class Destination:
             return False
 
 
-def may_be_at(destination: Destination, address: Address) -> bool:
-    """Whether something may be sent to the destination at an address to which its name leads.
+def may_be_at(receiver: Receiver, address: Address) -> bool:
+    """Whether something may be sent to the receiver at an address to which its name leads.
 
-    A name is somebody else's to change. So it leads to the public network, into a network that the destination names,
-    or, where the destination says itself that it is on this machine, to this machine; and nowhere else.
+    A name is somebody else's to change. So it leads to the public network, into a network that the receiver names,
+    or, where the receiver says itself that it is on this machine, to this machine; and nowhere else.
     """
-    if destination.is_here:
+    if receiver.is_here:
         return address.is_loopback
-    if any(address.version == network.version and address in network for network in destination.networks):
+    if any(address.version == network.version and address in network for network in receiver.networks):
         return True
     return all(one.is_global and not one.is_multicast for one in _meant(address))
 
@@ -68,7 +68,7 @@ def _meant(address: Address) -> tuple[Address, ...]:
 
 
 class Disabled(StrEnum):
-    """Why nothing is sent to a destination any more: it said that it is gone, or took nothing for too long."""
+    """Why nothing is sent to a receiver any more: it said that it is gone, or took nothing for too long."""
 
     GONE = "gone"
     FAILING = "failing"
@@ -76,7 +76,7 @@ class Disabled(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cursor:
-    """How far a destination was told: everything up to an entry of the log. `failing_since` says since when it has
+    """How far a receiver was told: everything up to an entry of the log. `failing_since` says since when it has
     taken nothing; `disabled_at` and `disabled`, when and why nothing is sent there any more."""
 
     name: str

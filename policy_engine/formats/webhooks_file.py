@@ -1,6 +1,6 @@
-"""The file of webhooks (`webhooks.yaml`): strict YAML to destinations, or every fault with place and remedy.
+"""The file of webhooks (`webhooks.yaml`): strict YAML to receivers, or every fault with place and remedy.
 
-Secrets are not in it. Each destination names a file of one or two lines, so that the first can be replaced without a
+Secrets are not in it. Each receiver names a file of one or two lines, so that the first can be replaced without a
 moment at which receivers know none of those in use.
 """
 
@@ -13,14 +13,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from policy_engine.domain.gateways import Network
-from policy_engine.domain.webhooks import Destination
+from policy_engine.domain.webhooks import Receiver
 from policy_engine.formats.documents import Mapping, Node, read_document
 from policy_engine.formats.faults import FaultsError, Findings, quoted
 from policy_engine.formats.fields import Fields
 from policy_engine.formats.gateway_profiles import network_of
 from policy_engine.shapes.member_rows import RowField, ValueKind
 
-MOST_DESTINATIONS: Final = 16
+MOST_RECEIVERS: Final = 16
 """Each has a thread of its own."""
 
 MOST_SECRETS: Final = 2
@@ -35,36 +35,36 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 class SecretsFault(Exception):
-    """What is wrong with the file of a destination's secrets, as the end of a sentence; nothing of it is repeated."""
+    """What is wrong with the file of a receiver's secrets, as the end of a sentence; nothing of it is repeated."""
 
 
-def read_destinations(data: bytes, source: str) -> tuple[Destination, ...]:
-    """The destinations in a file. Raises `FaultsError` with every fault."""
+def read_receivers(data: bytes, source: str) -> tuple[Receiver, ...]:
+    """The receivers in a file. Raises `FaultsError` with every fault."""
     node = read_document(data, source, max_bytes=_MAX_BYTES)
     findings = Findings(source=source)
-    top = Fields.of(node, "the file of webhooks", ("destinations",), findings)
-    held = None if top is None else top.node_of("destinations")
+    top = Fields.of(node, "the file of webhooks", ("receivers",), findings)
+    held = None if top is None else top.node_of("receivers")
     if top is not None and (not isinstance(held, Mapping) or not held.entries):
-        remedy = "write destinations: {NAME: {url: https://..., secrets: FILE}}"
-        top.fault("destinations", "the file names no destination", remedy)
-    found: list[Destination] = []
+        remedy = "write receivers: {NAME: {url: https://..., secrets: FILE}}"
+        top.fault("receivers", "the file names no receiver", remedy)
+    found: list[Receiver] = []
     for key, value in held.entries if isinstance(held, Mapping) else ():
         if not _NAME.fullmatch(key.text):
-            message = f"{quoted(key.text)} is not a name for a destination"
+            message = f"{quoted(key.text)} is not a name for a receiver"
             findings.add(key.line, key.column, message, "use up to 64 small letters, digits and `-`")
-        one = _destination(key.text, value, findings)
+        one = _receiver(key.text, value, findings)
         if one is not None:
             found.append(one)
-    if len(found) > MOST_DESTINATIONS and top is not None:
-        message = f"the file names {len(found)} destinations, and at most {MOST_DESTINATIONS} can be"
-        top.fault("destinations", message, "let one receiver hand on to others")
+    if len(found) > MOST_RECEIVERS and top is not None:
+        message = f"the file names {len(found)} receivers, and at most {MOST_RECEIVERS} can be"
+        top.fault("receivers", message, "let one receiver hand on to others")
     if findings.faults:
         raise FaultsError(findings.faults)
     return tuple(found)
 
 
-def _destination(name: str, node: Node, findings: Findings) -> Destination | None:
-    fields = Fields.of(node, f"the destination {quoted(name)}", ("url", "secrets", "networks"), findings)
+def _receiver(name: str, node: Node, findings: Findings) -> Receiver | None:
+    fields = Fields.of(node, f"the receiver {quoted(name)}", ("url", "secrets", "networks"), findings)
     if fields is None:
         return None
     url, secrets = (
@@ -83,7 +83,7 @@ def _destination(name: str, node: Node, findings: Findings) -> Destination | Non
     return made
 
 
-def _at(name: str, url: str, secrets: str, networks: tuple[Network, ...]) -> Destination | None:
+def _at(name: str, url: str, secrets: str, networks: tuple[Network, ...]) -> Receiver | None:
     if not _URL.fullmatch(url) or "#" in url:
         return None
     try:
@@ -93,7 +93,7 @@ def _at(name: str, url: str, secrets: str, networks: tuple[Network, ...]) -> Des
         return None
     if not host or port == 0:
         return None
-    return Destination(
+    return Receiver(
         name=name,
         host=host,
         port=port or _PORTS[parts.scheme],

@@ -333,7 +333,7 @@ decision_index_progress: Final = Table(
 webhook_cursors: Final = Table(
     "webhook_cursors",
     metadata,
-    # How far each destination of webhooks was told. Of several processes the one that holds a row delivers there.
+    # How far each receiver of webhooks was told. Of several processes the one that holds a row delivers there.
     Column("name", Text, primary_key=True),
     Column("told", BigInteger, nullable=False),
     Column("failing_since", Instant),

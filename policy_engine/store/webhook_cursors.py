@@ -1,6 +1,6 @@
-"""How far each destination of webhooks was told, and which process delivers there for now.
+"""How far each receiver of webhooks was told, and which process delivers there for now.
 
-A process holds a destination for a few seconds at a time. Where two believe that they do, as when one was stopped in
+A process holds a receiver for a few seconds at a time. Where two believe that they do, as when one was stopped in
 between, both may deliver the same; only who holds it moves the cursor, and nothing is left out.
 """
 
@@ -26,12 +26,12 @@ class WebhookCursors:
         self._engine = engine
 
     def begin(self, names: Sequence[str], told: int) -> None:
-        """Put destinations on file that are new: they are told what comes after an entry of the log."""
+        """Put receivers on file that are new: they are told what comes after an entry of the log."""
         with writing_log(self._engine) as writer:
             add_unless_there(writer, webhook_cursors, [{"name": name, "told": told} for name in names])
 
     def claim(self, names: Sequence[str], holder: str, *, at: datetime, until: datetime) -> tuple[Cursor, ...]:
-        """Hold those destinations until then that nobody else holds at `at`; all that the holder holds then."""
+        """Hold those receivers until then that nobody else holds at `at`; all that the holder holds then."""
         columns = webhook_cursors.c
         free = or_(columns.holder.is_(None), columns.holder == holder, columns.held_until < at)
         claiming = update(webhook_cursors).where(columns.name.in_(names), free)
@@ -47,11 +47,11 @@ class WebhookCursors:
             writer.execute(mine.values(holder=None, held_until=None))
 
     def move(self, name: str, holder: str, *, told: int) -> bool:
-        """The destination was told everything up to an entry of the log. Whether the holder still held it."""
+        """The receiver was told everything up to an entry of the log. Whether the holder still held it."""
         return self._change(name, holder, told=told, failing_since=None)
 
     def fail(self, name: str, holder: str, *, since: datetime) -> bool:
-        """The destination takes nothing since then. Whether the holder still held it."""
+        """The receiver takes nothing since then. Whether the holder still held it."""
         return self._change(name, holder, failing_since=since)
 
     def disable(self, name: str, holder: str, *, at: datetime, why: Disabled) -> bool:
@@ -67,7 +67,7 @@ class WebhookCursors:
             return bool(changed.rowcount)
 
     def all(self) -> tuple[Cursor, ...]:
-        """Every destination that was ever told something, by its name."""
+        """Every receiver that was ever told something, by its name."""
         with reading_log(self._engine) as reader:
             return tuple(map(_cursor, reader.execute(select(webhook_cursors).order_by(webhook_cursors.c.name))))
 

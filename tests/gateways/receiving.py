@@ -48,7 +48,7 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Receiver:
+class Hook:
     """Answers with each of `statuses` once and with the last for good. `location` is where a redirect leads."""
 
     statuses: list[int] = field(default_factory=lambda: [204])
@@ -71,11 +71,9 @@ class Receiver:
 
 
 @contextmanager
-def receiving(
-    *, statuses: list[int] | None = None, port: int = 0, tls: ssl.SSLContext | None = None
-) -> Iterator[Receiver]:
+def receiving(*, statuses: list[int] | None = None, port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Hook]:
     """One at a port of the loopback address."""
-    receiver = Receiver(statuses or [204])
+    receiver = Hook(statuses or [204])
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -104,9 +102,9 @@ def receiving(
 
 
 def written(folder: Path, urls: dict[str, str], *secrets: str) -> Path:
-    """The file of destinations, each with the same secrets."""
+    """The file of receivers, each with the same secrets."""
     (folder / "receiver.secrets").write_text("\n".join(secrets or (SECRET,)) + "\n", encoding="utf-8")
     lines = [f"  {name}: {{url: '{url}', secrets: receiver.secrets}}" for name, url in urls.items()]
     path = folder / "webhooks.yaml"
-    path.write_text("\n".join(["destinations:", *lines, ""]), encoding="utf-8")
+    path.write_text("\n".join(["receivers:", *lines, ""]), encoding="utf-8")
     return path

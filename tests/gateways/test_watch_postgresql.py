@@ -12,21 +12,21 @@ import pytest
 
 from tests.faults.process import Server, installed, running
 from tests.gateways.listening import Listener
-from tests.gateways.receiving import Receiver, receiving, written
+from tests.gateways.receiving import Hook, receiving, written
 from tests.store.conftest import Postgres, store_on
 
 MODELS = ("mythos-5", "opus-4.6")
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[Hook]:
     with receiving() as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def servers(
-    postgres: Postgres, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+    postgres: Postgres, receiver: Hook, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, Server]]:
     folder = tmp_path_factory.mktemp("watch-postgresql")
     hooks = {"POLICY_ENGINE_WEBHOOKS": str(written(folder, {"both": f"http://127.0.0.1:{receiver.port}/"}))}
@@ -52,7 +52,7 @@ def told(listener: Listener, count: int) -> list[tuple[str, str]]:
 
 
 def test_what_either_process_changes_is_told_by_both_in_one_order_and_nothing_is_lost_over_reconnects(
-    servers: tuple[Server, Server], receiver: Receiver
+    servers: tuple[Server, Server], receiver: Hook
 ) -> None:
     listeners = [listen(server) for server in servers]
     begun = [listener.next() for listener in listeners]
@@ -85,11 +85,11 @@ def test_what_either_process_changes_is_told_by_both_in_one_order_and_nothing_is
 
 
 def test_when_a_process_is_killed_its_listeners_and_its_webhooks_go_on_at_the_other(
-    servers: tuple[Server, Server], receiver: Receiver
+    servers: tuple[Server, Server], receiver: Hook
 ) -> None:
     before = len(receiver.sent)
     metrics = [server.request("GET", "/metrics")[2].decode() for server in servers]
-    holds = ['pdp_webhook_held{destination="both"} 1.0' in text for text in metrics]
+    holds = ['pdp_webhook_held{receiver="both"} 1.0' in text for text in metrics]
     assert sorted(holds) == [False, True]
     killed, left = servers if holds[0] else (servers[1], servers[0])
     listener = listen(killed)

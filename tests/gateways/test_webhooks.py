@@ -29,9 +29,9 @@ from policy_engine.app.stores import open_stores
 from policy_engine.app.webhooks import post
 from policy_engine.domain.gateways import Network
 from policy_engine.domain.ports import LogUnavailable
-from policy_engine.domain.webhooks import Cursor, Destination, Disabled, may_be_at
+from policy_engine.domain.webhooks import Cursor, Disabled, Receiver, may_be_at
 from policy_engine.formats.faults import FaultsError
-from policy_engine.formats.webhooks_file import MOST_DESTINATIONS, SecretsFault, read_destinations, read_secrets
+from policy_engine.formats.webhooks_file import MOST_RECEIVERS, SecretsFault, read_receivers, read_secrets
 from policy_engine.service.gate import webhooks as delivering
 from policy_engine.service.gate.endings import Endings
 from policy_engine.service.gate.webhooks import (
@@ -52,7 +52,7 @@ from tests.faults.process import Installation, installed
 from tests.gateways.issuing import for_the_loopback
 from tests.gateways.listening import PATIENCE_SECONDS
 from tests.gateways.pages import PAGES, blocks
-from tests.gateways.receiving import OTHER_SECRET, SECRET, Receiver, receiving, written
+from tests.gateways.receiving import OTHER_SECRET, SECRET, Hook, receiving, written
 from tests.gateways.test_watch import confirmed, record, suspended
 
 
@@ -63,7 +63,7 @@ def installation(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> In
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[Hook]:
     with receiving() as one:
         yield one
 
@@ -90,7 +90,7 @@ def held(parts: Parts) -> bool:
     return all(one.is_held for one in parts.webhooks.figures().values())
 
 
-def names_of(receiver: Receiver, count: int) -> list[str]:
+def names_of(receiver: Hook, count: int) -> list[str]:
     return [one.event["data"]["subjects"][0] for one in receiver.wait(count)]
 
 
@@ -98,7 +98,7 @@ def names_of(receiver: Receiver, count: int) -> list[str]:
 
 
 def test_a_receiver_is_told_what_a_listener_is_told_and_by_both_signatures_and_no_fact(
-    installation: Installation, receiver: Receiver, tmp_path: Path
+    installation: Installation, receiver: Hook, tmp_path: Path
 ) -> None:
     file = written(tmp_path, {"edge": f"http://127.0.0.1:{receiver.port}/hook?of=edge"}, SECRET, OTHER_SECRET)
     with delivering_to(installation, file) as parts:
@@ -141,8 +141,8 @@ def test_each_is_sent_in_the_order_of_the_log_and_again_under_its_id_until_it_is
     assert told == ["organisation:first-party"] * 3 + ["organisation:second-party"]
     assert len({one.id for one in receiver.sent[:3]}) == 1
     assert receiver.sent[3].id != receiver.sent[0].id
-    assert 'pdp_webhook_attempts_total{destination="edge",outcome="failed"} 2.0' in figures
-    assert 'pdp_webhook_attempts_total{destination="edge",outcome="taken"} 2.0' in figures
+    assert 'pdp_webhook_attempts_total{outcome="failed",receiver="edge"} 2.0' in figures
+    assert 'pdp_webhook_attempts_total{outcome="taken",receiver="edge"} 2.0' in figures
 
 
 def test_nothing_is_lost_while_the_receiver_and_the_service_are_down(
@@ -162,7 +162,7 @@ def test_nothing_is_lost_while_the_receiver_and_the_service_are_down(
 
 
 def test_of_two_processes_one_delivers_and_the_other_goes_on_when_it_ends(
-    installation: Installation, receiver: Receiver, tmp_path: Path
+    installation: Installation, receiver: Hook, tmp_path: Path
 ) -> None:
     file = written(tmp_path, {"shared": f"http://127.0.0.1:{receiver.port}/"})
     parties = [f"shared-{number}" for number in range(6)]
@@ -199,18 +199,18 @@ def test_who_says_that_it_is_gone_is_sent_nothing_until_a_person_enables_it(
             record(installation, confirmed("after-it-went"))
             time.sleep(0.5)
             assert len(receiver.sent) == 1
-            assert 'pdp_webhook_disabled{destination="gone"} 1.0' in metrics_of(parts).decode()
+            assert 'pdp_webhook_disabled{receiver="gone"} 1.0' in metrics_of(parts).decode()
             rows = {one["name"]: one for one in json.loads(shell("webhooks", "list", "--json").out)}
             assert rows["gone"]["disabled"] == "gone"
             assert shell("webhooks", "enable", "gone").code == 0
             assert names_of(receiver, 3)[1:] == ["organisation:before-it-went", "organisation:after-it-went"]
     assert shell("webhooks", "enable", "gone").code == 1
-    told = [(one["event"], one.get("reason")) for one in said if one.get("destination") == "gone"]
+    told = [(one["event"], one.get("reason")) for one in said if one.get("receiver") == "gone"]
     assert (delivering.DISABLED, "answered 410") in told
 
 
 def test_who_is_too_far_behind_is_told_once_to_forget_everything(
-    installation: Installation, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, receiver: Hook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivering, "MOST_BEHIND", 100)
     file = written(tmp_path, {"behind": f"http://127.0.0.1:{receiver.port}/"})
@@ -261,7 +261,7 @@ class World:
     said: list[tuple[str, str | None]] = field(default_factory=list)
     posted: int = 0
 
-    def post(self, _destination: Destination, _headers: dict[str, str], _body: bytes) -> int:
+    def post(self, _receiver: Receiver, _headers: dict[str, str], _body: bytes) -> int:
         self.posted += 1
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, str):
@@ -280,21 +280,21 @@ class World:
         )
 
 
-def destination(
+def somewhere(
     name: str = "unit", *, host: str = "127.0.0.1", port: int = 1, tls: bool = False, networks: tuple[Network, ...] = ()
-) -> Destination:
-    return Destination(name=name, host=host, port=port, target="/", tls=tls, secrets="x", networks=networks)
+) -> Receiver:
+    return Receiver(name=name, host=host, port=port, target="/", tls=tls, secrets="x", networks=networks)
 
 
 @pytest.fixture
 def world(installation: Installation) -> Iterator[tuple[World, Courier, Couriers, WebhookCursors]]:
-    """A courier that holds its destination and has one thing to tell."""
+    """A courier that holds its receiver and has one thing to tell."""
     made, engine = World(), open_database(installation.url, derived=True)
     cursors = WebhookCursors(engine)
     parts = build(installation.settings)
     endings = Endings(ChangeList(engine), parts.gate.view)
     name = f"unit-{time.monotonic_ns()}"
-    couriers = Couriers([destination(name)], holder="this", endings=endings, cursors=cursors, outside=made.outside)
+    couriers = Couriers([somewhere(name)], holder="this", endings=endings, cursors=cursors, outside=made.outside)
     couriers.claim()
     record(installation, confirmed(f"party-{name}"))
     yield made, couriers.each[0], couriers, cursors
@@ -303,7 +303,7 @@ def world(installation: Installation) -> Iterator[tuple[World, Courier, Couriers
 
 
 def on_file(cursors: WebhookCursors, courier: Courier) -> Cursor:
-    return next(one for one in cursors.all() if one.name == courier.destination.name)
+    return next(one for one in cursors.all() if one.name == courier.receiver.name)
 
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
@@ -349,7 +349,7 @@ def test_who_takes_nothing_for_three_days_is_disabled_and_whoever_takes_it_in_be
     courier.turn()
     assert made.posted == 3
     assert made.said == [(delivering.FAILING, "connection refused"), (delivering.DISABLED, "connection refused")]
-    assert cursors.enable(courier.destination.name)
+    assert cursors.enable(courier.receiver.name)
     made.answers = [200]
     couriers.claim()
     courier.turn()
@@ -360,7 +360,7 @@ def test_a_hold_that_is_over_delivers_nothing_and_somebody_else_goes_on(
     installation: Installation, world: tuple[World, Courier, Couriers, WebhookCursors]
 ) -> None:
     made, courier, couriers, cursors = world
-    names = [courier.destination.name]
+    names = [courier.receiver.name]
     assert cursors.claim(names, "other", at=NOON + HOLD, until=NOON + 2 * HOLD) == ()
     later = NOON + HOLD + timedelta(microseconds=1)
     (taken,) = cursors.claim(names, "other", at=later, until=later + HOLD)
@@ -382,7 +382,7 @@ def test_a_process_that_was_stopped_goes_on_from_where_somebody_else_has_come_to
 ) -> None:
     made, courier, couriers, cursors = world
     later = made.now + 2 * HOLD
-    (taken,) = cursors.claim([courier.destination.name], "other", at=later, until=later + HOLD)
+    (taken,) = cursors.claim([courier.receiver.name], "other", at=later, until=later + HOLD)
     assert cursors.move(taken.name, "other", told=taken.told + 1)
     cursors.release("other")
     made.now, made.seconds = later, 2 * HOLD.total_seconds()
@@ -447,32 +447,32 @@ def test_an_error_that_nobody_foresaw_ends_all_deliveries_of_the_process_and_let
     ],
 )
 def test_a_name_that_leads_into_a_private_network_is_sent_nothing(address: str) -> None:
-    public = destination(host="hooks.example.com", tls=True)
+    public = somewhere(host="hooks.example.com", tls=True)
     assert not may_be_at(public, ip_address(address))
 
 
-def test_what_a_destination_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so() -> None:
-    public = destination(host="hooks.example.com", networks=(ip_network("10.1.0.0/16"),))
+def test_what_a_receiver_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so() -> None:
+    public = somewhere(host="hooks.example.com", networks=(ip_network("10.1.0.0/16"),))
     reached = ("8.8.8.8", "2606:4700::1", "10.1.2.3")
     assert all(may_be_at(public, ip_address(one)) for one in reached)
     assert not any(may_be_at(public, ip_address(one)) for one in ("10.2.0.1", "127.0.0.1", "::1"))
-    here = destination(host="localhost")
+    here = somewhere(host="localhost")
     assert [may_be_at(here, ip_address(one)) for one in ("127.0.0.1", "::1", "8.8.8.8")] == [True, True, False]
 
 
-def test_nothing_is_sent_to_a_name_of_this_machine_that_does_not_say_so(receiver: Receiver) -> None:
+def test_nothing_is_sent_to_a_name_of_this_machine_that_does_not_say_so(receiver: Hook) -> None:
     for host in ("127.1", "0x7f000001", "::ffff:127.0.0.1", "2130706433"):
         with pytest.raises(Undelivered, match="not public"):
-            post(destination(host=host, port=receiver.port), {}, b"{}")
+            post(somewhere(host=host, port=receiver.port), {}, b"{}")
     with pytest.raises(Undelivered, match="its name leads nowhere"):
-        post(destination(host="nowhere.invalid", port=receiver.port), {}, b"{}")
+        post(somewhere(host="nowhere.invalid", port=receiver.port), {}, b"{}")
     assert not receiver.sent
 
 
 def test_a_receiver_over_tls_has_to_prove_who_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context, authority = for_the_loopback(tmp_path)
     with receiving(tls=context) as receiver:
-        over_tls = destination(port=receiver.port, tls=True)
+        over_tls = somewhere(port=receiver.port, tls=True)
         with pytest.raises(Undelivered, match="its certificate is not trusted"):
             post(over_tls, {}, b"{}")
         monkeypatch.setenv("SSL_CERT_FILE", str(authority))
@@ -500,7 +500,7 @@ def test_a_receiver_that_does_not_come_to_an_end_is_cut_off(drip: bytes, monkeyp
         thread = threading.Thread(target=dripping)
         thread.start()
         with pytest.raises(Undelivered):
-            post(destination(port=listener.getsockname()[1]), {}, b"{}")
+            post(somewhere(port=listener.getsockname()[1]), {}, b"{}")
         over.set()
         thread.join()
 
@@ -511,34 +511,34 @@ def test_a_receiver_that_does_not_come_to_an_end_is_cut_off(drip: bytes, monkeyp
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{}", "the file names no destination"),
-        ("destinations: {}", "the file names no destination"),
-        ("destinations: {a: {url: 'https://x.example/', secrets: s, extra: 1}}", "unknown field `extra`"),
-        ("destinations: {a: {secrets: s}}", "`url` is missing"),
-        ("destinations: {a: {url: 'https://x.example/'}}", "`secrets` is missing"),
-        ("destinations: {A_b: {url: 'https://x.example/', secrets: s}}", "`A_b` is not a name for a destination"),
-        ("destinations: {a: {url: 'http://x.example/', secrets: s}}", "is not encrypted"),
-        ("destinations: {a: {url: 'http://10.0.0.1/', secrets: s}}", "is not encrypted"),
-        ("destinations: {a: {url: 'ftp://x.example/', secrets: s}}", "is not an address"),
-        ("destinations: {a: {url: 'https://user:pass@x.example/', secrets: s}}", "is not an address"),
-        ("destinations: {a: {url: 'https://x.example/#part', secrets: s}}", "is not an address"),
-        ("destinations: {a: {url: 'https://x.example:99999/', secrets: s}}", "is not an address"),
-        ("destinations: {a: {url: 'https://[::1/', secrets: s}}", "is not an address"),
-        ("destinations: {a: {url: 'https://x.example/', secrets: s, networks: [10.1.2.3/8]}}", "is not a network"),
+        ("{}", "the file names no receiver"),
+        ("receivers: {}", "the file names no receiver"),
+        ("receivers: {a: {url: 'https://x.example/', secrets: s, extra: 1}}", "unknown field `extra`"),
+        ("receivers: {a: {secrets: s}}", "`url` is missing"),
+        ("receivers: {a: {url: 'https://x.example/'}}", "`secrets` is missing"),
+        ("receivers: {A_b: {url: 'https://x.example/', secrets: s}}", "`A_b` is not a name for a receiver"),
+        ("receivers: {a: {url: 'http://x.example/', secrets: s}}", "is not encrypted"),
+        ("receivers: {a: {url: 'http://10.0.0.1/', secrets: s}}", "is not encrypted"),
+        ("receivers: {a: {url: 'ftp://x.example/', secrets: s}}", "is not an address"),
+        ("receivers: {a: {url: 'https://user:pass@x.example/', secrets: s}}", "is not an address"),
+        ("receivers: {a: {url: 'https://x.example/#part', secrets: s}}", "is not an address"),
+        ("receivers: {a: {url: 'https://x.example:99999/', secrets: s}}", "is not an address"),
+        ("receivers: {a: {url: 'https://[::1/', secrets: s}}", "is not an address"),
+        ("receivers: {a: {url: 'https://x.example/', secrets: s, networks: [10.1.2.3/8]}}", "is not a network"),
     ],
 )
 def test_a_file_that_could_be_misread_is_refused_with_its_place(text: str, told: str) -> None:
     with pytest.raises(FaultsError) as error:
-        read_destinations(text.encode(), "webhooks.yaml")
+        read_receivers(text.encode(), "webhooks.yaml")
     assert told in str(error.value)
     assert "webhooks.yaml:1:" in str(error.value)
 
 
-def test_a_file_of_too_many_destinations_is_refused() -> None:
+def test_a_file_of_too_many_receivers_is_refused() -> None:
     one = "{url: 'https://x.example/', secrets: s}"
-    text = ", ".join(f"d{number}: {one}" for number in range(MOST_DESTINATIONS + 1))
+    text = ", ".join(f"d{number}: {one}" for number in range(MOST_RECEIVERS + 1))
     with pytest.raises(FaultsError, match="at most 16"):
-        read_destinations(f"destinations: {{{text}}}".encode(), "webhooks.yaml")
+        read_receivers(f"receivers: {{{text}}}".encode(), "webhooks.yaml")
 
 
 @pytest.mark.parametrize(
@@ -567,10 +567,10 @@ def test_a_service_does_not_begin_with_a_file_that_is_missing_or_secrets_that_ar
 def test_secrets_that_go_away_or_break_while_it_runs_stop_deliveries_and_say_so(tmp_path: Path) -> None:
     of = sending.Secrets(tmp_path)
     with pytest.raises(Undelivered, match="cannot be read"):
-        of(destination())
+        of(somewhere())
     (tmp_path / "x").write_text("nothing")
     with pytest.raises(Undelivered, match="not a secret"):
-        of(destination())
+        of(somewhere())
 
 
 def test_a_secret_that_the_command_makes_can_be_signed_with(

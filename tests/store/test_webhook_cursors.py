@@ -1,4 +1,4 @@
-"""The cursors of webhooks, on both databases: who holds a destination, and who moves it."""
+"""The cursors of webhooks, on both databases: who holds a receiver, and who moves it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_what_a_holder_lets_go_is_anybodys_at_once(store: Store) -> None:
     assert cursors.claim(["a"], "two", at=AT, until=HELD) == (Cursor(name="a", told=-1),)
 
 
-def test_a_destination_that_fails_and_is_disabled_says_since_when_and_why_until_it_is_enabled(store: Store) -> None:
+def test_a_receiver_that_fails_and_is_disabled_says_since_when_and_why_until_it_is_enabled(store: Store) -> None:
     cursors = WebhookCursors(store.open())
     cursors.begin(["a"], 3)
     cursors.claim(["a"], "one", at=AT, until=HELD)

@@ -1,11 +1,11 @@
 """What may have ended, delivered to receivers that do not listen: webhooks in the form of Standard Webhooks.
 
 - What is delivered is read from the changes on record, as `GET /watch` is. What waits is therefore kept by the log
-  alone, and a cursor says how far each destination was told; it survives a restart.
-- Each destination is told in the order of the log, at least once: the next event waits until the one before was taken.
+  alone, and a cursor says how far each receiver was told; it survives a restart.
+- Each receiver is told in the order of the log, at least once: the next event waits until the one before was taken.
   The id of an event is the same however often and by whichever process it is sent.
 - Who is too far behind is not told each event any more but once that anything may have ended.
-- A destination that says that it is gone, or that took nothing for three days, is disabled until a person enables it.
+- A receiver that says that it is gone, or that took nothing for three days, is disabled until a person enables it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from standardwebhooks import Webhook
 
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
-from policy_engine.domain.webhooks import Cursor, Destination, Disabled
+from policy_engine.domain.webhooks import Cursor, Disabled, Receiver
 from policy_engine.service.gate.endings import Endings, Reading, Told
 
 ENDED: Final = "grants.ended"
 RESET: Final = "grants.reset"
 
 HOLD: Final = timedelta(seconds=5)
-"""So long a process holds a destination by one claim; as long it takes for another one to go on after a crash."""
+"""So long a process holds a receiver by one claim; as long it takes for another one to go on after a crash."""
 
 MOST_BEHIND: Final = 1_000
 """Whoever has to be told of more changes than these is told once to forget everything."""
@@ -40,15 +40,15 @@ LONGEST_PAUSE_SECONDS: Final = 300.0
 """Between two attempts: twice as long each time, and by chance up to a half shorter."""
 
 GIVE_UP: Final = timedelta(days=3)
-"""A destination that took nothing for so long is disabled."""
+"""A receiver that took nothing for so long is disabled."""
 
 
 class Undelivered(Exception):
     """Nothing was taken, and nobody answered; the text says why, and neither an address nor a secret."""
 
 
-class Cursors(Protocol):
-    """How far destinations were told. Methods raise `LogUnavailable`; what moves a cursor says whether the holder
+class ReceiverCursors(Protocol):
+    """How far receivers were told. Methods raise `LogUnavailable`; what moves a cursor says whether the holder
     still held it."""
 
     def begin(self, names: Sequence[str], told: int) -> None: ...
@@ -67,26 +67,26 @@ class Cursors(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What a courier needs of the outside. `post` gives the status that was answered, and raises `Undelivered`;
-    `secrets` are those of a destination, read anew each time, and raises `Undelivered` too. `chance` is from 0 to 1."""
+    `secrets` are those of a receiver, read anew each time, and raises `Undelivered` too. `chance` is from 0 to 1."""
 
-    post: Callable[[Destination, dict[str, str], bytes], int]
-    secrets: Callable[[Destination], tuple[str, ...]]
+    post: Callable[[Receiver, dict[str, str], bytes], int]
+    secrets: Callable[[Receiver], tuple[str, ...]]
     clock: Callable[[], datetime]
     monotonic: Callable[[], float]
     chance: Callable[[], float]
     report: Callable[[str, str, str | None], None]
-    """Is told of a destination what became of it, and why: `FAILING`, `TAKEN`, `DISABLED`, `BEHIND`."""
+    """Is told of a receiver what became of it, and why: `FAILING`, `TAKEN`, `DISABLED`, `BEHIND`."""
 
 
 FAILING: Final = "a webhook is not taken"
 TAKEN: Final = "webhooks are taken again"
 DISABLED: Final = "webhooks are sent there no more"
-BEHIND: Final = "a destination of webhooks is too far behind, and is told to forget everything"
+BEHIND: Final = "a receiver of webhooks is too far behind, and is told to forget everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What became of attempts in this process, whether the destination is disabled, as far as is known here, and
+    """What became of attempts in this process, whether the receiver is disabled, as far as is known here, and
     whether this process is who delivers there."""
 
     taken: int
@@ -113,12 +113,12 @@ _named: Final = msgspec.json.Decoder(_Named)
 
 
 class Courier:
-    """Delivers to one destination while this process holds it. `turn` has one caller at a time."""
+    """Delivers to one receiver while this process holds it. `turn` has one caller at a time."""
 
     def __init__(
-        self, destination: Destination, *, holder: str, endings: Endings, cursors: Cursors, outside: Outside
+        self, receiver: Receiver, *, holder: str, endings: Endings, cursors: ReceiverCursors, outside: Outside
     ) -> None:
-        self.destination = destination
+        self.receiver = receiver
         self._holder = holder
         self._endings = endings
         self._cursors = cursors
@@ -132,7 +132,7 @@ class Courier:
         self._is_disabled = False
 
     def hold(self, cursor: Cursor | None, *, until: float) -> None:
-        """This process holds the destination until then, by its monotonic clock, or does not (`None`)."""
+        """This process holds the receiver until then, by its monotonic clock, or does not (`None`)."""
         with self._lock:
             if cursor is None:
                 self._held = None
@@ -153,7 +153,7 @@ class Courier:
         return Figures(taken=self._taken, failed=self._failed, is_disabled=self._is_disabled, is_held=is_held)
 
     def turn(self) -> None:
-        """Tell the destination what it was not told yet, as long as it takes it."""
+        """Tell the receiver what it was not told yet, as long as it takes it."""
         cursor = self._current()
         if cursor is None:
             return
@@ -181,7 +181,7 @@ class Courier:
     def _reset(self, reading: Reading) -> _Message:
         last = self._endings.last()
         if self._attempts == 0:
-            self._outside.report(self.destination.name, BEHIND, None)
+            self._outside.report(self.receiver.name, BEHIND, None)
         body = b'{"type":"%s","timestamp":"%s","data":{"index":%d}}' % (
             RESET.encode("ascii"),
             format_instant(self._outside.clock()).encode("ascii"),
@@ -194,7 +194,7 @@ class Courier:
         """Whether it was taken."""
         outside = self._outside
         try:
-            status = outside.post(self.destination, self._headers(message), message.body)
+            status = outside.post(self.receiver, self._headers(message), message.body)
             why = None if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"answered {status}"
         except Undelivered as error:
             status, why = 0, str(error)
@@ -209,7 +209,7 @@ class Courier:
     def _headers(self, message: _Message) -> dict[str, str]:
         now = self._outside.clock()
         text = message.body.decode("utf-8")
-        signatures = [Webhook(one).sign(message.id, now, text) for one in self._outside.secrets(self.destination)]
+        signatures = [Webhook(one).sign(message.id, now, text) for one in self._outside.secrets(self.receiver)]
         return {
             "content-type": "application/json",
             "user-agent": "policy-engine",
@@ -227,12 +227,12 @@ class Courier:
             self._held = replace(held, told=told, failing_since=None)
             self._attempts, self._due = 0, 0.0
         if was_failing:
-            self._outside.report(self.destination.name, TAKEN, None)
-        if not self._cursors.move(self.destination.name, self._holder, told=told):
+            self._outside.report(self.receiver.name, TAKEN, None)
+        if not self._cursors.move(self.receiver.name, self._holder, told=told):
             self.hold(None, until=0.0)
 
     def _fail(self, why: str, *, gone: bool) -> None:
-        outside, name, now = self._outside, self.destination.name, self._outside.clock()
+        outside, name, now = self._outside, self.receiver.name, self._outside.clock()
         with self._lock:
             held = self._held
             if held is None:
@@ -256,10 +256,10 @@ class Courier:
             self._is_disabled = True
             if self._held is not None:
                 self._held = replace(self._held, disabled_at=now, disabled=why)
-        self._cursors.disable(self.destination.name, self._holder, at=now, why=why)
+        self._cursors.disable(self.receiver.name, self._holder, at=now, why=why)
 
     def _current(self) -> Cursor | None:
-        """The cursor, where the destination is held, is not disabled, and is due."""
+        """The cursor, where the receiver is held, is not disabled, and is due."""
         now = self._outside.monotonic()
         with self._lock:
             held = self._held
@@ -285,11 +285,11 @@ class Couriers:
 
     def __init__(
         self,
-        destinations: Sequence[Destination],
+        receivers: Sequence[Receiver],
         *,
         holder: str,
         endings: Endings,
-        cursors: Cursors,
+        cursors: ReceiverCursors,
         outside: Outside,
     ) -> None:
         """`holder` is a name that no other process has."""
@@ -299,13 +299,13 @@ class Couriers:
         self._outside = outside
         self._begun = False
         self.each = tuple(
-            Courier(one, holder=holder, endings=endings, cursors=cursors, outside=outside) for one in destinations
+            Courier(one, holder=holder, endings=endings, cursors=cursors, outside=outside) for one in receivers
         )
 
     def claim(self) -> None:
-        """Hold the destinations that no other process holds, for `HOLD`. Without the database nothing is claimed, and
+        """Hold the receivers that no other process holds, for `HOLD`. Without the database nothing is claimed, and
         what was held comes to its end."""
-        names = [one.destination.name for one in self.each]
+        names = [one.receiver.name for one in self.each]
         until, at = self._outside.monotonic() + HOLD.total_seconds(), self._outside.clock()
         try:
             if not self._begun:
@@ -315,7 +315,7 @@ class Couriers:
         except LogUnavailable:
             return
         for one in self.each:
-            one.hold(held.get(one.destination.name), until=until)
+            one.hold(held.get(one.receiver.name), until=until)
 
     def release(self) -> None:
         """Let other processes go on."""
