@@ -103,6 +103,9 @@ TESTED: Final[dict[tuple[str, str, str], str]] = {
     ("app/tracing.py", "_Made._span", "BaseException"): (
         f"{TRACING}test_nothing_of_a_person_a_client_a_model_or_an_error_is_in_any_span"
     ),
+    ("domain/rules.py", "Row.words", "AttributeError"): (
+        f"{HERE}test_the_words_of_a_row_are_those_of_its_conditions_when_they_are_asked_first_and_again"
+    ),
     ("domain/webhooks.py", "Receiver.is_here", "ValueError"): (
         "tests/gateways/test_webhooks.py::"
         "test_what_a_receiver_may_be_at_is_public_or_in_a_network_that_it_names_or_here_where_it_says_so"
@@ -401,3 +404,10 @@ def test_who_hangs_up_is_answered_nothing() -> None:
 def test_what_no_parser_goes_into_is_refused() -> None:
     with pytest.raises(MalformedRequest, match="nested too deep"):
         json_in(b"[" * 100_000, json.loads)
+
+
+def test_the_words_of_a_row_are_those_of_its_conditions_when_they_are_asked_first_and_again() -> None:
+    for row in map(replace, shipped().rows):
+        wanted = {term.word for term in row.terms}
+        assert row.words == wanted
+        assert row.words == wanted
