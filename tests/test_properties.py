@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import ALWAYS, Validity, format_instant
@@ -70,11 +69,11 @@ from tests.laws import (
     with_rows,
     without_assertions,
 )
+from tests.randoms import RANDOMS
 from tests.worlds import COUNTRIES, INSTANTS, Read, World, friendly_world, world
 
 MICROSECOND: Final = timedelta(microseconds=1)
 SHIPPED: Final = shipped()
-randoms: Final = st.randoms(use_true_random=False)
 
 
 def instant(text: str) -> datetime:
@@ -127,7 +126,7 @@ def with_a_bar_in_order(random: Random, asked: Asked, name: str) -> Asked:
 
 
 @settings(max_examples=300)
-@given(randoms)
+@given(RANDOMS)
 def test_a_bar_added_to_the_book_never_turns_a_deny_into_an_allow(random: Random) -> None:
     asked = asked_of(world(random))
     denied = not allows(asked)
@@ -139,7 +138,7 @@ def test_a_bar_added_to_the_book_never_turns_a_deny_into_an_allow(random: Random
 
 
 @settings(max_examples=100)
-@given(randoms)
+@given(RANDOMS)
 def test_a_bar_that_asks_nothing_denies_everybody_who_is_on_file_and_decides(random: Random) -> None:
     asked = with_bars(asked_of(world(random)), a_bar(random, "FOR-ALL", asks=False))
     told = answered(asked)
@@ -167,7 +166,7 @@ def a_listing(random: Random, party: str, name: str, number: int) -> Listing:
 
 
 @settings(max_examples=300)
-@given(randoms)
+@given(RANDOMS)
 def test_a_listing_of_any_party_on_any_list_never_turns_a_deny_into_an_allow(random: Random) -> None:
     asked = asked_of(world(random))
     question = derive(asked.request, asked.roster, asked.book, asked.caller, asked.at)
@@ -256,7 +255,7 @@ def test_a_listed_person_does_not_hide_that_the_organisation_acting_is_a_listed_
 
 
 @settings(max_examples=150)
-@given(randoms)
+@given(RANDOMS)
 def test_an_open_fact_that_becomes_unknown_never_turns_a_deny_into_an_allow(random: Random) -> None:
     asked = without_assertions(asked_of(friendly_world(random)))
     if some(random, 0.15):
@@ -450,7 +449,7 @@ def with_strangers(random: Random, asked: Asked) -> Asked:
 
 
 @settings(max_examples=250)
-@given(randoms)
+@given(RANDOMS)
 def test_a_fact_that_no_row_in_force_reads_never_changes_a_byte_of_the_answer(random: Random) -> None:
     asked = without_assertions(asked_of(world(random)))
     model = random.choice(["opus-4.6", "fable-5", "gpt-5.4", "gemini-3.1-pro", "gemini-4"])
@@ -497,7 +496,7 @@ def shuffled(random: Random, document: World) -> World:
 
 
 @settings(max_examples=60)
-@given(randoms)
+@given(RANDOMS)
 def test_the_order_of_rules_catalogue_and_roster_changes_neither_fingerprint_nor_answer(random: Random) -> None:
     document = world(random)
     members = document["members"]
@@ -550,7 +549,7 @@ def instants_of(asked: Asked) -> Iterator[datetime]:
 
 
 @settings(max_examples=80)
-@given(randoms)
+@given(RANDOMS)
 def test_an_answer_does_not_depend_on_what_was_asked_before(random: Random) -> None:
     first = explained(asked_of(friendly_world(random)))
     requests = [first.request, *(Read(world(random)).request for _ in range(3))]
@@ -569,7 +568,7 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(random: Random) -> N
 
 
 @settings(max_examples=200)
-@given(randoms)
+@given(RANDOMS)
 def test_every_alternative_is_allowed_when_it_is_asked_for_and_no_other_fallback_is(random: Random) -> None:
     asked = asked_of(world(random))
     if some(random, 0.5):
@@ -653,7 +652,7 @@ _REGIMES: Final = "engine us-order us-itar us-ear us-ofac vendor consortium oper
 
 
 @settings(max_examples=300)
-@given(randoms)
+@given(RANDOMS)
 def test_what_decides_is_in_force_and_the_first_of_it_is_the_reason(random: Random) -> None:
     asked = asked_of(world(random))
     told = verdict(asked)
@@ -719,7 +718,7 @@ def changing_soon(random: Random, asked: Asked) -> RosterRows:
 
 
 @settings(max_examples=300)
-@given(randoms)
+@given(RANDOMS)
 def test_an_allow_stays_one_until_valid_until_and_a_deny_is_never_reused(random: Random) -> None:
     asked = asked_of(friendly_world(random))
     if some(random, 0.4):
@@ -985,7 +984,7 @@ def recorded_over_time(random: Random, rows: RosterRows) -> RosterRows:
 
 
 @settings(max_examples=200)
-@given(randoms)
+@given(RANDOMS)
 def test_what_was_recorded_later_is_not_known_earlier(random: Random) -> None:
     asked = asked_of(world(random))
     rows = recorded_over_time(random, asked.rows)

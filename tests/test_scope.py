@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.domain.request import Caller
 from policy_engine.domain.roster import Authorisation, Roster
@@ -19,6 +18,7 @@ from policy_engine.formats.request_document import request_of
 from tests.concluding import concluded
 from tests.conftest import judge_for
 from tests.laws import Asked, allows, asked_of, verdict, with_rows
+from tests.randoms import RANDOMS
 from tests.worlds import friendly_world
 
 AT: Final = datetime(2026, 5, 20, 9, tzinfo=UTC)
@@ -119,7 +119,7 @@ def with_papers(asked: Asked, papers: tuple[Authorisation, ...]) -> Asked:
 
 
 @settings(max_examples=150)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_a_paper_for_fewer_never_turns_a_deny_into_an_allow(random: Random) -> None:
     asked = asked_of(friendly_world(random))
     denied = not allows(asked)
@@ -132,7 +132,7 @@ def test_a_paper_for_fewer_never_turns_a_deny_into_an_allow(random: Random) -> N
 
 
 @settings(max_examples=100)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_a_paper_for_nobody_is_as_none(random: Random) -> None:
     asked = asked_of(friendly_world(random))
     name = random.choice(["persons", "nationalities", "purposes"])

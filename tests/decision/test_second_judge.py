@@ -8,7 +8,6 @@ from functools import cache
 from random import Random
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.decision.case_runner import CaseResult, run_case
 from policy_engine.decision.second_judge import disagreements, second_opinion
@@ -18,6 +17,7 @@ from policy_engine.policy.cases import Case
 from policy_engine.policy.judge import Judge, Oracle
 from tests.conftest import CASES, each_case, judge_of
 from tests.laws import book_of
+from tests.randoms import RANDOMS
 from tests.worlds import Read, world
 
 
@@ -27,7 +27,7 @@ def test_casbin_agrees_on_the_worked_example(case: Case) -> None:
 
 
 @settings(max_examples=60)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_casbin_agrees_on_generated_facts(random: Random) -> None:
     read = Read(world(random))
     judge = Judge(book_of(read))

@@ -10,7 +10,6 @@ from typing import Final
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import Validity
@@ -40,6 +39,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.reader import read_book
 from tests.laws import Asked, asked_of, at_the_desk, some
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
+from tests.randoms import RANDOMS
 from tests.worlds import friendly_world
 
 AT: Final = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -207,7 +207,7 @@ def reading(name: str, effect: Effect, like: Row, *, unless: str = "", asks: str
 
 @pytest.mark.slow
 @settings(max_examples=120)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_an_allow_holds_with_no_other_places_than_those_that_it_took(random: Random) -> None:
     asked = capped(random, asked_of(friendly_world(random)))
     question = derive(asked.request, asked.roster, asked.book, asked.caller, asked.at)

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.decision.case_runner import run_case
 from policy_engine.decision.conclude import Conclusion
@@ -42,6 +41,7 @@ from policy_engine.service.gate.keyring import caller_of
 from tests.concluding import concluded, decided
 from tests.conftest import CASES, POLICIES, judge_for
 from tests.laws import book_of
+from tests.randoms import RANDOMS
 from tests.reference.test_reference import load
 from tests.worlds import Read, World, world
 
@@ -639,7 +639,7 @@ def test_what_is_unknown_in_too_many_places_is_not_tried() -> None:
 
 @pytest.mark.slow
 @settings(max_examples=100)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_the_search_has_a_bound(random: Random) -> None:
     document = world(random)
     read = Read(document)
@@ -753,7 +753,7 @@ _NEVER_TOLD: Final = frozenset(COUNTRIES - {"US"}) | {kind.value for kind in UsS
 
 @pytest.mark.slow
 @settings(max_examples=300)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_every_remedy_and_every_alternative_carried_out_leads_to_allow(random: Random) -> None:
     document = world(random)
     found = told(document)
@@ -767,7 +767,7 @@ def test_every_remedy_and_every_alternative_carried_out_leads_to_allow(random: R
 
 @pytest.mark.slow
 @settings(max_examples=150)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_remedies_are_few_ordered_and_the_same_each_time_and_name_no_value(random: Random) -> None:
     document = world(random)
     found = told(document)
@@ -785,7 +785,7 @@ def test_remedies_are_few_ordered_and_the_same_each_time_and_name_no_value(rando
 
 @pytest.mark.slow
 @settings(max_examples=50)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_whenever_one_change_is_enough_its_kind_is_offered(random: Random) -> None:
     document = world(random)
     found = told(document)

@@ -11,7 +11,6 @@ from typing import Final
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import Validity
@@ -24,6 +23,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.policy.layers import CircleError, layers_of
 from policy_engine.policy.reader import read_book
 from tests.policy.books import BAR, GRANT, book, sheet
+from tests.randoms import RANDOMS
 from tests.reference.evaluator import instant
 
 SMALL: Final = read_book(book())
@@ -113,7 +113,7 @@ ASKED: Final = Request(
 
 
 @settings(max_examples=300)
-@given(st.randoms(use_true_random=False))
+@given(RANDOMS)
 def test_bars_that_ask_about_bars_that_ask_stand_exactly_where_their_text_says(random: Random) -> None:
     bars = some_bars(random)
     grant = next(row for row in SMALL.rows if row.effect is Effect.PERMIT)
