@@ -28,7 +28,7 @@ from policy_engine.analysis.differences import (
     stretches_of,
     told,
 )
-from policy_engine.analysis.symbolic import DECISIONS, Atlas, ReasonedAnswer, Scope
+from policy_engine.analysis.symbolic import DECISIONS, ReasonedAnswer, Scope, SymbolicBooks
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import ROW_WORD, Book, Effect, Row
@@ -103,7 +103,7 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class BookReport:
     """Everything that is said of a book."""
 
     fingerprint: str
@@ -118,27 +118,27 @@ class Survey:
     calendar: tuple[Flip, ...]
 
 
-def survey(book: Book, at: datetime, progress: Progress | None = None) -> Survey:
+def book_report(book: Book, at: datetime, progress: Progress | None = None) -> BookReport:
     """Look at a book whole; `at` is the instant of who may do what and of the gaps."""
     stretches = stretches_of((book,))
-    atlas = Atlas((book,), [*(stretch.instant for stretch in stretches), at])
-    desk = _Desk(atlas, book, at, stretches, progress)
-    access = desk.access()
-    gaps = desk.gaps()
-    desk.meet_all()
-    never_match = desk.never_match()
+    symbolic = SymbolicBooks((book,), [*(stretch.instant for stretch in stretches), at])
+    making = _Making(symbolic, book, at, stretches, progress)
+    access = making.access()
+    gaps = making.gaps()
+    making.meet_all()
+    never_match = making.never_match()
     idle = {one.rule for one in never_match}
-    return Survey(
+    return BookReport(
         fingerprint=book.fingerprint,
         at=at,
-        countries=sum(len(one.members) for one in atlas.domain.classes),
-        classes=tuple(one.members for one in atlas.domain.classes),
+        countries=sum(len(one.members) for one in symbolic.domain.classes),
+        classes=tuple(one.members for one in symbolic.domain.classes),
         access=access,
         gaps=gaps,
         never_match=never_match,
-        never_decide=desk.never_decide(idle),
-        always_barred=desk.always_barred(idle),
-        calendar=desk.calendar(),
+        never_decide=making.never_decide(idle),
+        always_barred=making.always_barred(idle),
+        calendar=making.calendar(),
     )
 
 
@@ -173,13 +173,13 @@ _Cells = tuple[tuple[tuple[str, str], _Cell], ...]
 _Table = tuple[tuple[tuple[str, str], _Cells], ...]
 
 
-class _Desk:
-    """One survey while it is made."""
+class _Making:
+    """One report while it is made."""
 
     def __init__(
-        self, atlas: Atlas, book: Book, at: datetime, stretches: Sequence[Stretch], progress: Progress | None
+        self, symbolic: SymbolicBooks, book: Book, at: datetime, stretches: Sequence[Stretch], progress: Progress | None
     ) -> None:
-        self._atlas: Final = atlas
+        self._symbolic: Final = symbolic
         self._book: Final = book
         self._at: Final = at
         self._stretches: Final = stretches
@@ -198,7 +198,7 @@ class _Desk:
         found: dict[Scope, list[tuple[str, Action]]] = {}
         for model in self._models:
             for action in Action:
-                scope = self._atlas.scope(0, model, action, at)
+                scope = self._symbolic.scope(0, model, action, at)
                 found.setdefault(scope, []).append((model, action))
                 self._met.setdefault(scope, _Met(scope=scope, model=model, action=action, at=at))
         return found
@@ -227,17 +227,17 @@ class _Desk:
         axis = f"{dimensions.MEMBERSHIP}{entry.consortium}" if entry is not None else ""
         return _Item(
             tier=entry.tier.value if entry is not None and entry.tier is not None else NO_TIER,
-            membership=axis if axis in self._atlas.domain.order else None,
+            membership=axis if axis in self._symbolic.domain.order else None,
             purpose=entry.purposes[0] if entry is not None and entry.purposes else dimensions.NONE,
         )
 
     def _table(self, scope: Scope, item: _Item) -> _Table:
         """By perspective and country, the answer for each status and membership that is possible."""
-        atlas, domain = self._atlas, self._atlas.domain
+        symbolic, domain = self._symbolic, self._symbolic.domain
         fixed = {dimensions.REQUESTER, dimensions.US_STATUS, *PERSPECTIVES["everything"]} | ({item.membership} - {None})
         kept = frozenset(domain.order[name] for name in fixed if name is not None)
-        left = atlas.diagrams.parts(atlas.decisions(scope))
-        shadows = {one: atlas.diagrams.shadow(left[one], kept) for one in DECISIONS if one in left}
+        left = symbolic.diagrams.parts(symbolic.decisions(scope))
+        shadows = {one: symbolic.diagrams.shadow(left[one], kept) for one in DECISIONS if one in left}
         memberships = (NO_CONSORTIUM,) if item.membership is None else MEMBERSHIPS
         cells: dict[tuple[str, str], list[tuple[tuple[str, str], _Cell]]] = {}
         for perspective, moved in PERSPECTIVES.items():
@@ -249,9 +249,9 @@ class _Desk:
                         if profile is None:
                             continue
                         assignment = domain.assignment(profile)
-                        outcome, rules = atlas.reasons(scope, profile)
+                        outcome, rules = symbolic.reasons(scope, profile)
                         can = tuple(
-                            one for one, shadow in shadows.items() if atlas.diagrams.at(shadow, assignment) is True
+                            one for one, shadow in shadows.items() if symbolic.diagrams.at(shadow, assignment) is True
                         )
                         cell = _Cell(outcome=outcome, rules=rules, can=can)
                         held.append(((status, membership), cell))
@@ -260,7 +260,7 @@ class _Desk:
     def _profile(
         self, item: _Item, moved: Sequence[str], country: str, status: str, membership: str
     ) -> dict[str, str] | None:
-        domain = self._atlas.domain
+        domain = self._symbolic.domain
         chosen = dict.fromkeys(PERSPECTIVES["everything"], domain.representative(HOME)) | dict.fromkeys(moved, country)
         chosen |= {
             dimensions.REQUESTER: dimensions.EMPLOYEE,
@@ -276,7 +276,7 @@ class _Desk:
     def _told_together(self, item: _Item, table: _Table, places: Sequence[tuple[str, Action]]) -> Iterator[Access]:
         alike: dict[tuple[str, _Cells], list[str]] = {}
         for (perspective, country), cells in table:
-            alike.setdefault((perspective, cells), []).extend(self._atlas.domain.class_of[country].members)
+            alike.setdefault((perspective, cells), []).extend(self._symbolic.domain.class_of[country].members)
         for (perspective, cells), countries in alike.items():
             for cell, statuses, memberships in _rectangles(cells):
                 for models, actions in _together(places):
@@ -295,21 +295,21 @@ class _Desk:
 
     def gaps(self) -> tuple[Gap, ...]:
         """What only the engine's own `ACTION_NOT_PERMITTED` answers."""
-        atlas, diagrams = self._atlas, self._atlas.diagrams
+        symbolic, diagrams = self._symbolic, self._symbolic.diagrams
         found = []
         for scope, places in self._scopes_at(self._at).items():
-            gap = atlas.ungranted(scope)
+            gap = symbolic.ungranted(scope)
             if diagrams.nowhere(gap):
                 continue
             grants = [table for table in scope.rows.values() if table.row.effect is Effect.PERMIT]
             granted = diagrams.either(*(diagrams.differing(one.says, diagrams.end(None)) for one in grants))
             clauses: tuple[PhrasedCase, ...] = ()
             more = False
-            if diagrams.meet(atlas.possible, granted):
-                decisions = diagrams.parts(atlas.decisions(scope))
+            if diagrams.meet(symbolic.possible, granted):
+                decisions = diagrams.parts(symbolic.decisions(scope))
                 unbarred = diagrams.either(gap, *(decisions[one] for one in ("allow",) if one in decisions))
-                words = told(atlas, [(gap, unbarred)], diagrams.support(granted))
-                clauses, more = tuple(clause_of(atlas, cube) for cube in words.cubes), words.more
+                words = told(symbolic, [(gap, unbarred)], diagrams.support(granted))
+                clauses, more = tuple(clause_of(symbolic, cube) for cube in words.cubes), words.more
             for models, actions in _together(places):
                 found.append(Gap(models=models, actions=actions, clauses=clauses, more_clauses=more))
         return tuple(sorted(found, key=lambda one: (bool(one.clauses), one.models, one.actions)))
@@ -319,11 +319,11 @@ class _Desk:
 
     def never_match(self) -> tuple[IdleRow, ...]:
         """Rows that match nobody."""
-        atlas, diagrams = self._atlas, self._atlas.diagrams
+        symbolic, diagrams = self._symbolic, self._symbolic.diagrams
         matching: set[str] = set()
         for met in self._met.values():
             for name, table in met.scope.rows.items():
-                if name not in matching and diagrams.meet(atlas.possible, table.counts):
+                if name not in matching and diagrams.meet(symbolic.possible, table.counts):
                     matching.add(name)
         met_names = {name for met in self._met.values() for name in met.scope.rows}
         found = []
@@ -353,22 +353,22 @@ class _Desk:
 
     def _changes_something(self, row: Row) -> bool:
         rest = tuple(one for one in self._book.rows if one.id != row.id)
-        number = self._atlas.add(replace(self._book, rows=rest))
+        number = self._symbolic.add(replace(self._book, rows=rest))
 
         def changes(met: _Met) -> bool:
-            without = self._atlas.scope(number, met.model, met.action, met.at)
-            return self._atlas.decisions(met.scope) != self._atlas.decisions(without)
+            without = self._symbolic.scope(number, met.model, met.action, met.at)
+            return self._symbolic.decisions(met.scope) != self._symbolic.decisions(without)
 
         return self._somewhere(row.id, changes)
 
     def always_barred(self, idle: Iterable[str]) -> tuple[IdleRow, ...]:
         """Grants that match, and nobody whom they match is allowed."""
-        atlas, diagrams = self._atlas, self._atlas.diagrams
+        symbolic, diagrams = self._symbolic, self._symbolic.diagrams
         passed = set(idle)
 
         def allows(met: _Met, name: str) -> bool:
             table = met.scope.rows[name]
-            allowed = diagrams.parts(atlas.decisions(met.scope)).get("allow", diagrams.end(False))
+            allowed = diagrams.parts(symbolic.decisions(met.scope)).get("allow", diagrams.end(False))
             granted = diagrams.differing(table.says, diagrams.end(None))
             return diagrams.meet(allowed, granted)
 
@@ -386,7 +386,7 @@ class _Desk:
         for before, after in pairwise(self._stretches):
             self._step(f"what flips at {format_instant(after.instant)}")
             sides = [(Side(book=0, at=before.instant), Side(book=0, at=after.instant))]
-            differences = differences_between(self._atlas, self._models, [after], sides, reasons=False)
+            differences = differences_between(self._symbolic, self._models, [after], sides, reasons=False)
             found.append(
                 Flip(
                     at=after.instant,

@@ -26,11 +26,11 @@ SOURCE = "witness"
 
 
 class DisprovedError(RuntimeError):
-    """The engine answers a witness otherwise than the analysis says: a fault of the analysis."""
+    """The engine answers a counterexample otherwise than the analysis says: a fault of the analysis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Witness:
+class Counterexample:
     """Facts on file and a request, as the `members` and `request` of a case, the instant, and the gateway if any."""
 
     at: str
@@ -39,7 +39,7 @@ class Witness:
     request: Mapping[str, object]
 
     def case(self, identifier: str, title: str, outcome: ReasonedAnswer) -> dict[str, object]:
-        """The witness as a case that expects the outcome."""
+        """The counterexample as a case that expects the outcome."""
         return {
             "id": identifier,
             "title": title,
@@ -79,10 +79,10 @@ def request_document(request: Request) -> dict[str, object]:
     return document | {name: value for name, value in optional.items() if value is not None}
 
 
-def witness_of(facts: Facts, asked: ExampleAsked) -> Witness:
+def counterexample_of(facts: Facts, asked: ExampleAsked) -> Counterexample:
     """The facts as documents."""
     members = plain(read_document(write_members(facts.rows, recorded=False).encode(), SOURCE))
-    return Witness(
+    return Counterexample(
         at=format_instant(asked.at),
         gateway=facts.gateway,
         members=members if isinstance(members, dict) else {},
@@ -90,20 +90,20 @@ def witness_of(facts: Facts, asked: ExampleAsked) -> Witness:
     )
 
 
-def judged(witness: Witness, judge: Judge, asked: ExampleAsked) -> ReasonedAnswer:
-    """What the engine answers to the documents of a witness. Raises `FaultsError` for members that cannot be read."""
+def judged(shown: Counterexample, judge: Judge, asked: ExampleAsked) -> ReasonedAnswer:
+    """What the engine answers to a counterexample's documents. Raises `FaultsError` for members that cannot be read."""
     faults: list[Fault] = []
-    rows = members_of(read_document(json.dumps(witness.members).encode(), SOURCE), SOURCE, faults)
+    rows = members_of(read_document(json.dumps(shown.members).encode(), SOURCE), SOURCE, faults)
     if faults:
         raise FaultsError(faults)
-    caller = Caller(id=CALLER_ID, gateway=witness.gateway)
-    conclusion = conclude_alone(request_of(witness.request), caller, judge, Roster.as_known(rows), asked.at)
+    caller = Caller(id=CALLER_ID, gateway=shown.gateway)
+    conclusion = conclude_alone(request_of(shown.request), caller, judge, Roster.as_known(rows), asked.at)
     return answer_of(conclusion.verdict)
 
 
-def confirmed(witness: Witness, judge: Judge, asked: ExampleAsked, expected: ReasonedAnswer) -> Witness:
-    """The witness, once the engine has answered it as expected. Raises `DisprovedError`."""
-    came = judged(witness, judge, asked)
+def confirmed(shown: Counterexample, judge: Judge, asked: ExampleAsked, expected: ReasonedAnswer) -> Counterexample:
+    """The counterexample, once the engine has answered it as expected. Raises `DisprovedError`."""
+    came = judged(shown, judge, asked)
     if came != expected:
-        raise DisprovedError(f"the analysis says {expected} and the engine {came} of {witness}")
-    return witness
+        raise DisprovedError(f"the analysis says {expected} and the engine {came} of {shown}")
+    return shown

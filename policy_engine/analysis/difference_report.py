@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import convert, to_builtins
 
-from policy_engine.analysis.counterexample import Witness
+from policy_engine.analysis.counterexample import Counterexample
 from policy_engine.analysis.differences import Difference, PhrasedCase, Progress, Where, compare
 from policy_engine.analysis.symbolic import ReasonedAnswer
 from policy_engine.domain.instants import format_instant
@@ -72,7 +72,7 @@ def diff_report(
 ) -> DiffReport:
     """What differs between two books at an instant, or over all time when none is given, or from an instant on.
 
-    Pure. Raises `DisprovedError` when the engine does not answer a witness as the analysis says.
+    Pure. Raises `DisprovedError` when the engine does not answer a counterexample as the analysis says.
     """
     comparison = compare(old, new, at, progress, since=since)
     return DiffReport(
@@ -125,9 +125,9 @@ def _difference_read(held: ClassDocument) -> Difference:
         clauses=convert(held.clauses, tuple[PhrasedCase, ...], from_attributes=True),
         more_clauses=held.more_clauses,
         whole=held.whole,
-        witness=convert(shown, Witness, from_attributes=True),
-        witness_old=convert(shown.old, ReasonedAnswer, from_attributes=True),
-        witness_new=convert(shown.new, ReasonedAnswer, from_attributes=True),
+        counterexample=convert(shown, Counterexample, from_attributes=True),
+        answer_old=convert(shown.old, ReasonedAnswer, from_attributes=True),
+        answer_new=convert(shown.new, ReasonedAnswer, from_attributes=True),
         members={},
     )
 
@@ -144,12 +144,12 @@ def difference_content(one: Difference) -> dict[str, object]:
         "more_clauses": one.more_clauses,
         "whole": one.whole,
         "witness": {
-            "at": one.witness.at,
-            "gateway": one.witness.gateway,
-            "members": one.witness.members,
-            "request": one.witness.request,
-            "old": to_builtins(one.witness_old),
-            "new": to_builtins(one.witness_new),
+            "at": one.counterexample.at,
+            "gateway": one.counterexample.gateway,
+            "members": one.counterexample.members,
+            "request": one.counterexample.request,
+            "old": to_builtins(one.answer_old),
+            "new": to_builtins(one.answer_new),
         },
     }
 

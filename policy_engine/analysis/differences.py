@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy_engine.analysis.counterexample import Witness, confirmed, witness_of
+from policy_engine.analysis.counterexample import Counterexample, confirmed, counterexample_of
 from policy_engine.analysis.diagram import Cube, Diagram
 from policy_engine.analysis.dimensions import COUNTRY_AXES
 from policy_engine.analysis.example_facts import facts_of
 from policy_engine.analysis.phrases import countries_of, cube_in_words
-from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas, ReasonedAnswer, Scope, Touched, edges_of
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, ReasonedAnswer, Scope, SymbolicBooks, Touched, edges_of
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 
@@ -71,8 +71,8 @@ class Difference:
     """A class of requesters whose answer or reason changes: allow, deny or hold before and after.
 
     `rules` are the rows that decide otherwise for somebody in it, `reasons` each pair of outcomes that occurs, or that
-    of the witness alone where no others were asked for. The witness is answered with `witness_old` and `witness_new`.
-    `members` has the exact set, as a diagram of truth values, for each model, action and stretch.
+    of the counterexample alone where no others were asked for. The counterexample is answered with `answer_old` and
+    `answer_new`. `members` has the exact set, as a diagram of truth values, for each model, action and stretch.
     """
 
     old: str
@@ -83,9 +83,9 @@ class Difference:
     clauses: tuple[PhrasedCase, ...]
     more_clauses: bool
     whole: bool
-    witness: Witness
-    witness_old: ReasonedAnswer
-    witness_new: ReasonedAnswer
+    counterexample: Counterexample
+    answer_old: ReasonedAnswer
+    answer_new: ReasonedAnswer
     members: Mapping[tuple[str, Action, int], Diagram]
 
     @property
@@ -98,7 +98,7 @@ class Difference:
 class Comparison:
     """Every difference between two books over the stretches looked at."""
 
-    atlas: Atlas
+    symbolic: SymbolicBooks
     stretches: tuple[Stretch, ...]
     differences: tuple[Difference, ...]
 
@@ -131,7 +131,7 @@ def models_of(books: Iterable[Book]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """A book, by its number in an atlas, and the instant at which it is asked."""
+    """A book, by its number in an symbolic, and the instant at which it is asked."""
 
     book: int
     at: datetime
@@ -181,19 +181,19 @@ def compare(
 ) -> Comparison:
     """The differences at an instant, or over all time when none is given, or from an instant on.
 
-    Raises `DisprovedError` when the engine does not answer a witness as the analysis says.
+    Raises `DisprovedError` when the engine does not answer a counterexample as the analysis says.
     """
     stretches = stretches_of((old, new)) if at is None else (Stretch(start=at, end=at, instant=at),)
     if since is not None:
         stretches = tuple(_from(one, since) for one in stretches if one.end is None or one.end > since)
-    atlas = Atlas((old, new), [stretch.instant for stretch in stretches])
+    symbolic = SymbolicBooks((old, new), [stretch.instant for stretch in stretches])
     sides = [(Side(book=0, at=one.instant), Side(book=1, at=one.instant)) for one in stretches]
-    differences = differences_between(atlas, models_of((old, new)), stretches, sides, progress)
-    return Comparison(atlas=atlas, stretches=stretches, differences=differences)
+    differences = differences_between(symbolic, models_of((old, new)), stretches, sides, progress)
+    return Comparison(symbolic=symbolic, stretches=stretches, differences=differences)
 
 
 def differences_between(
-    atlas: Atlas,
+    symbolic: SymbolicBooks,
     models: Sequence[str],
     stretches: Sequence[Stretch],
     sides: Sequence[tuple[Side, Side]],
@@ -204,7 +204,7 @@ def differences_between(
     """The classes of requesters whose answers differ on the two sides, in any stretch.
 
     Without `reasons`, those who get the same answer for another reason are passed over, and of each class the reasons
-    of its witness are told alone, which is many times quicker.
+    of its counterexample are told alone, which is many times quicker.
     """
     found: dict[_Kind, list[_Place]] = {}
     known: dict[tuple[Hashable, Hashable], list[_Change]] = {}
@@ -213,17 +213,17 @@ def differences_between(
         for step, model in enumerate(models):
             for action in Action:
                 pair = (
-                    atlas.scope_key(before.book, model, action, before.at),
-                    atlas.scope_key(after.book, model, action, after.at),
+                    symbolic.scope_key(before.book, model, action, before.at),
+                    symbolic.scope_key(after.book, model, action, after.at),
                 )
                 if pair[0] == pair[1]:
                     # Nothing that either depends on is another, so that no table need be made to find no difference.
                     continue
                 if pair not in known:
                     known[pair] = _changes(
-                        atlas,
-                        atlas.scope(before.book, model, action, before.at),
-                        atlas.scope(after.book, model, action, after.at),
+                        symbolic,
+                        symbolic.scope(before.book, model, action, before.at),
+                        symbolic.scope(after.book, model, action, after.at),
                         reasons=reasons,
                     )
                 for change in known[pair]:
@@ -231,7 +231,7 @@ def differences_between(
                     found.setdefault(change.kind, []).append(place)
             if progress is not None:
                 progress(model, number * len(models) + step + 1, steps)
-    differences = [one for kind, places in found.items() for one in _told_apart(atlas, stretches, kind, places)]
+    differences = [one for kind, places in found.items() for one in _told_apart(symbolic, stretches, kind, places)]
     return tuple(sorted(differences, key=_order))
 
 
@@ -239,14 +239,14 @@ def _order(one: Difference) -> tuple[object, ...]:
     return not one.changes_answer, one.old, one.new, one.rules, one.clauses[0].text, one.where[0].models
 
 
-def _changes(atlas: Atlas, before: Scope, after: Scope, *, reasons: bool) -> list[_Change]:
+def _changes(symbolic: SymbolicBooks, before: Scope, after: Scope, *, reasons: bool) -> list[_Change]:
     """Each change that occurs between two scopes."""
-    touched = atlas.touched(before, after)
+    touched = symbolic.touched(before, after)
     if not touched:
         return []
-    diagrams = atlas.diagrams
-    decisions = diagrams.parts(atlas.decisions(before))
-    turns = _turns(atlas, before, after, touched, reasons=reasons)
+    diagrams = symbolic.diagrams
+    decisions = diagrams.parts(symbolic.decisions(before))
+    turns = _turns(symbolic, before, after, touched, reasons=reasons)
     found = []
     for (old, new), (members, pairs) in sorted(turns.items()):
         rules = {name: one for name, one in touched.items() if diagrams.meet(one.where, members)}
@@ -269,14 +269,16 @@ _Turns = Mapping[_Turn, tuple[Diagram, Iterable[tuple[ReasonedAnswer, ReasonedAn
 """By turn those who have it, and the pairs of outcomes that occur among them."""
 
 
-def _turns(atlas: Atlas, before: Scope, after: Scope, touched: Mapping[str, Touched], *, reasons: bool) -> _Turns:
+def _turns(
+    symbolic: SymbolicBooks, before: Scope, after: Scope, touched: Mapping[str, Touched], *, reasons: bool
+) -> _Turns:
     """Whose answer changes; with `reasons` also for another reason, and every pair of reasons that occurs."""
-    diagrams = atlas.diagrams
+    diagrams = symbolic.diagrams
     if not reasons:
-        turns = diagrams.parts(diagrams.contrast(atlas.decisions(before), atlas.decisions(after)))
+        turns = diagrams.parts(diagrams.contrast(symbolic.decisions(before), symbolic.decisions(after)))
         return {turn: (members, ()) for turn, members in turns.items() if isinstance(turn, tuple)}
-    region = atlas.reasons_touched(before, after, touched)
-    table = diagrams.contrast(atlas.outcomes(before, region), atlas.outcomes(after, region))
+    region = symbolic.reasons_touched(before, after, touched)
+    table = diagrams.contrast(symbolic.outcomes(before, region), symbolic.outcomes(after, region))
     pairs: dict[_Turn, list[tuple[ReasonedAnswer, ReasonedAnswer]]] = {}
     for pair in diagrams.values(table):
         if isinstance(pair, tuple):
@@ -300,32 +302,32 @@ def _turn_or_none(pair: tuple[ReasonedAnswer, ReasonedAnswer] | None) -> tuple[s
 
 
 def _told_apart(
-    atlas: Atlas, stretches: Sequence[Stretch], kind: _Kind, places: Sequence[_Place]
+    symbolic: SymbolicBooks, stretches: Sequence[Stretch], kind: _Kind, places: Sequence[_Place]
 ) -> Iterable[Difference]:
     """The classes of one kind of change: one for each set that can be said on the axes that its rows read."""
     read = frozenset[int]().union(*(place.change.read for place in places))
     alike: dict[Diagram, list[_Place]] = {}
     for place in places:
-        alike.setdefault(atlas.diagrams.shadow(place.change.members, read), []).append(place)
+        alike.setdefault(symbolic.diagrams.shadow(place.change.members, read), []).append(place)
     apart = kind.old != kind.new and len(alike) <= MAX_WORDINGS
     groups = list(alike.values()) if apart else [list(places)]
-    return [_difference(atlas, stretches, kind, read, group) for group in groups]
+    return [_difference(symbolic, stretches, kind, read, group) for group in groups]
 
 
 def _difference(
-    atlas: Atlas, stretches: Sequence[Stretch], kind: _Kind, read: frozenset[int], places: Sequence[_Place]
+    symbolic: SymbolicBooks, stretches: Sequence[Stretch], kind: _Kind, read: frozenset[int], places: Sequence[_Place]
 ) -> Difference:
-    words = told(atlas, {(one.change.members, one.change.had) for one in places}, read)
+    words = told(symbolic, {(one.change.members, one.change.had) for one in places}, read)
     place = places[0]
-    profile = ordinary_member(atlas, place.change.members)
-    asked = [atlas.asked(side.book, place.model, place.action, side.at) for side in place.sides]
+    profile = ordinary_member(symbolic, place.change.members)
+    asked = [symbolic.asked(side.book, place.model, place.action, side.at) for side in place.sides]
     outcomes = [
-        atlas.outcome(atlas.scope(side.book, place.model, place.action, side.at), profile) for side in place.sides
+        symbolic.outcome(symbolic.scope(side.book, place.model, place.action, side.at), profile) for side in place.sides
     ]
     # Facts are dated from the instant asked about, so each side has its own; at one instant they are the same.
-    witnesses = [witness_of(facts_of(profile, one), one) for one in asked]
-    for side, one, witness, outcome in zip(place.sides, asked, witnesses, outcomes, strict=True):
-        confirmed(witness, atlas.judge(side.book), one, outcome)
+    counterexamples = [counterexample_of(facts_of(profile, one), one) for one in asked]
+    for side, one, counterexample, outcome in zip(place.sides, asked, counterexamples, outcomes, strict=True):
+        confirmed(counterexample, symbolic.judge(side.book), one, outcome)
     reasons = {pair for one in places for pair in one.change.pairs}
     return Difference(
         old=kind.old,
@@ -333,26 +335,26 @@ def _difference(
         rules=kind.rules,
         reasons=tuple(sorted(reasons or {(outcomes[0], outcomes[1])}, key=_pair_order)),
         where=_where(stretches, places),
-        clauses=tuple(clause_of(atlas, cube) for cube in words.cubes),
+        clauses=tuple(clause_of(symbolic, cube) for cube in words.cubes),
         more_clauses=words.more,
         whole=words.whole,
-        witness=witnesses[1],
-        witness_old=outcomes[0],
-        witness_new=outcomes[1],
+        counterexample=counterexamples[1],
+        answer_old=outcomes[0],
+        answer_new=outcomes[1],
         members={(one.model, one.action, one.stretch): one.change.members for one in places},
     )
 
 
-def ordinary_member(atlas: Atlas, members: Diagram) -> dict[str, str]:
+def ordinary_member(symbolic: SymbolicBooks, members: Diagram) -> dict[str, str]:
     """The profile of a set of possible profiles that is ordinary on as many of the first axes as can be.
 
     Raises `LookupError` for an empty set.
     """
-    cube = atlas.diagrams.first(members)
+    cube = symbolic.diagrams.first(members)
     choices = {
-        atlas.domain.axes[position].name: [atlas.domain.axes[position].values[index]] for position, index in cube
+        symbolic.domain.axes[position].name: [symbolic.domain.axes[position].values[index]] for position, index in cube
     }
-    profile = atlas.domain.complete(choices)
+    profile = symbolic.domain.complete(choices)
     if profile is None:
         raise LookupError("no profile has these values")
     return profile
@@ -370,9 +372,9 @@ class Wording:
     whole: bool
 
 
-def told(atlas: Atlas, sets: Iterable[tuple[Diagram, Diagram]], read: frozenset[int]) -> Wording:
+def told(symbolic: SymbolicBooks, sets: Iterable[tuple[Diagram, Diagram]], read: frozenset[int]) -> Wording:
     """The members of some sets, each within a larger one, in cubes on the axes given."""
-    diagrams = atlas.diagrams
+    diagrams = symbolic.diagrams
     pairs = sorted(set(sets))
     shadow = diagrams.either(*(diagrams.shadow(members, read) for members, _ in pairs))
     among = diagrams.either(*(diagrams.shadow(had, read) for _, had in pairs))
@@ -384,31 +386,31 @@ def told(atlas: Atlas, sets: Iterable[tuple[Diagram, Diagram]], read: frozenset[
     cost = diagrams.size(inside) * (2 * len(read) + 1)
     while not diagrams.nowhere(left) and len(cubes) < MAX_CLAUSES and (not cubes or effort < MAX_EFFORT):
         narrow = {position: frozenset({index}) for position, index in diagrams.first(left)}
-        kept = _widened(atlas, narrow, inside)
+        kept = _widened(symbolic, narrow, inside)
         left = diagrams.outside(left, kept)
         cubes.append(tuple(sorted(kept.items())))
         effort += cost
     return Wording(cubes=tuple(cubes), more=not diagrams.nowhere(left), whole=whole)
 
 
-def _widened(atlas: Atlas, cube: Mapping[int, frozenset[int]], inside: Diagram) -> dict[int, frozenset[int]]:
+def _widened(symbolic: SymbolicBooks, cube: Mapping[int, frozenset[int]], inside: Diagram) -> dict[int, frozenset[int]]:
     """The cube with as much more as stays in the set: axes that it can do without, then values that occur."""
     kept = dict(cube)
     for position in sorted(kept, reverse=True):
         fewer = {one: values for one, values in kept.items() if one != position}
-        _, false = atlas.diagrams.spread(inside, fewer, position)
+        _, false = symbolic.diagrams.spread(inside, fewer, position)
         if not false:
             kept = fewer
     for position in sorted(kept):
         fewer = {one: values for one, values in kept.items() if one != position}
-        true, false = atlas.diagrams.spread(inside, fewer, position)
+        true, false = symbolic.diagrams.spread(inside, fewer, position)
         kept[position] |= true - false
     return kept
 
 
-def clause_of(atlas: Atlas, cube: Cube) -> PhrasedCase:
+def clause_of(symbolic: SymbolicBooks, cube: Cube) -> PhrasedCase:
     """A cube in words and values."""
-    domain = atlas.domain
+    domain = symbolic.domain
     values = {}
     for position, indexes in cube:
         axis = domain.axes[position]

@@ -228,7 +228,7 @@ class _Regimes:
     standing: Diagram
 
 
-class Atlas:
+class SymbolicBooks:
     """Books over one declared world."""
 
     def __init__(self, books: Sequence[Book], instants: Sequence[datetime]) -> None:

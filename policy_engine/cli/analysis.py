@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from policy_engine.analysis.book_report import survey
+from policy_engine.analysis.book_report import book_report
 from policy_engine.analysis.difference_report import diff_of_files
 from policy_engine.app.clock import system_clock
 from policy_engine.app.settings import Settings
 from policy_engine.cli.output import JsonFlag, instant, print_json, unreadable
 from policy_engine.cli.progress import progress
 from policy_engine.policy.reader import read_book, read_folder
-from policy_engine.render.analysis_pages import diff_page, survey_page
-from policy_engine.render.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.render.analysis_pages import book_report_page, diff_page
+from policy_engine.render.book_report_text import book_report_content, book_report_csv, book_report_text
 from policy_engine.render.difference_text import difference_text
 
 HtmlOption = Annotated[Path | None, typer.Option("--html", help="File to write one self-contained page to.")]
@@ -43,15 +43,15 @@ def analyse(
         raise typer.BadParameter("give either --json or --csv, not both")
     book = read_book(read_folder(policies or Settings().policies))
     with progress("analysing") as tell:
-        found = survey(book, at or system_clock(), lambda stage, done, of: tell(done, of, stage=stage))
+        found = book_report(book, at or system_clock(), lambda stage, done, of: tell(done, of, stage=stage))
     if html is not None:
-        _write(html, survey_page(found))
+        _write(html, book_report_page(found))
     if as_json:
-        print_json(survey_content(found))
+        print_json(book_report_content(found))
     elif as_csv:
-        typer.echo(survey_csv(found), nl=False)
+        typer.echo(book_report_csv(found), nl=False)
     elif html is None:
-        typer.echo(survey_text(found), nl=False)
+        typer.echo(book_report_text(found), nl=False)
 
 
 def diff(

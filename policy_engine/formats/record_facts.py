@@ -1,8 +1,8 @@
 """Which facts on file a record has by value: those that a word asked of the party reads, and no others.
 
 The values are those in force at the instant of the decision, as known then, with what the caller asserted where the
-file says nothing and the caller may. Parties, papers and consortia are named by their ids, never by a name; a finding
-may tell the text of a list's entry for an organisation, and never that for a person (`domain.words.lists`).
+file says nothing and the caller may. Parties, authorisations and consortia are named by their ids, never by a name; a
+finding may tell the text of a list's entry for an organisation, and never that for a person (`domain.words.lists`).
 
 Not here, because the book's fingerprint or the membership revision in the record pins them: country groups and the
 catalogue, and the owners of an organisation (what captured it stands in the detail of its finding).

@@ -279,7 +279,7 @@ def names_in(terms: Iterable[Term], *kinds: Named) -> frozenset[str]:
 def names_read(book: Book) -> BookNames:
     """The names by which rows of members are read: of a list, a regime or an item that is not among them nobody asks.
 
-    A word that takes papers of `any` regime takes those of each that the book has rows of.
+    A word that takes authorisations of `any` regime takes those of each that the book has rows of.
     """
     tables = book.tables
     terms = [term for row in book.rows for term in row.terms]

@@ -1,4 +1,4 @@
-"""The survey of a book, and the difference between two, each as one self-contained HTML page."""
+"""The report on a book, and the difference between two, each as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from policy_engine.analysis.book_report import PERSPECTIVES, Access, Survey
+from policy_engine.analysis.book_report import PERSPECTIVES, Access, BookReport
 from policy_engine.analysis.difference_report import DiffReport
 from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Action
@@ -51,14 +51,14 @@ class _Grid:
         return sorted({column for cells in self.rows.values() for column in cells})
 
 
-def survey_page(survey: Survey) -> str:
-    """The survey as a page."""
+def book_report_page(report: BookReport) -> str:
+    """The report as a page."""
     return page(
-        "survey.html",
+        "book_report.html",
         title="Who may do what",
-        survey=survey,
+        report=report,
         perspectives=[
-            (_PERSPECTIVES[name], _grids(one for one in survey.access if one.perspective == name))
+            (_PERSPECTIVES[name], _grids(one for one in report.access if one.perspective == name))
             for name in PERSPECTIVES
         ],
         named=NAMED,

@@ -1,4 +1,4 @@
-"""The survey of a book as text, plain values and CSV."""
+"""The report on a book as text, plain values and CSV."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from policy_engine.analysis.book_report import (
     NO_CONSORTIUM,
     STATUSES,
     Access,
+    BookReport,
     Flip,
     Gap,
     IdleRow,
-    Survey,
 )
 from policy_engine.analysis.difference_report import difference_content
 from policy_engine.analysis.symbolic import NO_SUCH_MODEL
@@ -43,17 +43,17 @@ COLUMNS: Final = (
 NAMED: Final = 6
 
 
-def survey_content(survey: Survey) -> dict[str, object]:
-    """The survey as plain values."""
+def book_report_content(report: BookReport) -> dict[str, object]:
+    """The report as plain values."""
     return {
-        "policy_version": survey.fingerprint,
-        "at": format_instant(survey.at),
-        "countries": survey.countries,
-        "classes": [list(one) for one in survey.classes],
-        "access": [_access_content(one) for one in survey.access],
-        "never_match": [_idle_content(one) for one in survey.never_match],
-        "never_decide": [_idle_content(one) for one in survey.never_decide],
-        "always_barred": [_idle_content(one) for one in survey.always_barred],
+        "policy_version": report.fingerprint,
+        "at": format_instant(report.at),
+        "countries": report.countries,
+        "classes": [list(one) for one in report.classes],
+        "access": [_access_content(one) for one in report.access],
+        "never_match": [_idle_content(one) for one in report.never_match],
+        "never_decide": [_idle_content(one) for one in report.never_decide],
+        "always_barred": [_idle_content(one) for one in report.always_barred],
         "gaps": [
             {
                 "models": list(one.models),
@@ -61,9 +61,9 @@ def survey_content(survey: Survey) -> dict[str, object]:
                 "clauses": to_builtins(one.clauses),
                 "more_clauses": one.more_clauses,
             }
-            for one in survey.gaps
+            for one in report.gaps
         ],
-        "calendar": [_flip_content(one) for one in survey.calendar],
+        "calendar": [_flip_content(one) for one in report.calendar],
     }
 
 
@@ -95,10 +95,10 @@ def _flip_content(one: Flip) -> dict[str, object]:
     }
 
 
-def survey_csv(survey: Survey) -> str:
+def book_report_csv(report: BookReport) -> str:
     """Who may do what as CSV that a spreadsheet may open, see `formats.spreadsheet`; lists have a line for each."""
     lines = [line(COLUMNS, end="\n")]
-    for one in survey.access:
+    for one in report.access:
         for status in one.statuses:
             for membership in one.memberships:
                 for model in one.models:
@@ -121,33 +121,33 @@ def survey_csv(survey: Survey) -> str:
     return "".join(lines)
 
 
-def survey_text(survey: Survey) -> str:
-    """The survey for a person."""
-    return together(_lines(survey))
+def book_report_text(report: BookReport) -> str:
+    """The report for a person."""
+    return together(_lines(report))
 
 
-def _lines(survey: Survey) -> Iterator[str]:
-    yield f"policy {survey.fingerprint} at {format_instant(survey.at)}"
-    yield f"{survey.countries} countries in {len(survey.classes)} classes that no rule tells apart"
+def _lines(report: BookReport) -> Iterator[str]:
+    yield f"policy {report.fingerprint} at {format_instant(report.at)}"
+    yield f"{report.countries} countries in {len(report.classes)} classes that no rule tells apart"
     yield ""
     yield "who may do what, if nothing else is out of the ordinary"
-    yield from _access_lines(survey.access)
+    yield from _access_lines(report.access)
     for title, rows in (
-        ("rows that can never match", survey.never_match),
-        ("rows that never change an answer", survey.never_decide),
-        ("grants that are always barred", survey.always_barred),
+        ("rows that can never match", report.never_match),
+        ("rows that never change an answer", report.never_decide),
+        ("grants that are always barred", report.always_barred),
     ):
         yield ""
         yield f"{title}: {len(rows) or 'none'}"
         for row in rows:
             yield f"  {row.rule} ({row.effect.value}): {row.why}"
     yield ""
-    yield f"gaps, answered by ACTION_NOT_PERMITTED alone: {len(survey.gaps) or 'none'}"
-    for gap in survey.gaps:
+    yield f"gaps, answered by ACTION_NOT_PERMITTED alone: {len(report.gaps) or 'none'}"
+    for gap in report.gaps:
         yield f"  {models_in_words(gap.models)}: {actions_in_words(gap.actions)}: {gap_in_words(gap)}"
     yield ""
     yield "what flips when"
-    for flip in survey.calendar:
+    for flip in report.calendar:
         yield f"  {format_instant(flip.at)}  {'; '.join(happenings(flip))}"
         if not flip.differences:
             yield "    no answer changes"

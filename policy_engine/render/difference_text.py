@@ -56,8 +56,8 @@ def difference_lines(one: Difference) -> Iterator[str]:
         yield f"  for {place_in_words(where)}"
     if len(one.where) > SHOWN:
         yield f"  and {len(one.where) - SHOWN} others"
-    before, after = one.witness_old, one.witness_new
-    yield f"  for example {_request_in_words(one.witness.request)} at {one.witness.at}:"
+    before, after = one.answer_old, one.answer_new
+    yield f"  for example {_request_in_words(one.counterexample.request)} at {one.counterexample.at}:"
     yield f"    {before.decision} {before.rule} {before.code} -> {after.decision} {after.rule} {after.code}"
 
 

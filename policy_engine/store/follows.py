@@ -121,14 +121,14 @@ def wrong_draws(reader: Reader, told: dict[int, Change]) -> Iterator[str]:
             record = read_record(body)
         except RecordFault:
             continue
-        papers = {paper.id for party in record.parties for paper in party.known.authorisations or ()}
+        known = {held.id for party in record.parties for held in party.known.authorisations or ()}
         subjects = {party.subject for party in record.parties if party.subject is not None}
         instants = {row.at, row.recorded_at, row.revised_at}
         if (
             not record.allowed
             or instants != {record.decided_at}
             or row.retracted
-            or row.authorisation not in papers
+            or row.authorisation not in known
             # For an account or a service the record does not say who is behind it.
             or (all(one.startswith("person:") for one in subjects) and f"person:{row.person}" not in subjects)
         ):

@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from policy_engine.analysis.dimensions import Profile
-from policy_engine.analysis.symbolic import FAULT, NO_SUCH_MODEL, Atlas, ReasonedAnswer, answer_of
+from policy_engine.analysis.symbolic import FAULT, NO_SUCH_MODEL, ReasonedAnswer, SymbolicBooks, answer_of
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
@@ -147,11 +147,11 @@ def read(*drawn: list[dict[str, str]]) -> tuple[Book, ...]:
 
 
 def asked_of_engine(
-    atlas: Atlas, number: int, profile: Profile, model: str, action: Action, at: datetime
+    symbolic: SymbolicBooks, number: int, profile: Profile, model: str, action: Action, at: datetime
 ) -> ReasonedAnswer:
     """What the engine answers to the facts that a profile stands for."""
-    facts = atlas.facts(number, profile, model, action, at)
-    judge = atlas.judge(number)
+    facts = symbolic.facts(number, profile, model, action, at)
+    judge = symbolic.judge(number)
     try:
         verdict = judge.verdict(derive(facts.request, Roster.as_known(facts.rows), judge.book, facts.caller, at))
     except JudgingError:
@@ -159,9 +159,9 @@ def asked_of_engine(
     return answer_of(verdict)
 
 
-def any_profile(atlas: Atlas, random: Random) -> dict[str, str]:
+def any_profile(symbolic: SymbolicBooks, random: Random) -> dict[str, str]:
     """A possible profile, ordinary on a random share of its axes."""
-    domain = atlas.domain
+    domain = symbolic.domain
     profile: dict[str, str] = {}
     ordinary = random.random()
     for axis in domain.axes:
@@ -170,9 +170,9 @@ def any_profile(atlas: Atlas, random: Random) -> dict[str, str]:
     return profile
 
 
-def around(atlas: Atlas, centre: Mapping[str, str], random: Random, most: int) -> Iterator[dict[str, str]]:
+def around(symbolic: SymbolicBooks, centre: Mapping[str, str], random: Random, most: int) -> Iterator[dict[str, str]]:
     """Every possible profile that differs from this one on a few random axes at most: a whole product of values."""
-    domain = atlas.domain
+    domain = symbolic.domain
     free: list[str] = []
     count = 1
     for axis in random.sample(domain.axes, len(domain.axes)):

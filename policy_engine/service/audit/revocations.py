@@ -43,7 +43,7 @@ def revocations_of(log: DeskLog, name: str) -> tuple[Revocation, ...]:
     rows = log.standing(held_revision=None, after_index=-1).rows or RosterRows()
     found += _taken_back(name, rows)
     roster = Roster.as_known(rows)
-    found += _ended_papers(name, roster.authorisations_by_id.get(name, ()))
+    found += _ended_authorisations(name, roster.authorisations_by_id.get(name, ()))
     organisation, _, consortium = name.partition("/")
     memberships = [row for row in roster.memberships.get(organisation, ()) if consortium in ("", row.consortium)]
     found += _ended_memberships(memberships, rows.memberships)
@@ -71,7 +71,7 @@ def _latest(rows: Iterable[D]) -> Iterable[D]:
     return {row.key: row for row in sorted(rows, key=lambda row: row.recorded_at or _FIRST)}.values()
 
 
-def _ended_papers(name: str, rows: Iterable[Authorisation]) -> list[Revocation]:
+def _ended_authorisations(name: str, rows: Iterable[Authorisation]) -> list[Revocation]:
     holders: dict[str, list[datetime | None]] = {}
     for row in rows:
         holders.setdefault(row.holder, []).append(row.valid.end)

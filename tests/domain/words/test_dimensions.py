@@ -9,7 +9,7 @@ import pytest
 
 from policy_engine.analysis.dimensions import Profile
 from policy_engine.analysis.profiles import Domain
-from policy_engine.analysis.symbolic import NO_SUCH_MODEL, Atlas
+from policy_engine.analysis.symbolic import NO_SUCH_MODEL, SymbolicBooks
 from policy_engine.analysis.word_reads import split
 from policy_engine.domain.facts import derive
 from policy_engine.domain.instants import parse_instant
@@ -37,8 +37,8 @@ def book() -> Book:
 
 
 @pytest.fixture(scope="module")
-def atlas(book: Book) -> Atlas:
-    return Atlas((book,), [AT])
+def symbolic(book: Book) -> SymbolicBooks:
+    return SymbolicBooks((book,), [AT])
 
 
 def parameter_of(word: Word) -> str:
@@ -46,8 +46,8 @@ def parameter_of(word: Word) -> str:
     return next(term.parameter for term in terms if term.word == word.name)
 
 
-def answered(atlas: Atlas, book: Book, profile: Profile, word: str, parameter: str, model: str) -> Tri:
-    facts = atlas.facts(0, profile, model, Action.INFER, AT)
+def answered(symbolic: SymbolicBooks, book: Book, profile: Profile, word: str, parameter: str, model: str) -> Tri:
+    facts = symbolic.facts(0, profile, model, Action.INFER, AT)
     question = derive(facts.request, Roster.as_known(facts.rows), book, facts.caller, AT)
     return ask(question.parties[0], word, parameter).value
 
@@ -61,14 +61,16 @@ def alike(domain: Domain, name: str, told: frozenset[str] | None, value: str) ->
 
 
 @pytest.mark.parametrize("word", OF_FACTS)
-def test_what_a_word_does_not_tell_apart_changes_none_of_its_answers(atlas: Atlas, book: Book, word: Word) -> None:
-    random, domain = Random(word.name), atlas.domain
+def test_what_a_word_does_not_tell_apart_changes_none_of_its_answers(
+    symbolic: SymbolicBooks, book: Book, word: Word
+) -> None:
+    random, domain = Random(word.name), symbolic.domain
     parameter = split(word.name, parameter_of(word), domain.names.authorisations)[0]
     for _ in range(100):
         model = random.choice((*book.tables.catalogue.entries, NO_SUCH_MODEL))
         told = word.reads.dimensions(parameter, book, book.tables.catalogue.find(model, None))
-        one = any_profile(atlas, random)
+        one = any_profile(symbolic, random)
         other = domain.complete({name: alike(domain, name, told[name], one[name]) for name in told})
         assert other is not None
-        expected = answered(atlas, book, one, word.name, parameter, model)
-        assert expected is answered(atlas, book, other, word.name, parameter, model), (one, other, model)
+        expected = answered(symbolic, book, one, word.name, parameter, model)
+        assert expected is answered(symbolic, book, other, word.name, parameter, model), (one, other, model)

@@ -11,14 +11,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from policy_engine.analysis.book_report import Survey, survey
+from policy_engine.analysis.book_report import BookReport, book_report
 from policy_engine.analysis.difference_report import diff_report
 from policy_engine.domain.instants import parse_instant
 from policy_engine.domain.request import Action
 from policy_engine.domain.rules import Book
 from policy_engine.policy.reader import read_book
-from policy_engine.render.analysis_pages import diff_page, survey_page
-from policy_engine.render.book_report_text import survey_content, survey_csv, survey_text
+from policy_engine.render.analysis_pages import book_report_page, diff_page
+from policy_engine.render.book_report_text import book_report_content, book_report_csv, book_report_text
 from policy_engine.render.difference_text import difference_text
 from tests.analysis.worlds import AT
 from tests.policy.books import BAR, GRANT, NOTE, book, sheet
@@ -31,9 +31,9 @@ def read(*rows: Mapping[str, str]) -> Book:
     return read_book(book(rules=sheet(*rows)))
 
 
-def surveyed(*rows: Mapping[str, str]) -> Survey:
+def reported(*rows: Mapping[str, str]) -> BookReport:
     """What is said of the small book with these rows."""
-    return survey(read(*rows), AT)
+    return book_report(read(*rows), AT)
 
 
 def grant(identifier: str, **cells: str) -> dict[str, str]:
@@ -50,39 +50,39 @@ def bar(identifier: str, **cells: str) -> dict[str, str]:
 
 
 def test_a_row_whose_conditions_exclude_each_other_never_matches() -> None:
-    found = surveyed(GRANT, BAR, grant("NOBODY", party="no-organisation & member:circle"))
+    found = reported(GRANT, BAR, grant("NOBODY", party="no-organisation & member:circle"))
     assert [one.rule for one in found.never_match] == ["NOBODY"]
 
 
 def test_a_row_that_reaches_no_item_never_matches() -> None:
-    found = surveyed(GRANT, BAR, bar("NOTHING", item="kind:weights", party="foreign-person"))
+    found = reported(GRANT, BAR, bar("NOTHING", item="kind:weights", party="foreign-person"))
     assert [one.rule for one in found.never_match] == ["NOTHING"]
 
 
 def test_a_grant_to_those_who_are_not_on_file_never_matches() -> None:
-    found = surveyed(GRANT, BAR, grant("STRANGERS", item="", party="!on-file"))
+    found = reported(GRANT, BAR, grant("STRANGERS", item="", party="!on-file"))
     assert [one.rule for one in found.never_match] == ["STRANGERS"]
 
 
 def test_a_bar_within_another_never_changes_an_answer() -> None:
-    found = surveyed(GRANT, BAR, bar("CUBA", place="located-in:CU"))
+    found = reported(GRANT, BAR, bar("CUBA", place="located-in:CU"))
     assert [one.rule for one in found.never_decide] == ["CUBA"]
 
 
 def test_a_bar_within_another_that_can_be_lifted_changes_answers() -> None:
     wide = {**BAR, "unless": "PAPERS"}
-    found = surveyed(GRANT, wide, bar("CUBA", place="located-in:CU"), NOTE)
+    found = reported(GRANT, wide, bar("CUBA", place="located-in:CU"), NOTE)
     assert found.never_decide == ()
 
 
 def test_a_note_that_lifts_only_what_another_bar_holds_never_changes_an_answer() -> None:
     lifted = bar("CUBA", place="located-in:CU", unless="PAPERS")
-    found = surveyed(GRANT, BAR, lifted, NOTE)
+    found = reported(GRANT, BAR, lifted, NOTE)
     assert [one.rule for one in found.never_decide] == ["CUBA", "PAPERS"]
 
 
 def test_an_advisory_row_never_changes_an_answer() -> None:
-    found = surveyed(GRANT, BAR, bar("ADVICE", party="foreign-person", enforcement="advisory"))
+    found = reported(GRANT, BAR, bar("ADVICE", party="foreign-person", enforcement="advisory"))
     assert [(one.rule, one.why) for one in found.never_decide] == [
         ("ADVICE", "it is advisory or suspended all the time")
     ]
@@ -90,13 +90,13 @@ def test_an_advisory_row_never_changes_an_answer() -> None:
 
 def test_a_grant_to_those_whom_a_bar_stops_is_always_barred() -> None:
     cubans = grant("CUBANS", item="kind:model", party="established-in:CU")
-    found = surveyed(GRANT, BAR, cubans)
+    found = reported(GRANT, BAR, cubans)
     assert [one.rule for one in found.always_barred] == ["CUBANS"]
 
 
 def test_a_grant_that_is_barred_until_a_bar_ends_is_not_always_barred() -> None:
     cubans = grant("CUBANS", item="kind:model", party="established-in:CU")
-    found = surveyed(GRANT, {**BAR, "to": "2026-07-01"}, cubans)
+    found = reported(GRANT, {**BAR, "to": "2026-07-01"}, cubans)
     assert found.always_barred == ()
 
 
@@ -104,7 +104,7 @@ def test_a_grant_that_is_barred_until_a_bar_ends_is_not_always_barred() -> None:
 
 
 def test_an_action_that_no_row_grants_is_a_gap_for_everybody() -> None:
-    gaps = {(model, action): gap for gap in surveyed(GRANT, BAR).gaps for model in gap.models for action in gap.actions}
+    gaps = {(model, action): gap for gap in reported(GRANT, BAR).gaps for model in gap.models for action in gap.actions}
     assert gaps["alpha-1", Action.RELEASE].clauses == ()
     assert ("alpha-1", Action.INFER) in gaps
     assert gaps["alpha-1", Action.INFER].clauses[0].text == "requesters who are not on file"
@@ -112,7 +112,7 @@ def test_an_action_that_no_row_grants_is_a_gap_for_everybody() -> None:
 
 def test_who_is_granted_nothing_and_barred_by_nothing_is_told_as_a_gap() -> None:
     members = grant("ACCESS", party="member:circle")
-    (gap,) = (one for one in surveyed(members, BAR).gaps if one.clauses)
+    (gap,) = (one for one in reported(members, BAR).gaps if one.clauses)
     assert gap.models == ("alpha-1",)
     assert {Action.INFER, Action.LIST} == set(gap.actions)
     assert [clause.text for clause in gap.clauses] == ["not (active membership of circle)"]
@@ -120,7 +120,7 @@ def test_who_is_granted_nothing_and_barred_by_nothing_is_told_as_a_gap() -> None
 
 def test_the_answers_are_told_by_country_status_and_membership() -> None:
     order = bar("ORDER", party="foreign-person", codes="FOREIGN_PERSON", hold="yes")
-    found = surveyed(grant("ACCESS", party="member:circle"), BAR, order)
+    found = reported(grant("ACCESS", party="member:circle"), BAR, order)
     cells = {
         (one.perspective, country, status, membership): (one.outcome.decision, one.outcome.code)
         for one in found.access
@@ -138,7 +138,7 @@ def test_the_answers_are_told_by_country_status_and_membership() -> None:
 
 
 def test_an_answer_says_which_answers_other_facts_could_still_bring() -> None:
-    found = surveyed(GRANT, BAR)
+    found = reported(GRANT, BAR)
     can = {
         (one.perspective, country): one.can
         for one in found.access
@@ -151,7 +151,7 @@ def test_an_answer_says_which_answers_other_facts_could_still_bring() -> None:
 
 def test_the_calendar_has_each_dated_change_with_whose_answer_changes() -> None:
     late = bar("ORDER", party="foreign-person", codes="FOREIGN_PERSON", **{"from": "2026-06-12", "to": "2026-06-30"})
-    (_, begins, ends) = surveyed(GRANT, BAR, late).calendar
+    (_, begins, ends) = reported(GRANT, BAR, late).calendar
     assert begins.rows == (("ORDER", "begins"),)
     assert [(one.old, one.new) for one in begins.differences] == [("allow", "deny")]
     assert "foreign persons" in begins.differences[0].clauses[0].text
@@ -244,10 +244,10 @@ def hostile_book() -> Book:
     return read_book(files)
 
 
-@pytest.mark.parametrize("kind", ["survey", "diff"])
+@pytest.mark.parametrize("kind", ["report", "diff"])
 def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(kind: str) -> None:
     old, new = read(GRANT, BAR), read(GRANT, {**BAR, "place": "located-in:BY,CU"})
-    page = survey_page(survey(old, AT)) if kind == "survey" else diff_page(diff_report(old, new, AT))
+    page = book_report_page(book_report(old, AT)) if kind == "report" else diff_page(diff_report(old, new, AT))
     reader = page_of(page)
     assert {"script", "link", "img", "iframe", "object", "embed", "base", "form"}.isdisjoint(reader.tags)
     references = [value for name, value in reader.attributes if name in ("href", "src", "action", "data", "srcset")]
@@ -257,7 +257,7 @@ def test_a_page_needs_nothing_from_elsewhere_and_runs_nothing(kind: str) -> None
 
 
 def test_what_a_book_says_is_escaped_on_a_page() -> None:
-    reader = page_of(survey_page(survey(hostile_book(), AT)))
+    reader = page_of(book_report_page(book_report(hostile_book(), AT)))
     assert "img" not in reader.tags
     assert HOSTILE in reader.text
 
@@ -267,23 +267,23 @@ def test_a_cell_that_a_spreadsheet_would_read_as_a_formula_begins_with_an_apostr
     for sign in "=+-@":
         named = dict(files)
         named["catalogue.yaml"] = files["catalogue.yaml"].replace(b"alpha-1:", f"'{sign}1+cmd':".encode())
-        rows = list(csv.DictReader(io.StringIO(survey_csv(survey(read_book(named), AT)))))
+        rows = list(csv.DictReader(io.StringIO(book_report_csv(book_report(read_book(named), AT)))))
         models = {row["model"] for row in rows}
         assert f"'{sign}1+cmd" in models
         assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row.values())
 
 
 def test_text_document_and_csv_say_the_same_of_an_answer() -> None:
-    found = surveyed(GRANT, BAR)
-    document = survey_content(found)
-    rows = list(csv.DictReader(io.StringIO(survey_csv(found))))
+    found = reported(GRANT, BAR)
+    document = book_report_content(found)
+    rows = list(csv.DictReader(io.StringIO(book_report_csv(found))))
     assert len(rows) == sum(
         len(one.statuses) * len(one.memberships) * len(one.models) * len(one.actions) for one in found.access
     )
     access = document["access"]
     assert isinstance(access, list)
     assert {row["decision"] for row in rows} == {one["decision"] for one in access}
-    assert "allow" in survey_text(found)
+    assert "allow" in book_report_text(found)
 
 
 def test_a_difference_from_an_instant_on_leaves_out_what_was_over_and_has_what_is_to_come() -> None:
@@ -297,9 +297,9 @@ def test_a_difference_from_an_instant_on_leaves_out_what_was_over_and_has_what_i
     assert diff_report(old, new, since=after).differences == ()
 
 
-def test_a_survey_tells_at_which_stage_it_is_and_ends_with_all_its_steps_done() -> None:
+def test_a_report_tells_at_which_stage_it_is_and_ends_with_all_its_steps_done() -> None:
     told: list[tuple[str, int, int]] = []
-    survey(read(GRANT), AT, lambda *one: told.append(one))
+    book_report(read(GRANT), AT, lambda *one: told.append(one))
     stages = [stage for stage, _, _ in told]
     assert "who may do what" in stages
     assert f"whether {GRANT['id']} decides anything" in stages
