@@ -30,6 +30,7 @@ from tests.api.desks import WITHOUT_CONSORTIUM
 from tests.api.sealed import ORIGIN, SEED
 from tests.api.service import Service, serving
 from tests.conftest import ROOT, SMALL_BOOK
+from tests.gateways.conftest import PROFILES
 from tests.service.decisions import DEMO
 
 FILE: Final = ROOT / "policy_engine" / "http" / "examples.json"
@@ -57,7 +58,7 @@ class Walk:
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def key(self, person: str) -> dict[str, str]:
+    def key(self, person: str, gateway: str | None = None) -> dict[str, str]:
         if person not in self.keys:
             digits = iter(f"{len(self.keys) + 1:x}" * 1_000)
             made = self.service.parts.ring.create(
@@ -65,17 +66,19 @@ class Walk:
                 rights=RIGHTS,
                 at=self.service.now[0],
                 random_hex=lambda size: "".join(itertools.islice(digits, 2 * (size or 32))),
-                person=person,
+                person=None if gateway is not None else person,
+                gateway=gateway,
             )
             self.service.parts.gate.view.refresh()
             self.keys[person] = {"Authorization": f"Bearer {made.token}"}
         return self.keys[person]
 
     def ask(self, method: str, path: str, /, *, person: str = "dora", status: int = 200, **sent: Any) -> Any:
-        """Ask, and keep it as the example of its route; `query`, `body`, and what stands in the path by name."""
+        """Ask, and keep it as the example of its route; `query`, `body`, `head`, and what the path names by name."""
         query, body = sent.pop("query", {}), sent.pop("body", None)
+        head = sent.pop("head", None) or self.key(person)
         asked = path.format(**sent)
-        response = self.client.request(method, asked, params=query, json=body, headers=self.key(person))
+        response = self.client.request(method, asked, params=query, json=body, headers=head)
         assert response.status_code == status, (method, asked, response.status_code, response.text[:2_000])
         kind = response.headers["content-type"].partition(";")[0]
         told = response.json() if kind == "application/json" else response.text
@@ -113,7 +116,7 @@ def walking(folder: Path) -> Iterator[Walk]:
     def new_id(_: datetime) -> str:
         return f"01K{next(counter):023d}"
 
-    with serving(url, DEMO, published=True, policies=SMALL_BOOK, new_id=new_id) as service:
+    with serving(url, DEMO, published=True, policies=SMALL_BOOK, new_id=new_id, gateways=PROFILES) as service:
         sealing = Sealing(
             entries=service.parts.entries,
             folder=folder / "ledger",
@@ -134,6 +137,7 @@ def walk(folder: Path) -> dict[str, dict[str, Any]]:
         _decisions(one)
         _members(one)
         _policy(one)
+        _gateways(one)
         _log(one)
         return one.found
 
@@ -187,6 +191,33 @@ def _policy(one: Walk) -> None:
     freeze = one.ask("POST", "/freezes", status=201, body=scope)["id"]
     one.ask("GET", "/freezes")
     one.ask("DELETE", "/freezes/{freeze}", status=202, freeze=freeze, body={"reason": "the order has ended"})
+
+
+CAROL: Final = {"type": "person", "id": "carol"}
+OPUS: Final = {"type": "ai_model", "id": "opus-4.6"}
+INFER: Final = {"name": "infer"}
+
+
+def _gateways(one: Walk) -> None:
+    bearer = one.key("gateway", "headers")
+    passed = {"x-user-id": "carol", "x-geo-country": "US", "x-model": "opus-4.6"}
+    head = {"X-Policy-Engine-Key": bearer["Authorization"].removeprefix("Bearer "), **passed}
+    one.ask("POST", "/ext_authz/{path}", head=head, path="v1/chat/completions")
+    target = {"X-Forwarded-Method": "POST", "X-Forwarded-Uri": "/v1/chat/completions"}
+    one.ask("GET", "/forward-auth", head={**head, **target})
+    chat = {"method": "POST", "target": "/v1/chat/completions", "headers": passed}
+    one.ask("POST", "/gateways/decide", head=bearer, body={**chat, "models": ["opus-4.6"]})
+    http = {"method": "POST", "path": "/v1/chat/completions", "headers": passed}
+    one.ask("POST", "/v1/data/policy_engine/decide", head=bearer, body={"input": {"request": {"http": http}}})
+    question = {"subject": CAROL, "action": INFER, "resource": OPUS, "context": {"ip_country": "US"}}
+    one.ask("GET", "/.well-known/authzen-configuration")
+    one.ask("POST", "/access/v1/evaluation", body=question)
+    one.ask("POST", "/access/v1/evaluations", body={**question, "evaluations": [{}, {"action": {"name": "embed"}}]})
+    one.ask("POST", "/access/v1/search/subject", body={**question, "subject": {"type": "person"}})
+    one.ask("POST", "/access/v1/search/resource", body={**question, "resource": {"type": "ai_model"}})
+    one.ask(
+        "POST", "/access/v1/search/action", body={name: question[name] for name in ("subject", "resource", "context")}
+    )
 
 
 def _log(one: Walk) -> None:
