@@ -16,6 +16,7 @@ What the client wrote to the model is not looked at. Without an answer nothing i
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -74,18 +75,21 @@ _FILES: Final = re.compile(r"(?:/[^/]+)?(?:/v1)?/files")
 @dataclass(slots=True)
 class _Request:
     """A request of a client as it came in, and what was allowed in it, with until when that counts. Of a batch file's
-    lines, which LiteLLM hands in together, one is asked for at a time: most ask for the same."""
+    lines, which LiteLLM hands in together, one is asked for at a time: most ask for the same. `refused` is what it was
+    refused with before anything was called."""
 
     question: Question
     allowed: dict[Question, float] = field(default_factory=dict)
     one_line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    refused: Exception | None = None
 
 
 _current: Final[ContextVar[_Request | None]] = ContextVar("policy_engine_request", default=None)
 
 
 class SeesRequests:
-    """Sees the head of each request before LiteLLM does, for the hooks that are called in it."""
+    """Sees the head of each request before LiteLLM does, for the hooks that are called in it, and tells a refusal where
+    LiteLLM meets an error while it does."""
 
     def __init__(self, app: App, headers: frozenset[str]) -> None:
         self._app = app
@@ -96,9 +100,24 @@ class SeesRequests:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        token = _current.set(_Request(question=self._question(scope)))
+        request = _Request(question=self._question(scope))
+        token = _current.set(request)
+        begun = False
+
+        async def sent(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sent)
+        except Exception as error:
+            if request.refused is None or begun or scope["type"] != "http":
+                raise
+            # As on `/v1/batches` where the package of LiteLLM's database is not installed.
+            _log.warning("LiteLLM met an error while it told a refusal: %s", type(error).__name__)
+            for part in _told(request.refused):
+                await send(part)
         finally:
             _current.reset(token)
 
@@ -113,6 +132,15 @@ class SeesRequests:
             target=raw.decode("latin-1") + _models_of_query(scope.get("query_string", b"")),
             headers=tuple((name, value) for name, value in headers if name in self._headers),
         )
+
+
+def _told(refused: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A refusal in the form of OpenAI's interface."""
+    body = json.dumps({"error": refused.to_dict()}).encode("ascii")
+    lines = {**refused.headers, "content-type": "application/json", "content-length": str(len(body))}
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines.items()]
+    start = {"type": "http.response.start", "status": refused.status_code, "headers": headers}
+    return start, {"type": "http.response.body", "body": body}
 
 
 def _models_of_query(query: bytes) -> str:
@@ -141,7 +169,16 @@ class PolicyEngine(CustomLogger):
         """Before a call: the models that it names. Raises `ProxyException`."""
         del cache
         request = _request()
-        question = self._about(request, user_api_key_dict, _asked_models(data))
+        from litellm.proxy._types import ProxyException  # noqa: PLC0415  the proxy's own, which is loaded by then
+
+        try:
+            await self._require_call(request, user_api_key_dict, data, call_type)
+        except ProxyException as error:
+            request.refused = error
+            raise
+
+    async def _require_call(self, request: _Request, key: object, data: dict[str, Any], call_type: str) -> None:
+        question = self._about(request, key, _asked_models(data))
         if call_type != _UPLOAD and _FILES.fullmatch(request.question.target) and request.question.method == "POST":
             await self._require_line(request, question, call_type)
             return

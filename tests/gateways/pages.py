@@ -7,9 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Final
 
-from tests.conftest import ROOT
-
-PAGES: Final = ROOT / "docs" / "gateways"
+PAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "gateways"
 _BLOCK: Final = re.compile(r"^```[a-z]+\n(?:#|//|--) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,36 +30,60 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, port: int, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    port: int = 0,
+    ready: Callable[[], bool] | None = None,
+    environment: Mapping[str, str] | None = None,
+    seconds: float = START_SECONDS,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The program, from when it listens on the port until the end; what it says goes to the file."""
+    """The program, from when it listens on the port, or is `ready`, until the end; what it says goes to the file."""
+    process = started(command, log=log, environment=environment)
+    try:
+        _wait(process, ready or partial(_listens, port), log, seconds)
+        yield process
+    finally:
+        ended(process)
+
+
+def started(
+    command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """The program, started; whoever starts it ends it."""
     with log.open("ab") as said:
-        process = subprocess.Popen(  # noqa: S603  a program of the test's own
-            list(command),
+        return subprocess.Popen(  # noqa: S603  a program of the test's own
+            [str(part) for part in command],
             stdout=said,
             stderr=said,
             start_new_session=True,
             env={**os.environ, **(environment or {})},
             cwd=log.parent,
         )
-    try:
-        _wait(process, port, log)
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """The program and what it started, ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+def _wait(process: subprocess.Popen[bytes], ready: Callable[[], bool], log: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        assert process.poll() is None, log.read_text(errors="replace")[-2000:]
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        if ready():
             return
         time.sleep(0.05)
-    raise AssertionError(f"nothing listens on {port}: {log.read_text(errors='replace')[-2000:]}")
+    raise AssertionError(f"it is not ready after {seconds:.0f} s: {log.read_text(errors='replace')[-3000:]}")
 
 
 @contextmanager

@@ -20,18 +20,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.with_litellm.programs import (
-    ENGINE,
-    LITELLM,
-    ROOT,
-    Between,
-    Provider,
-    between,
-    blocks,
-    free_port,
-    provider,
-    running,
-)
+from tests.gateways.programs import free_port
+from tests.with_litellm.programs import ENGINE, LITELLM, ROOT, Between, Provider, between, blocks, provider, running
 
 CAROL: Final = {"Authorization": "Bearer sk-carol"}
 """A citizen of the United States, who may use opus-4.6."""

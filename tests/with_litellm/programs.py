@@ -1,11 +1,9 @@
-"""The programs of a test: started in a session of their own, and stopped for certain; and small servers beside them."""
+"""The programs of a test, and small servers beside them."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -19,25 +17,18 @@ from typing import Any, Final
 
 import httpx
 
+from tests.gateways import pages, programs
+
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGE: Final = ROOT / "docs" / "gateways" / "litellm.md"
+PAGE: Final = pages.PAGES / "litellm.md"
 ENGINE: Final = ROOT / ".venv" / "bin" / "policy-engine"
 LITELLM: Final = ROOT / ".venv-gateways" / "bin" / "litellm"
 START_SECONDS: Final = 300.0
-_BLOCK: Final = re.compile(r"^```[a-z]+\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def blocks() -> dict[str, str]:
     """The blocks of the page that begin with the name of a file, by that name."""
-    return {match[1]: match[2] for match in _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))}
-
-
-def free_port() -> int:
-    """A port of this machine on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return pages.blocks(PAGE)
 
 
 @contextmanager
@@ -45,43 +36,14 @@ def running(
     command: Sequence[str | Path], *, url: str, log: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The program, from when it answers at the address until the end; what it says goes to the file."""
-    process = started(command, log=log, environment=environment)
-    try:
-        _wait(process, url, log)
-        yield process
-    finally:
-        ended(process)
 
-
-def started(command: Sequence[str | Path], *, log: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """The program, started; whoever starts it ends it."""
-    with log.open("ab") as said:
-        return subprocess.Popen(  # noqa: S603  a program of the test's own
-            [str(part) for part in command],
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-            cwd=log.parent,
-            env={**os.environ, **environment},
-        )
-
-
-def ended(process: subprocess.Popen[bytes]) -> None:
-    """The program and what it started, ended."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(30)
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+    def answers() -> bool:
         with suppress(httpx.HTTPError):
-            if httpx.get(url, timeout=5, trust_env=False).status_code == 200:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"nothing answers at {url}: {log.read_text(errors='replace')[-3000:]}")
+            return httpx.get(url, timeout=5, trust_env=False).status_code == 200
+        return False
+
+    with programs.running(command, log=log, ready=answers, environment=environment, seconds=START_SECONDS) as process:
+        yield process
 
 
 # --- the provider -----------------------------------------------------------------------------------------------------

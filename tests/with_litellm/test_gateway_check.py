@@ -11,8 +11,9 @@ from typing import Any
 
 import yaml
 
+from tests.gateways.programs import free_port
 from tests.with_litellm.conftest import environment
-from tests.with_litellm.programs import LITELLM, ROOT, blocks, free_port, running
+from tests.with_litellm.programs import LITELLM, ROOT, blocks, running
 
 
 @contextmanager

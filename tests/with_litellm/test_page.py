@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.with_litellm.programs import PAGE, ROOT, blocks, free_port, running
+from tests.gateways.programs import free_port
+from tests.with_litellm.programs import PAGE, ROOT, blocks, running
 
 
 def test_whoever_copies_the_page_is_answered_as_it_says(tmp_path: Path) -> None:

@@ -294,9 +294,17 @@ def test_a_batch_is_begun_by_nobody_to_whom_the_routes_model_is_denied(gateway: 
     assert gateway.client.post("/v1/batches", headers=PAT, json=batch).status_code == 200
     assert gateway.provider.reached == ["/v1/batches"]
     gateway.provider.reached.clear()
-    # LiteLLM without the package of its database tells a denial here as a bare 500.
-    assert gateway.client.post("/v1/batches", headers=KEN, json=batch).status_code in {403, 500}
+    # LiteLLM without the package of its database would tell a denial here as a bare 500.
+    denied = gateway.client.post("/v1/batches", headers=KEN, json=batch)
+    told = {"type": "request_forbidden", "param": "model", "code": "403"}
+    assert denied.status_code == 403
+    assert denied.json()["error"] == {**told, "message": "This model is not available to your account."}
+    assert denied.headers["x-decision-id"]
+    client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="sk-ken")
+    with pytest.raises(openai.PermissionDeniedError, match="not available to your account"):
+        client.batches.create(**batch)
     assert gateway.provider.reached == []
+    assert len(gateway.between.asked) == 3
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------

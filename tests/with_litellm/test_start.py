@@ -11,8 +11,9 @@ from typing import Final
 import pytest
 import yaml
 
+from tests.gateways.programs import ended, free_port, started
 from tests.with_litellm.conftest import environment
-from tests.with_litellm.programs import LITELLM, blocks, ended, free_port, started
+from tests.with_litellm.programs import LITELLM, blocks
 
 PLUGIN: Final = "policy_engine.gateways.litellm.instance"
 
