@@ -74,9 +74,10 @@ from policy_engine.service.sealing.sealed_roots import SealedTrees
 from policy_engine.store import migrate
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.database import Database, make_file, open_database
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, IndexerLoop
+from policy_engine.store.decision_index import Filters, Indexer, IndexerLoop
 from policy_engine.store.decision_log import DecisionLog as StoredDecisionLog
 from policy_engine.store.desk_log import DeskLog as StoredDeskLog
+from policy_engine.store.index_search import DecisionIndex
 from policy_engine.store.keys import Keys as StoredKeys
 from policy_engine.store.log_entries import LogEntries as StoredLogEntries
 from policy_engine.store.member_history import MemberHistory

@@ -15,8 +15,9 @@ from policy_engine.service.gate.keyring import KeyRing, KeysAlone
 from policy_engine.store.change_list import ChangeList
 from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import Database, open_database
-from policy_engine.store.decision_index import DecisionIndex, Indexer
+from policy_engine.store.decision_index import Indexer
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.index_search import DecisionIndex
 from policy_engine.store.keys import Keys
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.member_history import MemberHistory

@@ -76,18 +76,19 @@ class RecordedDecision:
 
 def read_record(body: bytes) -> RecordedDecision:
     """The decision in a record of any version that was ever written. Raises `RecordFault`."""
-    version = _decoded(_ANY_VERSION, body).v
-    if version != RECORD_VERSION:
-        raise RecordFault(
-            "$.v", f"version {version} is not known to this release, which reads version {RECORD_VERSION}"
-        )
-    record = _decoded(_RECORD, body)
+    try:
+        record = _RECORD.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Of another version nothing else is wrong than that.
+        _require_version(_decoded(_ANY_VERSION, body).v)
+        record = _decoded(_RECORD, body)
+    _require_version(record.v)
     answer, caller = record.answer, record.caller
     if answer.allowed is not (answer.decision == "allow"):
         raise RecordFault("$.answer.allowed", f"contradicts the decision, which is {answer.decision}")
     request, digest = _asked(record.request)
     return RecordedDecision(
-        version=version,
+        version=record.v,
         id=answer.decision_id,
         decided_at=_instant(answer.decided_at, "$.answer.decided_at"),
         valid_until=_instant(answer.valid_until, "$.answer.valid_until"),
@@ -116,6 +117,13 @@ def read_record(body: bytes) -> RecordedDecision:
         parties=record.facts,
         shortened=request is None or _says_too_long(answer),
     )
+
+
+def _require_version(version: int) -> None:
+    if version != RECORD_VERSION:
+        raise RecordFault(
+            "$.v", f"version {version} is not known to this release, which reads version {RECORD_VERSION}"
+        )
 
 
 def _identity(told: IdentityDocument | UnsetType) -> Identity | None:

@@ -15,14 +15,8 @@ from policy_engine.domain.instants import format_instant
 from policy_engine.domain.request import Request, Subject
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.spreadsheet import line, listed
-from policy_engine.store.decision_index import (
-    DecisionIndex,
-    Filters,
-    Logged,
-    deciding_rules,
-    marks_of,
-    usable_authorisations,
-)
+from policy_engine.store.decision_index import Filters, deciding_rules, marks_of, usable_authorisations
+from policy_engine.store.index_search import DecisionIndex, Logged
 
 WINDOW: Final = 200
 """Entries of the log that are read at once: each may have 64 KiB."""

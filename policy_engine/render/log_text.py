@@ -27,7 +27,7 @@ from policy_engine.service.audit.inspect import BookAt, Page, Statistics, Unread
 from policy_engine.service.audit.retired import retired_text
 from policy_engine.shapes.record import PartyDocument
 from policy_engine.store.change_list import LoggedChange
-from policy_engine.store.decision_index import Logged, Touch
+from policy_engine.store.index_search import Logged, Touch
 
 _UNSTATED: Final = "-"
 _WIDTH: Final = 40

@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 from policy_engine.render.export import COLUMNS, WINDOW, flat, kept
-from policy_engine.store.decision_index import DecisionIndex, Filters
+from policy_engine.store.decision_index import Filters
+from policy_engine.store.index_search import DecisionIndex
 
 PARQUET: Final = "parquet"
 """The name of the form."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Engine, Row, func, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, Engine, Row, literal, or_, select, type_coerce
 
 from policy_engine.domain.changes import Change, KeyCreated, KeyRevoked, MembersRecorded, ReviewClosed
 from policy_engine.formats.change import decode_change, digest_of
@@ -30,7 +30,7 @@ from policy_engine.formats.record_columns import (
 )
 from policy_engine.formats.roster_rows import row_bytes
 from policy_engine.store.database import Reader, reading_log
-from policy_engine.store.decision_index import SLICE, derive, entries_between, next_index
+from policy_engine.store.decision_index import ROW, Derived, Deriver, entries_between, next_index
 from policy_engine.store.follows import (
     missing_contents,
     missing_triggers,
@@ -42,18 +42,18 @@ from policy_engine.store.follows import (
     wrong_revisions,
 )
 from policy_engine.store.members import KINDS, read_recorded
+from policy_engine.store.postings import WIDTH, between, bits_of, extended, numbers
 from policy_engine.store.tables import (
     blobs,
     changes,
     decision_index,
-    decision_marks,
+    decision_parts,
+    decision_spans,
     decisions,
     keys,
 )
 
 _CONTENTS_AT_ONCE: Final = 20
-_MARKS_AT_ONCE: Final = 200
-_MARK: Final = tuple(decision_marks.primary_key)
 _WITH_CONTENTS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved", "review.release_asked")
 _UNSAID: Final = ("draws",)
 """Kinds of rows that come with decisions, of which no change tells."""
@@ -185,20 +185,17 @@ class CrossCheck:
         if wrong is not None:
             yield wrong
             return
-        derived = 0
-        for begin in range(0, size, SLICE):
-            end = min(begin + SLICE, size)
+        deriver = Deriver()
+        for begin in range(0, size, WIDTH):
+            end = min(begin + WIDTH, size)
             with reading_log(self._engine) as reader:
-                marks, wrong = _indexed(reader, begin, end)
+                wrong = _index_fault(reader, deriver, begin, end)
             if wrong is not None:
                 yield wrong
                 return
-            derived += marks
             told(end, size)
         with reading_log(self._engine) as reader:
-            marks = reader.scalar(select(func.count()).where(decision_marks.c.log_index < size)) or 0
-        if marks != derived:
-            yield f"the index has {marks} marks of decisions, and {derived} follow from the records"
+            yield from _beyond(reader, -(-size // WIDTH))
 
 
 def _decisions(reader: Reader, first: int, count: int) -> list[LoggedRow]:
@@ -268,22 +265,59 @@ def _events(reader: Reader, *kinds: str) -> Iterator[Change]:
     return (decode_change(body) for body in reader.scalars(query).all())
 
 
-def _indexed(reader: Reader, begin: int, end: int) -> tuple[int, str | None]:
-    """How many marks follow from a slice of the log, and what the index has otherwise."""
-    derived = derive(entries_between(reader, begin, end))
-    columns = decision_index.c
-    query = select(decision_index).where(columns.log_index >= begin, columns.log_index < end)
-    held = {row["log_index"]: dict(row) for row in reader.execute(query).mappings()}
+def _index_fault(reader: Reader, deriver: Deriver, begin: int, end: int) -> str | None:
+    """What the index has of a part otherwise than it follows from the records; a slice of it may still be indexed
+    while this reads, so only what lies below the end is held against them."""
+    part, covered = begin // WIDTH, between(0, end - begin)
+    derived = deriver.derive(entries_between(reader, begin, end), part)
+    log_index = decision_index.c.log_index
+    columns = [
+        type_coerce(column, BigInteger) if column.name == "at" else column
+        for column in (decision_index.c[name] for name in ROW)
+    ]
+    held = {row[0]: tuple(row) for row in reader.execute(select(*columns).where(log_index >= begin, log_index < end))}
     for row in derived.rows:
-        if held.pop(row["log_index"], None) != row:
-            return 0, f"the index is not what follows from the record of `{row['id']}`, entry {row['log_index']}"
+        if held.pop(row[0], None) != row:
+            return f"the index is not what follows from the record of `{row[1]}`, entry {row[0]}"
     for number in sorted(held):
-        return 0, f"the index has entry {number}, which is not a decision of the log"
-    for at in range(0, len(derived.marks), _MARKS_AT_ONCE):
-        some = [tuple(mark[column.name] for column in _MARK) for mark in derived.marks[at : at + _MARKS_AT_ONCE]]
-        found = {tuple(row) for row in reader.execute(select(*_MARK).where(tuple_(*_MARK).in_(some)))}
-        for mark in some:
-            if mark not in found:
-                named = dict(zip((column.name for column in _MARK), mark, strict=True))
-                return 0, f"the index does not have `{named['kind']}` `{named['value']}` of entry {named['log_index']}"
-    return len(derived.marks), None
+        return f"the index has entry {number}, which is not a decision of the log"
+    kinds = decision_parts.c
+    found = {
+        (kind, value): bits_of(members) & covered
+        for kind, value, members in reader.execute(
+            select(kinds.kind, kinds.value, kinds.members).where(kinds.part == part)
+        )
+    }
+    for mark, members in derived.members.items():
+        if wrong := found.pop(mark, 0) ^ bits_of(extended(b"", members)):
+            return _not_its_own(mark, begin + next(numbers(wrong)))
+    for mark, bits in found.items():
+        if bits:
+            return _not_its_own(mark, begin + next(numbers(bits)))
+    return _span_fault(reader, part, derived, covered)
+
+
+def _not_its_own(mark: tuple[str, str], log_index: int) -> str:
+    kind, value = mark
+    return f"the index has `{kind}` `{value}` of entry {log_index} otherwise than its record"
+
+
+def _span_fault(reader: Reader, part: int, derived: Derived, covered: int) -> str | None:
+    """Of the last part, which still grows, the instants may be those of more decisions."""
+    spans = decision_spans.c
+    first, last = (type_coerce(column, BigInteger) for column in (spans.first_at, spans.last_at))
+    row = reader.execute(select(spans.members, first, last).where(spans.part == part)).one_or_none()
+    members = 0 if row is None else bits_of(row[0])
+    if members & covered != bits_of(extended(b"", derived.numbers())):
+        return f"the index has other decisions in part {part} than the log"
+    if row is not None and members & ~covered == 0 and (row[1], row[2]) != derived.span():
+        return f"the index has other instants of part {part} than the log"
+    return None
+
+
+def _beyond(reader: Reader, parts: int) -> Iterator[str]:
+    """Parts that no log of this size has."""
+    for table in (decision_parts, decision_spans):
+        if reader.execute(select(literal(1)).where(or_(table.c.part < 0, table.c.part >= parts)).limit(1)).first():
+            yield f"the index has parts beyond the {parts} that it covers"
+            return

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, NewType, TypeAlias
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
 from policy_engine.domain.ports import LogUnavailable, MembersUnavailable
@@ -112,6 +112,21 @@ def writing(engine: Engine) -> Iterator[Writer]:
                 if setting != "on":
                     raise NotDurable(f"PostgreSQL commits with synchronous_commit `{setting}`, not `on`")
             yield Writer(connection)
+
+
+def put_rows(
+    writer: Writer, table: Table, columns: Sequence[str], rows: Sequence[tuple[object, ...]], *, replacing: bool = False
+) -> None:
+    """Insert rows as the driver takes them: nothing is converted, instants are whole microseconds. `replacing` puts a
+    row in the place of the one with its primary key. Raises `SQLAlchemyError`."""
+    mark = "%s" if is_postgresql(writer) else "?"
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  names of our own
+    if replacing:
+        key = [column.name for column in table.primary_key]
+        others = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+        statement += f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {others}"
+    if rows:
+        writer.exec_driver_sql(statement, list(rows))
 
 
 @contextmanager

@@ -6,48 +6,40 @@
 - A query sees only log indexes below a size, so its answer stays the same however many decisions come meanwhile.
 - A record that this release cannot read is found by what the log itself knows of it: time, decision, hold, request id.
 
-Every filter leads through an index that is in the order of the answer. Of several the rarest leads, and the others are
-tested on what it finds.
+What few decisions have, such as a subject, is found by rows in the order of the log. Whatever else decisions are
+searched by stands in `decision_parts`: for each part of the log the set of its entries that have the value, so that a
+decision costs no entry of a tree for each. `store.index_search` meets these sets.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final
+from hashlib import blake2b
+from typing import Any, Final, Protocol
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Engine,
-    FromClause,
-    Row,
-    Select,
-    delete,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    tuple_,
-    type_coerce,
-    update,
-)
+from sqlalchemy import BigInteger, Engine, delete, func, select, tuple_, type_coerce, update
 
 from policy_engine.domain.catalogue import Tier
-from policy_engine.domain.ports import LogDamaged, LogUnavailable
+from policy_engine.domain.ports import LogUnavailable
 from policy_engine.domain.request import Action, SubjectType
 from policy_engine.domain.rules import REASON_CODES, REGIMES
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.store.changes import NEXT_INDEX
-from policy_engine.store.database import Reader, Writer, reading_log, writing_log
-from policy_engine.store.tables import decision_index, decision_index_progress, decision_marks, decisions
+from policy_engine.store.database import Reader, Writer, put_rows, reading_log, writing_log
+from policy_engine.store.postings import WIDTH, between, bits_of, extended, set_of
+from policy_engine.store.tables import (
+    decision_index,
+    decision_index_progress,
+    decision_parts,
+    decision_spans,
+    decisions,
+)
 
-SLICE: Final = 32
+SLICE: Final = 256
 """Log entries that one transaction of the indexer takes: SQLite's only writer is not held for longer."""
 
 _PAUSE: Final = 0.002
@@ -55,53 +47,9 @@ _PAUSE: Final = 0.002
 
 _THROWN_AWAY_AT_ONCE: Final = 2_000
 _REBUILDING: Final = -1
-_PROBES: Final = (1_000, 30_000)
-"""How far filters are counted to learn which is the rarest of several: further where all are met that often."""
 
 READ_BY_RULES: Final = ("citizenship_country", "organisation_country")
 """Marks of facts on file that a record has only where a rule read them: elsewhere nothing can be found by them."""
-
-MOST_COUNTED: Final = 10_000
-"""So many decisions are counted of which a fact is not recorded; that there are more is told."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Among:
-    """Whom decisions may be about: ids of subjects of any type, also as end users, and of organisations."""
-
-    subjects: frozenset[str]
-    organisations: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a page ended, newest first."""
-
-    at: datetime
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
-    """A decision as it stands in the log: its number, its id, its instant, and the bytes."""
-
-    log_index: int
-    id: str
-    at: datetime
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
-    """How often a subject asked for an action and got the same answer, first and last."""
-
-    subject_type: str | None
-    subject: str | None
-    action: str | None
-    decision: str
-    count: int
-    first: datetime
-    last: datetime
 
 
 def deciding_rules(record: RecordedDecision) -> tuple[str, ...]:
@@ -279,19 +227,143 @@ MARKS: Final = {name: one.values for name, one in SEARCHED.items() if one.values
 COLUMNS: Final = tuple(name for name in SEARCHED if name not in MARKS)
 """What a decision has one of, or none."""
 
+FOUND_BY_ROWS: Final = frozenset({"subject", "request_id"})
+"""Columns whose values few decisions have, so that rows are looked up by them; the values of all others, and marks,
+stand in `decision_parts`."""
+
 
 def marks_of(record: RecordedDecision) -> frozenset[tuple[str, str]]:
     """What the record has several of, as kind and value."""
-    found = ((kind, value) for kind, values in MARKS.items() for value in values(record))
-    return frozenset((kind, value) for kind, value in found if value is not None)
+    found: set[tuple[str, str]] = set()
+    for kind, values in MARKS.items():
+        for value in values(record):
+            if value is not None:
+                found.add((kind, value))
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What one slice of the log adds to the index."""
+    """What one slice of the log adds to the index: rows of `decision_index`, and which numbers of the part have which
+    value of which kind."""
 
-    rows: list[dict[str, object]]
-    marks: list[dict[str, object]]
+    rows: list[tuple[Any, ...]]
+    members: dict[tuple[str, str], list[int]]
+
+    def span(self) -> tuple[int, int]:
+        """The instants of the first and the last decision."""
+        instants = [row[_AT] for row in self.rows]
+        return min(instants), max(instants)
+
+    def numbers(self) -> list[int]:
+        """The numbers of the decisions in their part."""
+        return [row[0] % WIDTH for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What the index has of a record, but for what is each record's own: the columns between its instant and its
+    request id, and the values that stand in `decision_parts`."""
+
+    columns: tuple[object, ...]
+    marks: tuple[tuple[str, str], ...]
+
+
+class Deriver:
+    """Derives what the index has of decisions, from the bytes of their records.
+
+    What was derived of one record is remembered for others that differ from it in nothing but ids and instants, of
+    which nothing is derived; as many as `REMEMBERED`.
+    """
+
+    def __init__(self) -> None:
+        self._contents: dict[tuple[bytes, bool, bool, str], _Content] = {}
+
+    def derive(self, entries: Sequence[LogRow], part: int) -> Derived:
+        """What a slice of the log within a part adds."""
+        first = part * WIDTH
+        rows: list[tuple[Any, ...]] = []
+        alike: dict[int, tuple[_Content, list[int]]] = {}
+        for entry in entries:
+            content = self._content(entry)
+            rows.append((entry.log_index, entry.id, entry.at, *content.columns, entry.request_id))
+            alike.setdefault(id(content), (content, []))[1].append(entry.log_index - first)
+        members: dict[tuple[str, str], list[int]] = {}
+        for content, numbers in alike.values():
+            for mark in content.marks:
+                members.setdefault(mark, []).extend(numbers)
+        return Derived(rows, {mark: sorted(numbers) for mark, numbers in members.items()})
+
+    def _content(self, entry: LogRow) -> _Content:
+        key = (_without_ids(entry.body), entry.allowed, entry.hold, entry.caller)
+        content = self._contents.get(key)
+        if content is None:
+            if len(self._contents) >= REMEMBERED:
+                self._contents.clear()
+            content = self._contents[key] = _content_of(entry)
+        return content
+
+
+def _content_of(entry: LogRow) -> _Content:
+    """Of a record that this release cannot read, what the log itself knows."""
+    decision = "allow" if entry.allowed else "deny"
+    try:
+        record = read_record(entry.body)
+    except RecordFault:
+        record = None
+    told = {name: None if record is None else value(record) for name, value in _TOLD.items()}
+    columns = {"decision": decision, "hold": entry.hold, **told, "caller": entry.caller}
+    marks = set[tuple[str, str]]() if record is None else set(marks_of(record))
+    for name, value in columns.items():
+        if value is not None and name in COLUMNS and name not in FOUND_BY_ROWS:
+            marks.add((name, text_of(value)))
+    return _Content(tuple(columns.values()), tuple(sorted(marks)))
+
+
+def _without_ids(body: bytes) -> bytes:
+    """A digest of the record without the values of `_OF_EACH`.
+
+    Between its quotes such a name with its colon is a member: in a text of JSON the quotes would be escaped.
+    """
+    digest = blake2b(digest_size=16)
+    begin = 0
+    for name in _OF_EACH:
+        found = body.find(name, begin)
+        if found >= 0:
+            value = found + len(name)
+            digest.update(body[begin:value])
+            begin = body.find(b'"', value)
+    digest.update(body[begin:])
+    return digest.digest()
+
+
+_OF_EACH: Final = (b'"decided_at":"', b'"decision_id":"', b'"valid_until":"', b'"request_id":"')
+"""Members by whose values nothing is found but what the log itself knows, as they follow each other in a record."""
+
+REMEMBERED: Final = 20_000
+
+
+def text_of(value: str | bool) -> str:
+    """A value as it stands in `decision_parts`."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+_TOLD: Final[Mapping[str, Callable[[RecordedDecision], str | None]]] = {
+    "reason": lambda record: record.reason_code,
+    "deciding_rules": lambda record: BETWEEN.join(deciding_rules(record)),
+    "subject": lambda record: None if record.request is None else record.request.subject.id,
+    "subject_type": lambda record: None if record.request is None else record.request.subject.type.value,
+    "place_country": lambda record: None if record.request is None else record.request.place.country,
+    "model": lambda record: record.model,
+    "tier": lambda record: record.tier,
+    "action": lambda record: None if record.request is None else record.request.action.value,
+    "gateway": lambda record: record.caller.gateway,
+    "policy_version": lambda record: record.policy_version,
+}
+"""The columns that only the record itself tells."""
+
+ROW: Final = ("log_index", "id", "at", "decision", "hold", *_TOLD, "caller", "request_id")
+"""The columns of `decision_index`, as `Derived` has them."""
 
 
 class Indexer:
@@ -299,6 +371,7 @@ class Indexer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._deriver = Deriver()
 
     def catch_up(self, limit: int) -> int:
         """Index up to so many entries of the log, oldest first; how many were. Whatever was begun is finished first."""
@@ -313,7 +386,7 @@ class Indexer:
     def behind(self) -> int:
         """How many entries of the log are not indexed yet."""
         with reading_log(self._engine) as reader:
-            return max(0, _log_size(reader) - max(0, next_index(reader)))
+            return max(0, log_size(reader) - max(0, next_index(reader)))
 
     def rebuild(self, told: Callable[[int], None] = lambda _: None) -> int:
         """Throw the index away and make it again; how many entries of the log it covers then. `told` hears the same
@@ -327,18 +400,19 @@ class Indexer:
         return done
 
     def _step(self, limit: int) -> int:
-        """One slice, in a transaction of its own; nought when there is none left."""
+        """One slice, in a transaction of its own and within a part; nought when there is none left."""
         while True:
             with reading_log(self._engine) as reader:
                 begin = next_index(reader)
-                found = [] if begin == _REBUILDING else entries_between(reader, begin, begin + limit)
-                end = begin if begin == _REBUILDING else min(begin + limit, _log_size(reader))
+                part = begin // WIDTH
+                end = begin if begin == _REBUILDING else min(begin + limit, (part + 1) * WIDTH, log_size(reader))
+                found = entries_between(reader, begin, end) if end > begin else []
             if begin == _REBUILDING:
                 self._throw_away()
                 continue
             if end <= begin:
                 return 0
-            derived = derive(found)
+            derived = self._deriver.derive(found, part)
             with writing_log(self._engine) as writer:
                 # The row stays locked until the commit: whoever else read the same slice finds it done.
                 moved = writer.execute(
@@ -346,23 +420,16 @@ class Indexer:
                     .where(decision_index_progress.c.next_index == begin)
                     .values(next_index=end)
                 )
-                if moved.rowcount and derived.rows:
-                    writer.execute(insert(decision_index), derived.rows)
-                if moved.rowcount and derived.marks:
-                    writer.execute(insert(decision_marks), derived.marks)
+                if moved.rowcount and found:
+                    _write(writer, part, derived)
             if moved.rowcount:
                 return end - begin
 
     def _throw_away(self) -> None:
         """Empty the tables a little at a time; what is left after a crash is thrown away by the next one."""
-        key = tuple(decision_marks.primary_key)
-        some_marks = select(*key).limit(_THROWN_AWAY_AT_ONCE)
-        some_rows = select(decision_index.c.log_index).limit(_THROWN_AWAY_AT_ONCE)
-        removals = (
-            delete(decision_marks).where(tuple_(*key).in_(some_marks)),
-            delete(decision_index).where(decision_index.c.log_index.in_(some_rows)),
-        )
-        for removal in removals:
+        for table in (decision_parts, decision_spans, decision_index):
+            key = tuple(table.primary_key)
+            removal = delete(table).where(tuple_(*key).in_(select(*key).limit(_THROWN_AWAY_AT_ONCE)))
             left = True
             while left:
                 with writing_log(self._engine) as writer:
@@ -377,6 +444,58 @@ class Indexer:
             )
 
 
+def _write(writer: Writer, part: int, derived: Derived) -> None:
+    """Add to the index what a slice of a part has, which is not empty."""
+    put_rows(writer, decision_index, ROW, derived.rows)
+    columns = decision_parts.c
+    held = {
+        (kind, value): members
+        for kind, value, members in writer.execute(
+            select(columns.kind, columns.value, columns.members).where(columns.part == part)
+        )
+    }
+    grown = [(*mark, part, extended(held.get(mark, b""), numbers)) for mark, numbers in sorted(derived.members.items())]
+    put_rows(writer, decision_parts, PART_ROW, grown, replacing=True)
+    first, last = derived.span()
+    span = writer.execute(_SPANS.where(decision_spans.c.part == part)).one_or_none()
+    if span is not None:
+        first, last = min(first, span.first_at), max(last, span.last_at)
+    row = (part, first, last, extended(b"" if span is None else span.members, derived.numbers()))
+    put_rows(writer, decision_spans, SPAN_ROW, [row], replacing=True)
+
+
+def forget(writer: Writer, first: int, end: int) -> None:
+    """Take the decisions of an interval of log indexes out of the index."""
+    log_index = decision_index.c.log_index
+    writer.execute(delete(decision_index).where(log_index >= first, log_index < end))
+    for part in range(first // WIDTH, -(-end // WIDTH)):
+        begin = part * WIDTH
+        left = ~between(first - begin, end - begin)
+        columns = decision_parts.c
+        held = writer.execute(select(columns.kind, columns.value, columns.members).where(columns.part == part)).all()
+        kept = [(kind, value, part, bits_of(members) & left) for kind, value, members in held]
+        writer.execute(delete(decision_parts).where(columns.part == part))
+        put_rows(writer, decision_parts, PART_ROW, [(*one[:3], set_of(one[3])) for one in kept if one[3]])
+        span = writer.execute(_SPANS.where(decision_spans.c.part == part)).one_or_none()
+        at = type_coerce(decision_index.c.at, BigInteger)
+        query = select(func.min(at), func.max(at)).where(log_index >= begin, log_index < begin + WIDTH)
+        first_at, last_at = writer.execute(query).one()
+        writer.execute(delete(decision_spans).where(decision_spans.c.part == part))
+        if span is not None and first_at is not None:
+            row = (part, first_at, last_at, set_of(bits_of(span.members) & left))
+            put_rows(writer, decision_spans, SPAN_ROW, [row])
+
+
+_AT: Final = ROW.index("at")
+PART_ROW: Final = ("kind", "value", "part", "members")
+SPAN_ROW: Final = ("part", "first_at", "last_at", "members")
+_SPANS: Final = select(
+    type_coerce(decision_spans.c.first_at, BigInteger).label("first_at"),
+    type_coerce(decision_spans.c.last_at, BigInteger).label("last_at"),
+    decision_spans.c.members,
+)
+
+
 def next_index(reader: Reader) -> int:
     """The log index that is to be indexed next; -1 while the index is being thrown away."""
     return int(reader.execute(select(decision_index_progress.c.next_index)).scalar_one())
@@ -386,70 +505,41 @@ def _held_next_index(writer: Writer) -> int:
     return int(writer.execute(select(decision_index_progress.c.next_index).with_for_update()).scalar_one())
 
 
-def _log_size(reader: Reader) -> int:
+def log_size(reader: Reader) -> int:
+    """How many entries the log has, indexed or not."""
     return int(reader.execute(select(NEXT_INDEX)).scalar_one())
 
 
-def entries_between(reader: Reader, begin: int, end: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The decisions of an interval of log indexes, with the columns that the index is made from."""
+class LogRow(Protocol):
+    """What the log itself knows of a decision, its instant as whole microseconds, and its bytes."""
+
+    log_index: int
+    id: str
+    body: bytes
+    at: int
+    allowed: bool
+    hold: bool
+    caller: str
+    request_id: str | None
+
+
+def entries_between(reader: Reader, begin: int, end: int) -> Sequence[Any]:
+    """The decisions of an interval of log indexes, each a `LogRow`."""
     columns = decisions.c
     return reader.execute(
         select(
             columns.log_index,
             columns.id,
             columns.body,
-            columns.decided_at,
+            type_coerce(columns.decided_at, BigInteger).label("at"),
             columns.allowed,
             columns.hold,
             columns.caller,
             columns.request_id,
-        ).where(columns.log_index >= begin, columns.log_index < end)
-    ).all()
-
-
-def derive(entries: Sequence[Row[*tuple[Any, ...]]]) -> Derived:
-    """What the index has of some decisions, from the bytes of their records."""
-    derived = Derived([], [])
-    for entry in entries:
-        try:
-            record = read_record(entry.body)
-        except RecordFault:
-            record = None
-        derived.rows.append(
-            {
-                "log_index": entry.log_index,
-                "id": entry.id,
-                "at": entry.decided_at,
-                "decision": "allow" if entry.allowed else "deny",
-                "hold": entry.hold,
-                "caller": entry.caller,
-                "request_id": entry.request_id,
-                **_told(record),
-            }
         )
-        if record is not None:
-            derived.marks.extend(
-                {"kind": kind, "value": value, "at": entry.decided_at, "log_index": entry.log_index}
-                for kind, value in sorted(marks_of(record))
-            )
-    return derived
-
-
-def _told(record: RecordedDecision | None) -> dict[str, object]:
-    """The columns that only the record itself tells."""
-    request = None if record is None else record.request
-    return {
-        "reason": None if record is None else record.reason_code,
-        "deciding_rules": None if record is None else BETWEEN.join(deciding_rules(record)),
-        "subject": None if request is None else request.subject.id,
-        "subject_type": None if request is None else request.subject.type.value,
-        "place_country": None if request is None else request.place.country,
-        "model": None if record is None else record.model,
-        "tier": None if record is None else record.tier,
-        "action": None if request is None else request.action.value,
-        "gateway": None if record is None else record.caller.gateway,
-        "policy_version": None if record is None else record.policy_version,
-    }
+        .where(columns.log_index >= begin, columns.log_index < end)
+        .order_by(columns.log_index)
+    ).all()
 
 
 class IndexerLoop:
@@ -492,295 +582,3 @@ class IndexerLoop:
             else:
                 failing = False
             self._stop.wait(self._interval if done < SLICE else _PAUSE)
-
-
-class DecisionIndex:
-    """What can be asked of the index.
-
-    Methods raise `LogUnavailable` when the database cannot be reached, and where the index does not cover the size that
-    is asked for, as while it is made again: half an answer looks like a whole one. Those that give records raise
-    `LogDamaged` for the first that is indexed and not in the log.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def size(self) -> int:
-        """How many entries of the log the index covers: those with a log index below it. Nought while it is rebuilt."""
-        with reading_log(self._engine) as reader:
-            return max(0, next_index(reader))
-
-    def log_size(self) -> int:
-        """How many entries the log has, indexed or not."""
-        with reading_log(self._engine) as reader:
-            return _log_size(reader)
-
-    def page(self, filters: Filters, *, size: int, after: Position | None, limit: int) -> tuple[Logged, ...]:
-        """Up to `limit` decisions below the size, newest first, from the position on: by instant, then by log index."""
-        with self._covering(size) as reader:
-            keys = [row.log_index for row in reader.execute(page_query(reader, filters, size, after, limit))]
-            return _read(reader, keys)
-
-    def among(
-        self, filters: Filters, among: Among | None, *, size: int, after: Position | None, limit: int
-    ) -> tuple[Logged, ...]:
-        """As `page`, of those decisions alone that may be about some, or of all where these are not named."""
-        table = decision_index
-        tests = [*_interval(table, filters), *_residual(table, _conditions(filters)), table.c.log_index < size]
-        if among is not None:
-            tests.append(_about(table, among))
-        newest_first = (table.c.at.desc(), table.c.log_index.desc())
-        query = select(table.c.log_index).where(*tests, *_after(table, after)).order_by(*newest_first).limit(limit)
-        with self._covering(size) as reader:
-            return _read(reader, list(reader.scalars(query)))
-
-    def since(self, filters: Filters, *, size: int, begin: int, width: int) -> tuple[Logged, ...]:
-        """The decisions with a log index from `begin` on, over `width` of them and below the size, as the log goes."""
-        query = (
-            select(decision_index.c.log_index)
-            .where(
-                decision_index.c.log_index >= begin,
-                decision_index.c.log_index < min(begin + width, size),
-                *_interval(decision_index, filters),
-                *_residual(decision_index, _conditions(filters)),
-            )
-            .order_by(decision_index.c.log_index)
-        )
-        with self._covering(size) as reader:
-            return _read(reader, list(reader.scalars(query)))
-
-    def has(self, name: str, value: str) -> bool:
-        """Whether a decision that is indexed has the value, in one of `COLUMNS` or `MARKS`."""
-        mark = (decision_marks.c.kind == name, decision_marks.c.value == value)
-        tests = mark if name in MARKS else (decision_index.c[name] == value,)
-        with reading_log(self._engine) as reader:
-            return reader.execute(select(literal(1)).where(*tests).limit(1)).first() is not None
-
-    def find(self, decision_id: str) -> Logged | None:
-        """A decision by its id, indexed or not."""
-        query = select(decisions.c.log_index).where(decisions.c.id == decision_id)
-        with reading_log(self._engine) as reader:
-            keys = list(reader.scalars(query))
-            return next(iter(_read(reader, keys)), None)
-
-    def counts(
-        self, filters: Filters, by: Sequence[str], *, size: int
-    ) -> tuple[tuple[tuple[str | None, ...], int], ...]:
-        """How many decisions below the size there are for each combination of the values of some columns, `day` being
-        the day of the instant in UTC as days since 1970-01-01. In no order."""
-        columns = [_DAY if name == "day" else decision_index.c[name] for name in by]
-        count = func.count().label("number")
-        with self._covering(size) as reader:
-            keys = _selected(reader, filters, size)
-            labelled = [column.label(f"value_{number}") for number, column in enumerate(columns)]
-            query = select(count, *labelled).where(*keys).group_by(*columns)
-            return tuple(
-                (tuple(None if value is None else str(value) for value in row[1:]), row.number)
-                for row in reader.execute(query)
-            )
-
-    def values(self, keys: Sequence[int], by: Sequence[str]) -> tuple[tuple[str | None, ...], ...]:
-        """The values of some columns, as `counts` has them, of the decisions under log indexes. In no order."""
-        columns = [_DAY if name == "day" else decision_index.c[name] for name in by]
-        query = select(*columns).where(decision_index.c.log_index.in_(keys))
-        with reading_log(self._engine) as reader:
-            return tuple(tuple(None if value is None else str(value) for value in row) for row in reader.execute(query))
-
-    def unread(self, filters: Filters, name: str, *, size: int) -> int:
-        """How many decisions below the size meet the filters but the one named, of `READ_BY_RULES`, and have nothing
-        recorded for it; at most `MOST_COUNTED` and one."""
-        sought = getattr(filters, name)
-        with self._covering(size) as reader:
-            left = {one: None if one == name else getattr(filters, one) for one in READ_BY_RULES}
-            table, tests = _led(reader, replace(filters, unread=name, **left), size)
-            (found,) = _residual(table, [_Condition(name=name, value=sought, is_mark=True)])
-            some = select(literal(1)).select_from(table).where(*tests, ~found).limit(MOST_COUNTED + 1)
-            return int(reader.execute(select(func.count()).select_from(some.subquery())).scalar_one())
-
-    def touches(self, filters: Filters, *, size: int) -> tuple[Touch, ...]:
-        """Who asked for what below the size, by subject, action and answer, those with the latest answer first."""
-        columns = decision_index.c
-        who = (columns.subject_type, columns.subject, columns.action, columns.decision)
-        with self._covering(size) as reader:
-            query = (
-                select(*who, func.count().label("number"), func.min(columns.at), func.max(columns.at))
-                .where(*_selected(reader, filters, size))
-                .group_by(*who)
-            )
-            names = [field.name for field in fields(Touch)]
-            found = [Touch(**dict(zip(names, row, strict=True))) for row in reader.execute(query)]
-        return tuple(sorted(found, key=lambda one: (one.last, one.subject or ""), reverse=True))
-
-    @contextmanager
-    def _covering(self, size: int) -> Iterator[Reader]:
-        with reading_log(self._engine) as reader:
-            if next_index(reader) < size:
-                raise LogUnavailable("the index of decisions does not reach that far yet")
-            yield reader
-
-
-# A day in UTC; what the log has lies after 1970.
-_DAY: Final = type_coerce(decision_index.c.at, BigInteger) // 86_400_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Condition:
-    """One filter: what a column has to be, or a mark of a kind that has to be there."""
-
-    name: str
-    value: str | bool
-    is_mark: bool
-
-
-def _conditions(filters: Filters) -> list[_Condition]:
-    found = []
-    for name in (*COLUMNS, *MARKS):
-        value = getattr(filters, name)
-        if value is None:
-            continue
-        if name == "subject":
-            kind, separator, rest = value.partition(":")
-            if separator and kind in list(SubjectType):
-                found.append(_Condition(name="subject_type", value=kind, is_mark=False))
-                value = rest
-        found.append(_Condition(name=name, value=value, is_mark=name in MARKS))
-    return found
-
-
-def _interval(table: FromClause, filters: Filters) -> list[ColumnElement[bool]]:
-    bounds = []
-    if filters.start is not None:
-        bounds.append(table.c.at >= filters.start)
-    if filters.end is not None:
-        bounds.append(table.c.at < filters.end)
-    return bounds
-
-
-def _leads(condition: _Condition, table: FromClause) -> list[ColumnElement[bool]]:
-    """The condition on the table that it is found in, so that its index serves it."""
-    if condition.is_mark:
-        return [table.c.kind == condition.name, table.c.value == condition.value]
-    return [table.c[condition.name] == condition.value]
-
-
-def _residual(table: FromClause, conditions: Sequence[_Condition]) -> list[ColumnElement[bool]]:
-    """The conditions, tested on each decision that is found; no planner can lead with any of them.
-
-    Left free, both planners would now and then take all that meets one filter, or the whole table, and sort what is
-    left. `IS TRUE` is served by no index, and what it tests is estimated as it is without it.
-    """
-    tests: list[ColumnElement[bool]] = []
-    for condition in conditions:
-        if condition.is_mark:
-            mark = decision_marks.alias()
-            found = select(literal(1)).where(
-                mark.c.kind == condition.name,
-                mark.c.value == condition.value,
-                mark.c.at == table.c.at,
-                mark.c.log_index == table.c.log_index,
-            )
-            tests.append(_each(found))
-        else:
-            tests.append((table.c[condition.name] == condition.value).is_(True))
-    return tests
-
-
-def _each(found: Select[int]) -> ColumnElement[bool]:
-    """Whether there is one, asked for each row: the offset keeps PostgreSQL from making a join of it."""
-    return found.limit(1).offset(0).exists()
-
-
-def _rarest(reader: Reader, filters: Filters, conditions: Sequence[_Condition]) -> _Condition | None:
-    """The condition that leads: of several the one that fewest decisions meet, counted up to a limit."""
-    able = [condition for condition in conditions if condition.name != "subject_type"]
-    if len(able) < 2:
-        return able[0] if able else None
-
-    def count(condition: _Condition, most: int) -> int:
-        table = decision_marks if condition.is_mark else decision_index
-        some = select(literal(1)).where(*_leads(condition, table), *_interval(table, filters)).limit(most)
-        return int(reader.execute(select(func.count()).select_from(some.subquery())).scalar_one())
-
-    for most in _PROBES:
-        counts = [count(condition, most) for condition in able]
-        if min(counts) < most:
-            break
-    return able[counts.index(min(counts))]
-
-
-def _led(reader: Reader, filters: Filters, size: int) -> tuple[FromClause, list[ColumnElement[bool]]]:
-    """The table whose index leads, with everything that is asked of it."""
-    conditions = _conditions(filters)
-    leader = _rarest(reader, filters, conditions)
-    rest = [condition for condition in conditions if condition is not leader]
-    if leader is None or not leader.is_mark:
-        table: FromClause = decision_index
-        tests = [] if leader is None else _leads(leader, table)
-        tests += _residual(table, rest)
-    else:
-        table = decision_marks.alias("led")
-        tests = _leads(leader, table)
-        tests += _residual(table, [condition for condition in rest if condition.is_mark])
-        columns = [condition for condition in rest if not condition.is_mark]
-        if columns:
-            row = decision_index.alias()
-            found = select(literal(1)).where(row.c.log_index == table.c.log_index, *_residual(row, columns))
-            tests.append(_each(found))
-    return table, [*tests, *_interval(table, filters), table.c.log_index < size]
-
-
-def _after(table: FromClause, after: Position | None) -> list[ColumnElement[bool]]:
-    if after is None:
-        return []
-    return [table.c.at <= after.at, or_(table.c.at < after.at, table.c.log_index < after.log_index)]
-
-
-def _about(table: FromClause, among: Among) -> ColumnElement[bool]:
-    """Whether a decision may be about some."""
-    typed = [f"{kind.value}:{name}" for kind in SubjectType for name in sorted(among.subjects)]
-    marks = [("end_user", typed), ("organisation", sorted(among.organisations))]
-    tests: list[ColumnElement[bool]] = [table.c.subject.in_(sorted(among.subjects))]
-    for kind, values in marks:
-        mark = decision_marks.alias()
-        found = select(literal(1)).where(
-            mark.c.kind == kind,
-            mark.c.value.in_(values),
-            mark.c.at == table.c.at,
-            mark.c.log_index == table.c.log_index,
-        )
-        tests.append(_each(found))
-    return or_(*tests)
-
-
-def page_query(
-    reader: Reader, filters: Filters, size: int, after: Position | None, limit: int
-) -> Select[tuple[datetime, int]]:
-    """The query of one page."""
-    table, tests = _led(reader, filters, size)
-    tests += _after(table, after)
-    newest_first = (table.c.at.desc(), table.c.log_index.desc())
-    return select(table.c.at, table.c.log_index).where(*tests).order_by(*newest_first).limit(limit)
-
-
-def _selected(reader: Reader, filters: Filters, size: int) -> list[ColumnElement[bool]]:
-    """What is asked, of rows of the index."""
-    table, tests = _led(reader, filters, size)
-    if table is decision_index:
-        return tests
-    return [decision_index.c.log_index.in_(select(table.c.log_index).where(*tests))]
-
-
-def _read(reader: Reader, keys: Sequence[int]) -> tuple[Logged, ...]:
-    """The decisions under log indexes, in the order of these."""
-    if not keys:
-        return ()
-    columns = decisions.c
-    query = select(columns.log_index, columns.id, columns.decided_at, columns.body).where(columns.log_index.in_(keys))
-    found = {
-        row.log_index: Logged(log_index=row.log_index, id=row.id, at=row.decided_at, body=row.body)
-        for row in reader.execute(query)
-    }
-    gone = [key for key in keys if key not in found]
-    if gone:
-        raise LogDamaged(min(gone))
-    return tuple(found[key] for key in keys)

@@ -7,16 +7,14 @@ and the members are folded from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Engine, Row, Table, and_, bindparam, delete, select
+from sqlalchemy import Engine, delete, select
 
-from policy_engine.formats.record_reader import RecordFault, read_record
 from policy_engine.store.control import Lock, take
 from policy_engine.store.database import Writer, is_postgresql, reading_log, writing_log
-from policy_engine.store.decision_index import marks_of
-from policy_engine.store.tables import Instant, decision_index, decision_marks, decisions
+from policy_engine.store.decision_index import forget
+from policy_engine.store.tables import decisions
 
 AT_ONCE: Final = 2_000
 """Records that one transaction removes: decisions go on being written in between."""
@@ -49,50 +47,20 @@ class Retirement:
         with writing_log(self._engine) as writer:
             # The order of locks of every writer: the log before its tables.
             take(writer, Lock.LOG)
-            found = writer.execute(
-                select(decisions.c.log_index, decisions.c.decided_at, decisions.c.body)
+            found = writer.scalars(
+                select(decisions.c.log_index)
                 .where(decisions.c.log_index >= first, decisions.c.log_index < end)
                 .order_by(decisions.c.log_index)
                 .limit(AT_ONCE)
             ).all()
             if found:
-                _remove_marks(writer, found)
-                _remove(writer, first, found[-1].log_index + 1)
-            else:
-                # What an earlier release derived may have other names: one look at all of them, at the end.
-                writer.execute(delete(decision_marks).where(_within(decision_marks, first, end)))
+                _remove(writer, found[0], found[-1] + 1)
             return len(found)
 
 
-def _within(table: Table, first: int, end: int) -> ColumnElement[bool]:
-    return and_(table.c.log_index >= first, table.c.log_index < end)
-
-
-def _remove_marks(writer: Writer, found: Sequence[Row[Any, Any, Any]]) -> None:
-    """By the whole key, which is in another order than the log."""
-    keys = []
-    for row in found:
-        try:
-            marks = marks_of(read_record(row.body))
-        except RecordFault:
-            continue
-        keys += [{"k": kind, "v": value, "a": row.decided_at, "n": row.log_index} for kind, value in marks]
-    if keys:
-        table = decision_marks.c
-        writer.execute(
-            delete(decision_marks).where(
-                table.kind == bindparam("k"),
-                table.value == bindparam("v"),
-                table.at == bindparam("a", type_=Instant),
-                table.log_index == bindparam("n"),
-            ),
-            keys,
-        )
-
-
 def _remove(writer: Writer, first: int, end: int) -> None:
-    writer.execute(delete(decision_index).where(_within(decision_index, first, end)))
-    removal = delete(decisions).where(_within(decisions, first, end))
+    forget(writer, first, end)
+    removal = delete(decisions).where(decisions.c.log_index >= first, decisions.c.log_index < end)
     if is_postgresql(writer):
         writer.exec_driver_sql("ALTER TABLE decisions DISABLE TRIGGER only_grows")
         writer.execute(removal)

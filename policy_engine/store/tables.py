@@ -288,36 +288,34 @@ decision_index: Final = Table(
     Column("caller", Text, nullable=False),
     Column("policy_version", Text),
     Column("request_id", Text),
-    Index(None, "at", "log_index"),
-    *(
-        Index(None, column, "at", "log_index")
-        for column in (
-            "decision",
-            "hold",
-            "subject",
-            "place_country",
-            "model",
-            "tier",
-            "action",
-            "gateway",
-            "policy_version",
-            "request_id",
-            "caller",
-        )
-    ),
+    # What few decisions have is found here; everything else that decisions are found by stands in `decision_parts`.
+    Index(None, "subject", "log_index"),
+    Index(None, "request_id", "log_index"),
     info=_DERIVED,
 )
 
-decision_marks: Final = Table(
-    "decision_marks",
+decision_parts: Final = Table(
+    "decision_parts",
     metadata,
-    # What a decision may have several of, derived like `decision_index`.
+    # Which decisions of a part of the log (`store.postings`) have a value of a kind, derived like `decision_index`.
     Column("kind", Text, primary_key=True),
     Column("value", Text, primary_key=True),
-    Column("at", Instant, primary_key=True),
-    Column("log_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("part", BigInteger, primary_key=True, autoincrement=False),
+    Column("members", LargeBinary, nullable=False),
+    Index(None, "part"),
     info=_DERIVED,
     sqlite_with_rowid=False,
+)
+
+decision_spans: Final = Table(
+    "decision_spans",
+    metadata,
+    # Which entries of a part are decisions, and the instants of the earliest and the latest of them.
+    Column("part", _ROW_NUMBER, primary_key=True, autoincrement=False),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    Column("members", LargeBinary, nullable=False),
+    info=_DERIVED,
 )
 
 decision_index_progress: Final = Table(

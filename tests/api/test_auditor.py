@@ -35,9 +35,10 @@ from policy_engine.service.gate.keyring import RIGHTS, KeyRing, KeysAlone
 from policy_engine.service.gate.pools import Pools
 from policy_engine.service.sealing.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
-from policy_engine.store.decision_index import DecisionIndex, Indexer
+from policy_engine.store.decision_index import Indexer
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.index_search import DecisionIndex
 from policy_engine.store.keys import Keys
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members

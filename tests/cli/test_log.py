@@ -46,8 +46,9 @@ from policy_engine.render.log_text import tell_page
 from policy_engine.service.audit.inspect import PARAMETERS, AsOf, Page
 from policy_engine.service.sealing.sealed_log import SealedYear
 from policy_engine.store.database import open_database, writing
-from policy_engine.store.decision_index import Logged, marks_of, unread_facts
+from policy_engine.store.decision_index import marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.index_search import Logged
 from policy_engine.store.log_entries import LogEntries
 from policy_engine.store.members import Members
 from tests.cli.test_cli import Shell, shell

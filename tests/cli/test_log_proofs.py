@@ -305,8 +305,13 @@ def test_what_stands_beside_the_log_and_is_not_what_it_tells_of_is_named(
         "UPDATE decision_index SET subject = 'person:mallory'",
         "DELETE FROM decision_index",
         "INSERT INTO decision_index (log_index, id, at, decision, hold, caller) VALUES (0, 'x', 0, 'allow', 0, 'x')",
-        "DELETE FROM decision_marks WHERE kind = 'rule'",
-        "INSERT INTO decision_marks VALUES ('rule', 'R', 0, 2)",
+        "DELETE FROM decision_parts WHERE kind = 'rule'",
+        "INSERT INTO decision_parts VALUES ('rule', 'R', 0, x'0200')",
+        "INSERT INTO decision_parts VALUES ('rule', 'R', 7, x'0200')",
+        "UPDATE decision_parts SET members = x'' WHERE kind = 'decision'",
+        "UPDATE decision_spans SET last_at = last_at + 1",
+        "UPDATE decision_spans SET members = x'00000100'",
+        "DELETE FROM decision_spans",
     ],
 )
 def test_an_index_that_does_not_follow_from_the_records_is_named_and_made_again(office: Office, statement: str) -> None:

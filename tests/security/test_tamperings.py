@@ -301,7 +301,7 @@ REWRITTEN: Final[dict[str, Tampering]] = {
         sql("UPDATE decision_index_progress SET next_index = 5"), says="run `policy-engine log reindex`"
     ),
     "a mark of a rule that did not decide": Tampering(
-        sql("INSERT INTO decision_marks VALUES ('rule', 'R', 0, 20)"), says="run `policy-engine log reindex`"
+        sql("INSERT INTO decision_parts VALUES ('rule', 'R', 0, x'1400')"), says="run `policy-engine log reindex`"
     ),
 }
 

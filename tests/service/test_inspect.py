@@ -26,8 +26,9 @@ from policy_engine.render.export import COLUMNS, FORMS, WINDOW, Form, export
 from policy_engine.service.audit.inspect import AsOf, Inspector, Unread, read_filters
 from policy_engine.service.sealing.sealed_roots import Tree
 from policy_engine.store.database import open_database, writing
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged, marks_of, unread_facts
+from policy_engine.store.decision_index import Filters, Indexer, marks_of, unread_facts
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.index_search import DecisionIndex, Logged
 from policy_engine.store.tables import decision_index_progress
 from tests.records import BEGIN, Entered, entered, put
 

@@ -23,8 +23,9 @@ from policy_engine.service.audit import inspect as inspecting
 from policy_engine.service.audit.inspect import Inspector
 from policy_engine.service.audit.on_file import FACTS, MembersThen, read_on_file
 from policy_engine.store.database import open_database
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, marks_of
+from policy_engine.store.decision_index import Filters, Indexer, marks_of
 from policy_engine.store.desk_log import DeskLog
+from policy_engine.store.index_search import DecisionIndex
 from policy_engine.store.member_history import MemberHistory
 from policy_engine.store.members import Members
 from tests.records import Entered, entered, put

@@ -21,7 +21,8 @@ from policy_engine.formats.record_reader import read_record
 from policy_engine.render.export import COLUMNS, export, flat
 from policy_engine.render.parquet import INSTALL, ParquetMissing, require_parquet, write_parquet
 from policy_engine.store.database import open_database
-from policy_engine.store.decision_index import DecisionIndex, Filters, Indexer, Logged
+from policy_engine.store.decision_index import Filters, Indexer
+from policy_engine.store.index_search import DecisionIndex, Logged
 from tests.cli.test_cli import Shell, shell
 from tests.records import entered, lose, put
 

@@ -35,10 +35,12 @@ from policy_engine.service.audit.retention import (
 from policy_engine.service.audit.retired import retired_between, retired_with
 from policy_engine.service.sealing.verification import verify_year
 from policy_engine.shapes.answer import FindingDocument
+from policy_engine.store.cross_check import CrossCheck
 from policy_engine.store.database import open_database, reading, writing
 from policy_engine.store.decision_index import Indexer
+from policy_engine.store.postings import WIDTH
 from policy_engine.store.retirement import Retirement
-from policy_engine.store.tables import decision_index, decision_marks
+from policy_engine.store.tables import decision_index, decision_parts, decision_spans
 from tests.api.sealed import Sealed, sealed_service
 from tests.records import Entered, again, put, templates
 from tests.service.decisions import SHIPPED, asking, demo, record_of
@@ -443,5 +445,7 @@ def test_removal_takes_many_transactions_and_leaves_later_numbers_alone(store: S
     assert removed == [2_000, 2_000, 100]
     assert owner.count(0, count) == 400
     with reading(engine) as reader:
-        for table in (decision_index, decision_marks):
-            assert reader.scalar(select(func.min(table.c.log_index))) == 4_100
+        assert reader.scalar(select(func.min(decision_index.c.log_index))) == 4_100
+        for table in (decision_parts, decision_spans):
+            assert reader.scalar(select(func.min(table.c.part))) == 4_100 // WIDTH
+    assert list(CrossCheck(engine).index(lambda *_: None)) == []

@@ -35,18 +35,8 @@ from policy_engine.service.audit.retired import RecordRetired, retired_between, 
 from policy_engine.service.audit.revocations import Revocation, revocations_of
 from policy_engine.service.sealing.sealed_roots import Tree, Trees, no_trees
 from policy_engine.shapes.record import AsOfDocument, CheckpointNamed, PageDocument, UnreadDocument
-from policy_engine.store.decision_index import (
-    MOST_COUNTED,
-    READ_BY_RULES,
-    SEARCHED,
-    DecisionIndex,
-    Filters,
-    Indexer,
-    Logged,
-    Position,
-    Searched,
-    Touch,
-)
+from policy_engine.store.decision_index import READ_BY_RULES, SEARCHED, Filters, Indexer, Searched
+from policy_engine.store.index_search import MOST_COUNTED, DecisionIndex, Logged, Position, Touch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from policy_engine.domain.rules import FAULT_RULE, NO_BOOK_RULE, NO_GRANT_RULE, 
 from policy_engine.formats.faults import near_miss, quoted
 from policy_engine.formats.request_document import FieldFault, MalformedRequest
 from policy_engine.policy.library import BookLost, Library
-from policy_engine.store.decision_index import DecisionIndex, Filters
+from policy_engine.store.decision_index import Filters
+from policy_engine.store.index_search import DecisionIndex
 
 MOST_BOOKS: Final = 32
 """So many books are read for a name that nothing else has, the newest first; what was read is remembered."""

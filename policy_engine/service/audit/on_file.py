@@ -37,7 +37,8 @@ from policy_engine.formats.identifiers import country_fault, identifier_fault, s
 from policy_engine.formats.record_reader import RecordedDecision, RecordFault, read_record
 from policy_engine.formats.request_document import malformed
 from policy_engine.shapes.member_rows import SECTIONS, Section, ValueKind
-from policy_engine.store.decision_index import Among, marks_of
+from policy_engine.store.decision_index import marks_of
+from policy_engine.store.index_search import Among
 from policy_engine.store.member_history import MemberHistory, Version
 
 PARAMETER: Final = "on_file"
