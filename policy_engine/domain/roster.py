@@ -22,6 +22,7 @@ from operator import attrgetter
 from typing import Any, Final, TypeVar, dataclass_transform
 
 from policy_engine.domain.instants import ALWAYS, Validity
+from policy_engine.domain.layers import changed
 from policy_engine.domain.spelling import one_spelling
 
 PERSON_PREFIX = "person:"
@@ -413,36 +414,149 @@ class Roster:
     @staticmethod
     def as_known(rows: RosterRows, known_at: datetime | None = None, revision: int = 0) -> Roster:
         """The roster as it was known at `known_at`, or with everything that was ever recorded when `None`."""
-        people_entries = latest_known(rows.people, known_at)
-        employments = _grouped(rows.employments, known_at, lambda row: row.person)
-        us_statuses = _grouped(rows.us_statuses, known_at, lambda row: row.person)
-        citizenships = _grouped(rows.citizenships, known_at, lambda row: row.person)
-        residencies = _grouped(rows.permanent_residencies, known_at, lambda row: row.person)
-        people = {
-            entry.id: Person(
-                id=entry.id,
-                employments=employments.get(entry.id, ()) if entry.employments_filed else None,
-                us_statuses=us_statuses.get(entry.id, ()) if entry.us_status_filed else None,
-                citizenships=citizenships.get(entry.id, ()) if entry.citizenships_filed else None,
-                permanent_residencies=residencies.get(entry.id, ()) if entry.permanent_residencies_filed else None,
-            )
-            for entry in people_entries
+        return Known.of(rows, known_at).roster(revision)
+
+
+OF_PERSONS: Final = ("employments", "us_statuses", "citizenships", "permanent_residencies")
+"""The sections whose rows are part of a person."""
+
+BY_ID: Final = ("organisations", "people", "accounts", "consortia")
+"""The sections with one row for each id."""
+
+VIEWS: Final[Mapping[str, tuple[str, str]]] = {
+    **{section: (section, "person") for section in OF_PERSONS},
+    "memberships": ("memberships", "organisation"),
+    "stakes": ("stakes", "owned"),
+    "authorisations": ("authorisations", "holder"),
+    "authorisations_by_id": ("authorisations", "id"),
+    "draws": ("draws", "authorisation"),
+    "listings": ("listings", "party"),
+    "statements": ("statements", "organisation"),
+    "clusters": ("clusters", "id"),
+}
+"""The views of sections with several rows about the same: each with its section, and the field that says about what.
+The field is part of the section's key."""
+
+OF_OWNERSHIP: Final = ("organisations", "stakes", "listings")
+"""The sections from which it follows who owns whom, and whether that counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The rows as known, and what retractions took back: what a roster is made of, and what later rows are added to.
+
+    `one` has the sections of `BY_ID` by id, `many` the `VIEWS` by whom their rows are about, and `taken_back` the
+    retractions that count, by section and key.
+    """
+
+    one: Mapping[str, Mapping[str, Any]]
+    many: Mapping[str, Mapping[str, tuple[Any, ...]]]
+    people: Mapping[str, Person]
+    taken_back: Mapping[tuple[str, Hashable], Recorded]
+
+    @staticmethod
+    def of(rows: RosterRows, known_at: datetime | None = None) -> Known:
+        """What is known of all rows at an instant, or of whatever was recorded."""
+        taken_back: dict[tuple[str, Hashable], Recorded] = {}
+        held: dict[str, list[Any]] = {}
+        for column in fields(rows):
+            latest = _last_recorded(getattr(rows, column.name), known_at)
+            held[column.name] = [row for row in latest if not row.retracted]
+            taken_back |= {(column.name, row.key): row for row in latest if row.retracted}
+        one = {section: {row.id: row for row in held[section]} for section in BY_ID}
+        many = {view: _grouped(held[section], field) for view, (section, field) in VIEWS.items()}
+        people = {entry.id: person_of(entry, many) for entry in one["people"].values()}
+        return Known(one=one, many=many, people=people, taken_back=taken_back)
+
+    def with_rows(self, rows: RosterRows) -> Known:
+        """What is known with rows that were recorded since, at the cost of these alone."""
+        news = {column.name: self._news(column.name, getattr(rows, column.name)) for column in fields(rows)}
+        one = {
+            section: changed(held, {row.id: None if row.retracted else row for row in news[section].values()})
+            for section, held in self.one.items()
         }
+        many = {
+            view: changed(held, _groups_after(held, news[VIEWS[view][0]].values(), attrgetter(VIEWS[view][1])))
+            for view, held in self.many.items()
+        }
+        touched = {row.id for row in news["people"].values()}
+        touched |= {row.person for section in OF_PERSONS for row in news[section].values()}
+        entries = {name: one["people"].get(name) for name in touched}
+        people = {name: None if entry is None else person_of(entry, many) for name, entry in entries.items()}
+        took_back: dict[tuple[str, Hashable], Recorded | None] = {
+            (section, key): row if row.retracted else None for section, new in news.items() for key, row in new.items()
+        }
+        gone = {key: row for key, row in took_back.items() if row is not None or key in self.taken_back}
+        return Known(
+            one=one,
+            many=many,
+            people=changed(self.people, people),
+            taken_back=changed(self.taken_back, gone),
+        )
+
+    def _news(self, section: str, rows: Iterable[Any]) -> dict[Hashable, Any]:
+        """By key the rows that count from now on, retractions among them."""
+        news: dict[Hashable, Any] = {}
+        for row in rows:
+            before = news.get(row.key) or self._row(section, row) or self.taken_back.get((section, row.key))
+            if before is None or _is_later(row.recorded_at, before.recorded_at):
+                news[row.key] = row
+        return news
+
+    def _row(self, section: str, row: Any) -> Any:
+        """The row that counts under the same key."""
+        if section in BY_ID:
+            return self.one[section].get(row.id)
+        group = self.many[section].get(attrgetter(VIEWS[section][1])(row), ())
+        return next((one for one in group if one.key == row.key), None)
+
+    def roster(self, revision: int) -> Roster:
+        """What a decision asks."""
         return Roster(
-            organisations={row.id: row for row in latest_known(rows.organisations, known_at)},
-            people=people,
-            accounts={row.id: row for row in latest_known(rows.accounts, known_at)},
-            consortia={row.id: row for row in latest_known(rows.consortia, known_at)},
-            memberships=_grouped(rows.memberships, known_at, lambda row: row.organisation),
-            owners=_grouped(rows.stakes, known_at, lambda row: row.owned),
-            authorisations=_grouped(rows.authorisations, known_at, lambda row: row.holder),
-            draws=_grouped(rows.draws, known_at, lambda row: row.authorisation),
-            listings=_grouped(rows.listings, known_at, lambda row: row.party),
-            statements=_grouped(rows.statements, known_at, lambda row: row.organisation),
-            clusters=_grouped(rows.clusters, known_at, lambda row: row.id),
-            authorisations_by_id=_grouped(rows.authorisations, known_at, lambda row: row.id),
+            organisations=self.one["organisations"],
+            people=self.people,
+            accounts=self.one["accounts"],
+            consortia=self.one["consortia"],
+            memberships=self.many["memberships"],
+            owners=self.many["stakes"],
+            authorisations=self.many["authorisations"],
+            draws=self.many["draws"],
+            listings=self.many["listings"],
+            statements=self.many["statements"],
+            clusters=self.many["clusters"],
+            authorisations_by_id=self.many["authorisations_by_id"],
             revision=revision,
         )
+
+
+def _groups_after(
+    held: Mapping[str, tuple[Any, ...]], news: Iterable[Any], of: Callable[[Any], str]
+) -> dict[str, tuple[Any, ...] | None]:
+    """The groups in which rows are new, as they are afterwards; `None` for one that has no rows left."""
+    groups: dict[str, dict[Hashable, Any]] = {}
+    for row in news:
+        name = of(row)
+        group = groups.setdefault(name, {one.key: one for one in held.get(name, ())})
+        if row.retracted:
+            group.pop(row.key, None)
+        else:
+            group[row.key] = row
+    return {name: in_order(group.values()) or None for name, group in groups.items()}
+
+
+def person_of(entry: PersonEntry, many: Mapping[str, Mapping[str, tuple[Any, ...]]]) -> Person:
+    """A person with the rows of each section that was filed."""
+
+    def filed(section: str, is_filed: bool) -> tuple[Any, ...] | None:
+        return many[section].get(entry.id, ()) if is_filed else None
+
+    return Person(
+        id=entry.id,
+        employments=filed("employments", entry.employments_filed),
+        us_statuses=filed("us_statuses", entry.us_status_filed),
+        citizenships=filed("citizenships", entry.citizenships_filed),
+        permanent_residencies=filed("permanent_residencies", entry.permanent_residencies_filed),
+    )
 
 
 def with_rows(rows: RosterRows, more: RosterRows) -> RosterRows:
@@ -456,29 +570,39 @@ def with_rows(rows: RosterRows, more: RosterRows) -> RosterRows:
 def latest_known(rows: Iterable[R], known_at: datetime | None) -> list[R]:
     """Of each key the row recorded last among those known at the instant, unless it is a retraction; an undated row is
     the oldest."""
+    return [row for row in _last_recorded(rows, known_at) if not row.retracted]
+
+
+def _last_recorded(rows: Iterable[R], known_at: datetime | None) -> list[R]:
+    """As `latest_known`, with the retractions."""
     best: dict[Hashable, R] = {}
     for row in rows:
         recorded = row.recorded_at
         if known_at is not None and recorded is not None and recorded > known_at:
             continue
         held = best.get(row.key)
-        if held is None or _later(recorded, held.recorded_at):
+        if held is None or _is_later(recorded, held.recorded_at):
             best[row.key] = row
-    return [row for row in best.values() if not row.retracted]
+    return list(best.values())
 
 
-def _later(one: datetime | None, other: datetime | None) -> bool:
+def _is_later(one: datetime | None, other: datetime | None) -> bool:
+    """Whether what was recorded at one instant counts before what was recorded at the other; undated is the oldest."""
     if one is None:
         return False
     return other is None or one > other
 
 
-def _grouped(rows: Iterable[R], known_at: datetime | None, of: Callable[[R], str]) -> dict[str, tuple[R, ...]]:
-    """The known rows by owner, in an order that does not depend on the order of the file."""
+def in_order(group: Iterable[R]) -> tuple[R, ...]:
+    """Rows about the same, in an order that does not depend on the order of the file."""
+    rows = tuple(group)
+    return tuple(sorted(rows, key=lambda row: repr(row.key))) if len(rows) > 1 else rows
+
+
+def _grouped(rows: Iterable[R], field: str) -> dict[str, tuple[R, ...]]:
+    """The rows by the field that says whom they are about."""
+    of = attrgetter(field)
     groups: defaultdict[str, list[R]] = defaultdict(list)
-    for row in latest_known(rows, known_at):
+    for row in rows:
         groups[of(row)].append(row)
-    return {
-        name: tuple(sorted(group, key=lambda row: repr(row.key)) if len(group) > 1 else group)
-        for name, group in groups.items()
-    }
+    return {name: in_order(group) for name, group in groups.items()}

@@ -29,7 +29,7 @@ from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
 from policy_engine.store.changes import add_blobs, add_changes, keep_large
 from policy_engine.store.control import Lock, move, read_control, take
 from policy_engine.store.database import Writer, is_postgresql, raising, reading, writing
-from policy_engine.store.tables import ROSTER, revisions
+from policy_engine.store.tables import ROSTER, looked_up_by, revisions
 
 _LOOKED_UP_AT_ONCE: Final = 500
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -69,14 +69,13 @@ class RowKind:
 def _kind(name: str, row: type[Recorded]) -> RowKind:
     table = ROSTER[name]
     names = [field.name for field in fields(row)]
-    (index,) = table.indexes
     return RowKind(
         name=name,
         row=row,
         table=table,
         columns=tuple(name for name in names if name != "valid"),
         dated="valid" in names,
-        found_by=index.columns[0].name,
+        found_by=looked_up_by(name)[0],
     )
 
 
@@ -232,11 +231,14 @@ def read_rows(
     """
     table = kind.table
     names = (*kind.columns, "valid_from", "valid_to") if kind.dated else kind.columns
-    query = select(*(table.c[name] for name in names)).order_by(table.c.row_id)
+    query = select(*(table.c[name] for name in names))
+    if after is None:
+        query = query.order_by(table.c.row_id)
+    else:
+        # In this order the index of revisions leads; in the order of row numbers everything would be looked at.
+        query = query.where(table.c.revision > after).order_by(table.c.revision, table.c.row_id)
     if found_by is not None:
         query = query.where(table.c[kind.found_by].in_(list(found_by)))
-    if after is not None:
-        query = query.where(table.c.revision > after)
     if up_to is not None:
         query = query.where(table.c.revision <= up_to)
     for values in connection.execute(query):

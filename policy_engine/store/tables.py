@@ -171,6 +171,11 @@ _FOUND_BY: Final = {"stakes": ("owned",), "draws": ("authorisation", "person")}
 """The fields by which rows are looked up, where it is not the first that names them."""
 
 
+def looked_up_by(rows: str) -> tuple[str, ...]:
+    """The fields by which the rows of a kind are looked up."""
+    return _FOUND_BY.get(rows, BY_ROWS[rows].named_by[:1])
+
+
 def _roster_table(section: Section) -> Table:
     """The rows of one section. Dated ones have the interval in which they are true."""
     hints = get_type_hints(section.row)
@@ -186,7 +191,9 @@ def _roster_table(section: Section) -> Table:
         Column("revision", BigInteger, ForeignKey(revisions.c.number), nullable=False),
         info=_ONLY_GROWS,
     )
-    Index(None, *(table.c[column] for column in _FOUND_BY.get(section.rows, section.named_by[:1])))
+    Index(None, *(table.c[column] for column in looked_up_by(section.rows)))
+    # A process that holds a revision reads what was recorded since.
+    Index(None, table.c.revision)
     return table
 
 

@@ -30,7 +30,7 @@ from policy_engine.policy.judge import Judge
 from policy_engine.service.gate import decision_cache
 from policy_engine.service.gate.decision_cache import KEPT_BYTES, MOST_BYTES, Memory, Remembered
 from policy_engine.service.gate.gate import Gate
-from policy_engine.service.gate.snapshot import Ground, edges_of_books, edges_of_members
+from policy_engine.service.gate.snapshot import Edges, Ground, edges_of_books, edges_of_members
 from tests.laws import Asked, asked_of, some
 from tests.test_properties import instants_of
 from tests.worlds import friendly_world, world
@@ -88,7 +88,7 @@ def ground_of(asked: Asked) -> Ground:
         epoch=1,
         desk=Desk(books=(book,)),
         judges=judges,
-        edges=tuple(sorted(edges_of_members(asked.rows) | edges_of_books(judges))),
+        edges=Edges().with_(edges_of_members(asked.rows) | edges_of_books(judges)),
     )
 
 
@@ -168,7 +168,7 @@ def test_an_allow_that_is_asked_for_again_is_remembered_and_on_another_ground_it
         memory = ground.memory
         request = request_of(document["request"])
         later = asked.at + MICROSECOND
-        edges = [edge for edge in ground.edges if edge > asked.at]
+        edges = [edge for run in ground.edges.runs for edge in run if edge > asked.at]
         if memory.find(request, asked.caller, asked.at) is None:
             # It takes a place on a cap.
             assert any(row.named_users is not None for row in asked.rows.authorisations)

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import gc
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import DeskLog, Key, Members
-from policy_engine.domain.roster import Roster, RosterRows, with_rows
+from policy_engine.domain.roster import OF_OWNERSHIP, Known, Roster, RosterRows
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
 from policy_engine.service.gate.decision_cache import Memory
@@ -44,6 +44,45 @@ class Judges(Protocol):
     def judge(self, fingerprint: str, archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Instants, in a few sorted runs: what comes later is put into the last one, so that a change does not sort those
+    of everybody on file."""
+
+    runs: tuple[tuple[datetime, ...], ...] = ()
+
+    def after(self, at: datetime) -> datetime | None:
+        """The next one after an instant."""
+        places = ((run, bisect_right(run, at)) for run in self.runs)
+        return min((run[place] for run, place in places if place < len(run)), default=None)
+
+    def beside(self, other: Edges) -> Edges:
+        """Both."""
+        return Edges((*self.runs, *other.runs))
+
+    def with_(self, more: Iterable[datetime]) -> Edges:
+        """These and others."""
+        new = {one for one in more if not any(_has(run, one) for run in self.runs)}
+        if not new:
+            return self
+        first, *last = self.runs or ((),)
+        grown = sorted(new.union(*last))
+        if len(grown) <= max(_RUN, len(first) // 64):
+            return Edges((first, tuple(grown)))
+        return Edges((tuple(sorted((*first, *grown))),))
+
+
+def _has(run: tuple[datetime, ...], at: datetime) -> bool:
+    place = bisect_left(run, at)
+    return place < len(run) and run[place] == at
+
+
+_RUN: Final = 1_024
+
+
+NO_EDGES: Final = Edges()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """The members as known, the keys in force, the desk, and the judge of each book that is or comes into force.
@@ -57,7 +96,7 @@ class Ground:
     epoch: int
     desk: Desk
     judges: tuple[tuple[InForce, Judge | None], ...]
-    edges: tuple[datetime, ...] = ()
+    edges: Edges = NO_EDGES
     keys: Mapping[str, Key] = field(default_factory=dict)
     passed: datetime | None = None
     memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
@@ -70,9 +109,7 @@ class Ground:
 
     def changes_after(self, at: datetime) -> datetime | None:
         """The next instant after one at which a dated row begins or ends, or another book comes into force."""
-        place = bisect_right(self.edges, at)
-        edge = self.edges[place] if place < len(self.edges) else None
-        return min((one for one in (edge, self.until(at)) if one is not None), default=None)
+        return min((one for one in (self.edges.after(at), self.until(at)) if one is not None), default=None)
 
     def basis(self, at: datetime) -> Basis:
         """What a decision of an instant stands on here."""
@@ -119,8 +156,9 @@ class StandingView:
         self._lock = threading.Lock()
         self._changes: tuple[Change, ...] = ()
         self._last_index = -1
-        self._rows: RosterRows | None = None
-        self._roster_edges: frozenset[datetime] = frozenset()
+        self._known: Known | None = None
+        self._member_edges = NO_EDGES
+        self._book_edges = NO_EDGES
         self._passed: datetime | None = None
         self._held: Ground | None = None
 
@@ -143,13 +181,16 @@ class StandingView:
         standing = self._desk.standing(
             held_revision=None if held is None else held.roster.revision, after_index=self._last_index
         )
-        rows = self._rows
+        known, edges, passed = self._known, self._member_edges, self._passed
         if standing.rows is not None:
-            if rows is None or held is None or standing.revision < held.roster.revision:
-                rows = standing.rows
+            if known is None or held is None or standing.revision < held.roster.revision:
+                known, edges = Known.of(standing.rows), NO_EDGES
+                roster = replace(known.roster(standing.revision), turn=threading.RLock())
             else:
-                rows = with_rows(rows, standing.rows)
-            roster = replace(Roster.as_known(rows, revision=standing.revision), turn=threading.RLock())
+                known = known.with_rows(standing.rows)
+                roster = _following(held.roster, known.roster(standing.revision), standing.rows)
+            edges = edges.with_(edges_of_members(standing.rows))
+            passed = max((one for one in (passed, passed_of_members(standing.rows)) if one is not None), default=None)
         elif held is not None:
             roster = held.roster
         else:
@@ -160,17 +201,13 @@ class StandingView:
             self._last_index = standing.last_index
             desk = desk_after(self._changes)
             judges = self._judges_of(desk)
+            self._book_edges = NO_EDGES.with_(edges_of_books(judges))
             ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
         else:
             ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys)
-        if standing.rows is not None:
-            self._roster_edges |= edges_of_members(standing.rows)
-            passed = (self._passed, passed_of_members(standing.rows))
-            self._passed = max((one for one in passed if one is not None), default=None)
-        edges = tuple(sorted(self._roster_edges | edges_of_books(ground.judges)))
-        # Last, with what is returned: were it kept and the rest failed, the next reading would add the same rows again.
-        self._rows = rows
-        return replace(ground, edges=edges, passed=self._passed)
+        # Last, with what is returned: had the rest failed, the next reading would add the same rows again.
+        self._known, self._member_edges, self._passed = known, edges, passed
+        return replace(ground, edges=edges.beside(self._book_edges), passed=passed)
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
         """The book in force now and those to come; of the ones before nothing is decided any more."""
@@ -186,6 +223,13 @@ class StandingView:
         except BookLost:
             self._report_fault("BookLost")
             return None
+
+
+def _following(before: Roster, after: Roster, rows: RosterRows) -> Roster:
+    """The roster after another, with what was found out about owners where no row of these is about that."""
+    if any(getattr(rows, section) for section in OF_OWNERSHIP):
+        return replace(after, turn=threading.RLock())
+    return replace(after, memo=before.memo, turn=before.turn)
 
 
 @contextmanager
