@@ -6,18 +6,21 @@ import gc
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from sqlalchemy import event
 
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.instants import Validity, parse_instant
 from policy_engine.domain.ports import Control, ControlReading
-from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows
+from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows, Stake
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
 from policy_engine.service.gate.snapshot import StandingView, edges_of_members, passed_of_members
+from policy_engine.store.database import is_postgresql, reading
 from policy_engine.store.desk_log import DeskLog
-from policy_engine.store.members import Members
+from policy_engine.store.members import KINDS, Members, read_rows
 from tests.conftest import POLICIES
 from tests.faults.process import ROSTER
 from tests.store.conftest import Store
@@ -80,6 +83,39 @@ def test_of_a_change_of_one_row_one_row_is_read(store: Store) -> None:
     rows = desk.standing(held_revision=1, after_index=-1).rows
     assert rows == RosterRows(memberships=(replace(MEMBER, recorded_at=later),))
     assert desk.standing(held_revision=2, after_index=-1).rows is None
+
+
+def test_what_was_found_out_about_owners_is_kept_until_a_row_is_about_them(store: Store) -> None:
+    members, looking = Members(store.open()), view(Members(store.open()), DeskLog(store.open()))
+    members.record(ROSTER, actor="test", reason="test", at=NOON)
+    before = looking.refresh()
+    before.roster.memo["found"] = "out"
+    members.record(RosterRows(memberships=(MEMBER,)), actor="test", reason="test", at=NOON + timedelta(minutes=1))
+    assert looking.refresh().roster.memo == {"found": "out"}
+    stake = Stake(owner="newcomer", owned=MEMBER.organisation, percent=Decimal(60))
+    for number, rows in enumerate(
+        (RosterRows(organisations=(Organisation(id="newcomer"),)), RosterRows(stakes=(stake,))), start=2
+    ):
+        looking.refresh().roster.memo["found"] = "out"
+        members.record(rows, actor="test", reason="test", at=NOON + timedelta(minutes=number))
+        assert looking.refresh().roster.memo == {}
+
+
+def test_what_came_since_a_revision_is_found_by_the_revision(store: Store) -> None:
+    engine = store.open()
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    with reading(engine) as reader:
+        for kind in KINDS:
+            list(read_rows(reader, kind, after=3))
+            statement = asked[-1]
+            if is_postgresql(reader):
+                # So few rows are read from the first to the last otherwise.
+                reader.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            word = "EXPLAIN" if is_postgresql(reader) else "EXPLAIN QUERY PLAN"
+            values = {"revision_1": 3} if is_postgresql(reader) else (3,)
+            plan = " ".join(str(row) for row in reader.exec_driver_sql(f"{word} {statement}", values))
+            assert f"ix_{kind.table.name}_revision" in plan, plan
 
 
 class Restored(DeskLog):
