@@ -8,8 +8,8 @@ that the copies of the small dictionary would cost more.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, Final, TypeVar, cast
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -51,6 +51,36 @@ class Layered(Mapping[K, V]):
 
     def __len__(self) -> int:
         return self._size
+
+
+class Watched(Mapping[K, V]):
+    """A mapping that tells which of its keys are asked for, found or not; `None` is told where all are gone through."""
+
+    __slots__ = ("_held", "_note")
+
+    def __init__(self, held: Mapping[K, V], note: Callable[[K | None], object]) -> None:
+        self._held, self._note = held, note
+
+    def __getitem__(self, key: K) -> V:
+        self._note(key)
+        return self._held[key]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """As of the mapping."""
+        self._note(key)
+        return self._held.get(key, default)
+
+    def __contains__(self, key: object) -> bool:
+        self._note(cast("K", key))
+        return key in self._held
+
+    def __iter__(self) -> Iterator[K]:
+        self._note(None)
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        self._note(None)
+        return len(self._held)
 
 
 def changed(held: Mapping[K, V], new: Mapping[K, V | None]) -> Mapping[K, V]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Any, Final, TypeVar, dataclass_transform
 
 from policy_engine.domain.instants import ALWAYS, Validity
-from policy_engine.domain.layers import changed
+from policy_engine.domain.layers import Watched, changed
 from policy_engine.domain.spelling import one_spelling
 
 PERSON_PREFIX = "person:"
@@ -415,6 +415,44 @@ class Roster:
     def as_known(rows: RosterRows, known_at: datetime | None = None, revision: int = 0) -> Roster:
         """The roster as it was known at `known_at`, or with everything that was ever recorded when `None`."""
         return Known.of(rows, known_at).roster(revision)
+
+
+Read = tuple[str, str | None]
+"""Something of a roster that was read: one of `WATCHED` and a name in it, or `None` for all of it."""
+
+WATCHED: Final = (
+    "people",
+    "accounts",
+    "memberships",
+    "authorisations",
+    "authorisations_by_id",
+    "draws",
+    "statements",
+    "clusters",
+)
+"""What a roster tells of by name. Not here is what ownership follows from, which is found out once for all who ask, and
+consortia, which hardly ever change."""
+
+
+def watched(roster: Roster, note: Callable[[Read], object]) -> Roster:
+    """The roster, which tells what of `WATCHED` is read of it."""
+
+    def telling(view: str) -> Watched[str, Any]:
+        return Watched(getattr(roster, view), lambda name: note((view, name)))
+
+    views: dict[str, Any] = {view: telling(view) for view in WATCHED}
+    return replace(roster, **views)
+
+
+def touched_by(rows: RosterRows) -> frozenset[Read] | None:
+    """What reads otherwise once rows are recorded; `None` where it is not told by name."""
+    if any(getattr(rows, section) for section in (*OF_OWNERSHIP, "consortia")):
+        return None
+    read: set[Read] = {("people", row.id) for row in rows.people} | {("accounts", row.id) for row in rows.accounts}
+    for view, (section, whom) in VIEWS.items():
+        of = attrgetter(whom)
+        read |= {("people" if section in OF_PERSONS else view, of(row)) for row in getattr(rows, section)}
+    return frozenset(read)
 
 
 OF_PERSONS: Final = ("employments", "us_statuses", "citizenships", "permanent_residencies")

@@ -30,6 +30,7 @@ from policy_engine.formats.record_reader import RecordedDecision, RecordFault, r
 from policy_engine.formats.spreadsheet import BETWEEN
 from policy_engine.store.changes import NEXT_INDEX
 from policy_engine.store.database import Reader, Writer, put_rows, reading_log, writing_log
+from policy_engine.store.log_entries import bytes_of
 from policy_engine.store.postings import WIDTH, between, bits_of, extended, set_of
 from policy_engine.store.tables import (
     decision_index,
@@ -295,7 +296,7 @@ class Deriver:
         return Derived(rows, {mark: sorted(numbers) for mark, numbers in members.items()})
 
     def _content(self, entry: LogRow) -> _Content:
-        key = (_without_ids(entry.body), entry.allowed, entry.hold, entry.caller)
+        key = (_without_ids(bytes_of(entry.body)), entry.allowed, entry.hold, entry.caller)
         content = self._contents.get(key)
         if content is None:
             if len(self._contents) >= REMEMBERED:
@@ -308,7 +309,7 @@ def _content_of(entry: LogRow) -> _Content:
     """Of a record that this release cannot read, what the log itself knows."""
     decision = "allow" if entry.allowed else "deny"
     try:
-        record = read_record(entry.body)
+        record = read_record(bytes_of(entry.body))
     except RecordFault:
         record = None
     told = {name: None if record is None else value(record) for name, value in _TOLD.items()}
@@ -515,7 +516,7 @@ class LogRow(Protocol):
 
     log_index: int
     id: str
-    body: bytes
+    body: bytes | str
     at: int
     allowed: bool
     hold: bool

@@ -70,9 +70,9 @@ def _entries(reader: Reader, table: Table, at: Column[datetime], first: int, cou
 
 
 def _entry(row: Row[*tuple[Any, ...]]) -> LogEntry:
-    return LogEntry(index=row[0], at=row[1], body=_content(row[2]))
+    return LogEntry(index=row[0], at=row[1], body=bytes_of(row[2]))
 
 
-def _content(stored: bytes | str) -> bytes:
+def bytes_of(stored: bytes | str) -> bytes:
     """The bytes of an entry. SQLite keeps a text in any column for whoever puts one there, around this program."""
     return stored.encode() if isinstance(stored, str) else stored

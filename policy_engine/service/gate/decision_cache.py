@@ -5,8 +5,10 @@ are the ground and the key. Of the instant only this much matters: which dated r
 So an answer stands from the instant at which it was given up to the next edge of any dated row on the ground, or up to
 the instant at which something that it read changes, whichever comes first; never before it was given.
 
-A memory belongs to one ground and hangs from it (`Ground.memory`). What was judged on a ground is kept there and
-nowhere else, whatever has come in its place meanwhile, so no thread ever asks which ground it is before it keeps.
+A memory hangs from a ground (`Ground.memory`) and passes to the next one where the members alone have changed. Each
+answer is kept with the epoch of the ground that it was judged on and with what it read of the members by name. Which
+names changed with which epoch is told before the ground of that epoch is shown to anybody: an answer that read one of
+them earlier stands no more, also where a thread keeps it later that still judges on the ground of before.
 
 Not remembered is what takes a place on a cap, what the engine could not judge, and a deny that is explained.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +28,7 @@ from typing import Final
 from policy_engine.decision.conclude import Judgement
 from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.request import Caller, Request
+from policy_engine.domain.roster import Read
 
 KEPT_BYTES: Final = 64 * 2**20
 """So much may what is remembered weigh, as measured when it is kept; then it is begun anew."""
@@ -47,31 +50,65 @@ class _Kept:
     remembered: Remembered
     since: datetime
     until: datetime | None
+    epoch: int
+    reads: frozenset[Read] | None
+
+
+MOST_CHANGED: Final = 100_000
+"""So many names that changed are known one by one; then whatever was judged before counts as changed."""
 
 
 class Memory:
-    """Answers on one ground. Threads may share it."""
+    """Answers on a ground and those that follow it. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[object, _Kept] = {}
+        self._changed: dict[Read, int] = {}
+        self._all_changed = -1
         self.weight = 0
         """Bytes of what is kept."""
 
-    def find(self, request: Request, caller: Caller, at: datetime) -> Remembered | None:
-        """What was judged of the question, where that still stands."""
+    def find(self, request: Request, caller: Caller, at: datetime, *, epoch: int) -> Remembered | None:
+        """What was judged of the question, where that still stands on the ground of the epoch."""
         kept = self._kept.get(_key(request, caller))
         if kept is None or at < kept.since or (kept.until is not None and at >= kept.until):
             return None
-        return kept.remembered
+        return kept.remembered if kept.epoch == epoch or self._stands(kept, epoch) else None
+
+    def _stands(self, kept: _Kept, epoch: int) -> bool:
+        """Whether an answer of an earlier epoch read nothing that has changed since."""
+        if kept.epoch > epoch or kept.reads is None or kept.epoch < self._all_changed:
+            return False
+        return all(self._changed.get(read, -1) <= kept.epoch for read in kept.reads)
+
+    def change(self, names: frozenset[Read] | None, *, epoch: int) -> None:
+        """Something reads otherwise from an epoch on: these names, or with `None` whatever there is. Told before the
+        ground of that epoch is shown."""
+        with self._lock:
+            if names is None or len(self._changed) + len(names) > MOST_CHANGED:
+                self._changed, self._all_changed = {}, epoch
+            else:
+                self._changed |= dict.fromkeys(names, epoch)
 
     def keep(
-        self, request: Request, caller: Caller, at: datetime, judged: Remembered, *, until: datetime | None
+        self,
+        request: Request,
+        caller: Caller,
+        at: datetime,
+        judged: Remembered,
+        *,
+        until: datetime | None,
+        epoch: int,
+        reads: Iterable[Read],
     ) -> None:
-        """Remember what was judged at an instant, up to the next one at which the ground itself changes."""
+        """Remember what was judged at an instant on the ground of an epoch, up to the next instant at which the ground
+        itself changes. `reads` is what it read of the members by name."""
         key = _key(request, caller)
         untils = [one for one in (until, judged.judgement.changes_at) if one is not None]
-        kept = _Kept(remembered=judged, since=at, until=min(untils, default=None))
+        names = frozenset(reads)
+        by_name = names if all(name is not None for _, name in names) else None
+        kept = _Kept(remembered=judged, since=at, until=min(untils, default=None), epoch=epoch, reads=by_name)
         weight = weigh(key) + weigh(kept)
         if weight > MOST_BYTES:
             return

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Final, TypeVar
@@ -23,6 +23,7 @@ from policy_engine.decision.recording import Written, write, write_refusal
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, LogUnavailable
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
+from policy_engine.domain.roster import Read, watched
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import MalformedRequest, malformed
 from policy_engine.policy.judge import Judge
@@ -316,8 +317,10 @@ class Gate:
         if written is not None:
             return written
         request = submitted.request
+        reads: set[Read] = set()
+        watching = replace(basis, roster=watched(basis.roster, reads.add))
         try:
-            conclusion = conclude(request, caller, basis, decision_id=self._new_id(at), at=at)
+            conclusion = conclude(request, caller, watching, decision_id=self._new_id(at), at=at)
         except AssertedValueError as error:
             raise malformed("subject.properties", str(error)) from error
         if conclusion.error is not None:
@@ -326,14 +329,15 @@ class Gate:
         lasting = conclusion.lasting
         if lasting is not None:
             remembered = Remembered(judgement=lasting, facts=facts)
-            ground.memory.keep(request, caller, at, remembered, until=ground.changes_after(at))
+            until = ground.changes_after(at)
+            ground.memory.keep(request, caller, at, remembered, until=until, epoch=ground.epoch, reads=reads)
         return self._told(write(conclusion, facts, submitted.digest))
 
     def _remembered(
         self, submitted: Submitted, caller: Caller, ground: Ground, basis: Basis, at: datetime
     ) -> Written | None:
         request = submitted.request
-        held = None if basis.judge is None else ground.memory.find(request, caller, at)
+        held = None if basis.judge is None else ground.memory.find(request, caller, at, epoch=ground.epoch)
         if held is None:
             return None
         conclusion = conclude(request, caller, basis, decision_id=self._new_id(at), at=at, known=held.judgement)

@@ -28,7 +28,7 @@ from policy_engine.domain.changes import Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import DeskLog, Key, Members
-from policy_engine.domain.roster import OF_OWNERSHIP, Known, Roster, RosterRows
+from policy_engine.domain.roster import OF_OWNERSHIP, Known, Read, Roster, RosterRows, touched_by
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
 from policy_engine.service.gate.decision_cache import Memory
@@ -99,7 +99,7 @@ class Ground:
     edges: Edges = NO_EDGES
     keys: Mapping[str, Key] = field(default_factory=dict)
     passed: datetime | None = None
-    memory: Memory = field(default_factory=Memory, init=False, repr=False, compare=False)
+    memory: Memory = field(default_factory=Memory, repr=False, compare=False)
 
     def instant(self, clock: datetime) -> datetime:
         """The instant of a decision that is made here when a clock says so."""
@@ -182,13 +182,15 @@ class StandingView:
             held_revision=None if held is None else held.roster.revision, after_index=self._last_index
         )
         known, edges, passed = self._known, self._member_edges, self._passed
+        changed: frozenset[Read] | None = None
         if standing.rows is not None:
             if known is None or held is None or standing.revision < held.roster.revision:
-                known, edges = Known.of(standing.rows), NO_EDGES
+                known, edges, changed = Known.of(standing.rows), NO_EDGES, None
                 roster = replace(known.roster(standing.revision), turn=threading.RLock())
             else:
                 known = known.with_rows(standing.rows)
                 roster = _following(held.roster, known.roster(standing.revision), standing.rows)
+                changed = touched_by(standing.rows)
             edges = edges.with_(edges_of_members(standing.rows))
             passed = max((one for one in (passed, passed_of_members(standing.rows)) if one is not None), default=None)
         elif held is not None:
@@ -204,7 +206,11 @@ class StandingView:
             self._book_edges = NO_EDGES.with_(edges_of_books(judges))
             ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
         else:
-            ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys)
+            # After a database that was put back, the numbers of its epochs come again for other members.
+            memory = held.memory if standing.epoch > held.epoch else Memory()
+            if standing.rows is not None:
+                memory.change(changed, epoch=standing.epoch)
+            ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys, memory=memory)
         # Last, with what is returned: had the rest failed, the next reading would add the same rows again.
         self._known, self._member_edges, self._passed = known, edges, passed
         return replace(ground, edges=edges.beside(self._book_edges), passed=passed)
