@@ -49,7 +49,13 @@ class EvaluationsBody(Body, frozen=True, kw_only=True, forbid_unknown_fields=Fal
     action: Named | None = None
     resource: Entity | None = None
     context: Context | None = None
-    evaluations: tuple[dict[str, object], ...] | None = None
+    evaluations: (
+        Annotated[
+            tuple[object, ...],
+            Meta(description="Objects of the four members above; an item that is none is answered false."),
+        ]
+        | None
+    ) = None
     options: Annotated[dict[str, object], Meta(description="`evaluations_semantic`.")] | None = None
 
 
