@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from policy_engine.decision.conclude import Conclusion, too_long
 from policy_engine.domain.decision import Decision, Record
 from policy_engine.domain.reviews import ReviewNeeded
+from policy_engine.domain.roster import Read
 from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
@@ -30,19 +31,20 @@ class Written:
     shortened: bool = False
 
 
-def write(conclusion: Conclusion, facts: bytes, digest: str) -> Written:
-    """The answer and the record. `facts` are those of the parties, encoded; `digest` is that of the request as sent."""
+def write(conclusion: Conclusion, facts: bytes, digest: str, *, reads: frozenset[Read] | None = None) -> Written:
+    """The answer and the record. `facts` are those of the parties, encoded; `digest` is that of the request as sent;
+    `reads` is what was read of the members by name, `None` where nobody knows."""
     decision = conclusion.decision
     answer = encode_answer(decision)
     body = encode_record(decision, facts, answer)
     if len(body) <= MAX_RECORD_BYTES:
-        return Written(answer=answer, record=_record(decision, body, digest, conclusion.reviews))
+        return Written(answer=answer, record=_record(decision, body, digest, conclusion.reviews, reads))
     decision = too_long(decision, len(body))
     answer = encode_answer(decision)
     body = encode_recordout_facts(decision, answer)
     if len(body) > MAX_RECORD_BYTES:
         body = encode_shortened_record(decision, digest, answer)
-    return Written(answer=answer, record=_record(decision, body, digest, ()), shortened=True)
+    return Written(answer=answer, record=_record(decision, body, digest, (), reads), shortened=True)
 
 
 def write_refusal(refusal: Conclusion, digest: str) -> Written:
@@ -53,7 +55,13 @@ def write_refusal(refusal: Conclusion, digest: str) -> Written:
     return Written(answer=answer, record=_record(decision, body, digest, ()))
 
 
-def _record(decision: Decision, body: bytes, digest: str, reviews: tuple[ReviewNeeded, ...]) -> Record:
+def _record(
+    decision: Decision,
+    body: bytes,
+    digest: str,
+    reviews: tuple[ReviewNeeded, ...],
+    reads: frozenset[Read] | None = None,
+) -> Record:
     verdict = decision.verdict
     return Record(
         id=decision.id,
@@ -68,4 +76,5 @@ def _record(decision: Decision, body: bytes, digest: str, reviews: tuple[ReviewN
         control_epoch=decision.control_epoch,
         draws=verdict.draws,
         reviews=reviews,
+        reads=reads,
     )

@@ -340,12 +340,16 @@ _OF_THE_DESK: Final = ("book", "freeze", "review", "hold", "year")
 BOOK_KINDS: Final = ("book.founded", "book.watched", "book.proposed", "book.approved")
 """The kinds of change by which a book comes into force."""
 
-DESK_KINDS: Final = tuple(
-    name
-    for name in KINDS
-    if name.partition(".")[0] in _OF_THE_DESK or name in ("members.proposed", "members.approved", "members.withdrawn")
-)
+WAITING_KINDS: Final = ("members.proposed", "members.approved", "members.withdrawn")
+"""The kinds that tell which changes of members wait for whom: no decision stands on these, but on the rows alone."""
+
+DESK_KINDS: Final = tuple(name for name in KINDS if name.partition(".")[0] in _OF_THE_DESK or name in WAITING_KINDS)
 """The kinds that the desk is folded from."""
+
+
+def kind_of(event: Event) -> str:
+    """The name of an event's kind."""
+    return next(name for name, one in KINDS.items() if type(event) is one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,7 +365,7 @@ class Change:
     @property
     def kind(self) -> str:
         """The name of the event's kind."""
-        return next(name for name, event in KINDS.items() if type(self.event) is event)
+        return kind_of(self.event)
 
 
 def rows_named(event: Event) -> str | None:

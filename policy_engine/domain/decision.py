@@ -9,6 +9,7 @@ from policy_engine.domain.catalogue import Entry
 from policy_engine.domain.remedies import Remedy
 from policy_engine.domain.request import Caller, Request
 from policy_engine.domain.reviews import ReviewNeeded
+from policy_engine.domain.roster import Read
 from policy_engine.domain.verdict import CapDraw, Verdict
 
 
@@ -44,7 +45,7 @@ class Record:
 
     `request_digest` is the SHA-256 of the request in hex; with `caller` and `request_id` it makes retries safe.
     `draws` are the places of capped authorisations to be taken, and `reviews` the cases to be opened unless they are
-    open, in the same transaction.
+    open, in the same transaction. `reads` is what was read of the members by name, `None` where nobody knows.
     """
 
     id: str
@@ -59,3 +60,4 @@ class Record:
     control_epoch: int
     draws: tuple[CapDraw, ...] = ()
     reviews: tuple[ReviewNeeded, ...] = ()
+    reads: frozenset[Read] | None = None

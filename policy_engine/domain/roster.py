@@ -417,8 +417,8 @@ class Roster:
         return Known.of(rows, known_at).roster(revision)
 
 
-Read = tuple[str, str | None]
-"""Something of a roster that was read: one of `WATCHED` and a name in it, or `None` for all of it."""
+Read = tuple[str, str]
+"""Something of a roster that is read by name: one of `WATCHED`, and the name in it."""
 
 WATCHED: Final = (
     "people",
@@ -434,14 +434,27 @@ WATCHED: Final = (
 consortia, which hardly ever change."""
 
 
-def watched(roster: Roster, note: Callable[[Read], object]) -> Roster:
-    """The roster, which tells what of `WATCHED` is read of it."""
+class Reads:
+    """What of `WATCHED` is read of a roster, which is `watching`."""
 
-    def telling(view: str) -> Watched[str, Any]:
-        return Watched(getattr(roster, view), lambda name: note((view, name)))
+    def __init__(self, roster: Roster) -> None:
+        self._names: set[Read] = set()
+        self._all = False
+        views: dict[str, Any] = {view: self._watched(view, getattr(roster, view)) for view in WATCHED}
+        self.watching = replace(roster, **views)
 
-    views: dict[str, Any] = {view: telling(view) for view in WATCHED}
-    return replace(roster, **views)
+    def by_name(self) -> frozenset[Read] | None:
+        """The names that were asked for, found or not; `None` once somebody has gone through all of them."""
+        return None if self._all else frozenset(self._names)
+
+    def _watched(self, view: str, held: Mapping[str, Any]) -> Watched[str, Any]:
+        def note(name: str | None) -> None:
+            if name is None:
+                self._all = True
+            else:
+                self._names.add((view, name))
+
+        return Watched(held, note)
 
 
 def touched_by(rows: RosterRows) -> frozenset[Read] | None:

@@ -4,7 +4,8 @@ One thread of the process writes. It takes what waits, up to `GROUP` records, in
 alone), and a future is done once that transaction has returned from its commit. In the transaction, record by record in
 the order in which they were handed over:
 
-1. The control epoch is held still. A record that was decided under another is STALE.
+1. The control epoch is held still. A record that was decided under another is STALE, unless it is known by name what
+   changed since, and it read nothing of that.
 2. A record with a request id is compared with the latest decision of its caller under that id. Another digest is a
    CONFLICT. The same digest is REPLAYED, and nothing is written, while the earlier decision was made under this epoch,
    lies within an hour and has not run out; otherwise the record is a new attempt, linked to the one before.
@@ -39,7 +40,7 @@ from policy_engine.domain.ports import Appended, AppendOutcome, LogUnavailable
 from policy_engine.domain.reviews import CASES_PER_HOUR, HOUR, ReviewNeeded, overflow
 from policy_engine.domain.roster import Authorisation, Draw, Roster, RosterRows
 from policy_engine.store.changes import NEXT_INDEX, add_unless_there
-from policy_engine.store.control import Lock, move, take, write_again
+from policy_engine.store.control import BEHIND, ChangedSince, Lock, changed_since, move, take, write_again
 from policy_engine.store.database import (
     NotDurable,
     Writer,
@@ -340,7 +341,7 @@ def _write(writer: Writer, units: Sequence[tuple[Record, ...]], cases_per_hour: 
     take(writer, Lock.LOG)
     counters = writer.execute(_COUNTERS_ALONE if drawing else _COUNTERS_SHARED).one()
     page = _Page(
-        epoch=counters.epoch,
+        changed=_changed_for(writer, records, counters.epoch),
         index=counters.next_index,
         earlier=_earlier(writer, records),
         places=_Places(writer, counters.membership_revision),
@@ -356,11 +357,17 @@ def _write(writer: Writer, units: Sequence[tuple[Record, ...]], cases_per_hour: 
     return answers
 
 
+def _changed_for(writer: Writer, records: Sequence[Record], epoch: int) -> ChangedSince:
+    """What changed since the earliest epoch of a record that may still stand."""
+    earlier = (one.control_epoch for one in records if one.reads is not None and one.control_epoch < epoch)
+    return changed_since(writer, max(min(earlier, default=epoch), epoch - BEHIND), epoch)
+
+
 @dataclass(slots=True, kw_only=True)
 class _Page:
     """What a group writes, record by record."""
 
-    epoch: int
+    changed: ChangedSince
     index: int
     earlier: dict[tuple[str, str], _Earlier]
     places: _Places
@@ -384,7 +391,7 @@ class _Page:
         return tuple(answers)
 
     def _enter(self, record: Record) -> Appended:
-        if record.control_epoch != self.epoch:
+        if not self.changed.leaves(record.control_epoch, record.reads):
             return _STALE
         before = None if record.request_id is None else self.earlier.get((record.caller, record.request_id))
         if before is not None and before.request_digest != record.request_digest:
@@ -553,7 +560,8 @@ class _Places:
             )
             add_rows(self._writer, _DRAWS, new, number)
         if self._new:
-            move(self._writer, revisions=len(self._new))
+            drawn = frozenset(("draws", taken.authorisation) for _, new in self._new for taken in new)
+            move(self._writer, revisions=len(self._new), changed=drawn)
 
     def _load(self, authorisation: str) -> None:
         if authorisation not in self._papers:

@@ -14,7 +14,7 @@ from typing import Final
 
 from sqlalchemy import Engine, select
 
-from policy_engine.domain.changes import DESK_KINDS, Change
+from policy_engine.domain.changes import DESK_KINDS, WAITING_KINDS, Change, kind_of
 from policy_engine.domain.ports import ControlReading, MembersUnavailable, NewEvent, OpenedReview
 from policy_engine.domain.reviews import ReviewKey
 from policy_engine.domain.roster import RosterRows
@@ -93,7 +93,7 @@ class DeskLog:
                 return None
             epoch = control.epoch + 1
             add_blobs(writer, contents)
-            revisions = 0
+            revisions, changed = 0, None
             if rows is not None and ready is not None:
                 if ready.revision != control.revision:
                     ready = prepare(writer, rows, first.at)
@@ -101,11 +101,13 @@ class DeskLog:
                 event = add_prepared(writer, ready, actor=actor, reason=reason, at=first.at)
                 if event is not None:
                     revisions = 1
+                    if all(kind_of(entry.event) in WAITING_KINDS for entry in entries):
+                        changed = ready.changed
                     told = replace(event, change=change)
                     name = f"members-{event.revision}"
                     entries = (*entries, NewEvent(id=name, at=first.at, actor=first.actor, event=told))
             add_changes(writer, entries, epoch=epoch)
-            move(writer, revisions=revisions)
+            move(writer, revisions=revisions, changed=changed)
             return epoch
 
     def note(self, entry: NewEvent) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Dialect, Engine, Table, insert, select, text
 from policy_engine.domain.changes import Actor, MembersRecorded
 from policy_engine.domain.instants import Validity, format_instant
 from policy_engine.domain.ports import Control, Imported, MembersMoved, MembersUnavailable, NewEvent, Snapshot
-from policy_engine.domain.roster import Recorded, RosterRows
+from policy_engine.domain.roster import Read, Recorded, RosterRows, touched_by
 from policy_engine.formats.change import digest_of
 from policy_engine.formats.roster_rows import ROW_TYPES, row_bytes
 from policy_engine.store.changes import add_blobs, add_changes, keep_large
@@ -130,7 +130,7 @@ class Members:
                     take(writer, Lock.LOG)
                     entry = NewEvent(id=f"members-{event.revision}", at=at, actor=Actor(key=actor), event=event)
                     add_changes(writer, [entry], epoch=read_control(writer).epoch + 1)
-                    move(writer, revisions=1)
+                    move(writer, revisions=1, changed=ready.changed)
                     return Imported(revision=event.revision, added=event.added)
                 return Imported(revision=ready.revision, added=0)
 
@@ -163,6 +163,7 @@ class Prepared:
     revision: int
     added: int
     content: bytes
+    changed: frozenset[Read] | None
     inserts: tuple[tuple[str, Sequence[Any]], ...]
 
 
@@ -173,9 +174,11 @@ def prepare(connection: Connection, rows: RosterRows, at: datetime) -> Prepared:
     """
     revision = read_control(connection).revision
     news = sort_all(connection, rows, at)
+    added: dict[str, Any] = {kind.name: tuple(new) for kind, new in news}
     return Prepared(
         revision=revision,
         added=sum(len(new) for _, new in news),
+        changed=touched_by(RosterRows(**added)),
         content=b"".join(row_bytes(kind.name, row) for kind, new in news for row in new),
         inserts=tuple(_insert(connection.dialect, kind, new, revision + 1) for kind, new in news if new),
     )

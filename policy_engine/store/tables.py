@@ -137,6 +137,17 @@ controls: Final = Table(
     info={"service": "SELECT, UPDATE"},
 )
 
+changed_names: Final = Table(
+    "changed_names",
+    metadata,
+    # What reads otherwise since an epoch: a name of a view of the members, or with both empty whatever there is.
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("view", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    info={"service": "SELECT, INSERT, DELETE"},
+    sqlite_with_rowid=False,
+)
+
 revisions: Final = Table(
     "revisions",
     metadata,

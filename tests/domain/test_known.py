@@ -22,13 +22,12 @@ from policy_engine.domain.roster import (
     Known,
     Organisation,
     PersonEntry,
-    Read,
+    Reads,
     Recorded,
     Roster,
     RosterRows,
     Stake,
     touched_by,
-    watched,
     with_rows,
 )
 from tests.worlds import Read as Drawn
@@ -109,21 +108,21 @@ def test_what_is_not_told_by_name_is_told_of_all() -> None:
     assert not empty.people
 
 
-def test_a_watched_roster_tells_each_name_that_is_asked_for_and_when_all_are_gone_through() -> None:
+@pytest.mark.parametrize("view", WATCHED)
+def test_what_is_asked_for_by_name_is_told_and_so_is_who_goes_through_all(view: str) -> None:
     roster = Known.of(RosterRows(people=(PersonEntry(id="carol"),))).roster(1)
-    for view in WATCHED:
-        told: list[Read] = []
-        mapping = getattr(watched(roster, told.append), view)
-        assert mapping.get("nobody") is None
-        assert "else" not in mapping
-        with pytest.raises(KeyError):
-            mapping["third"]
-        assert told == [(view, "nobody"), (view, "else"), (view, "third")]
-        for go_through in (list, len, bool, lambda one: list(one.items())):
-            told.clear()
-            go_through(mapping)
-            assert (view, None) in told
-    assert watched(roster, lambda _: None).people["carol"].id == "carol"
+    reads = Reads(roster)
+    mapping = getattr(reads.watching, view)
+    assert mapping.get("nobody") is None
+    assert "else" not in mapping
+    with pytest.raises(KeyError):
+        mapping["third"]
+    assert reads.by_name() == frozenset({(view, "nobody"), (view, "else"), (view, "third")})
+    for go_through in (list, len, bool, lambda one: list(one.items())):
+        reads = Reads(roster)
+        go_through(getattr(reads.watching, view))
+        assert reads.by_name() is None
+    assert Reads(roster).watching.people["carol"].id == "carol"
 
 
 def test_every_section_is_known_by_id_or_by_whom_it_is_about() -> None:

@@ -39,8 +39,11 @@ UNNAMED: Final[dict[str, str]] = {
 }
 """Tamperings that nothing names, and why; `docs/auditors.md` says so too."""
 
-TABLES: Final = tuple(table for table in metadata.sorted_tables if table.name != "webhook_cursors")
-"""Those that the log vouches for. How far webhooks were told is no record; `docs/auditors.md` says what that means."""
+TABLES: Final = tuple(
+    table for table in metadata.sorted_tables if table.name not in ("webhook_cursors", "changed_names")
+)
+"""Those that the log vouches for. How far webhooks were told, and what the last epochs changed, are no records;
+`docs/auditors.md` says what that means."""
 
 SINGLE: Final = ("controls", "decision_index_progress")
 """Tables of one row."""

@@ -211,9 +211,7 @@ def test_what_is_remembered_is_bounded_by_what_it_takes_and_not_by_its_number(mo
         before, _ = tracemalloc.get_traced_memory()
         for number in range(113):
             facts = bytes(200_000)
-            memory.keep(
-                large(number, 234_000), NOBODY, LONG_AGO, replace(DENIED, facts=facts), until=None, epoch=1, reads=()
-            )
+            memory.keep(large(number, 234_000), NOBODY, LONG_AGO, replace(DENIED, facts=facts), until=None, epoch=1)
             assert memory.weight <= bound
         taken = tracemalloc.get_traced_memory()[0] - before
     finally:
@@ -225,8 +223,8 @@ def test_what_is_remembered_is_bounded_by_what_it_takes_and_not_by_its_number(mo
 
 def test_what_weighs_too_much_is_not_remembered_and_pushes_nothing_out() -> None:
     memory = Memory()
-    memory.keep(ASKED, NOBODY, LONG_AGO, DENIED, until=None, epoch=1, reads=())
-    memory.keep(large(1, 2 * MOST_BYTES), NOBODY, LONG_AGO, DENIED, until=None, epoch=1, reads=())
+    memory.keep(ASKED, NOBODY, LONG_AGO, DENIED, until=None, epoch=1)
+    memory.keep(large(1, 2 * MOST_BYTES), NOBODY, LONG_AGO, DENIED, until=None, epoch=1)
     assert memory.find(large(1, 2 * MOST_BYTES), NOBODY, LONG_AGO, epoch=1) is None
     assert memory.find(ASKED, NOBODY, LONG_AGO, epoch=1) is DENIED
 
@@ -237,7 +235,8 @@ def remembered(memory: Memory, epoch: int) -> bytes | None:
 
 
 def keep(memory: Memory, epoch: int, facts: bytes, *reads: Read) -> None:
-    memory.keep(ASKED, NOBODY, LONG_AGO, replace(DENIED, facts=facts), until=None, epoch=epoch, reads=reads)
+    judged = replace(DENIED, facts=facts, reads=frozenset(reads))
+    memory.keep(ASKED, NOBODY, LONG_AGO, judged, until=None, epoch=epoch)
 
 
 def test_an_answer_stands_until_something_changes_that_it_read_by_name() -> None:
@@ -254,7 +253,7 @@ def test_an_answer_stands_until_something_changes_that_it_read_by_name() -> None
 
 def test_an_answer_that_went_through_everybody_stands_on_its_own_ground_alone() -> None:
     memory = Memory()
-    keep(memory, 1, b"first", ("people", "carol"), ("people", None))
+    memory.keep(ASKED, NOBODY, LONG_AGO, replace(DENIED, facts=b"first", reads=None), until=None, epoch=1)
     assert (remembered(memory, 1), remembered(memory, 2)) == (b"first", None)
 
 

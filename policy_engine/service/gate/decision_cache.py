@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,10 +39,12 @@ MOST_BYTES: Final = KEPT_BYTES // 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What was judged, and the facts of its record, encoded."""
+    """What was judged, the facts of its record, encoded, and what it read of the members by name, `None` where it went
+    through all of them."""
 
     judgement: Judgement
     facts: bytes
+    reads: frozenset[Read] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,6 @@ class _Kept:
     since: datetime
     until: datetime | None
     epoch: int
-    reads: frozenset[Read] | None
 
 
 MOST_CHANGED: Final = 100_000
@@ -78,9 +79,10 @@ class Memory:
 
     def _stands(self, kept: _Kept, epoch: int) -> bool:
         """Whether an answer of an earlier epoch read nothing that has changed since."""
-        if kept.epoch > epoch or kept.reads is None or kept.epoch < self._all_changed:
+        reads = kept.remembered.reads
+        if kept.epoch > epoch or reads is None or kept.epoch < self._all_changed:
             return False
-        return all(self._changed.get(read, -1) <= kept.epoch for read in kept.reads)
+        return all(self._changed.get(read, -1) <= kept.epoch for read in reads)
 
     def change(self, names: frozenset[Read] | None, *, epoch: int) -> None:
         """Something reads otherwise from an epoch on: these names, or with `None` whatever there is. Told before the
@@ -100,15 +102,12 @@ class Memory:
         *,
         until: datetime | None,
         epoch: int,
-        reads: Iterable[Read],
     ) -> None:
         """Remember what was judged at an instant on the ground of an epoch, up to the next instant at which the ground
-        itself changes. `reads` is what it read of the members by name."""
+        itself changes."""
         key = _key(request, caller)
         untils = [one for one in (until, judged.judgement.changes_at) if one is not None]
-        names = frozenset(reads)
-        by_name = names if all(name is not None for _, name in names) else None
-        kept = _Kept(remembered=judged, since=at, until=min(untils, default=None), epoch=epoch, reads=by_name)
+        kept = _Kept(remembered=judged, since=at, until=min(untils, default=None), epoch=epoch)
         weight = weigh(key) + weigh(kept)
         if weight > MOST_BYTES:
             return

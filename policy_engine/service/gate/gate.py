@@ -23,7 +23,7 @@ from policy_engine.decision.recording import Written, write, write_refusal
 from policy_engine.domain.facts import AssertedValueError
 from policy_engine.domain.ports import Appended, AppendOutcome, DecisionLog, LogUnavailable
 from policy_engine.domain.request import Action, BatchItem, Caller, Request, Semantic, Submitted
-from policy_engine.domain.roster import Read, watched
+from policy_engine.domain.roster import Reads
 from policy_engine.formats.record import encode_facts, encode_problem_answer, full_answer
 from policy_engine.formats.request_document import MalformedRequest, malformed
 from policy_engine.policy.judge import Judge
@@ -317,8 +317,8 @@ class Gate:
         if written is not None:
             return written
         request = submitted.request
-        reads: set[Read] = set()
-        watching = replace(basis, roster=watched(basis.roster, reads.add))
+        reads = Reads(basis.roster)
+        watching = replace(basis, roster=reads.watching)
         try:
             conclusion = conclude(request, caller, watching, decision_id=self._new_id(at), at=at)
         except AssertedValueError as error:
@@ -328,10 +328,10 @@ class Gate:
         facts = encode_facts(conclusion.parties)
         lasting = conclusion.lasting
         if lasting is not None:
-            remembered = Remembered(judgement=lasting, facts=facts)
+            remembered = Remembered(judgement=lasting, facts=facts, reads=reads.by_name())
             until = ground.changes_after(at)
-            ground.memory.keep(request, caller, at, remembered, until=until, epoch=ground.epoch, reads=reads)
-        return self._told(write(conclusion, facts, submitted.digest))
+            ground.memory.keep(request, caller, at, remembered, until=until, epoch=ground.epoch)
+        return self._told(write(conclusion, facts, submitted.digest, reads=reads.by_name()))
 
     def _remembered(
         self, submitted: Submitted, caller: Caller, ground: Ground, basis: Basis, at: datetime
@@ -341,7 +341,7 @@ class Gate:
         if held is None:
             return None
         conclusion = conclude(request, caller, basis, decision_id=self._new_id(at), at=at, known=held.judgement)
-        return self._told(write(conclusion, held.facts, submitted.digest))
+        return self._told(write(conclusion, held.facts, submitted.digest, reads=held.reads))
 
     def _told(self, written: Written) -> Written:
         if written.shortened:

@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from policy_engine.decision.conclude import Basis
-from policy_engine.domain.changes import Change
+from policy_engine.domain.changes import WAITING_KINDS, Change
 from policy_engine.domain.desk import Desk, InForce, desk_after
 from policy_engine.domain.freezes import Freeze
 from policy_engine.domain.ports import DeskLog, Key, Members
@@ -204,16 +204,27 @@ class StandingView:
             desk = desk_after(self._changes)
             judges = self._judges_of(desk)
             self._book_edges = NO_EDGES.with_(edges_of_books(judges))
-            ground = Ground(roster=roster, epoch=standing.epoch, desk=desk, judges=judges, keys=keys)
         else:
-            # After a database that was put back, the numbers of its epochs come again for other members.
-            memory = held.memory if standing.epoch > held.epoch else Memory()
-            if standing.rows is not None:
-                memory.change(changed, epoch=standing.epoch)
-            ground = replace(held, roster=roster, epoch=standing.epoch, keys=keys, memory=memory)
+            desk, judges = held.desk, held.judges
+        # After a database that was put back, the numbers of its epochs come again for other members.
+        follows = held is not None and standing.epoch > held.epoch
+        stays = follows and all(change.kind in WAITING_KINDS for change in standing.changes)
+        memory = held.memory if held is not None and stays else Memory()
+        if standing.rows is not None:
+            memory.change(changed, epoch=standing.epoch)
+        ground = Ground(
+            roster=roster,
+            epoch=standing.epoch,
+            desk=desk,
+            judges=judges,
+            keys=keys,
+            edges=edges.beside(self._book_edges),
+            passed=passed,
+            memory=memory,
+        )
         # Last, with what is returned: had the rest failed, the next reading would add the same rows again.
         self._known, self._member_edges, self._passed = known, edges, passed
-        return replace(ground, edges=edges.beside(self._book_edges), passed=passed)
+        return ground
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
         """The book in force now and those to come; of the ones before nothing is decided any more."""
