@@ -528,7 +528,7 @@ import sys
 from datetime import datetime, UTC
 from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import AppendOutcome
-from policy_engine.domain.verdict import Draw
+from policy_engine.domain.verdict import CapDraw
 from policy_engine.store.database import open_database
 from policy_engine.store.decision_log import DecisionLog
 from policy_engine.store.members import Members
@@ -544,7 +544,7 @@ for turn in range(20):
         record = Record(
             id=f"{turn}-{name}", body=b"{}", decided_at=at, valid_until=at, allowed=True, hold=False, caller=name,
             request_id=None, request_digest="d", control_epoch=members.control().epoch,
-            draws=(Draw(authorisation=f"T-{turn}", person=name),),
+            draws=(CapDraw(authorisation=f"T-{turn}", person=name),),
         )
         outcome = log.append(record).result(10).outcome
         if outcome is AppendOutcome.COMMITTED:
