@@ -29,6 +29,7 @@ $(INSTALLED):
 	fi
 	@echo "installing $$(grep -c '^[a-z].*==' requirements/dev.txt) packages into .venv, each by its hash: a minute or some, once for each change of the locks"
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --force-reinstall --no-deps --require-hashes -r requirements/otel.txt # xds-protos brings older messages under the same names
 	@echo 'installing policy-engine itself'
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@rm -f .venv/installed-* && touch $@

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from opentelemetry import trace
     from opentelemetry.context import Context
 
-INSTALL: Final = ".venv/bin/pip install --require-hashes -r requirements/otel.txt"
-"""What installs it into a checkout's environment."""
+INSTALL: Final = ".venv/bin/pip install --force-reinstall --no-deps --require-hashes -r requirements/otel.txt"
+"""What installs it into a checkout's environment, also after the packages of gRPC, which bring older messages of
+OpenTelemetry under the same names."""
 
 SEND_SECONDS: Final = 5.0
 """How long a collector may take for a batch."""

@@ -42,7 +42,7 @@ from policy_engine.store.follows import (
     wrong_revisions,
 )
 from policy_engine.store.members import KINDS, read_recorded
-from policy_engine.store.postings import WIDTH, between, bits_of, extended, numbers
+from policy_engine.store.postings import WIDTH, PartDamaged, between, bits_of, extended, numbers
 from policy_engine.store.tables import (
     blobs,
     changes,
@@ -188,8 +188,11 @@ class CrossCheck:
         deriver = Deriver()
         for begin in range(0, size, WIDTH):
             end = min(begin + WIDTH, size)
-            with reading_log(self._engine) as reader:
-                wrong = _index_fault(reader, deriver, begin, end)
+            try:
+                with reading_log(self._engine) as reader:
+                    wrong = _index_fault(reader, deriver, begin, end)
+            except PartDamaged:
+                wrong = f"the index has a set that is none, of entries from {begin} on"
             if wrong is not None:
                 yield wrong
                 return

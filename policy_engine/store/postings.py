@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from policy_engine.domain.ports import LogUnavailable
+
 WIDTH: Final = 1024
 """Entries of one part."""
 
@@ -20,21 +22,30 @@ _FEW: Final = _BYTES // 2 - 1
 
 def extended(held: bytes, more: Sequence[int]) -> bytes:
     """The set with more numbers, each above all that it has, in order."""
-    if len(held) < _BYTES:
-        if len(held) // 2 + len(more) <= _FEW:
-            return held + struct.pack(f"<{len(more)}H", *more)
-        more = [*struct.unpack(f"<{len(held) // 2}H", held), *more]
-        held = bytes(_BYTES)
-    bits = bytearray(held)
+    if len(held) < _BYTES and not len(held) % 2 and len(held) // 2 + len(more) <= _FEW:
+        return held + struct.pack(f"<{len(more)}H", *more)
+    bits = bytearray(bits_of(held).to_bytes(_BYTES, "little"))
     for number in more:
         bits[number >> 3] |= 1 << (number & 7)
     return bytes(bits)
 
 
-def bits_of(held: bytes) -> int:
-    """The set as a whole number."""
+class PartDamaged(LogUnavailable):
+    """A row of the index has bytes that no set has."""
+
+    def __init__(self) -> None:
+        super().__init__("a part of the index of decisions is damaged: run `policy-engine log reindex`")
+
+
+def bits_of(held: bytes | str) -> int:
+    """The set as a whole number. Raises `PartDamaged`, also for a text, which SQLite keeps wherever one is put."""
+    if not isinstance(held, bytes) or len(held) > _BYTES or len(held) % 2:
+        raise PartDamaged
     if len(held) < _BYTES:
-        held = extended(bytes(_BYTES), struct.unpack(f"<{len(held) // 2}H", held))
+        members = struct.unpack(f"<{len(held) // 2}H", held)
+        if max(members, default=0) >= WIDTH:
+            raise PartDamaged
+        return sum(1 << number for number in set(members))
     return int.from_bytes(held, "little")
 
 

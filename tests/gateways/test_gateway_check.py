@@ -261,7 +261,7 @@ def test_a_gateway_that_is_not_set_up_for_the_check_is_exit_2(command: Command, 
         (("--denied", "opus"), "--allowed and --denied name one model under the profile's aliases"),
         (("--profiles", "nowhere.yaml"), "`nowhere.yaml`: no such file"),
         (("--ca", "nowhere.pem"), "`nowhere.pem`: no such file"),
-        (("--any-200", "engine"), "`engine` is no address"),
+        (("--any-200", "engine"), "`engine` is not an HTTP address"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_a_sentence(command: Command, given: tuple[str, str], said: str) -> None:

@@ -791,5 +791,5 @@ def test_what_another_process_seals_is_known_by_its_reports_and_its_end_is_an_al
     assert alarms[1:] == [kept.alarm] == [None]
     kept.hear(NotIndexed("no connection"))
     assert faults == ["no connection"]
-    with pytest.raises(TypeError, match="a str is no report"):
+    with pytest.raises(TypeError, match="a str is not a report"):
         kept.hear("sealed")

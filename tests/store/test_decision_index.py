@@ -424,6 +424,23 @@ def test_a_slice_is_indexed_whole_or_not_at_all(store: Store, table: str) -> Non
     assert DecisionIndex(engine).size() == SIZE
 
 
+@pytest.mark.parametrize("members", [b"\x01", bytes(129), b"\xff\xff"])
+def test_a_damaged_part_is_no_answer_and_names_the_remedy(store: Store, members: bytes) -> None:
+    engine, index = indexed(store, GIVEN[:50])
+    with writing(engine) as writer:
+        writer.execute(update(decision_parts).where(decision_parts.c.kind == "decision").values(members=members))
+    damaged = "a part of the index of decisions is damaged: run `policy-engine log reindex`"
+    with pytest.raises(LogUnavailable, match=damaged):
+        index.page(Filters(decision="deny"), size=10, after=None, limit=10)
+    put(engine, GIVEN[50:])
+    with pytest.raises(LogUnavailable, match=damaged):
+        Indexer(engine).catch_up(10**6)
+    assert Indexer(engine).rebuild() == SIZE
+    assert ids(index.page(Filters(decision="deny"), size=SIZE, after=None, limit=10**6)) == expected(
+        Filters(decision="deny")
+    )
+
+
 def test_changes_in_the_log_count_towards_its_size_and_are_no_decisions(store: Store) -> None:
     engine = store.open()
     given = entered(18)
