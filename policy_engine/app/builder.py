@@ -189,7 +189,7 @@ def build(
 
     def assessed(candidate: Candidate) -> Assessment:
         if apart is None:
-            return assess(candidate, library=library, desk_log=desk_log, roster=view.current().roster)
+            return assess(candidate, library=library, desk_log=desk_log, roster=view.refresh().roster)
         try:
             return apart.run(_assessed_apart, settings.database_url, candidate)
         except EndedWithoutAnswer as error:

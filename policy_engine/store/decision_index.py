@@ -421,6 +421,10 @@ class Indexer:
                     .where(decision_index_progress.c.next_index == begin)
                     .values(next_index=end)
                 )
+                if moved.rowcount and _count(writer, begin, end) != len(found):
+                    # A year was retired since.
+                    found = entries_between(writer, begin, end)
+                    derived = self._deriver.derive(found, part)
                 if moved.rowcount and found:
                     _write(writer, part, derived)
             if moved.rowcount:
@@ -465,8 +469,15 @@ def _write(writer: Writer, part: int, derived: Derived) -> None:
     put_rows(writer, decision_spans, SPAN_ROW, [row], replacing=True)
 
 
+def _count(writer: Writer, begin: int, end: int) -> int:
+    log_index = decisions.c.log_index
+    return int(writer.scalar(select(func.count()).where(log_index >= begin, log_index < end)) or 0)
+
+
 def forget(writer: Writer, first: int, end: int) -> None:
     """Take the decisions of an interval of log indexes out of the index."""
+    # Whoever indexes waits: a part has one writer at a time.
+    _held_next_index(writer)
     log_index = decision_index.c.log_index
     writer.execute(delete(decision_index).where(log_index >= first, log_index < end))
     for part in range(first // WIDTH, -(-end // WIDTH)):
@@ -524,7 +535,7 @@ class LogRow(Protocol):
     request_id: str | None
 
 
-def entries_between(reader: Reader, begin: int, end: int) -> Sequence[Any]:
+def entries_between(reader: Reader | Writer, begin: int, end: int) -> Sequence[Any]:
     """The decisions of an interval of log indexes, each a `LogRow`."""
     columns = decisions.c
     return reader.execute(

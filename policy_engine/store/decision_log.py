@@ -397,6 +397,9 @@ class _Page:
         if before is not None and before.request_digest != record.request_digest:
             return _CONFLICT
         if before is not None and before.still_holds(record):
+            if record.control_epoch != self.changed.epoch:
+                # Nobody has compared what the earlier decision read with what changed since.
+                return _STALE
             return Appended(outcome=AppendOutcome.REPLAYED, body=before.body)
         if record.draws and not self.places.taken_for(record):
             return _STALE

@@ -11,9 +11,10 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import event
 
-from policy_engine.domain.freezes import Freeze
+from policy_engine.domain.changes import Actor, BookFounded, FreezeDeclared
+from policy_engine.domain.freezes import Freeze, FreezeScope
 from policy_engine.domain.instants import Validity, parse_instant
-from policy_engine.domain.ports import Control, ControlReading
+from policy_engine.domain.ports import Control, ControlReading, LogUnavailable, NewEvent
 from policy_engine.domain.roster import Membership, MembershipStatus, Organisation, Roster, RosterRows, Stake
 from policy_engine.policy.judge import Judge
 from policy_engine.policy.library import BookLost
@@ -151,6 +152,65 @@ def test_a_database_that_was_put_back_to_before_is_read_whole(sqlite_store: Stor
     desk.replaced = True
     held = looking.refresh()
     assert (held.roster.revision, set(held.roster.organisations)) == (1, {"only-one"})
+
+
+class Unreadable(NoBook):
+    """A book that cannot be read the first time, as where the connection is lost."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def judge(self, fingerprint: str, archive: str, freezes: tuple[Freeze, ...] = ()) -> Judge:
+        self.asked += 1
+        if self.asked == 2:
+            raise LogUnavailable("the connection is lost")
+        return super().judge(fingerprint, archive, freezes)
+
+
+def test_a_freeze_that_came_while_a_book_could_not_be_read_is_there_once_it_can(store: Store) -> None:
+    desk, members = DeskLog(store.open()), Members(store.open())
+    founded = BookFounded(fingerprint="sha256:book", archive="sha256:archive")
+    entry = NewEvent(id="founded", at=NOON, actor=Actor(key="officer"), event=founded)
+    assert desk.record([entry], under=0)
+    looking = StandingView(
+        members=members, desk=desk, judges=Unreadable(), clock=lambda: NOON, report_fault=lambda _: None
+    )
+    assert looking.refresh().desk.freezes_in_force() == ()
+    freeze = Freeze(id="F-1", scope=FreezeScope(models=("m",)), authority="A", reason="R", start=NOON)
+    entry = NewEvent(id="frozen", at=NOON, actor=Actor(key="officer"), event=FreezeDeclared(freeze=freeze))
+    assert desk.record([entry], under=1)
+    with pytest.raises(LogUnavailable):
+        looking.refresh()
+    assert looking.current().epoch == 1
+    held = looking.refresh()
+    assert (held.epoch, [one.id for one in held.desk.freezes_in_force()]) == (2, [freeze.id])
+
+
+def test_after_a_database_was_put_back_its_changes_are_read_from_the_first(
+    sqlite_store: Store, postgres_store: Store
+) -> None:
+    freeze = Freeze(id="F-1", scope=FreezeScope(models=("m",)), authority="A", reason="R", start=NOON)
+    now, before = DeskLog(sqlite_store.open()), DeskLog(postgres_store.open())
+    for number in range(3):
+        entry = NewEvent(
+            id=f"founded-{number}",
+            at=NOON,
+            actor=Actor(key="officer"),
+            event=BookFounded(fingerprint=f"sha256:{number}", archive="sha256:a"),
+        )
+        assert now.record([entry], under=number)
+    assert before.record(
+        [NewEvent(id="frozen", at=NOON, actor=Actor(key="officer"), event=FreezeDeclared(freeze=freeze))], under=0
+    )
+    desk = Restored(sqlite_store, lambda: before)
+    looking = view(Moved(sqlite_store.open()), desk)
+    assert looking.refresh().epoch == 3
+    looking.refresh().memory.change(None, epoch=3)
+    memory = looking.current().memory
+    desk.replaced = True
+    held = looking.refresh()
+    assert (held.epoch, [one.id for one in held.desk.freezes_in_force()]) == (1, [freeze.id])
+    assert held.memory is not memory
 
 
 def test_the_collector_runs_again_once_the_members_are_read_or_could_not_be(store: Store) -> None:

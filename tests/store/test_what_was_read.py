@@ -104,6 +104,16 @@ def test_a_record_of_which_nobody_knows_what_was_read_is_stale_after_any_change(
     assert log.append(record("01", epoch=0)).result(SOON).outcome is AppendOutcome.STALE
 
 
+def test_a_decision_of_an_earlier_epoch_is_not_repeated_to_who_read_less(store: Store, log: DecisionLog) -> None:
+    first = replace(record("01", request_id="r"), reads=frozenset({CAROL}))
+    assert log.append(first).result(SOON).outcome is AppendOutcome.COMMITTED
+    change(store, 1, citizen("carol"))
+    again = replace(record("02", request_id="r"), reads=frozenset({DARA}))
+    assert log.append(again).result(SOON).outcome is AppendOutcome.STALE
+    anew = replace(record("03", request_id="r", epoch=1), reads=frozenset({DARA}))
+    assert log.append(anew).result(SOON).body == anew.body
+
+
 def test_a_record_of_an_epoch_to_come_is_stale(store: Store, log: DecisionLog) -> None:
     change(store, 1, citizen("dara"))
     assert not committed(log, "01", 2, CAROL)

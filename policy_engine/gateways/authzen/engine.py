@@ -126,7 +126,8 @@ class EngineWorld:
     # --- searches -----------------------------------------------------------------------------------------------------
 
     def _search(self, search: Search, after: str | None, limit: int | None) -> Found:
-        ground = self.parts.gate.view.current()
+        # Nothing is committed here that would find older members out.
+        ground = self.parts.gate.view.refresh()
         at = ground.instant(self.parts.desk.clock())
         judge, caller = ground.judge_at(at), self.bearer.caller(ground)
         found: list[str] = []

@@ -79,19 +79,21 @@ class Memory:
 
     def _stands(self, kept: _Kept, epoch: int) -> bool:
         """Whether an answer of an earlier epoch read nothing that has changed since."""
-        reads = kept.remembered.reads
+        # Bound before the other is looked at, as they are set in the other order: a thread may come in between.
+        changed, reads = self._changed, kept.remembered.reads
         if kept.epoch > epoch or reads is None or kept.epoch < self._all_changed:
             return False
-        return all(self._changed.get(read, -1) <= kept.epoch for read in reads)
+        return all(changed.get(read, -1) <= kept.epoch for read in reads)
 
     def change(self, names: frozenset[Read] | None, *, epoch: int) -> None:
         """Something reads otherwise from an epoch on: these names, or with `None` whatever there is. Told before the
         ground of that epoch is shown."""
         with self._lock:
             if names is None or len(self._changed) + len(names) > MOST_CHANGED:
-                self._changed, self._all_changed = {}, epoch
+                self._all_changed = epoch
+                self._changed = {}
             else:
-                self._changed |= dict.fromkeys(names, epoch)
+                self._changed.update(dict.fromkeys(names, epoch))
 
     def keep(
         self,

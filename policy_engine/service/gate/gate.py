@@ -331,7 +331,9 @@ class Gate:
             remembered = Remembered(judgement=lasting, facts=facts, reads=reads.by_name())
             until = ground.changes_after(at)
             ground.memory.keep(request, caller, at, remembered, until=until, epoch=ground.epoch)
-        return self._told(write(conclusion, facts, submitted.digest, reads=reads.by_name()))
+        # Where nothing was judged, or not to its end, what would have been read is not known.
+        by_name = reads.by_name() if conclusion.judgement is not None else None
+        return self._told(write(conclusion, facts, submitted.digest, reads=by_name))
 
     def _remembered(
         self, submitted: Submitted, caller: Caller, ground: Ground, basis: Basis, at: datetime

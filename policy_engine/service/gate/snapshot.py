@@ -181,11 +181,16 @@ class StandingView:
         standing = self._desk.standing(
             held_revision=None if held is None else held.roster.revision, after_index=self._last_index
         )
+        before = self._changes
+        if held is not None and (standing.epoch < held.epoch or standing.revision < held.roster.revision):
+            # The database was put back to before: nothing that was read of the other one counts.
+            held, before = None, ()
+            standing = self._desk.standing(held_revision=None, after_index=-1)
         known, edges, passed = self._known, self._member_edges, self._passed
         changed: frozenset[Read] | None = None
         if standing.rows is not None:
-            if known is None or held is None or standing.revision < held.roster.revision:
-                known, edges, changed = Known.of(standing.rows), NO_EDGES, None
+            if known is None or held is None:
+                known, edges = Known.of(standing.rows), NO_EDGES
                 roster = replace(known.roster(standing.revision), turn=threading.RLock())
             else:
                 known = known.with_rows(standing.rows)
@@ -197,18 +202,14 @@ class StandingView:
             roster = held.roster
         else:
             raise AssertionError("the members are read whole the first time")
-        keys = {key.id: key for key in standing.keys}
+        changes, book_edges = before + standing.changes, self._book_edges
         if standing.changes or held is None:
-            self._changes += standing.changes
-            self._last_index = standing.last_index
-            desk = desk_after(self._changes)
+            desk = desk_after(changes)
             judges = self._judges_of(desk)
-            self._book_edges = NO_EDGES.with_(edges_of_books(judges))
+            book_edges = NO_EDGES.with_(edges_of_books(judges))
         else:
             desk, judges = held.desk, held.judges
-        # After a database that was put back, the numbers of its epochs come again for other members.
-        follows = held is not None and standing.epoch > held.epoch
-        stays = follows and all(change.kind in WAITING_KINDS for change in standing.changes)
+        stays = held is not None and all(change.kind in WAITING_KINDS for change in standing.changes)
         memory = held.memory if held is not None and stays else Memory()
         if standing.rows is not None:
             memory.change(changed, epoch=standing.epoch)
@@ -217,13 +218,15 @@ class StandingView:
             epoch=standing.epoch,
             desk=desk,
             judges=judges,
-            keys=keys,
-            edges=edges.beside(self._book_edges),
+            keys={key.id: key for key in standing.keys},
+            edges=edges.beside(book_edges),
             passed=passed,
             memory=memory,
         )
-        # Last, with what is returned: had the rest failed, the next reading would add the same rows again.
+        # Last, and together: had one been kept and the rest failed, as where a book cannot be read just now, the next
+        # reading would take what came in between for known, a freeze among it.
         self._known, self._member_edges, self._passed = known, edges, passed
+        self._changes, self._last_index, self._book_edges = changes, standing.last_index, book_edges
         return ground
 
     def _judges_of(self, desk: Desk) -> tuple[tuple[InForce, Judge | None], ...]:
