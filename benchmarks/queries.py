@@ -217,7 +217,7 @@ def main(arguments: Sequence[str]) -> None:
         for names in ((), *((name,) for name in ALONE), *TOGETHER):
             _measure(inspector, values, names, given.times)
         for by in ("reason", "place_country", "model", "gateway", "day"):
-            _once(f"denials by {by}", partial(index.counts, Filters(decision="deny"), by, size=given.records))
+            _once(f"denials by {by}", partial(index.counts, Filters(decision="deny"), (by,), size=given.records))
         _once("who touched a model", partial(index.touches, values.filters(["model"]), size=given.records))
         some = min(given.records, 100_000)
         for form in ("jsonl", "csv"):
