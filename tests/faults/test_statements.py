@@ -111,13 +111,13 @@ def test_a_place_is_drawn_once_and_never_without_its_record_wherever_the_databas
     headers = service.key()
     seats = iter(range(SEATS))
     service.decide(_asking(f"a{next(seats)}"), headers)
-    # Judged anew where the epoch has moved by the place that was drawn last; this one is judged once.
-    service.decide(_asking("nobody"), headers)
+    # Judged anew where the place that was drawn last is not known yet; this one is judged once.
+    service.parts.gate.view.refresh()
     seat = next(seats)
     count = _steps(driver, lambda: service.decide({**_asking(f"a{seat}"), "request_id": "counted"}, headers))
     assert any("draws" in step for step in driver.steps)
     for at, moment in _faults(count):
-        service.decide(_asking("nobody"), headers)
+        service.parts.gate.view.refresh()
         seat = next(seats)
         document = {**_asking(f"a{seat}"), "request_id": f"seat-{seat}"}
         with driver.counting(at, moment):
