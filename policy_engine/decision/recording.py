@@ -16,7 +16,7 @@ from policy_engine.formats.record import (
     MAX_RECORD_BYTES,
     encode_answer,
     encode_record,
-    encode_recordout_facts,
+    encode_record_without_facts,
     encode_shortened_record,
 )
 
@@ -41,7 +41,7 @@ def write(conclusion: Conclusion, facts: bytes, digest: str, *, reads: frozenset
         return Written(answer=answer, record=_record(decision, body, digest, conclusion.reviews, reads))
     decision = too_long(decision, len(body))
     answer = encode_answer(decision)
-    body = encode_recordout_facts(decision, answer)
+    body = encode_record_without_facts(decision, answer)
     if len(body) > MAX_RECORD_BYTES:
         body = encode_shortened_record(decision, digest, answer)
     return Written(answer=answer, record=_record(decision, body, digest, (), reads), shortened=True)

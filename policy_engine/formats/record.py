@@ -216,7 +216,7 @@ def says_too_long(fault: object) -> bool:
 _TOO_LONG: Final = re.compile(r"a record of [0-9]+ bytes is longer than [0-9]+")
 
 
-def encode_recordout_facts(decision: Decision, answer: bytes) -> bytes:
+def encode_record_without_facts(decision: Decision, answer: bytes) -> bytes:
     """The record of a decision whose full record would be too long: with its request, and no facts."""
     return _record(decision, answer, body_of(decision.request), b"[]")
 

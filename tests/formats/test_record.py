@@ -58,7 +58,7 @@ from policy_engine.formats.record import (
     encode_answer,
     encode_facts,
     encode_record,
-    encode_recordout_facts,
+    encode_record_without_facts,
     encode_shortened_record,
 )
 from policy_engine.formats.record_facts import known_facts
@@ -304,7 +304,7 @@ def shortened() -> bytes:
 
 def without_facts() -> bytes:
     decision = too_long(a_decision(), 243_783)
-    return encode_recordout_facts(decision, encode_answer(decision))
+    return encode_record_without_facts(decision, encode_answer(decision))
 
 
 @pytest.mark.parametrize(
