@@ -43,8 +43,8 @@ class AppendOutcome(Enum):
     """What became of a record that was handed to the log.
 
     COMMITTED: it is durable. REPLAYED: an earlier decision under the same request id still holds and its bytes are
-    given back; nothing was written. CONFLICT: the request id was used for another request. STALE: the control epoch
-    moved, or a capped place was taken, since the decision was made: decide again.
+    given back; nothing was written. CONFLICT: the request id was used for another request. STALE: something
+    that was read changed, or may have, or a capped place was taken, since the decision was made: decide again.
     """
 
     COMMITTED = "committed"

@@ -348,7 +348,7 @@ def _beside(data: Mapping[str, Any]) -> Iterator[str]:
         if inner is None:
             continue
         if not isinstance(inner, Mapping):
-            _refuse_here(f"`{member}` is no object")
+            _refuse_here(f"`{member}` is not an object")
         yield from _asked_models(inner)
 
 

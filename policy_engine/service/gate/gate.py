@@ -1,8 +1,9 @@
 """The one way to a decision, which every door takes: who asks, what is decided, and its record before the answer.
 
 An attempt is judged on the snapshot that stands and its record handed to the log. Nothing is answered until the log has
-committed it. The log compares the control epoch in the transaction that commits: where it has moved meanwhile, the
-attempt counts for nothing, the snapshot is read again, who asks is found out anew on it, and all is judged again.
+committed it. The log asks in the transaction that commits whether anything changed meanwhile that was read: where it
+did, or nobody knows, the attempt counts for nothing, the snapshot is read again, who asks is found out anew on it, and
+all is judged again.
 
 A door hands in a typed request and whoever asks, and tells what it is given in its own dialect. How it waits for what
 takes time is its own too (`Turns`): an asyncio door gives it to a pool of threads, a synchronous one does it itself.

@@ -1,7 +1,7 @@
 """What a decision stands on: members, keys, the book in force and the freezes, under one control epoch.
 
-A process holds them as one immutable `Ground`, swapped by one reference. It is read again when the epoch has moved; the
-log, which compares the epoch in the transaction that commits a decision, is who notices.
+A process holds them as one immutable `Ground`, swapped by one reference. It is read again when something changed that a
+decision read; the log, which compares the two in the transaction that commits a decision, is who notices (ADR 34).
 
 What has been committed binds every process that has read it, also one whose clock runs behind that of the process which
 recorded it (ADR 11):
