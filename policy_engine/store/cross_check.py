@@ -30,7 +30,7 @@ from policy_engine.formats.record_columns import (
 )
 from policy_engine.formats.roster_rows import row_bytes
 from policy_engine.store.database import Reader, reading_log
-from policy_engine.store.decision_index import ROW, Derived, Deriver, entries_between, next_index
+from policy_engine.store.decision_index import ROW, SPANS, Derived, Deriver, entries_between, next_index
 from policy_engine.store.follows import (
     missing_contents,
     missing_triggers,
@@ -307,13 +307,11 @@ def _not_its_own(mark: tuple[str, str], log_index: int) -> str:
 
 def _span_fault(reader: Reader, part: int, derived: Derived, covered: int) -> str | None:
     """Of the last part, which still grows, the instants may be those of more decisions."""
-    spans = decision_spans.c
-    first, last = (type_coerce(column, BigInteger) for column in (spans.first_at, spans.last_at))
-    row = reader.execute(select(spans.members, first, last).where(spans.part == part)).one_or_none()
-    members = 0 if row is None else bits_of(row[0])
+    row = reader.execute(SPANS.where(decision_spans.c.part == part)).one_or_none()
+    members = 0 if row is None else bits_of(row.members)
     if members & covered != bits_of(extended(b"", derived.numbers())):
         return f"the index has other decisions in part {part} than the log"
-    if row is not None and members & ~covered == 0 and (row[1], row[2]) != derived.span():
+    if row is not None and members & ~covered == 0 and (row.first_at, row.last_at) != derived.span():
         return f"the index has other instants of part {part} than the log"
     return None
 

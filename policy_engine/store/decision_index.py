@@ -462,7 +462,7 @@ def _write(writer: Writer, part: int, derived: Derived) -> None:
     grown = [(*mark, part, extended(held.get(mark, b""), numbers)) for mark, numbers in sorted(derived.members.items())]
     put_rows(writer, decision_parts, PART_ROW, grown, replacing=True)
     first, last = derived.span()
-    span = writer.execute(_SPANS.where(decision_spans.c.part == part)).one_or_none()
+    span = writer.execute(SPANS.where(decision_spans.c.part == part)).one_or_none()
     if span is not None:
         first, last = min(first, span.first_at), max(last, span.last_at)
     row = (part, first, last, extended(b"" if span is None else span.members, derived.numbers()))
@@ -488,7 +488,7 @@ def forget(writer: Writer, first: int, end: int) -> None:
         kept = [(kind, value, part, bits_of(members) & left) for kind, value, members in held]
         writer.execute(delete(decision_parts).where(columns.part == part))
         put_rows(writer, decision_parts, PART_ROW, [(*one[:3], set_of(one[3])) for one in kept if one[3]])
-        span = writer.execute(_SPANS.where(decision_spans.c.part == part)).one_or_none()
+        span = writer.execute(SPANS.where(decision_spans.c.part == part)).one_or_none()
         at = type_coerce(decision_index.c.at, BigInteger)
         query = select(func.min(at), func.max(at)).where(log_index >= begin, log_index < begin + WIDTH)
         first_at, last_at = writer.execute(query).one()
@@ -501,7 +501,7 @@ def forget(writer: Writer, first: int, end: int) -> None:
 _AT: Final = ROW.index("at")
 PART_ROW: Final = ("kind", "value", "part", "members")
 SPAN_ROW: Final = ("part", "first_at", "last_at", "members")
-_SPANS: Final = select(
+SPANS: Final = select(
     type_coerce(decision_spans.c.first_at, BigInteger).label("first_at"),
     type_coerce(decision_spans.c.last_at, BigInteger).label("last_at"),
     decision_spans.c.members,

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final, Protocol
 
@@ -34,14 +34,12 @@ from policy_engine.store.decision_index import (
     text_of,
 )
 from policy_engine.store.postings import WIDTH, between, bits_of, numbers
-from policy_engine.store.tables import decision_index, decision_parts, decision_spans, decisions
+from policy_engine.store.tables import decision_index, decision_parts, decision_spans, decisions, micros
 
 MOST_COUNTED: Final = 10_000
 """So many decisions are counted of which a fact is not recorded; that there are more is told."""
 
 _PARTS_AT_ONCE: Final = 64
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _FEW: Final = 64
 
 
@@ -386,14 +384,10 @@ def _spans(reader: Reader) -> dict[int, _Span]:
     return {row[0]: _Span(row[1], row[2], upto) for row, upto in zip(rows, latest, strict=True)}
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
-
-
 def _bounds(filters: Filters) -> tuple[int, int]:
     """The half-open interval of instants, as whole microseconds."""
-    start = _NEVER if filters.start is None else _micros(filters.start)
-    return start, -_NEVER if filters.end is None else _micros(filters.end)
+    start = _NEVER if filters.start is None else micros(filters.start)
+    return start, -_NEVER if filters.end is None else micros(filters.end)
 
 
 _NEVER: Final = -(2**62)
@@ -409,7 +403,7 @@ def _newest(
 ) -> list[int]:
     """The log indexes of a page, newest first."""
     start, end = _bounds(filters)
-    before = (end, 0) if after is None else min((end, 0), (_micros(after.at), after.log_index))
+    before = (end, 0) if after is None else min((end, 0), (micros(after.at), after.log_index))
     spans = _spans(reader)
     begin, stop = _reach(spans, start, before[0], size)
     found: list[tuple[int, int]] = []

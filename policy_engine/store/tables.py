@@ -72,8 +72,13 @@ class Coded(TypeDecorator[T]):
         return None if value is None else self.read(value)
 
 
+def micros(at: datetime) -> int:
+    """An instant as it stands in a column. Raises `TypeError` for one without a zone."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
 Instant: Final = Coded[datetime](
-    lambda value: (value - _EPOCH) // _MICROSECOND,
+    micros,
     lambda stored: _EPOCH + timedelta(microseconds=stored),
     BigInteger(),
 )
