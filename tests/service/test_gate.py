@@ -17,7 +17,9 @@ from policy_engine.domain.decision import Record
 from policy_engine.domain.ports import Appended, AppendOutcome, Key, LogUnavailable
 from policy_engine.domain.request import Action, Caller, Semantic, Submitted
 from policy_engine.formats.request_document import MalformedRequest, batch_item_of, submitted_of
+from policy_engine.policy.judge import Judge
 from policy_engine.service.gate import pools, turns
+from policy_engine.service.gate.decision_cache import Memory
 from policy_engine.service.gate.gate import MAX_ATTEMPTS, BatchReply, Gate, Reply, RequestIdConflict
 from policy_engine.service.gate.keyring import Bearer, Unauthenticated
 from policy_engine.service.gate.pools import Pool
@@ -144,6 +146,24 @@ def test_what_is_stale_is_judged_again_on_what_stands_then(door: str, pool: Pool
     assert [records[0].control_epoch for records in log.handed] == [1, 2, 3]
     # Only what was made last is told.
     assert json.loads(answers[0])["decision_id"] == log.handed[-1][0].id == "010002"
+
+
+def test_what_was_read_is_known_of_what_was_judged_to_its_end_and_of_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Log([AppendOutcome.COMMITTED] * 4)
+    gate = gate_of(log, replace(GROUND, memory=Memory()))
+    for _ in range(2):
+        gate.decide_here(SUBMITTED, CALLER)
+    judged, remembered = (records[0].reads for records in log.handed)
+    assert judged
+    assert remembered == judged
+    gate_of(log, replace(GROUND, judges=(), memory=Memory())).decide_here(SUBMITTED, CALLER)
+    monkeypatch.setattr(Judge, "verdict", lambda *_: 1 / 0)
+    gate_of(log, replace(GROUND, memory=Memory())).decide_here(SUBMITTED, CALLER)
+    without_a_book, broken_off = log.handed[2][0], log.handed[3][0]
+    assert (without_a_book.allowed, without_a_book.reads) == (False, None)
+    assert (broken_off.allowed, broken_off.reads) == (False, None)
 
 
 @pytest.mark.parametrize("door", DOORS)
